@@ -1,0 +1,1 @@
+"""Adapters: the ports of `lambdas.core` spoken to AWS through boto3."""

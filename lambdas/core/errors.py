@@ -1,0 +1,111 @@
+"""Everything that the core raises.
+
+MeterError
+├── InvalidField            a value that breaks a rule; names the field
+├── UnknownEndpoint         no spec under that name
+├── NameTaken               the name belongs to something else
+├── UnknownEndpointConfig   SageMaker has no such endpoint config
+├── ConfigOwned             the deployed config owns what was to be changed
+├── LeaseTooLong            the meter would hold more than its maximum
+├── IdempotencyConflict     the key was used for another request
+├── Draining                the stack is being destroyed
+├── Busy                    too many writers at once: nothing was changed, try again
+├── Conflict                a conditional write found another revision (internal)
+└── AwsRefused              SageMaker or another service refused a call
+    ├── Throttled
+    ├── AlreadyExists
+    ├── Gone
+    └── InProgress
+"""
+
+from __future__ import annotations
+
+
+class MeterError(Exception):
+    """Base of all errors that the meter raises on purpose; `str()` is a sentence for users."""
+
+
+class InvalidField(MeterError):
+    """A value breaks a rule. `field` is its path, the message says how to mend it."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(f"{field}: {sentence}")
+        self.field = field
+        self.sentence = sentence
+
+
+class UnknownEndpoint(MeterError):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"No endpoint named '{name}' is on the meter. GET /endpoint-expiry lists them; "
+            "POST /endpoint-expiry with an EndpointConfigName adds one."
+        )
+
+
+class NameTaken(MeterError):
+    """The name is in use: by another spelling, another config, or an endpoint not ours."""
+
+
+class UnknownEndpointConfig(MeterError):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"SageMaker has no endpoint config named '{name}' in this region; create it first."
+        )
+
+
+class ConfigOwned(MeterError):
+    """The deployed config owns the endpoint: change it there and deploy."""
+
+
+class LeaseTooLong(MeterError):
+    def __init__(self, max_lease_minutes: int) -> None:
+        super().__init__(
+            f"At most {max_lease_minutes} minutes may be on the meter (max_lease_minutes); "
+            "nothing was changed."
+        )
+
+
+class IdempotencyConflict(MeterError):
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used for a request with another body; use a new key."
+        )
+
+
+class Draining(MeterError):
+    def __init__(self) -> None:
+        super().__init__("The stack is being destroyed: every endpoint is stopped and stays so.")
+
+
+class Busy(MeterError):
+    def __init__(self) -> None:
+        super().__init__("Too many changes to this endpoint at once; nothing was changed. Retry.")
+
+
+class Conflict(MeterError):
+    """A conditional write found a state other than the one that was loaded."""
+
+
+class AwsRefused(MeterError):
+    """A service refused a call for a reason that the core has no better name for."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class Throttled(AwsRefused):
+    """Too many calls: nothing happened, call later."""
+
+
+class AlreadyExists(AwsRefused):
+    """CreateEndpoint found the name in use, in whatever status."""
+
+
+class Gone(AwsRefused):
+    """The endpoint does not exist."""
+
+
+class InProgress(AwsRefused):
+    """The endpoint is in a transition and takes no other operation now."""

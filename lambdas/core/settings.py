@@ -1,0 +1,85 @@
+"""What each function is told by its environment.
+
+The constructs write these variables and the handlers read them through the same classes, so
+the names cannot drift apart. A variable is the field's name in upper case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Base: fields are `str` or `int`."""
+
+    def to_environment(self) -> dict[str, str]:
+        return {field.name.upper(): str(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables; a missing one raises KeyError with its name."""
+        values = {}
+        for field in fields(cls):
+            text = environment[field.name.upper()]
+            values[field.name] = int(text) if field.type in (int, "int") else text
+        return cls(**values)  # type: ignore[arg-type]  # the loop above made each by its type
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizerSettings(Settings):
+    auth_table: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings(Settings):
+    state_table: str
+    history_table: str
+    history_days: int
+    starts_queue_url: str
+    work_queue_url: str
+    adopter_function: str
+    stack_tag: str
+    max_lease_minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TickSettings(Settings):
+    state_table: str
+    starts_queue_url: str
+    work_queue_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcilerSettings(Settings):
+    state_table: str
+    history_table: str
+    history_days: int
+    starts_queue_url: str
+    work_queue_url: str
+    stack_tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSettings(Settings):
+    state_table: str
+    history_table: str
+    history_days: int
+    starts_queue_url: str
+    work_queue_url: str
+    stack_tag: str
+    drain_wait_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdopterSettings(Settings):
+    stack_tag: str
+
+
+STACK_TAG_KEY = "endpoint-meter:stack"
+"""The tag that every endpoint of a stack carries; its value is the stack's `stack_tag`."""
+
+METRICS_NAMESPACE = "EndpointMeter"
+HEARTBEAT_METRIC = "Heartbeat"

@@ -1,0 +1,58 @@
+"""What an owner declared about an endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from lambdas.core.errors import InvalidField
+from lambdas.core.names import endpoint_key, sagemaker_name
+from lambdas.core.schedule import Schedule
+
+DEFAULT_MAX_LEASE_MINUTES = 43_200
+MAX_SCHEDULES = 100
+
+
+class Origin(StrEnum):
+    """Who declared the endpoint; the value is the sort key of the item that holds the spec."""
+
+    CONFIG = "SPEC#config"
+    API = "SPEC#api"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A declared endpoint. `max_lease_minutes` bounds what may lie ahead on its meter;
+    `update` holds options of UpdateEndpoint; `spec_hash` changes whenever the rest does."""
+
+    name: str
+    endpoint_config_name: str
+    origin: Origin
+    schedules: tuple[Schedule, ...] = ()
+    initial_provision_minutes: int = 0
+    max_lease_minutes: int = DEFAULT_MAX_LEASE_MINUTES
+    update: Mapping[str, Any] = field(default_factory=dict)
+    spec_hash: str = ""
+
+    def __post_init__(self) -> None:
+        sagemaker_name(self.name, "EndpointName")
+        if self.max_lease_minutes < 1:
+            raise InvalidField("max_lease_minutes", "must be at least 1")
+        if not 0 <= self.initial_provision_minutes <= self.max_lease_minutes:
+            raise InvalidField(
+                "initial_provision_minutes",
+                f"must be 0 to {self.max_lease_minutes} (max_lease_minutes)",
+            )
+        if len(self.schedules) > MAX_SCHEDULES:
+            raise InvalidField("schedules", f"at most {MAX_SCHEDULES} schedules an endpoint")
+        names = [schedule.name for schedule in self.schedules]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise InvalidField(f"schedules[{index}].name", f"'{name}' is used twice")
+
+    @property
+    def key(self) -> str:
+        """The name under which the state table holds the endpoint."""
+        return endpoint_key(self.name)
