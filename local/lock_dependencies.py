@@ -1,0 +1,125 @@
+"""Write Pipfile.lock anew: `make lock-deps` (python -m local.lock_dependencies).
+
+Pipenv resolves in a folder of its own, on the oldest Python that the project supports, with no
+extra package sources of this machine. Then the lock is stripped of registry addresses and proved
+to install on every supported Python and platform.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from local.bootstrap import requirement_lines
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST_PYTHON = "3.11"
+PYTHONS = ("3.11", "3.12", "3.13")
+PLATFORMS = (
+    "x86_64-manylinux_2_28",
+    "aarch64-manylinux_2_28",
+    "x86_64-apple-darwin",
+    "aarch64-apple-darwin",
+)
+CATEGORIES = {"default": "packages", "develop": "dev-packages", "layer": "layer"}
+
+Lock = dict[str, Any]
+
+
+def main() -> int:
+    """Resolve, strip, check, and only then replace Pipfile.lock."""
+    with tempfile.TemporaryDirectory(prefix="lock-deps-") as folder:
+        lock = strip_addresses(resolve(Path(folder)))
+        for complaint in (complaints := [*flaws(lock), *uninstallable(lock)]):
+            print(f"lock-deps: {complaint}", file=sys.stderr)
+    if complaints:
+        return 1
+    (ROOT / "Pipfile.lock").write_text(json.dumps(lock, indent=4, sort_keys=True) + "\n")
+    counts = ", ".join(f"{len(lock[category])} {category}" for category in CATEGORIES)
+    print(f"lock-deps: wrote Pipfile.lock ({counts})")
+    return 0
+
+
+def resolve(folder: Path) -> Lock:
+    """Run `pipenv lock` in `folder` and return what it wrote."""
+    python = shutil.which(f"python{OLDEST_PYTHON}")
+    if python is None:
+        sys.exit(f"lock-deps: python{OLDEST_PYTHON} is missing; the lock is resolved on it")
+    shutil.copy(ROOT / "Pipfile", folder)
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "VIRTUAL_ENV"}
+    }
+    environment |= {"PIP_CONFIG_FILE": os.devnull, "PIPENV_VENV_IN_PROJECT": "1"}
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pipenv", "lock", "--python", python),
+            f"--categories={' '.join(CATEGORIES.values())}",
+        ],
+        cwd=folder,
+        env=environment,
+        check=True,
+    )
+    lock: Lock = json.loads((folder / "Pipfile.lock").read_text())
+    return lock
+
+
+def strip_addresses(lock: Lock) -> Lock:
+    """Drop where the packages were found: who installs decides that."""
+    lock["_meta"]["sources"] = []
+    for category in CATEGORIES:
+        for package in lock[category].values():
+            package.pop("index", None)
+    return lock
+
+
+def flaws(lock: Lock) -> list[str]:
+    """Packages without hashes, from a place of this machine, or locked at two versions."""
+    found = []
+    versions: dict[str, set[str]] = {}
+    for category in CATEGORIES:
+        for name, package in lock[category].items():
+            if not package.get("hashes"):
+                found.append(f"{category}: {name} has no hashes")
+            if extra := package.keys() - {"extras", "hashes", "markers", "version"}:
+                found.append(f"{category}: {name} has {', '.join(sorted(extra))}")
+            versions.setdefault(name, set()).add(package.get("version", "none"))
+    return found + [
+        f"{name} is locked at {' and '.join(sorted(locked))}"
+        for name, locked in versions.items()
+        if len(locked) > 1
+    ]
+
+
+def uninstallable(lock: Lock) -> list[str]:
+    """Pythons and platforms for which the lock lacks a package, a wheel or a hash."""
+    found = []
+    everything = requirement_lines({**lock["default"], **lock["develop"], **lock["layer"]})
+    for python, platform in itertools.product(PYTHONS, PLATFORMS):
+        with tempfile.TemporaryDirectory(prefix="lock-deps-") as nothing:
+            tried = subprocess.run(
+                [
+                    *(sys.executable, "-m", "uv", "pip", "install", "--dry-run", "--no-config"),
+                    *("--require-hashes", "--only-binary", ":all:", "--target", nothing),
+                    *("--python-version", python, "--python-platform", platform, "-r", "-"),
+                ],
+                input="\n".join(everything),
+                text=True,
+                capture_output=True,
+                check=False,
+            )
+        if tried.returncode:
+            found.append(f"Python {python} on {platform}: {tried.stderr.strip()}")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
