@@ -1,0 +1,1 @@
+"""MiniStack, an AWS emulator, run on loopback with the differences from AWS that matter patched."""

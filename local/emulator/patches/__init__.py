@@ -1,0 +1,20 @@
+"""Small changes to MiniStack, one module and one reason each.
+
+They reach into private names, so they fit the pinned version alone (`local/emulator/pinned.py`).
+Import this package only once the settings are in the environment: MiniStack reads them at import.
+"""
+
+from local.emulator.patches import (
+    alarm_listing,
+    function_errors,
+    sagemaker_events,
+    silent_functions,
+)
+
+__all__ = ["apply"]
+
+
+def apply() -> None:
+    """Change MiniStack in this process; before it serves."""
+    for patch in (alarm_listing, function_errors, sagemaker_events, silent_functions):
+        patch.apply()

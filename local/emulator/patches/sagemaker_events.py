@@ -1,0 +1,26 @@
+"""PutEvents takes events of `aws.sagemaker`.
+
+On AWS only SageMaker itself may send them, and MiniStack refuses them likewise. Here the simulator
+is SageMaker, and this public call is its only way in. Other `aws.*` sources stay refused.
+"""
+
+# ruff: noqa: ANN401, FBT001, FBT002, SLF001  # signatures and private names of MiniStack
+
+from importlib import import_module
+from typing import Any
+
+SOURCE = "aws.sagemaker"
+
+eventbridge: Any = import_module("ministack.services.eventbridge")
+
+
+def apply() -> None:
+    """Let PutEvents pass where SageMaker is the only service that it speaks for."""
+    put_events = eventbridge._put_events
+
+    def put_events_of_sagemaker(data: dict[str, Any], allow_aws_source: bool = False) -> Any:
+        sources = [str(entry.get("Source")) for entry in data.get("Entries", [])]
+        foreign = any(s.startswith("aws.") and s != SOURCE for s in sources)
+        return put_events(data, allow_aws_source=allow_aws_source or not foreign)
+
+    eventbridge._put_events = put_events_of_sagemaker

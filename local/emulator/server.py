@@ -1,0 +1,54 @@
+"""Serve MiniStack's ASGI application from this process, on loopback only."""
+
+import asyncio
+import contextlib
+import importlib
+import os
+import resource
+
+LOOPBACK = "127.0.0.1"
+
+
+def settings(port: int) -> dict[str, str]:
+    """Return the environment that MiniStack reads at import; its functions inherit it."""
+    return {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": LOOPBACK,
+        "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{port}",
+        # Listeners of their own, one of them on every interface.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        # It removes containers that it takes for its own: keep it away from the user's Docker.
+        "DOCKER_HOST": "unix:///nonexistent",
+        # State ends with the process; nothing on disk to go stale.
+        "PERSIST_STATE": "0",
+        "S3_PERSIST": "0",
+    }
+
+
+def serve(port: int) -> None:
+    """Run until SIGTERM or SIGINT, then end the workers of the Lambda functions."""
+    os.environ.update(settings(port))
+    application = importlib.import_module("ministack.app").app
+    importlib.import_module("local.emulator.patches").apply()
+    _raise_open_files_limit()
+    try:
+        asyncio.run(_run(application, port))
+    finally:
+        importlib.import_module("ministack.core.lambda_runtime").reset()
+
+
+async def _run(application: object, port: int) -> None:
+    hypercorn = importlib.import_module("hypercorn.asyncio")
+    config = importlib.import_module("hypercorn.config").Config()
+    config.bind = [f"{LOOPBACK}:{port}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    await hypercorn.serve(application, config)
+
+
+def _raise_open_files_limit() -> None:
+    """Allow bursts of connections beyond the usual soft limit of 256 or 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

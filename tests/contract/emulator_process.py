@@ -1,0 +1,79 @@
+"""An emulator of a test's own: started on a free port, gone afterwards."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+
+ROOT = Path(__file__).parents[2]
+REGION = "us-east-1"
+START_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A running emulator, and how to talk to it."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where it serves every AWS API."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, service: str) -> Any:  # noqa: ANN401  # the client of any service at all
+        """Make a boto3 client of one AWS service."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]  # any service at all
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+
+@contextlib.contextmanager
+def running_emulator(scratch: Path) -> Iterator[Emulator]:
+    """Start `python -m local.emulator`; its temporary files go to `scratch`."""
+    port = free_port()
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(scratch), "AWS_DEFAULT_REGION": REGION}
+    command = [sys.executable, "-m", "local.emulator", "--port", str(port)]
+    with (scratch / "emulator.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        wait_until_healthy(f"http://127.0.0.1:{port}/_ministack/health")
+        yield Emulator(process, port)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def free_port() -> int:
+    """Find a port on which nothing listens right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def wait_until_healthy(url: str) -> None:
+    """Return once the address answers; raises TimeoutError."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.TransportError):
+            httpx.get(url, timeout=1)
+            return
+        time.sleep(0.05)
+    raise TimeoutError(url)

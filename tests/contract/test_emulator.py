@@ -1,0 +1,108 @@
+"""The emulator's process: which MiniStack it takes, where it listens, what it leaves."""
+
+import signal
+import time
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from local.emulator.pinned import MINISTACK_VERSION, WrongMinistackError, require_pinned_version
+from local.emulator.server import settings
+from tests.contract.emulator_process import Emulator, running_emulator
+from tests.contract.test_emulator_patches import a_function
+
+
+def test_the_pinned_version_is_the_one_installed() -> None:
+    require_pinned_version()
+
+
+def test_another_version_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "version", lambda _: "9.9.9")
+
+    with pytest.raises(WrongMinistackError, match=rf"9\.9\.9.*=={MINISTACK_VERSION}"):
+        require_pinned_version()
+
+
+def test_a_missing_emulator_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+
+    with pytest.raises(WrongMinistackError, match="needs ministack=="):
+        require_pinned_version()
+
+
+def test_nothing_listens_beyond_loopback(tmp_path: Path) -> None:
+    with running_emulator(tmp_path) as emulator:
+        assert listening(emulator.process.pid) == {f"127.0.0.1:{emulator.port}"}
+
+
+def test_docker_and_the_disk_are_left_alone() -> None:
+    chosen = settings(4566)
+
+    assert chosen["DOCKER_HOST"] == "unix:///nonexistent"
+    assert (chosen["PERSIST_STATE"], chosen["S3_PERSIST"]) == ("0", "0")
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_of_functions_end_with_the_emulator(tmp_path: Path, end: signal.Signals) -> None:
+    with running_emulator(tmp_path) as emulator:
+        worker = a_warm_worker(emulator, tmp_path)
+        emulator.process.send_signal(end)
+        emulator.process.wait(10)
+
+        assert gone_within(worker, seconds=3)
+
+
+def a_warm_worker(emulator: Emulator, scratch: Path) -> int:
+    """Pid of the process that ran a function, found by its script under the scratch folder."""
+    emulator.client("lambda").invoke(FunctionName=a_function(emulator, "quiet"))
+    command_lines = {
+        int(path.parent.name): path.read_bytes().decode()
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if path.exists()
+    }
+    (worker,) = (
+        pid for pid, line in command_lines.items() if f"{scratch}/ministack-lambda" in line
+    )
+    return worker
+
+
+def gone_within(pid: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not Path(f"/proc/{pid}").exists():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def listening(pid: int) -> set[str]:
+    """Addresses on which a process listens, as `address:port`; IPv6 ones in raw hexadecimal."""
+    sockets = {
+        link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir() if _is_socket(link)
+    }
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for row in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = row.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                found.add(_address(fields[1]))
+    return found
+
+
+def _is_socket(link: Path) -> bool:
+    try:
+        return link.readlink().name.startswith("socket:")
+    except OSError:
+        return False
+
+
+def _address(local: str) -> str:
+    address, port = local.split(":")
+    if len(address) == 8:
+        octets = [str(int(address[i : i + 2], 16)) for i in (6, 4, 2, 0)]
+        address = ".".join(octets)
+    return f"{address}:{int(port, 16)}"
