@@ -1,0 +1,94 @@
+"""`python -m local.simulator`: the simulator as a server on loopback, until it is told to end."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from local.simulator.account import Account
+from local.simulator.events import EventPublisher, events_client
+from local.simulator.lifecycle import Durations
+from local.simulator.server import serving
+from local.simulator.service import Simulator
+from local.simulator.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DESCRIPTION = """\
+A local Amazon SageMaker (models, endpoint configs, endpoints, tags, InvokeEndpoint as an echo)
+for boto3 and Terraform: point AWS_ENDPOINT_URL_SAGEMAKER and AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME
+at it. The first line of standard output is the port; each call is a line on standard error.
+"""
+EPILOG = """\
+environment:
+  LOCAL_CREATE_SECONDS  how long Creating lasts (default 3)
+  LOCAL_DELETE_SECONDS  how long Deleting lasts (default 1)
+  LOCAL_UPDATE_SECONDS  how long Updating lasts, rollback included (default 3)
+  EVENTS_ENDPOINT_URL   where to PutEvents of endpoint state changes (default: nowhere)
+  AWS_REGION, AWS_DEFAULT_REGION  the default of --region
+
+paths of its own:
+  GET /_health
+  GET, POST, DELETE /_faults  {"operation", "endpoint": name or null for any, "failure", "count"}
+      failure: Failed, Rollback, Capacity or Stuck (how an accepted change ends), TimeoutAfter
+      (it takes effect, the caller hears nothing), or an error code such as ThrottlingException.
+      Faults are used up in the order posted, one per call; refused calls use none up, except by
+      an error code. DELETE forgets them and lets stuck endpoints go on.
+  GET, DELETE /_calls         the calls so far: time, operation, endpoint, error
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serves until SIGTERM or SIGINT. Exit codes: 0 ended, 1 no port, 2 wrong settings."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    try:
+        durations = Durations.from_environment(os.environ)
+    except ValueError as error:
+        print(f"simulator: {error}", file=sys.stderr)
+        return 2
+    events_url = os.environ.get("EVENTS_ENDPOINT_URL")
+    publisher = EventPublisher(events_client(events_url, options.region)) if events_url else None
+    world = World(Account(options.account, options.region), durations)
+    simulator = Simulator(world, publisher.publish) if publisher else Simulator(world)
+    ended = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda _number, _frame: ended.set())
+    try:
+        with serving(simulator, options.port) as server:
+            print(server.port, flush=True)
+            ended.wait()
+    except OSError as error:
+        print(f"simulator: cannot listen on port {options.port}: {error}", file=sys.stderr)
+        return 1
+    if publisher:
+        publisher.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.simulator",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
+    parser.add_argument("--region", default=region, help="the region in ARNs (default %(default)s)")
+    parser.add_argument(
+        "--account", default=Account.account_id, help="the account in ARNs (default %(default)s)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

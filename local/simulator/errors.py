@@ -1,0 +1,138 @@
+"""What SageMaker answers when it refuses: one table of codes, HTTP statuses and wordings.
+
+Seen in public issue threads of SDKs, operators and the Terraform provider, except those marked
+assumed. Callers tell "gone" from "busy" by the message alone, so the wording is interface.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ApiError(Exception):
+    """A refusal as it goes over the wire; `fields` are further members of its body."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        http_status: int = 400,
+        fields: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.http_status = http_status
+        self.fields = fields
+
+
+@dataclass(frozen=True)
+class Wording:
+    """An error whose message is filled in with names when it is raised."""
+
+    template: str
+    code: str = "ValidationException"
+    http_status: int = 400
+
+    def error(self, **values: object) -> ApiError:
+        return ApiError(self.code, self.template.format(**values), self.http_status)
+
+
+EXISTS = Wording('Cannot create already existing {noun} "{arn}".')
+MISSING = Wording('Could not find {noun} "{arn}".')
+BUSY = Wording('Cannot update in-progress endpoint "{arn}".')
+FAILED_ENDPOINT = Wording('Cannot update endpoint "{arn}" with status Failed.')  # assumed
+VARIANTS_ABSENT = Wording(
+    'The variant name(s) "{names}" is/are not present within endpoint configuration "{config}".'
+)
+VARIANTS_CHANGED = Wording(  # assumed
+    'Variant properties of endpoint "{arn}" cannot be retained: the variant names of endpoint '
+    'configuration "{config}" differ.'
+)
+EULA = Wording(
+    "The AcceptEula value must be explicitly defined as True in order to accept the end-user "
+    'license agreement (EULA) that this "{uri}" model requires. Please see the terms of the '
+    "license before accepting it."
+)
+SCALING_NEEDS_COMPONENTS = Wording(
+    "ManagedInstanceScaling is only supported for inference component endpoints."
+)
+NO_SCALE_TO_ZERO = Wording(
+    "Min instance count needs to be greater than 0 for enabled managed instance scaling"
+)
+DUPLICATE_VARIANTS = Wording("Duplicate variant names: {names}.")  # assumed
+VARIANT_NEEDS_CAPACITY = Wording(  # assumed
+    "Production variant {name} must name either an InstanceType or a ServerlessConfig."
+)
+ONE_CONTAINER_FIELD = Wording(  # assumed
+    "Exactly one of PrimaryContainer, Containers and InferenceExecutionConfig must be specified."
+)
+CONTAINER_NEEDS_IMAGE = Wording(  # assumed
+    "A container definition must name either an Image or a ModelPackageName."
+)
+TOO_MANY_TAGS = Wording("A resource can have at most 50 tags.", "ResourceLimitExceeded")  # assumed
+BAD_TOKEN = Wording("Invalid NextToken.")  # assumed
+UNKNOWN_OPERATION = Wording(
+    "The requested operation is not supported.", "UnknownOperationException"
+)
+NOT_SERVING = Wording("Endpoint {name} of account {account} not found.", "ValidationError")
+NO_SUCH_VARIANT = Wording(  # assumed
+    "Variant {variant} of endpoint {name} of account {account} not found.", "ValidationError"
+)
+
+THROTTLED = Wording("Rate exceeded", "ThrottlingException")
+QUOTA = Wording(
+    "The account-level service limit '{instance_type} for endpoint usage' is {limit} Instances, "
+    "with current utilization of {used} Instances and a request delta of {delta} Instances. "
+    "Please use AWS Service Quotas to request an increase for this quota. If AWS Service Quotas "
+    "is not available, contact AWS support to request an increase for this quota.",
+    "ResourceLimitExceeded",
+)
+NO_DEREGISTRATION = Wording(
+    "An Application AutoScaling scalable target exists for a variant being deleted, and the IAM "
+    "identity used to invoke DeleteEndpoint does not have "
+    "application-autoscaling:DeregisterScalableTarget permission to deregister the scalable "
+    "target.",
+    "AccessDeniedException",
+)
+MODEL_TIMEOUT = Wording(
+    'Received server error (0) from model with message "Your invocation timed out while waiting '
+    "for a response from container primary. Review the latency metrics for each container in "
+    'Amazon CloudWatch, resolve the issue, and try again.". See '
+    "https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:"
+    "group=/aws/sagemaker/Endpoints/{name} in account {account} for more information.",
+    "ModelError",
+    424,
+)
+
+CAPACITY_REASON = (
+    "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. "
+    "Please retry using a different ML instance type or after some time."
+)
+PING_REASON = (
+    "The primary container for production variant {variant} did not pass the ping health check. "
+    "Please check CloudWatch logs for this endpoint."
+)
+SERVICE_REASON = (
+    "Request to service failed. If failure persists after retry, contact customer support."
+)
+
+STATUS_BY_CODE = MappingProxyType(
+    {
+        "InternalFailure": 500,
+        "InternalServerException": 500,
+        "InternalServerError": 500,
+        "InternalDependencyException": 530,
+        "ServiceUnavailable": 503,
+        "ServiceUnavailableException": 503,
+        "RequestTimeout": 408,
+        "ModelError": 424,
+        "ModelNotReadyException": 429,
+    }
+)
+"""HTTP statuses of codes that are not plain client errors (400)."""

@@ -1,0 +1,149 @@
+"""The endpoints: what each operation does to them, and their changes coming due."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from local.simulator.account import Account, Kind, Shelf
+from local.simulator.errors import BUSY, FAILED_ENDPOINT
+from local.simulator.lifecycle import (
+    Deployment,
+    Durations,
+    Endpoint,
+    Json,
+    Pending,
+    Status,
+    advance,
+    begin,
+    release,
+)
+from local.simulator.rollout import retaining, reweighted
+from local.simulator.summaries import described
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from local.simulator.call import Call
+    from local.simulator.catalog import Catalog
+
+
+@dataclass(frozen=True)
+class StatusChange:
+    """An endpoint that has just entered its status, at `at`."""
+
+    endpoint: Endpoint
+    at: datetime
+
+
+class Fleet:
+    """All endpoints of one account. Every method expects that `settle(now)` has been called."""
+
+    def __init__(self, account: Account, catalog: Catalog, durations: Durations) -> None:
+        self._catalog = catalog
+        self._durations = durations
+        self._due: list[tuple[datetime, int, str]] = []
+        self._pushed = 0
+        self.shelf: Shelf[Endpoint] = Shelf(account, Kind.ENDPOINT)
+        self.changes: list[StatusChange] = []
+
+    def create(self, call: Call) -> Json:
+        name = call.request["EndpointName"]
+        self.shelf.refuse_if_present(name)
+        target = self._catalog.deployment(call.request["EndpointConfigName"])
+        target = replace(target, policy=call.request.get("DeploymentConfig"))
+        new = Endpoint(name, target.config_name, Status.CREATING, call.now, call.now)
+        seconds = self._durations.create_seconds
+        self._enter(begin(new, Status.CREATING, target, seconds, call.outcome, call.now), call.now)
+        return {"EndpointArn": self.shelf.arn(name)}
+
+    def describe(self, call: Call) -> Json:
+        endpoint = self.shelf.get(call.request["EndpointName"])
+        return described(endpoint, self.shelf.arn(endpoint.name))
+
+    def update(self, call: Call) -> Json:
+        """To a new config; the current one must still exist too, as SageMaker demands."""
+        endpoint = self._changeable(call.request["EndpointName"])
+        target = self._catalog.deployment(call.request["EndpointConfigName"])
+        self._catalog.configs.get(endpoint.config_name)
+        serving = endpoint.serving
+        if serving is not None and call.request.get("RetainAllVariantProperties"):
+            target = retaining(serving, target, call.request, self.shelf.arn(endpoint.name))
+        policy = call.request.get("DeploymentConfig")
+        if policy is None and serving and call.request.get("RetainDeploymentConfig"):
+            policy = serving.policy
+        target = replace(target, policy=policy)
+        self._begin_update(endpoint, target, call)
+        return {"EndpointArn": self.shelf.arn(endpoint.name)}
+
+    def update_weights(self, call: Call) -> Json:
+        endpoint = self._changeable(call.request["EndpointName"])
+        if endpoint.serving is None:
+            raise BUSY.error(arn=self.shelf.arn(endpoint.name))
+        desired = call.request["DesiredWeightsAndCapacities"]
+        self._begin_update(endpoint, reweighted(endpoint.serving, desired), call)
+        return {"EndpointArn": self.shelf.arn(endpoint.name)}
+
+    def delete(self, call: Call) -> Json:
+        endpoint = self._settled(call.request["EndpointName"])
+        seconds = self._durations.delete_seconds
+        gone = begin(endpoint, Status.DELETING, None, seconds, call.outcome, call.now)
+        self._enter(gone, call.now)
+        return {}
+
+    def settle(self, now: datetime) -> None:
+        """Lets every change end that is due by `now`, in the order in which they are due."""
+        while self._due and self._due[0][0] <= now:
+            due, _, name = heapq.heappop(self._due)
+            if self._pending_at(name, due) is None:
+                continue
+            after = advance(self.shelf.get(name))
+            if after is None:
+                self.shelf.remove(name)
+            else:
+                self._enter(after, due)
+
+    def next_change(self) -> datetime | None:
+        """When `settle` has something to do next."""
+        while self._due and self._pending_at(self._due[0][2], self._due[0][0]) is None:
+            heapq.heappop(self._due)
+        return self._due[0][0] if self._due else None
+
+    def release_stuck(self, now: datetime) -> None:
+        for endpoint in list(self.shelf):
+            if endpoint.pending is not None and endpoint.pending.held:
+                self._keep(release(endpoint, now))
+
+    def _pending_at(self, name: str, due: datetime) -> Pending | None:
+        """The change that an entry of the heap announced, unless it is out of date."""
+        pending = self.shelf.get(name).pending if name in self.shelf else None
+        return pending if pending and pending.due == due and not pending.held else None
+
+    def _begin_update(self, endpoint: Endpoint, target: Deployment, call: Call) -> None:
+        seconds = self._durations.update_seconds
+        updating = begin(endpoint, Status.UPDATING, target, seconds, call.outcome, call.now)
+        self._enter(updating, call.now)
+
+    def _settled(self, name: str) -> Endpoint:
+        endpoint = self.shelf.get(name)
+        if endpoint.pending is not None:
+            raise BUSY.error(arn=self.shelf.arn(name))
+        return endpoint
+
+    def _changeable(self, name: str) -> Endpoint:
+        endpoint = self._settled(name)
+        if endpoint.status is Status.FAILED:
+            raise FAILED_ENDPOINT.error(arn=self.shelf.arn(name))
+        return endpoint
+
+    def _enter(self, endpoint: Endpoint, at: datetime) -> None:
+        self._keep(endpoint)
+        self.changes.append(StatusChange(endpoint, at))
+
+    def _keep(self, endpoint: Endpoint) -> None:
+        self.shelf.put(endpoint.name, endpoint)
+        pending = endpoint.pending
+        if pending is not None and not pending.held:
+            self._pushed += 1  # keeps equal instants in the order of their calls
+            heapq.heappush(self._due, (pending.due, self._pushed, endpoint.name))

@@ -1,0 +1,172 @@
+"""Checks a request against botocore's own service model: required, type, range, pattern, enum."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, cast
+
+import botocore.session
+from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
+
+from local.simulator.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.simulator.lifecycle import Json
+
+JSON_TOKENS: dict[type, str] = {
+    str: "STRING_VALUE",
+    bool: "BOOLEAN_VALUE",
+    int: "NUMBER_VALUE",
+    float: "DECIMAL_VALUE",
+    type(None): "NULL_VALUE",
+}
+"""What SageMaker's parser calls what it did not expect."""
+
+SCALARS = {
+    "string": "String",
+    "boolean": "Boolean",
+    "integer": "Integer",
+    "long": "Integer",
+    "float": "Float",
+    "double": "Float",
+    "timestamp": "Timestamp",
+}
+PYTHON: dict[str, type | tuple[type, ...]] = {
+    "String": str,
+    "Boolean": bool,
+    "Integer": int,
+    "Float": (int, float),
+    "Timestamp": (int, float),
+}
+
+
+class RequestRules:
+    """What SageMaker refuses before it looks at any resource."""
+
+    def __init__(self) -> None:
+        session = botocore.session.get_session()
+        self._model: ServiceModel = session.get_service_model("sagemaker")
+
+    def parse(self, operation: str, request: object) -> Json:
+        """The request with times as epoch seconds; members that the model lacks are dropped.
+
+        Raises SerializationException for a wrong type, ValidationException with all violations.
+        """
+        shape = self._model.operation_model(operation).input_shape
+        if shape is None:
+            return {}
+        parsed = _parsed(shape, request)
+        violations = list(_violations(shape, parsed, ""))
+        if violations:
+            count = f"{len(violations)} validation error{'s' * (len(violations) > 1)} detected: "
+            raise ApiError("ValidationException", count + "; ".join(violations))
+        return cast("Json", parsed)
+
+
+def _parsed(shape: Shape, value: object) -> object:
+    """The value without unknown and null members, its timestamps as epoch seconds."""
+    if isinstance(shape, StructureShape):
+        if not isinstance(value, dict):
+            raise _mismatch(value, "Structure")
+        return {
+            key: _parsed(member, value[key])
+            for key, member in shape.members.items()
+            if value.get(key) is not None
+        }
+    if isinstance(shape, ListShape):
+        if not isinstance(value, list):
+            raise _mismatch(value, "List")
+        return [_parsed(shape.member, item) for item in value]
+    if isinstance(shape, MapShape):
+        if not isinstance(value, dict):
+            raise _mismatch(value, "Map")
+        return {key: _parsed(shape.value, item) for key, item in value.items()}
+    return _scalar(shape.type_name, value)
+
+
+def _scalar(type_name: str, value: object) -> object:
+    wanted = SCALARS[type_name]
+    if wanted == "Timestamp" and isinstance(value, str):
+        return _epoch_of(value)
+    if wanted == "Integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) != (wanted == "Boolean") or not isinstance(value, PYTHON[wanted]):
+        raise _mismatch(value, wanted)
+    return value
+
+
+def _epoch_of(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise _mismatch(text, "Timestamp") from None
+
+
+def _mismatch(value: object, wanted: str) -> ApiError:
+    found = JSON_TOKENS.get(type(value), "Start of structure or map")
+    return ApiError("SerializationException", f"{found} can not be converted to a {wanted}")
+
+
+def _violations(shape: Shape, value: object, path: str) -> Iterator[str]:
+    """Sentences in SageMaker's own form; paths are lower camel case, list members `x.1.member`."""
+    yield from _own_violations(shape, value, path)
+    if isinstance(shape, StructureShape) and isinstance(value, dict):
+        for key, member in shape.members.items():
+            inner = _join(path, key[0].lower() + key[1:])
+            if key in value:
+                yield from _violations(member, value[key], inner)
+            elif key in shape.required_members:
+                yield _failed("null", inner, "Member must not be null")
+    elif isinstance(shape, ListShape) and isinstance(value, list):
+        for index, item in enumerate(value, start=1):
+            yield from _violations(shape.member, item, f"{path}.{index}.member")
+    elif isinstance(shape, MapShape) and isinstance(value, dict):
+        for key, item in value.items():
+            yield from _violations(shape.key, key, path)
+            yield from _violations(shape.value, item, f"{path}.{key}.member")
+
+
+def _own_violations(shape: Shape, value: object, path: str) -> Iterator[str]:
+    shown = f"'{value}'"
+    least, most = shape.metadata.get("min"), shape.metadata.get("max")
+    measure: float | None = None
+    what = "have length"
+    if isinstance(value, str | list | dict):
+        measure = len(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        measure, what = value, "have value"
+    if measure is not None and least is not None and measure < least:
+        yield _failed(shown, path, f"Member must {what} greater than or equal to {least}")
+    if measure is not None and most is not None and measure > most:
+        yield _failed(shown, path, f"Member must {what} less than or equal to {most}")
+    pattern = shape.metadata.get("pattern")
+    if pattern and isinstance(value, str) and not _matches(pattern, value):
+        yield _failed(shown, path, f"Member must satisfy regular expression pattern: {pattern}")
+    choices = getattr(shape, "enum", None)
+    if choices and value not in choices:
+        options = ", ".join(choices)
+        yield _failed(shown, path, f"Member must satisfy enum value set: [{options}]")
+
+
+def _failed(value: str, path: str, rule: str) -> str:
+    return f"Value {value} at '{path}' failed to satisfy constraint: {rule}"
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """The service model's patterns are Java's: its Unicode classes stand in tags' patterns."""
+    for java, python in ((r"\p{L}", r"\w"), (r"\p{N}", r"\w"), (r"\p{Z}", r"\s")):
+        pattern = pattern.replace(java, python)
+    return re.compile(pattern, re.DOTALL)
+
+
+def _matches(pattern: str, value: str) -> bool:
+    return _compiled(pattern).fullmatch(value) is not None

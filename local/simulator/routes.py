@@ -1,0 +1,156 @@
+"""From a request's path to the simulator and back: no sockets here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from local.simulator.errors import ApiError
+from local.simulator.faults import FaultRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from email.message import Message
+
+    from local.simulator.service import Simulator
+
+JSON_1_1 = "application/x-amz-json-1.1"
+JSON = "application/json"
+LARGEST_PAYLOAD = 6_291_456
+LONGEST_ATTRIBUTES = 1024
+TARGET = "SageMaker."
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request."""
+
+    method: str
+    target: str
+    headers: Message
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One HTTP answer; `note` is for the log."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+def answer(simulator: Simulator, request: Request) -> Reply:
+    """Raises NoReplyError where the caller is to be left waiting."""
+    path = urlsplit(request.target).path
+    if path.startswith("/_"):
+        return _own(simulator, request, path)
+    parts = path.split("/")
+    if request.method == "POST" and path == "/":
+        return _control_plane(simulator, request)
+    if request.method == "POST" and len(parts) == 4 and parts[1::2] == ["endpoints", "invocations"]:
+        return _invocation(simulator, request, unquote(parts[2]))
+    return _json(404, {"message": f"{request.method} {path} is nothing that SageMaker answers."})
+
+
+def _control_plane(simulator: Simulator, request: Request) -> Reply:
+    target = request.headers.get("X-Amz-Target", "")
+    operation = target.removeprefix(TARGET) if target.startswith(TARGET) else ""
+    note = ""
+    try:
+        body = _parsed(request.body or b"{}")
+        if isinstance(body, dict):
+            note = str(body.get("EndpointName") or body.get("EndpointConfigName") or "")
+        result = simulator.call(operation, body)
+    except ApiError as error:
+        content = {"__type": error.code, "message": error.message, **error.fields}
+        return _json(error.http_status, content, JSON_1_1, f"{note} {error.code}")
+    return _json(200, result, JSON_1_1, note)
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        parsed: object = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ApiError("SerializationException", "The request body is not JSON.") from error
+    return parsed
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _invocation(simulator: Simulator, request: Request, endpoint_name: str) -> Reply:
+    """The echo model: what came in goes out, byte for byte."""
+    attributes = request.headers.get(ATTRIBUTES)
+    content_type = request.headers.get("Content-Type", "application/octet-stream")
+    try:
+        _check_payload(request.body)
+        _check_header(ATTRIBUTES, attributes or "", LONGEST_ATTRIBUTES)
+        _check_header("Content-Type", content_type, LONGEST_ATTRIBUTES)
+        variant = simulator.invoke(
+            endpoint_name, request.headers.get("X-Amzn-SageMaker-Target-Variant")
+        )
+    except ApiError as error:
+        body = json.dumps({"Message": error.message, **error.fields}).encode()
+        headers = {} if error.code.isdecimal() else {"x-amzn-ErrorType": error.code}
+        return Reply(error.http_status, body, JSON, headers, error.code)
+    headers = {"x-Amzn-Invoked-Production-Variant": variant}
+    if attributes is not None:
+        headers[ATTRIBUTES] = attributes
+    return Reply(200, request.body, content_type, headers, variant)
+
+
+def _check_payload(body: bytes) -> None:
+    """Raises what the runtime answers to a payload that is too long, which has no code."""
+    if len(body) > LARGEST_PAYLOAD:
+        raise ApiError("413", f"HTTP content length exceeded {LARGEST_PAYLOAD} bytes.", 413)
+
+
+def _check_header(name: str, value: str, longest: int) -> None:
+    """Raises ValidationError: these values go back out as headers."""
+    if len(value) > longest or not (value.isascii() and value.isprintable()):
+        message = f"{name} must be at most {longest} printable ASCII characters."
+        raise ApiError("ValidationError", message)
+
+
+def _own(simulator: Simulator, request: Request, path: str) -> Reply:
+    """What only a simulator has: faults, recorded calls, health."""
+    handlers: dict[tuple[str, str], Callable[[], dict[str, Any] | Reply]] = {
+        ("GET", "/_health"): simulator.health,
+        ("GET", "/_faults"): lambda: {"faults": simulator.faults()},
+        ("POST", "/_faults"): lambda: _post_fault(simulator, request.body),
+        ("DELETE", "/_faults"): lambda: _done(simulator.clear_faults),
+        ("GET", "/_calls"): simulator.calls,
+        ("DELETE", "/_calls"): lambda: _done(simulator.forget_calls),
+    }
+    handler = handlers.get((request.method, path))
+    if handler is None:
+        return _json(404, {"error": f"There is no {request.method} {path}."})
+    result = handler()
+    return result if isinstance(result, Reply) else _json(200, result)
+
+
+def _done(action: Callable[[], None]) -> dict[str, Any]:
+    action()
+    return {}
+
+
+def _post_fault(simulator: Simulator, body: bytes) -> Reply:
+    try:
+        return _json(200, simulator.post_fault(json.loads(body)))
+    except FaultRefusedError as refusal:
+        return _json(400, {"error": str(refusal)})
+    except (ValueError, RecursionError):
+        return _json(400, {"error": "A fault must be a JSON object."})
+
+
+def _json(
+    status: int, content: Mapping[str, object], content_type: str = JSON, note: str = ""
+) -> Reply:
+    return Reply(status, json.dumps(content).encode(), content_type, {}, note)

@@ -1,0 +1,42 @@
+"""Which variant answers an invocation: as SageMaker routes, by weight, but without chance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local.simulator.errors import NO_SUCH_VARIANT, NOT_SERVING
+
+if TYPE_CHECKING:
+    from local.simulator.account import Account, Shelf
+    from local.simulator.lifecycle import Endpoint
+
+
+class Runtime:
+    """Shares the invocations of an endpoint out as near to its variants' weights as can be."""
+
+    def __init__(self, account: Account, endpoints: Shelf[Endpoint]) -> None:
+        self._account = account
+        self._endpoints = endpoints
+        self._credits: dict[str, dict[str, float]] = {}
+
+    def route(self, endpoint_name: str, variant_name: str | None) -> str:
+        """The name of the variant that answers. Here alone the case of a name counts."""
+        account = self._account.account_id
+        endpoint = self._endpoints.get(endpoint_name) if endpoint_name in self._endpoints else None
+        serving = endpoint.answering if endpoint and endpoint.name == endpoint_name else None
+        if serving is None:
+            raise NOT_SERVING.error(name=endpoint_name, account=account)
+        weights = {variant.name: variant.weight for variant in serving.variants}
+        if variant_name is None:
+            return self._in_turn(endpoint_name, weights)
+        if variant_name not in weights:
+            raise NO_SUCH_VARIANT.error(variant=variant_name, name=endpoint_name, account=account)
+        return variant_name
+
+    def _in_turn(self, endpoint_name: str, weights: dict[str, float]) -> str:
+        before = self._credits.get(endpoint_name, {})
+        earned = {name: before.get(name, 0.0) + weight for name, weight in weights.items()}
+        chosen = max(earned, key=lambda name: earned[name])
+        earned[chosen] -= sum(weights.values())
+        self._credits[endpoint_name] = earned
+        return chosen

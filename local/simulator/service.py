@@ -1,0 +1,184 @@
+"""The simulator as callers meet it: the world behind a lock, on a clock, with faults and a log."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from local.simulator.errors import UNKNOWN_OPERATION, ApiError
+from local.simulator.faults import TIMEOUT_AFTER, FaultBook
+from local.simulator.injected import injected_error
+from local.simulator.lifecycle import Json, Outcome
+from local.simulator.requests import RequestRules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.simulator.fleet import StatusChange
+    from local.simulator.world import World
+
+INVOKE = "InvokeEndpoint"
+CALLS_KEPT = 20_000
+Answer = TypeVar("Answer")
+
+
+class NoReplyError(Exception):
+    """The call took effect, and its caller is to hear nothing of it (TimeoutAfter)."""
+
+
+@dataclass(frozen=True)
+class RecordedCall:
+    """A call as it came in; `error` is the code it was answered with, None where it succeeded."""
+
+    at: datetime
+    operation: str
+    endpoint: str | None
+    error: str | None
+
+    def as_json(self) -> Json:
+        return {
+            "time": self.at.isoformat(timespec="microseconds"),
+            "operation": self.operation,
+            "endpoint": self.endpoint,
+            "error": self.error,
+        }
+
+
+def system_clock() -> datetime:
+    """The time on this machine."""
+    return datetime.now(UTC)
+
+
+class Simulator:
+    """Thread-safe. `on_change` hears of each status change in order, and must not block."""
+
+    def __init__(
+        self,
+        world: World,
+        on_change: Callable[[StatusChange, Json], None] = lambda _change, _detail: None,
+        clock: Callable[[], datetime] = system_clock,
+    ) -> None:
+        self._world = world
+        self._on_change = on_change
+        self._clock = clock
+        self._rules = RequestRules()
+        self._faults = FaultBook(world.operations | {INVOKE})
+        self._calls: deque[RecordedCall] = deque(maxlen=CALLS_KEPT)
+        self._calls_seen = 0
+        self._changed = threading.Condition()
+        self._stopped = False
+
+    def call(self, operation: str, request: object) -> Json:
+        """An operation of the control plane. Raises ApiError, or NoReplyError after its effect."""
+
+        def effect(outcome: Outcome, now: datetime) -> Json:
+            if operation not in self._world.operations:
+                raise UNKNOWN_OPERATION.error()
+            valid = self._rules.parse(operation, request)
+            return self._world.perform(operation, valid, now, outcome)
+
+        return self._answer(operation, request, effect)
+
+    def invoke(self, endpoint_name: str, variant_name: str | None) -> str:
+        """The variant that answers an invocation. Raises like `call`."""
+
+        def effect(_outcome: Outcome, now: datetime) -> str:
+            return self._world.route(endpoint_name, variant_name, now)
+
+        return self._answer(INVOKE, {"EndpointName": endpoint_name}, effect)
+
+    def post_fault(self, body: object) -> Json:
+        """Raises FaultRefusedError."""
+        with self._changed:
+            return self._faults.post(body).as_json()
+
+    def faults(self) -> list[Json]:
+        with self._changed:
+            return [fault.as_json() for fault in self._faults]
+
+    def clear_faults(self) -> None:
+        """Forgets all faults, and lets stuck endpoints go on."""
+        with self._changed:
+            self._faults.clear()
+            self._world.release_stuck(self._clock())
+            self._announce()
+
+    def calls(self) -> Json:
+        """The recorded calls, oldest first, and how many older ones were dropped."""
+        with self._changed:
+            kept = [call.as_json() for call in self._calls]
+            return {"calls": kept, "dropped": self._calls_seen - len(kept)}
+
+    def forget_calls(self) -> None:
+        with self._changed:
+            self._calls.clear()
+            self._calls_seen = 0
+
+    def health(self) -> Json:
+        with self._changed:
+            return {"status": "ok", "endpoints": self._world.endpoint_count}
+
+    def run_changes(self) -> None:
+        """Lets changes happen when they are due, until `stop`; a thread's whole work."""
+        with self._changed:
+            while not self._stopped:
+                now = self._clock()
+                self._world.settle(now)
+                self._tell()
+                due = self._world.next_change()
+                self._changed.wait(None if due is None else max(0.0, (due - now).total_seconds()))
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _answer(
+        self, operation: str, request: object, effect: Callable[[Outcome, datetime], Answer]
+    ) -> Answer:
+        """The effect under the lock, as the faults will have it, and recorded."""
+        named = request.get("EndpointName") if isinstance(request, dict) else None
+        endpoint = named if isinstance(named, str) else None
+        with self._changed:
+            now = self._clock()
+            error: str | None = None
+            try:
+                return self._faulted(operation, endpoint, request, effect, now)
+            except ApiError as refusal:
+                error = refusal.code
+                raise
+            finally:
+                self._calls.append(RecordedCall(now, operation, endpoint, error))
+                self._calls_seen += 1
+                self._announce()
+
+    def _faulted(
+        self,
+        operation: str,
+        endpoint: str | None,
+        request: object,
+        effect: Callable[[Outcome, datetime], Answer],
+        now: datetime,
+    ) -> Answer:
+        fault = self._faults.find(operation, endpoint)
+        if fault is None:
+            return effect(Outcome.SUCCESS, now)
+        if fault.outcome is None and fault.failure != TIMEOUT_AFTER:
+            self._faults.use(fault)
+            raise injected_error(fault.failure, operation, request, self._world)
+        answer = effect(fault.outcome or Outcome.SUCCESS, now)
+        self._faults.use(fault)
+        if fault.failure == TIMEOUT_AFTER:
+            raise NoReplyError(operation)
+        return answer
+
+    def _announce(self) -> None:
+        self._tell()
+        self._changed.notify_all()
+
+    def _tell(self) -> None:
+        for change in self._world.take_changes():
+            self._on_change(change, self._world.event_detail(change))
