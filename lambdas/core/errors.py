@@ -8,17 +8,22 @@ MeterError
 ├── ConfigOwned             the deployed config owns what was to be changed
 ├── LeaseTooLong            the meter would hold more than its maximum
 ├── IdempotencyConflict     the key was used for another request
+├── TooManyKeys             an endpoint keeps no more Idempotency-Keys just now
 ├── Draining                the stack is being destroyed
 ├── Busy                    too many writers at once: nothing was changed, try again
+├── Locked                  another reconcile holds the endpoint (internal)
 ├── Conflict                a conditional write found another revision (internal)
 └── AwsRefused              SageMaker or another service refused a call
     ├── Throttled
+    ├── Unanswered
     ├── AlreadyExists
     ├── Gone
     └── InProgress
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 
 class MeterError(Exception):
@@ -72,6 +77,14 @@ class IdempotencyConflict(MeterError):
         )
 
 
+class TooManyKeys(MeterError):
+    def __init__(self) -> None:
+        super().__init__(
+            "This endpoint holds the most Idempotency-Keys that it can; they are kept for 24 "
+            "hours. Retry later, or send the request without one."
+        )
+
+
 class Draining(MeterError):
     def __init__(self) -> None:
         super().__init__("The stack is being destroyed: every endpoint is stopped and stays so.")
@@ -86,6 +99,14 @@ class Conflict(MeterError):
     """A conditional write found a state other than the one that was loaded."""
 
 
+class Locked(MeterError):
+    """Another reconcile holds the endpoint's lock, at most until `until`."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"locked until {until.isoformat()}")
+        self.until = until
+
+
 class AwsRefused(MeterError):
     """A service refused a call for a reason that the core has no better name for."""
 
@@ -97,6 +118,10 @@ class AwsRefused(MeterError):
 
 class Throttled(AwsRefused):
     """Too many calls: nothing happened, call later."""
+
+
+class Unanswered(AwsRefused):
+    """No answer came: the call may or may not have worked."""
 
 
 class AlreadyExists(AwsRefused):

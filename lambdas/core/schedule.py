@@ -37,7 +37,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """An interval schedule (`days`) or a date schedule (`date`); never both.
+    """An interval schedule (`days`, 0 is Monday) or a date schedule (`on_date`); never both.
 
     A stop at or before the start lies on the next day; start equal to stop means 24 hours.
     `except_dates` count by the day on which a window starts.
@@ -47,19 +47,19 @@ class Schedule:
     start_time: time
     stop_time: time
     days: frozenset[int] = frozenset()
-    date: date | None = None
+    on_date: date | None = None
     timezone: str = "UTC"
     except_dates: frozenset[date] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.name.strip() or len(self.name) > 100:
             raise InvalidField("name", "must be 1 to 100 characters, such as 'workdays'")
-        if bool(self.days) == (self.date is not None):
+        if bool(self.days) == (self.on_date is not None):
             raise InvalidField("days", "give either `days` or `date`, not both and not neither")
 
     def starts_on(self, day: date) -> bool:
         """Whether a window of this schedule starts on `day` of the zone's calendar."""
-        matches = day == self.date if self.date else day.weekday() in self.days
+        matches = day == self.on_date if self.on_date else day.weekday() in self.days
         return matches and day not in self.except_dates
 
     def window_on(self, day: date) -> Window | None:
@@ -71,8 +71,8 @@ class Schedule:
 
     def windows_from(self, instant: datetime) -> Iterator[Window]:
         """The windows that end after `instant`, by start; without end for interval schedules."""
-        if self.date:
-            days: Iterator[date] = iter((self.date,))
+        if self.on_date:
+            days: Iterator[date] = iter((self.on_date,))
         else:
             # A window of yesterday may still be open, and where the clocks fall back across
             # midnight the window of tomorrow may be open already: begin a day early.
@@ -97,7 +97,7 @@ class Schedule:
             start_time=parse_time(document["start_time"], "start_time"),
             stop_time=parse_time(document["stop_time"], "stop_time"),
             days=parse_days(document["days"], "days") if "days" in document else frozenset(),
-            date=parse_date(document["date"], "date") if "date" in document else None,
+            on_date=parse_date(document["date"], "date") if "date" in document else None,
             timezone=parse_timezone(document.get("timezone", "UTC"), "timezone"),
             except_dates=_parse_dates(document.get("except_dates", []), "except_dates"),
         )
@@ -110,8 +110,8 @@ class Schedule:
             "stop_time": f"{self.stop_time:%H:%M}",
             "timezone": self.timezone,
         }
-        if self.date:
-            shape["date"] = f"{self.date:%d/%m/%Y}"
+        if self.on_date:
+            shape["date"] = f"{self.on_date:%d/%m/%Y}"
         else:
             shape["days"] = [WEEKDAYS[day] for day in sorted(self.days)]
         if self.except_dates:

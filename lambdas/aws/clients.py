@@ -1,0 +1,54 @@
+"""The one place that makes boto3 clients: one switch for time-outs, retries and endpoints."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sqs import SQSClient
+
+_READ = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
+# A write that timed out may have worked: the SDK must not repeat it by itself.
+_WRITE = Config(
+    connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1}
+)
+_SLOW_WRITE = _WRITE.merge(Config(read_timeout=10))
+
+
+@cache
+def dynamodb() -> DynamoDBClient:
+    return boto3.client("dynamodb", config=_READ)
+
+
+@cache
+def dynamodb_once() -> DynamoDBClient:
+    """For writes that must not be repeated blindly."""
+    return boto3.client("dynamodb", config=_WRITE)
+
+
+@cache
+def sqs() -> SQSClient:
+    return boto3.client("sqs", config=_READ)
+
+
+@cache
+def sagemaker() -> SageMakerClient:
+    return boto3.client("sagemaker", config=_READ.merge(Config(read_timeout=10)))
+
+
+@cache
+def sagemaker_once() -> SageMakerClient:
+    """For calls that change endpoints."""
+    return boto3.client("sagemaker", config=_SLOW_WRITE)
+
+
+@cache
+def functions() -> LambdaClient:
+    return boto3.client("lambda", config=_SLOW_WRITE)

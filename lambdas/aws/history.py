@@ -1,0 +1,60 @@
+"""The history table, behind `ports.History`: append-only, entries expire by `ttl`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from lambdas.aws.items import PK_PREFIX, decode, encode, epoch, instant
+from lambdas.aws.refusals import named
+from lambdas.core.history import Event
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class DynamoHistory:
+    """Events are kept for `keep`."""
+
+    def __init__(self, client: DynamoDBClient, table: str, keep: timedelta) -> None:
+        self._client = client
+        self._keep = keep
+        self.table = table
+
+    def item(self, event: Event) -> dict[str, Any]:
+        """The item of an event. The sort key is made of what happened and when, so that an
+        append that is repeated after a time-out writes the same entry again."""
+        return encode(
+            {
+                "pk": PK_PREFIX + event.endpoint,
+                "sk": f"{event.at:%Y-%m-%dT%H:%M:%S.%fZ}#{event.kind}#{event.actor}",
+                "at": epoch(event.at),
+                "kind": event.kind,
+                "reason": event.reason[:1000],
+                "actor": event.actor,
+                "ttl": int((event.at + self._keep).timestamp()),
+            }
+        )
+
+    def append(self, event: Event) -> None:
+        with named():
+            self._client.put_item(TableName=self.table, Item=self.item(event))
+
+    def newest(self, key: str, limit: int) -> Sequence[Event]:
+        with named():
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self.table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues=encode({":pk": PK_PREFIX + key}),
+                ScanIndexForward=False,
+                PaginationConfig={"MaxItems": limit},
+            )
+            items = [decode(item) for page in pages for item in page["Items"]]
+        return [_event_of(key, item) for item in items]
+
+
+def _event_of(key: str, item: dict[str, Any]) -> Event:
+    at = instant(item["at"])
+    assert at is not None, "every entry has its instant"
+    return Event(key, at, item["kind"], item["reason"], item.get("actor", "meter"))

@@ -1,0 +1,183 @@
+"""DynamoDB items of the state table to and from the core's dataclasses. Instants are stored as
+epoch seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from lambdas.core.schedule import Schedule
+from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Origin, Spec
+from lambdas.core.state import Intent, Operation, Record, State, Status, Step
+
+PK_PREFIX = "ENDPOINT#"
+STATE = "STATE"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_to_wire, _from_wire = TypeSerializer().serialize, TypeDeserializer().deserialize
+
+Item = Mapping[str, Any]
+
+
+def epoch(instant: datetime | None) -> Decimal | None:
+    """Exact epoch seconds, with microseconds."""
+    if instant is None:
+        return None
+    return Decimal((instant - _EPOCH) // timedelta(microseconds=1)) / 1_000_000
+
+
+def instant(seconds: Any) -> datetime | None:
+    if seconds is None:
+        return None
+    return _EPOCH + timedelta(microseconds=int(Decimal(seconds) * 1_000_000))
+
+
+def encode(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _to_wire(value) for name, value in values.items()}
+
+
+def decode(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _from_wire(value) for name, value in item.items()}
+
+
+def key_of(key: str, sort_key: str = STATE) -> dict[str, Any]:
+    return encode({"pk": PK_PREFIX + key, "sk": sort_key})
+
+
+def state_values(state: State) -> dict[str, Any]:
+    """The attributes that a reconcile owns; None means: not there."""
+    intent = state.intent
+    return {
+        "observed_status": state.observed_status.value,
+        "observed_config": state.observed_config,
+        "reason": state.reason[:1000],
+        "next_due": epoch(state.next_due),
+        "next_step": state.next_step.value,
+        "intent": intent
+        and {"step": intent.step.value, "config_name": intent.config_name, "at": epoch(intent.at)},
+        "attempts": state.attempts,
+        "retry_at": epoch(state.retry_at),
+        "updating_to": state.updating_to,
+        "rolled_back": state.rolled_back,
+        "owned_since": epoch(state.owned_since),
+    }
+
+
+def lease_values(state: State) -> dict[str, Any]:
+    """The attributes that users' writes own."""
+    return {
+        "rev": state.rev,
+        "expires_at": epoch(state.expires_at),
+        "held_since": epoch(state.held_since),
+    }
+
+
+def state_of(item: Item) -> State:
+    """Read a STATE item; attributes that a newer version added are passed over."""
+    intent = item.get("intent")
+    return State(
+        rev=int(item.get("rev", 0)),
+        expires_at=instant(item.get("expires_at")),
+        held_since=instant(item.get("held_since")),
+        observed_status=status_of(item.get("observed_status", "")),
+        observed_config=item.get("observed_config"),
+        reason=item.get("reason", ""),
+        next_due=instant(item.get("next_due")),
+        next_step=step_of(item.get("next_step", "")),
+        intent=intent
+        and Intent(
+            step_of(intent["step"]), intent.get("config_name", ""), instant(intent["at"]) or _EPOCH
+        ),
+        attempts=int(item.get("attempts", 0)),
+        retry_at=instant(item.get("retry_at")),
+        updating_to=item.get("updating_to"),
+        rolled_back=item.get("rolled_back"),
+        owned_since=instant(item.get("owned_since")),
+    )
+
+
+def status_of(text: str) -> Status:
+    try:
+        return Status(text)
+    except ValueError:
+        return Status.UNKNOWN
+
+
+def step_of(text: str) -> Step:
+    try:
+        return Step(text)
+    except ValueError:
+        return Step.WAIT
+
+
+def spec_values(spec: Spec) -> dict[str, Any]:
+    """The attributes of a SPEC item; `specs.py` of the constructs writes the same."""
+    return {
+        "name": spec.name,
+        "endpoint_config_name": spec.endpoint_config_name,
+        "initial_provision_minutes": spec.initial_provision_minutes,
+        "max_lease_minutes": spec.max_lease_minutes,
+        "schedules": json.dumps([schedule.document() for schedule in spec.schedules]),
+        "update": json.dumps(dict(spec.update)),
+        "spec_hash": spec.spec_hash,
+    }
+
+
+def spec_of(item: Item) -> Spec:
+    schedules = json.loads(item.get("schedules", "[]"))
+    return Spec(
+        name=item["name"],
+        endpoint_config_name=item["endpoint_config_name"],
+        origin=Origin(item["sk"]),
+        schedules=tuple(Schedule.parse(document) for document in schedules),
+        initial_provision_minutes=int(item.get("initial_provision_minutes", 0)),
+        max_lease_minutes=int(item.get("max_lease_minutes", DEFAULT_MAX_LEASE_MINUTES)),
+        update=json.loads(item.get("update", "{}")),
+        spec_hash=item.get("spec_hash", ""),
+    )
+
+
+def operation_values(operation: Operation) -> dict[str, Any]:
+    return {
+        "body_hash": operation.body_hash,
+        "at": epoch(operation.at),
+        "http_status": operation.http_status,
+        "status": operation.endpoint_status.value,
+        "config": operation.observed_config,
+        "reason": operation.reason,
+    }
+
+
+def operations_of(item: Item) -> dict[str, Operation]:
+    ends = item.get("op_expiries", {})
+    return {
+        id: Operation(
+            values["body_hash"],
+            instant(values["at"]) or _EPOCH,
+            int(values["http_status"]),
+            status_of(values["status"]),
+            values.get("config"),
+            values.get("reason", ""),
+            instant(ends.get(id)),
+        )
+        for id, values in item.get("ops", {}).items()
+    }
+
+
+def record_of(key: str, items: Iterable[Item]) -> Record:
+    """Assemble the record of one endpoint from its items."""
+    by_sort_key = {item["sk"]: item for item in items}
+    config, api, state = (by_sort_key.get(sk) for sk in (Origin.CONFIG, Origin.API, STATE))
+    return Record(
+        key=key,
+        config_spec=spec_of(config) if config else None,
+        api_spec=spec_of(api) if api else None,
+        state=state_of(state) if state else None,
+        operations=operations_of(state) if state else {},
+        lock_owner=state.get("lock_owner") if state else None,
+        locked_until=instant(state.get("lock_until")) if state else None,
+    )

@@ -1,0 +1,70 @@
+"""Turns botocore's exceptions into the core's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lambdas.core.errors import (
+    AlreadyExists,
+    AwsRefused,
+    Conflict,
+    Gone,
+    InProgress,
+    Throttled,
+    Unanswered,
+)
+
+_THROTTLES = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "ProvisionedThroughputExceededException",
+        "TransactionInProgressException",
+        "TransactionConflictException",
+        "RequestThrottled",
+    }
+)
+_TRANSACTION_THROTTLES = frozenset(
+    {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+)
+# "Gone" and "busy" share one error code; only the message tells them apart.
+_BY_MESSAGE = (
+    ("Cannot create already existing endpoint ", AlreadyExists),
+    ("Could not find endpoint ", Gone),
+    ("Cannot update in-progress endpoint ", InProgress),
+)
+_NOT_AN_ENDPOINT = "endpoint configuration"
+
+
+@contextmanager
+def named() -> Iterator[None]:
+    """Re-raise what botocore raises: a failed condition as Conflict, all else as AwsRefused."""
+    try:
+        yield
+    except ClientError as error:
+        raise refusal(error) from error
+    except BotoCoreError as error:  # no connection, a time-out, no credentials
+        raise Unanswered(type(error).__name__, str(error)) from error
+
+
+def refusal(error: ClientError) -> AwsRefused | Conflict:
+    """The core's error for a service's."""
+    details = error.response.get("Error", {})
+    code, message = details.get("Code", "Unknown"), details.get("Message", "")
+    # A cancelled transaction gives the reason of each of its parts.
+    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+    if "ConditionalCheckFailed" in reasons or code == "ConditionalCheckFailedException":
+        return Conflict(message)
+    if code in _THROTTLES or reasons & _TRANSACTION_THROTTLES:
+        return Throttled(code, message)
+    if _NOT_AN_ENDPOINT not in message:
+        for beginning, kind in _BY_MESSAGE:
+            if message.startswith(beginning):
+                return kind(code, message)
+    return AwsRefused(code, message)

@@ -1,0 +1,119 @@
+"""SageMaker, behind `ports.Endpoints` and `ports.Adopter`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from lambdas.aws.items import status_of
+from lambdas.aws.refusals import named
+from lambdas.core.errors import AwsRefused, Gone
+from lambdas.core.ports import Listed
+from lambdas.core.settings import STACK_TAG_KEY
+from lambdas.core.state import Observed
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sagemaker import SageMakerClient
+
+
+class SageMakerEndpoints:
+    """`once` must be a client that does not repeat calls by itself; `stack_tag` is the value of
+    our tag, which every endpoint that we make carries."""
+
+    def __init__(self, client: SageMakerClient, once: SageMakerClient, stack_tag: str) -> None:
+        self._client = client
+        self._once = once
+        self._stack_tag = stack_tag
+
+    def describe(self, name: str) -> Observed | None:
+        try:
+            with named():
+                seen = self._client.describe_endpoint(EndpointName=name)
+        except Gone:
+            return None
+        return Observed(
+            status=status_of(seen["EndpointStatus"]),
+            config_name=seen.get("EndpointConfigName"),
+            failure_reason=seen.get("FailureReason", ""),
+            created_at=_utc_milliseconds(seen["CreationTime"]),
+            arn=seen["EndpointArn"],
+        )
+
+    def carries_our_tag(self, arn: str) -> bool:
+        try:
+            with named():
+                pages = self._client.get_paginator("list_tags").paginate(ResourceArn=arn)
+                tags = [tag for page in pages for tag in page["Tags"]]
+        except Gone:
+            return False
+        return {"Key": STACK_TAG_KEY, "Value": self._stack_tag} in tags
+
+    def config_exists(self, config_name: str) -> bool:
+        try:
+            with named():
+                self._client.describe_endpoint_config(EndpointConfigName=config_name)
+        except AwsRefused as error:
+            if error.message.startswith("Could not find endpoint configuration"):
+                return False
+            raise
+        return True
+
+    def create(self, name: str, config_name: str) -> None:
+        with named():
+            self._once.create_endpoint(
+                EndpointName=name,
+                EndpointConfigName=config_name,
+                Tags=[{"Key": STACK_TAG_KEY, "Value": self._stack_tag}],
+            )
+
+    def delete(self, name: str) -> None:
+        with named():
+            self._once.delete_endpoint(EndpointName=name)
+
+    def update(self, name: str, config_name: str, options: Mapping[str, Any]) -> None:
+        with named():
+            self._once.update_endpoint(
+                EndpointName=name, EndpointConfigName=config_name, **options
+            )
+
+    def adopt(self, arn: str) -> None:
+        """Tag a live endpoint as ours; only the adopter's role may."""
+        with named():
+            self._once.add_tags(
+                ResourceArn=arn, Tags=[{"Key": STACK_TAG_KEY, "Value": self._stack_tag}]
+            )
+
+    def list(self) -> Iterator[Listed]:
+        with named():
+            for page in self._client.get_paginator("list_endpoints").paginate():
+                for seen in page["Endpoints"]:
+                    yield Listed(
+                        seen["EndpointName"],
+                        status_of(seen["EndpointStatus"]),
+                        seen["EndpointArn"],
+                    )
+
+
+class AdopterFunction:
+    """Asks the adopter Lambda, whose role alone may tag endpoints that are not ours."""
+
+    def __init__(self, client: LambdaClient, function: str) -> None:
+        self._client = client
+        self._function = function
+
+    def adopt(self, arn: str) -> None:
+        with named():
+            answer = self._client.invoke(
+                FunctionName=self._function, Payload=json.dumps({"arn": arn}).encode()
+            )
+        if answer.get("FunctionError"):
+            raise AwsRefused("AdoptionFailed", f"could not tag {arn}")
+
+
+def _utc_milliseconds(instant: datetime) -> datetime:
+    """What SageMaker counts in; finer digits would come from float arithmetic."""
+    utc = instant.astimezone(UTC)
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)

@@ -1,0 +1,366 @@
+"""The state table, behind `ports.StateStore`."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lambdas.aws.history import DynamoHistory
+from lambdas.aws.items import (
+    PK_PREFIX,
+    STATE,
+    decode,
+    encode,
+    epoch,
+    instant,
+    key_of,
+    lease_values,
+    operation_values,
+    record_of,
+    spec_values,
+    state_of,
+    state_values,
+    step_of,
+)
+from lambdas.aws.refusals import named
+from lambdas.aws.updates import Update
+from lambdas.core.errors import (
+    Busy,
+    Conflict,
+    InvalidField,
+    LeaseTooLong,
+    Locked,
+    Throttled,
+    UnknownEndpoint,
+)
+from lambdas.core.history import Event
+from lambdas.core.ports import Control, Due, Keyed, RecordPage
+from lambdas.core.spec import Origin, Spec
+from lambdas.core.state import Intent, Record, State
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_log = logging.getLogger(__name__)
+
+DUE_INDEX = "due"
+DUE_SHARDS = ("0", "1", "2", "3")
+"""The due index is spread over these hash keys; a tick asks each once."""
+_CONTROL = encode({"pk": "CONTROL", "sk": "CONTROL"})
+_TRIES = 6
+_Result = TypeVar("_Result")
+
+
+class DynamoStateStore:
+    """`once` must be a client that does not repeat calls by itself: a lease-changing write that
+    timed out may have worked. Explicit throttles are repeated here: those did nothing."""
+
+    def __init__(
+        self, client: DynamoDBClient, once: DynamoDBClient, table: str, history: DynamoHistory
+    ) -> None:
+        self._client = client
+        self._once = once
+        self._table = table
+        self._history = history
+
+    def load(self, key: str) -> Record:
+        with named():
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._table,
+                ConsistentRead=True,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues=encode({":pk": PK_PREFIX + key}),
+            )
+            return record_of(key, [decode(item) for page in pages for item in page["Items"]])
+
+    def list(self, limit: int | None = None, after: str | None = None) -> RecordPage:
+        start = _key_of_token(after) if after else None
+        records: list[Record] = []
+        last: dict[str, Any] | None = None
+        groups = groupby(self._scan(start), key=lambda item: item["pk"])
+        for pk, items in groups:
+            if limit is not None and len(records) == limit:
+                return RecordPage(records, _token_of_key(last) if last else None)
+            group = list(items)
+            last = {"pk": pk, "sk": group[-1]["sk"]}
+            if not pk.startswith(PK_PREFIX):
+                continue
+            try:
+                records.append(record_of(pk.removeprefix(PK_PREFIX), group))
+            except (InvalidField, KeyError, ValueError):  # one bad item never stops the rest
+                _log.exception("unreadable items of %s", pk)
+        return RecordPage(records)
+
+    def create_state(self, key: str, state: State) -> None:
+        values = {**state_values(state), **lease_values(state), "ops": {}, "op_expiries": {}}
+        update = Update().assign(values).assign(_due_shard(key, state)).when(
+            "attribute_not_exists({pk})"
+        )
+        self._update(key, update)
+
+    def renew(
+        self, key: str, minutes: int, now: datetime, max_lease_minutes: int, keyed: Keyed | None
+    ) -> State:
+        if minutes > max_lease_minutes:
+            raise LeaseTooLong(max_lease_minutes)
+        seconds, room = minutes * 60, (max_lease_minutes - minutes) * 60
+        ahead = True
+        for _ in range(_TRIES):
+            update = self._lease_update(key, now, keyed)
+            if ahead:
+                update.when(
+                    "{expires_at} > :now AND {expires_at} <= :latest",
+                    now=epoch(now),
+                    latest=_floor(now) + room,
+                )
+                end = "{expires_at} + :seconds"
+                values: dict[str, Any] = {"seconds": seconds}
+            else:
+                update.when("attribute_not_exists({expires_at}) OR {expires_at} <= :now")
+                end, values = ":end", {"end": _floor(now) + seconds}
+            update.set("expires_at", end, **values)
+            if keyed:
+                update.set(f"op_expiries.{keyed.id}", end, **values)
+            try:
+                return self._update(key, update)
+            except Conflict:
+                ahead = self._why_not_renewed(key, now, keyed, seconds, max_lease_minutes)
+        raise Busy
+
+    def _lease_update(self, key: str, now: datetime, keyed: Keyed | None) -> Update:
+        """What every write by users does: a new revision that is due now, and no hold."""
+        update = _user_write(key, now).remove("held_since").when("attribute_exists({pk})")
+        if keyed:
+            operation = operation_values(keyed.operation)
+            update.set(f"ops.{keyed.id}", ":operation", operation=operation)
+            update.when(f"attribute_not_exists({{ops.{keyed.id}}})")
+            for stale in keyed.stale:
+                update.remove(f"ops.{stale}", f"op_expiries.{stale}")
+        return update
+
+    def _why_not_renewed(
+        self, key: str, now: datetime, keyed: Keyed | None, seconds: int, max_lease_minutes: int
+    ) -> bool:
+        """Whether the lease lies ahead, for the next try; raises where no try can work."""
+        record = self.load(key)
+        if record.state is None:
+            raise UnknownEndpoint(key)
+        if keyed and keyed.id in record.operations:
+            raise Conflict("the key was recorded meanwhile")
+        end = epoch(record.state.expires_at)
+        if end is None or end <= (epoch(now) or 0):
+            return False
+        if end + seconds > _floor(now) + max_lease_minutes * 60:
+            raise LeaseTooLong(max_lease_minutes)
+        return True
+
+    def stop(self, key: str, state: State, expires_at: datetime | None, now: datetime) -> State:
+        update = _user_write(key, now).assign(
+            {"expires_at": epoch(expires_at), "held_since": epoch(state.held_since)}
+        )
+        return self._update(key, update.when("{rev} = :rev", rev=state.rev))
+
+    def touch(self, key: str, now: datetime) -> None:
+        self._update(key, _user_write(key, now).when("attribute_exists({pk})"))
+
+    def put_api_spec(self, spec: Spec, *, replacing: str | None) -> None:
+        update = Update().assign(spec_values(spec))
+        if replacing is None:
+            update.when("attribute_not_exists({pk})")
+        else:
+            update.when("{spec_hash} = :replacing", replacing=replacing)
+        self._update(spec.key, update, Origin.API)
+
+    def delete_api_spec(self, key: str, spec_hash: str) -> None:
+        self._delete(key, Origin.API, "spec_hash = :expected", {":expected": spec_hash})
+
+    def lock(self, key: str, owner: str, now: datetime, until: datetime) -> None:
+        update = Update().assign({"lock_owner": owner, "lock_until": epoch(until)})
+        update.when("attribute_exists({pk})")
+        update.when(
+            "attribute_not_exists({lock_until}) OR {lock_until} <= :now", now=epoch(now)
+        )
+        try:
+            self._update(key, update)
+        except Conflict:
+            locked_until = self.load(key).locked_until
+            if locked_until is None:
+                raise
+            raise Locked(locked_until) from None
+
+    def unlock(self, key: str, owner: str) -> None:
+        update = Update().remove("lock_owner", "lock_until").when("{lock_owner} = :o", o=owner)
+        try:
+            self._update(key, update)
+        except Conflict:  # no longer ours to give back
+            return
+
+    def begin(self, key: str, owner: str, state: State, intent: Intent, event: Event) -> None:
+        values = state_values(replace(state, intent=intent))
+        del values["next_due"]  # stays due until the outcome is saved
+        update = _under_lock(Update().assign(values), owner, state.rev)
+        call: list[Any] = [
+            {"Update": {"TableName": self._table, "Key": key_of(key), **update.arguments()}},
+            {"Put": {"TableName": self._history.table, "Item": self._history.item(event)}},
+        ]
+        self._repeat_throttled(lambda: self._once.transact_write_items(TransactItems=call))
+
+    def save(self, key: str, owner: str, state: State, claimed_until: datetime | None) -> None:
+        update = Update().assign(state_values(state)).assign(_due_shard(key, state))
+        update.assign({"claimed_until": epoch(claimed_until)}).remove("lock_owner", "lock_until")
+        self._update(key, _under_lock(update, owner, state.rev))
+
+    def forget(self, key: str, owner: str, rev: int) -> None:
+        self._delete(
+            key, STATE, "lock_owner = :owner AND rev = :rev", {":owner": owner, ":rev": rev}
+        )
+
+    def due(self, until: datetime, now: datetime) -> Iterator[Due]:
+        for shard in DUE_SHARDS:
+            with named():
+                pages = self._client.get_paginator("query").paginate(
+                    TableName=self._table,
+                    IndexName=DUE_INDEX,
+                    KeyConditionExpression="due_shard = :shard AND next_due <= :until",
+                    FilterExpression="attribute_not_exists(claimed_until) OR claimed_until <= :now",
+                    ExpressionAttributeValues=encode(
+                        {":shard": shard, ":until": epoch(until), ":now": epoch(now)}
+                    ),
+                )
+                for page in pages:
+                    for item in map(decode, page["Items"]):
+                        due = instant(item["next_due"])
+                        assert due is not None, "next_due is the index's range key"
+                        key = item["pk"].removeprefix(PK_PREFIX)
+                        yield Due(key, due, step_of(item.get("next_step", "")))
+
+    def claim(self, due: Due, until: datetime) -> bool:
+        update = Update().assign({"claimed_until": epoch(until)})
+        try:
+            self._update(due.endpoint, update.when("{next_due} = :due", due=epoch(due.next_due)))
+        except Conflict:
+            return False
+        return True
+
+    def control(self) -> Control:
+        with named():
+            answer = self._client.get_item(
+                TableName=self._table, Key=_CONTROL, ConsistentRead=True
+            )
+        item = decode(answer.get("Item", {}))
+        return Control(
+            drain_until=instant(item.get("drain_until")),
+            last_tick=instant(item.get("last_tick")),
+            last_reconcile=instant(item.get("last_reconcile")),
+            last_sweep=instant(item.get("last_sweep")),
+        )
+
+    def set_drain(self, until: datetime | None) -> None:
+        with named():
+            self._client.update_item(
+                TableName=self._table,
+                Key=_CONTROL,
+                **Update().assign({"drain_until": epoch(until)}).arguments(),
+            )
+
+    def beat(self, what: str, now: datetime) -> None:
+        update = Update().assign({f"last_{what}": epoch(now)})
+        update.when(
+            f"attribute_not_exists({{last_{what}}}) OR {{last_{what}}} < :now", now=epoch(now)
+        )
+        try:
+            self._repeat_throttled(
+                lambda: self._client.update_item(
+                    TableName=self._table, Key=_CONTROL, **update.arguments()
+                )
+            )
+        except Conflict:  # a later beat was first
+            return
+
+    def _scan(self, start: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+        arguments: dict[str, Any] = {"TableName": self._table, "ConsistentRead": True}
+        if start:
+            arguments["ExclusiveStartKey"] = start
+        with named():
+            for page in self._client.get_paginator("scan").paginate(**arguments):
+                yield from map(decode, page["Items"])
+
+    def _update(self, key: str, update: Update, sort_key: str = STATE) -> State:
+        answer = self._repeat_throttled(
+            lambda: self._once.update_item(
+                TableName=self._table,
+                Key=key_of(key, sort_key),
+                ReturnValues="ALL_NEW",
+                **update.arguments(),
+            )
+        )
+        return state_of(decode(answer["Attributes"]))
+
+    def _delete(self, key: str, sort_key: str, condition: str, values: dict[str, Any]) -> None:
+        self._repeat_throttled(
+            lambda: self._once.delete_item(
+                TableName=self._table,
+                Key=key_of(key, sort_key),
+                ConditionExpression=condition,
+                ExpressionAttributeValues=encode(values),
+            )
+        )
+
+    def _repeat_throttled(self, call: Callable[[], _Result]) -> _Result:
+        """Make a conditional write; a failed condition raises Conflict."""
+        for attempt in range(_TRIES):
+            try:
+                with named():
+                    return call()
+            except Throttled:
+                if attempt == _TRIES - 1:
+                    raise
+                time.sleep(0.02 * 2**attempt)
+        raise AssertionError("the loop returns or raises")
+
+
+def _user_write(key: str, now: datetime) -> Update:
+    """A new revision, due at once: whatever a reconcile decided meanwhile is decided again."""
+    update = Update().add("rev", 1).assign({"next_due": epoch(now), "due_shard": _shard(key)})
+    return update.remove("claimed_until")
+
+
+def _under_lock(update: Update, owner: str, rev: int) -> Update:
+    return update.when("{lock_owner} = :owner AND {rev} = :rev", owner=owner, rev=rev)
+
+
+def _due_shard(key: str, state: State) -> dict[str, str | None]:
+    """Only what is due some day stands in the index."""
+    return {"due_shard": _shard(key) if state.next_due else None}
+
+
+def _shard(key: str) -> str:
+    return DUE_SHARDS[zlib.crc32(key.encode()) % len(DUE_SHARDS)]
+
+
+def _floor(now: datetime) -> Decimal:
+    return Decimal(int(now.timestamp()))
+
+
+def _token_of_key(key: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps([key["pk"], key["sk"]]).encode()).decode()
+
+
+def _key_of_token(token: str) -> dict[str, Any]:
+    """The table key in a page token; raises InvalidField for anything else."""
+    try:
+        pk, sk = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, TypeError) as error:
+        raise InvalidField("next", "is no token of this API: use X-Next as it came") from error
+    if not isinstance(pk, str) or not isinstance(sk, str):
+        raise InvalidField("next", "is no token of this API: use X-Next as it came")
+    return encode({"pk": pk, "sk": sk})

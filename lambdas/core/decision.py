@@ -1,0 +1,219 @@
+"""What to do next about one endpoint: a pure function of what is declared, recorded and seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from lambdas.core.running import Meter
+from lambdas.core.spec import Spec
+from lambdas.core.state import Observed, State, Status, Step
+
+POLL = timedelta(seconds=15)
+"""How soon an endpoint in transition is looked at again if no event comes first."""
+FIRST_BACKOFF = timedelta(seconds=15)
+MAX_BACKOFF = timedelta(minutes=15)
+LOOK_AGAIN = timedelta(minutes=15)
+"""How soon a situation that only people can mend is looked at again."""
+
+_IN_TRANSITION = frozenset(
+    {
+        Status.CREATING,
+        Status.UPDATING,
+        Status.SYSTEM_UPDATING,
+        Status.ROLLING_BACK,
+        Status.DELETING,
+        Status.UNKNOWN,
+    }
+)
+_BROKEN = frozenset({Status.FAILED, Status.OUT_OF_SERVICE})
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The step to take, why, and the state to save if it is a step without an action.
+
+    `config_name` is the endpoint config of a create or an update.
+    """
+
+    step: Step
+    reason: str
+    state: State
+    config_name: str | None = None
+
+    @property
+    def next_due(self) -> datetime | None:
+        return self.state.next_due
+
+
+def meter_of(spec: Spec | None, state: State) -> Meter:
+    """The meter of an endpoint; one without a spec has no schedules and no lease."""
+    if spec is None:
+        return Meter()
+    return Meter(state.expires_at, spec.schedules, state.held_since)
+
+
+def backoff(attempts: int) -> timedelta:
+    """How long to wait after `attempts` failures in a row (1 or more)."""
+    return min(FIRST_BACKOFF * 2 ** min(attempts - 1, 10), MAX_BACKOFF)
+
+
+def decide(
+    spec: Spec | None, state: State, observed: Observed, now: datetime, *, draining: bool = False
+) -> Decision:
+    """Return the one step that brings the endpoint nearer to what is wanted at `now`.
+
+    While `draining`, nothing is wanted.
+    """
+    meter = meter_of(None if draining else spec, state)
+    wanted = meter.wanted(now)
+    state = _with_observation(spec, state, observed, now)
+    if observed.status is Status.ABSENT:
+        return _decide_absent(spec, state, meter, now, draining=draining)
+    if not observed.ours:
+        return _decide_foreign(spec, state, now)
+    if observed.status in _IN_TRANSITION:
+        # A failure stays in sight until the endpoint is well again.
+        reason = state.reason if state.attempts else f"SageMaker is {_doing(observed.status)}"
+        return _wait(state, now + POLL, reason)
+    if not wanted:
+        why = _why_stopped(spec, state, draining=draining)
+        return Decision(Step.DELETE, why, state, observed.config_name)
+    if observed.status in _BROKEN:
+        why = f"{observed.status}: {observed.failure_reason or 'no reason given'}"
+        return Decision(Step.DELETE, why, state, observed.config_name)
+    if observed.status is Status.UPDATE_ROLLBACK_FAILED:
+        return _give_up(
+            state, now, "an update failed and so did its rollback; SageMaker support can mend it"
+        )
+    return _decide_running(spec, state, observed, meter, now)
+
+
+def _decide_absent(
+    spec: Spec | None, state: State, meter: Meter, now: datetime, *, draining: bool
+) -> Decision:
+    if spec is None:
+        return Decision(Step.FORGET, "no spec and no endpoint are left", state)
+    if not meter.wanted(now):
+        return _wait(
+            replace(state, attempts=0, retry_at=None),
+            meter.next_transition(now),
+            _why_stopped(spec, state, draining=draining),
+            Step.CREATE,
+        )
+    if state.retry_at and state.retry_at > now:
+        due = _earlier(state.retry_at, meter.next_transition(now))
+        return _wait(state, due, state.reason, Step.CREATE)
+    return Decision(Step.CREATE, _why_started(state, now), state, spec.endpoint_config_name)
+
+
+def _decide_foreign(spec: Spec | None, state: State, now: datetime) -> Decision:
+    if spec is None:
+        return Decision(Step.FORGET, "the endpoint of that name is not ours", state)
+    return _give_up(
+        state,
+        now,
+        "an endpoint of that name exists that this stack did not make: delete it, or adopt it",
+    )
+
+
+def _decide_running(
+    spec: Spec | None, state: State, observed: Observed, meter: Meter, now: datetime
+) -> Decision:
+    assert spec is not None, "an endpoint without a spec is never wanted"
+    due = meter.next_transition(now)
+    config = spec.endpoint_config_name
+    recovered = replace(state, attempts=0, retry_at=None)
+    if observed.config_name == config:
+        return _wait(recovered, due, _why_started(state, now), Step.DELETE)
+    if state.rolled_back == rollback_mark(spec):
+        return _wait(recovered, due, state.reason, Step.DELETE)
+    if state.retry_at and state.retry_at > now:
+        return _wait(state, _earlier(state.retry_at, due), state.reason)
+    return Decision(Step.UPDATE, f"the spec asks for {config}", state, config)
+
+
+def _with_observation(
+    spec: Spec | None, state: State, observed: Observed, now: datetime
+) -> State:
+    """The state that records what was observed: a new failure or rollback counts once."""
+    seen = replace(
+        state, observed_status=observed.status, observed_config=observed.config_name, intent=None
+    )
+    if observed.status in _BROKEN and state.observed_status is not observed.status:
+        attempts = state.attempts + 1
+        seen = replace(
+            seen,
+            attempts=attempts,
+            retry_at=now + backoff(attempts),
+            reason=f"{observed.status}: {observed.failure_reason or 'no reason given'}",
+        )
+    if observed.status is Status.IN_SERVICE and state.updating_to:
+        seen = replace(seen, updating_to=None)
+        if observed.config_name != state.updating_to and spec is not None:
+            why = observed.failure_reason or "SageMaker gave no reason"
+            seen = replace(
+                seen,
+                rolled_back=rollback_mark(spec),
+                reason=f"the update to {state.updating_to} was rolled back: {why}",
+            )
+    return seen
+
+
+def rollback_mark(spec: Spec) -> str:
+    """Names a declared (spec, config): what rolled back once is not tried again by itself."""
+    return f"{spec.spec_hash}:{spec.endpoint_config_name}"
+
+
+def _wait(
+    state: State, due: datetime | None, reason: str, next_step: Step = Step.WAIT
+) -> Decision:
+    return Decision(
+        Step.WAIT, reason, replace(state, next_due=due, next_step=next_step, reason=reason)
+    )
+
+
+def _give_up(state: State, now: datetime, reason: str) -> Decision:
+    due = now + LOOK_AGAIN
+    return Decision(Step.GIVE_UP, reason, replace(state, next_due=due, reason=reason))
+
+
+def refused(state: State, step: Step, why: str, now: datetime) -> State:
+    """The state after SageMaker refused a step: the next try waits longer and longer. A stop
+    is tried again every minute: what it fails to stop costs money."""
+    attempts = state.attempts + 1
+    retry_at = now + (timedelta(minutes=1) if step is Step.DELETE else backoff(attempts))
+    reason = f"{step} refused: {why}"
+    return replace(
+        state, attempts=attempts, retry_at=retry_at, next_due=retry_at, reason=reason, intent=None
+    )
+
+
+def _earlier(one: datetime, other: datetime | None) -> datetime:
+    return min(one, other) if other else one
+
+
+def _doing(status: Status) -> str:
+    return {
+        Status.CREATING: "creating it",
+        Status.DELETING: "deleting it",
+        Status.ROLLING_BACK: "rolling an update back",
+    }.get(status, "updating it")
+
+
+def _why_started(state: State, now: datetime) -> str:
+    if state.expires_at and state.expires_at > now:
+        return f"the lease is paid until {state.expires_at:%Y-%m-%dT%H:%M:%SZ}"
+    return "a window of its schedule is open"
+
+
+def _why_stopped(spec: Spec | None, state: State, *, draining: bool) -> str:
+    if draining:
+        return "the stack is being destroyed"
+    if spec is None:
+        return "it was taken out of the config"
+    if state.held_since:
+        return f"stopped by hand at {state.held_since:%Y-%m-%dT%H:%M:%SZ}"
+    if state.expires_at:
+        return f"the lease ended at {state.expires_at:%Y-%m-%dT%H:%M:%SZ}, no window is open"
+    return "no lease and no open window"

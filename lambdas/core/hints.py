@@ -1,0 +1,59 @@
+"""Hints: messages that say "look at this endpoint". Losing or repeating one does no harm."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from lambdas.core.names import endpoint_key
+from lambdas.core.state import Step
+
+ARM_AHEAD = timedelta(seconds=120)
+"""How far ahead an instant is put on the queue with its exact delay (SQS allows 15 min)."""
+
+
+class Cause(StrEnum):
+    """Who sent the hint. Only EVENT and SWEEP are heeded where nothing is due."""
+
+    TICK = "tick"
+    API = "api"
+    EVENT = "event"
+    SWEEP = "sweep"
+    RETRY = "retry"
+    CANARY = "canary"
+    """Sent by the tick to no endpoint: the reconciler answers it with the heartbeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """`endpoint` is the case-folded name, None for the canary. `start` chooses the queue:
+    a flood of starts must not delay the stops."""
+
+    endpoint: str | None
+    cause: Cause
+    start: bool = False
+    delay_seconds: int = 0
+
+    def to_body(self) -> str:
+        return json.dumps({"endpoint": self.endpoint, "cause": self.cause})
+
+    @classmethod
+    def from_body(cls, body: str) -> Hint:
+        """Read a message; raises ValueError where it is no hint."""
+        document = json.loads(body)
+        if not isinstance(document, dict):
+            raise ValueError("a hint must be a JSON object")
+        endpoint, cause = document.get("endpoint"), Cause(document.get("cause"))
+        if cause is Cause.CANARY:
+            return cls(None, cause)
+        if not isinstance(endpoint, str) or not endpoint:
+            raise ValueError("a hint must name its endpoint")
+        return cls(endpoint_key(endpoint), cause)
+
+
+def hint_at(endpoint: str, cause: Cause, step: Step, due: datetime, now: datetime) -> Hint:
+    """A hint that arrives at `due`, never before: SQS counts whole seconds."""
+    remaining = max((due - now).total_seconds(), 0.0)
+    return Hint(endpoint, cause, step is Step.CREATE, int(-(-remaining // 1)))

@@ -1,0 +1,334 @@
+"""The use cases of the REST API: list, renew, add, stop, forget, schedules, history."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from lambdas.core.answers import endpoint_document
+from lambdas.core.decision import meter_of
+from lambdas.core.errors import (
+    AwsRefused,
+    Busy,
+    ConfigOwned,
+    Conflict,
+    Draining,
+    IdempotencyConflict,
+    NameTaken,
+    TooManyKeys,
+    UnknownEndpoint,
+    UnknownEndpointConfig,
+)
+from lambdas.core.hints import Cause, Hint
+from lambdas.core.history import Event
+from lambdas.core.names import endpoint_key, sagemaker_name
+from lambdas.core.ports import Adopter, Endpoints, Hints, History, Keyed, StateStore
+from lambdas.core.reconcile import load_or_create
+from lambdas.core.schedule import Schedule
+from lambdas.core.spec import Origin, Spec
+from lambdas.core.state import Operation, Record, State, Status
+
+_log = logging.getLogger(__name__)
+
+OPERATION_LIFE = timedelta(hours=24)
+_TRIES = 10
+_PRUNED_AT_ONCE = 20
+_KEPT_REASON = 100
+_MAX_OPERATIONS = 1000
+"""With their reasons these fit into one item of 400 KB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks, and under which Idempotency-Key. `body_hash` tells one body from another."""
+
+    actor: str
+    key_id: str | None = None
+    body_hash: str = ""
+
+    @classmethod
+    def of(cls, actor: str, route: str, key: str | None, body: Mapping[str, Any]) -> Request:
+        if key is None:
+            return cls(actor)
+        text = json.dumps(body, sort_keys=True)
+        identity = hashlib.sha256(json.dumps([actor, route, key]).encode()).hexdigest()[:32]
+        return cls(actor, identity, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    http_status: int
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ParkingMeter:
+    """Everything that users do to the meter. Times are passed in; see `errors` for what the
+    methods raise, above all UnknownEndpoint, NameTaken, LeaseTooLong, Draining and Busy."""
+
+    store: StateStore
+    endpoints: Endpoints
+    adopter: Adopter
+    hints: Hints
+    history: History
+    max_lease_minutes: int
+
+    def get(self, name: str, now: datetime) -> Mapping[str, Any]:
+        draining = self.store.control().draining(now)
+        return endpoint_document(self._record(name, now), now, draining=draining)
+
+    def list(
+        self, now: datetime, limit: int | None, after: str | None
+    ) -> tuple[Sequence[Mapping[str, Any]], str | None]:
+        """All endpoints by page; the token of the next page if there is one."""
+        draining = self.store.control().draining(now)
+        page = self.store.list(limit, after)
+        known = [record for record in page.records if record.spec is not None]
+        return [endpoint_document(r, now, draining=draining) for r in known], page.next_token
+
+    def renew(self, name: str, minutes: int, now: datetime, request: Request) -> Answer:
+        self._refuse_while_draining(now)
+        return self._renew(self._record(name, now), minutes, now, request, 200)
+
+    def add(
+        self,
+        name: str,
+        config_name: str,
+        minutes: int,
+        now: datetime,
+        request: Request,
+        *,
+        adopt: bool = False,
+    ) -> Answer:
+        """Add an endpoint (201), or renew one that was added with the same config (200)."""
+        self._refuse_while_draining(now)
+        sagemaker_name(config_name, "EndpointConfigName")
+        for _ in range(_TRIES):
+            record = self.store.load(endpoint_key(sagemaker_name(name, "EndpointName")))
+            if record.spec is not None:
+                _same_endpoint(record.spec, name, config_name)
+                return self._renew(load_or_create(self.store, record.key, now), minutes, now,
+                                   request, 200)
+            spec = _with_hash(
+                Spec(name, config_name, Origin.API, max_lease_minutes=self.max_lease_minutes)
+            )
+            self._check_addable(spec, record, adopt=adopt)
+            try:
+                self.store.put_api_spec(spec, replacing=None)
+            except Conflict:  # another added it meanwhile: look again
+                continue
+            self._note(spec.key, now, "added", f"with config {config_name}", request)
+            return self._renew(load_or_create(self.store, spec.key, now), minutes, now, request, 201)
+        raise Busy
+
+    def stop(self, name: str, now: datetime, request: Request, *, forget: bool) -> Answer:
+        """End the lease and hold the windows that are open; with `forget` remove an endpoint
+        that was added over the API."""
+        for _ in range(_TRIES):
+            record = self._record(name, now)
+            spec, state = record.spec, record.state
+            assert spec is not None and state is not None
+            if forget and spec.origin is Origin.CONFIG:
+                raise ConfigOwned(
+                    f"'{spec.name}' comes from the deployed config: take it out there and deploy."
+                )
+            expires_at = state.expires_at
+            if expires_at and expires_at > now:
+                expires_at = now.replace(microsecond=0)
+            open_now = meter_of(spec, replace(state, expires_at=None)).window_open(now)
+            held = now if open_now else state.held_since
+            try:
+                stopped = self.store.stop(
+                    record.key, replace(state, held_since=held), expires_at, now
+                )
+                if forget:
+                    self.store.delete_api_spec(record.key, spec.spec_hash)
+            except Conflict:  # a renewal or another stop came between: look again
+                continue
+            kind = "forgotten" if forget else "stopped"
+            self._note(record.key, now, kind, "the lease was ended by hand", request)
+            self._look_at(record.key, stopped)
+            document = endpoint_document(replace(record, state=stopped), now)
+            return Answer(200, document)
+        raise Busy
+
+    def schedules(self, name: str, now: datetime) -> Spec:
+        """The spec whose schedules are in force."""
+        spec = self._record(name, now).spec
+        assert spec is not None
+        return spec
+
+    def set_schedules(
+        self, name: str, schedules: Sequence[Schedule], now: datetime, request: Request
+    ) -> Spec:
+        """Replace the schedules of an endpoint that was added over the API."""
+        self._refuse_while_draining(now)
+        for _ in range(_TRIES):
+            record = self._record(name, now)
+            spec = record.spec
+            assert spec is not None
+            if spec.origin is Origin.CONFIG:
+                raise ConfigOwned(
+                    f"The schedules of '{spec.name}' come from the deployed config and are "
+                    "read-only here: change them there and deploy."
+                )
+            changed = _with_hash(replace(spec, schedules=tuple(schedules)))
+            try:
+                self.store.put_api_spec(changed, replacing=spec.spec_hash)
+                self.store.touch(record.key, now)
+            except Conflict:
+                continue
+            names = ", ".join(schedule.name for schedule in schedules) or "none"
+            self._note(record.key, now, "schedules set", f"schedules: {names}", request)
+            self._look_at(record.key, record.state or State())
+            return changed
+        raise Busy
+
+    def events(self, name: str, limit: int) -> Sequence[Event]:
+        """The newest events first; also of endpoints that were forgotten."""
+        key = endpoint_key(name)
+        events = self.history.newest(key, limit)
+        if not events and self.store.load(key).spec is None:
+            raise UnknownEndpoint(name)
+        return events
+
+    def _record(self, name: str, now: datetime) -> Record:
+        """The record of a known endpoint, with a STATE; raises UnknownEndpoint, NameTaken."""
+        record = load_or_create(self.store, endpoint_key(name), now)
+        if record.spec is None or record.state is None:
+            raise UnknownEndpoint(name)
+        return record
+
+    def _renew(
+        self, record: Record, minutes: int, now: datetime, request: Request, http_status: int
+    ) -> Answer:
+        assert record.spec is not None and record.state is not None
+        keyed = None
+        if request.key_id is not None:
+            replay = _replay(record, request)
+            if replay:
+                return replay
+            keyed = _keyed(record, record.state, request, now, http_status)
+        try:
+            renewed = self.store.renew(
+                record.key, minutes, now, record.spec.max_lease_minutes, keyed
+            )
+        except Conflict:  # the same key came twice at once, and the other was first
+            replay = _replay(self.store.load(record.key), request)
+            if replay is None:
+                raise Busy from None
+            return replay
+        self._note(record.key, now, "renewed", f"{minutes} minutes", request)
+        self._look_at(record.key, record.state)
+        operation = _operation(record.state, request, now, http_status)
+        return _answer(record, replace(operation, expires_at=renewed.expires_at))
+
+    def _check_addable(self, spec: Spec, record: Record, *, adopt: bool) -> None:
+        """Raise NameTaken where a live endpoint forbids the add; adopt it where asked to."""
+        live = self.endpoints.describe(spec.name)
+        ours = live is not None and self.endpoints.carries_our_tag(live.arn)
+        if live is not None and not ours and live.status is not Status.DELETING:
+            if not adopt or live.config_name != spec.endpoint_config_name:
+                raise NameTaken(
+                    f"A live endpoint '{spec.name}' exists that is not on the meter; it runs "
+                    f"config '{live.config_name}'. Send that config with \"adopt\": true to put "
+                    "it on the meter, or choose another name."
+                )
+        if not self.endpoints.config_exists(spec.endpoint_config_name):
+            raise UnknownEndpointConfig(spec.endpoint_config_name)
+        if live is not None and not ours and adopt:
+            self.adopter.adopt(live.arn)
+
+    def _refuse_while_draining(self, now: datetime) -> None:
+        if self.store.control().draining(now):
+            raise Draining
+
+    def _look_at(self, key: str, state: State) -> None:
+        start = state.observed_status is Status.ABSENT
+        try:
+            self.hints.send([Hint(key, Cause.API, start)])
+        except AwsRefused:  # the write is accepted; the tick finds it due within the minute
+            _log.warning("hint for %s not sent", key, exc_info=True)
+
+    def _note(self, key: str, now: datetime, kind: str, reason: str, request: Request) -> None:
+        try:
+            self.history.append(Event(key, now, kind, reason, request.actor))
+        except AwsRefused:  # the write is accepted: the answer must say so
+            _log.warning("history of %s lacks '%s'", key, kind, exc_info=True)
+
+
+def _same_endpoint(spec: Spec, name: str, config_name: str) -> None:
+    if spec.name != name:
+        raise NameTaken(
+            f"'{name}' differs only in case from '{spec.name}', which is on the meter; "
+            "SageMaker takes both for the same endpoint."
+        )
+    if spec.endpoint_config_name != config_name:
+        raise NameTaken(
+            f"'{name}' is on the meter with config '{spec.endpoint_config_name}'; renew it "
+            "without an EndpointConfigName, or choose another name."
+        )
+
+
+def _with_hash(spec: Spec) -> Spec:
+    """The spec with the hash of all that it declares."""
+    text = json.dumps(
+        [
+            spec.name,
+            spec.endpoint_config_name,
+            [schedule.document() for schedule in spec.schedules],
+            spec.max_lease_minutes,
+        ]
+    )
+    return replace(spec, spec_hash=hashlib.sha256(text.encode()).hexdigest())
+
+
+def _operation(state: State, request: Request, now: datetime, http_status: int) -> Operation:
+    return Operation(
+        request.body_hash,
+        now,
+        http_status,
+        state.observed_status,
+        state.observed_config,
+        state.reason[:_KEPT_REASON],
+        None,
+    )
+
+
+def _keyed(
+    record: Record, state: State, request: Request, now: datetime, http_status: int
+) -> Keyed:
+    assert request.key_id is not None
+    old = [id for id, op in record.operations.items() if op.at < now - OPERATION_LIFE]
+    stale = sorted(old)[:_PRUNED_AT_ONCE]
+    if len(record.operations) - len(stale) >= _MAX_OPERATIONS:
+        raise TooManyKeys
+    operation = _operation(state, request, now, http_status)
+    return Keyed(request.key_id, operation, stale)
+
+
+def _replay(record: Record, request: Request) -> Answer | None:
+    """The answer that the first request under this key got; None if there was none."""
+    operation = record.operations.get(request.key_id or "")
+    if operation is None or record.spec is None:
+        return None
+    if operation.body_hash != request.body_hash:
+        raise IdempotencyConflict
+    return _answer(record, operation)
+
+
+def _answer(record: Record, operation: Operation) -> Answer:
+    """Made of what the write knew and nothing newer, so that a replay says the same."""
+    state = State(
+        expires_at=operation.expires_at,
+        observed_status=operation.endpoint_status,
+        observed_config=operation.observed_config,
+        reason=operation.reason,
+    )
+    document = endpoint_document(replace(record, state=state), operation.at)
+    return Answer(operation.http_status, document)

@@ -1,0 +1,191 @@
+"""What the core needs of the outside world. `lambdas.aws` and `tests.fakes` implement it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from lambdas.core.hints import Hint
+from lambdas.core.history import Event
+from lambdas.core.spec import Spec
+from lambdas.core.state import Intent, Observed, Operation, Record, State, Status, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """An Idempotency-Key: `id` = hash of token, route and key; `stale` ids may be pruned."""
+
+    id: str
+    operation: Operation
+    stale: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An entry of the due index."""
+
+    endpoint: str
+    next_due: datetime
+    next_step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The stack-wide CONTROL item."""
+
+    drain_until: datetime | None = None
+    last_tick: datetime | None = None
+    last_reconcile: datetime | None = None
+    last_sweep: datetime | None = None
+
+    def draining(self, now: datetime) -> bool:
+        return self.drain_until is not None and self.drain_until > now
+
+
+class StateStore(Protocol):
+    """The state table. Every write is conditional; Conflict says that its condition failed."""
+
+    def load(self, key: str) -> Record:
+        """All items of one endpoint in one consistent read; an empty Record if there is none."""
+        ...
+
+    def list(self, limit: int | None = None, after: str | None = None) -> RecordPage:
+        """The records of all endpoints, consistently read, page by page where `limit` is given."""
+        ...
+
+    def create_state(self, key: str, state: State) -> None:
+        """Write STATE where there is none; Conflict where there is one."""
+        ...
+
+    def renew(
+        self, key: str, minutes: int, now: datetime, max_lease_minutes: int, keyed: Keyed | None
+    ) -> State:
+        """Add minutes to the lease in one conditional write and make the endpoint due now.
+
+        max(now, expires_at) + minutes; ends a hold. Raises LeaseTooLong, UnknownEndpoint where
+        there is no STATE, and Conflict where `keyed` was recorded meanwhile.
+        """
+        ...
+
+    def stop(self, key: str, state: State, expires_at: datetime | None, now: datetime) -> State:
+        """Save the lease and hold of `state` over its revision; Conflict where that moved."""
+        ...
+
+    def touch(self, key: str, now: datetime) -> None:
+        """Make the endpoint due now; Conflict where there is no STATE."""
+        ...
+
+    def put_api_spec(self, spec: Spec, *, replacing: str | None) -> None:
+        """Write SPEC#api over the spec of hash `replacing` (None: over none); else Conflict."""
+        ...
+
+    def delete_api_spec(self, key: str, spec_hash: str) -> None:
+        """Remove SPEC#api if it still has that hash; else Conflict."""
+        ...
+
+    def lock(self, key: str, owner: str, now: datetime, until: datetime) -> None:
+        """Take the endpoint's lock; raises Locked where another holds it."""
+        ...
+
+    def unlock(self, key: str, owner: str) -> None:
+        """Give the lock back where `owner` still holds it."""
+        ...
+
+    def begin(self, key: str, owner: str, state: State, intent: Intent, event: Event) -> None:
+        """Write the intent and its history entry at once, under the lock and the revision."""
+        ...
+
+    def save(self, key: str, owner: str, state: State, claimed_until: datetime | None) -> None:
+        """Save what a reconcile found and give the lock back, under the lock and the revision."""
+        ...
+
+    def forget(self, key: str, owner: str, rev: int) -> None:
+        """Remove STATE under the lock and the revision."""
+        ...
+
+    def due(self, until: datetime, now: datetime) -> Iterator[Due]:
+        """What is due by `until` and not claimed at `now`, earliest first."""
+        ...
+
+    def claim(self, due: Due, until: datetime) -> bool:
+        """Note that a hint for `due` is on its way; False where it changed meanwhile."""
+        ...
+
+    def control(self) -> Control:
+        ...
+
+    def set_drain(self, until: datetime | None) -> None:
+        ...
+
+    def beat(self, what: str, now: datetime) -> None:
+        """Record in CONTROL that `what` (tick, reconcile, sweep) was well at `now`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """Some records, and the token of the next page if there are more."""
+
+    records: Sequence[Record]
+    next_token: str | None = None
+
+
+class History(Protocol):
+    def append(self, event: Event) -> None:
+        ...
+
+    def newest(self, key: str, limit: int) -> Sequence[Event]:
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An endpoint as a listing shows it: enough to see whether something disagrees."""
+
+    name: str
+    status: Status
+    arn: str
+
+
+class Endpoints(Protocol):
+    """SageMaker. Refusals are raised as the AwsRefused family of `errors`."""
+
+    def describe(self, name: str) -> Observed | None:
+        """The endpoint; None where there is none. `ours` is not looked up here."""
+        ...
+
+    def carries_our_tag(self, arn: str) -> bool:
+        ...
+
+    def config_exists(self, config_name: str) -> bool:
+        ...
+
+    def create(self, name: str, config_name: str) -> None:
+        """Start the endpoint with our tag; AlreadyExists, Throttled, AwsRefused."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Gone, InProgress, Throttled, AwsRefused."""
+        ...
+
+    def update(self, name: str, config_name: str, options: dict[str, object]) -> None:
+        """Gone, InProgress, Throttled, AwsRefused."""
+        ...
+
+    def list(self) -> Iterator[Listed]:
+        """All endpoints of the region, whosever they are."""
+        ...
+
+
+class Adopter(Protocol):
+    def adopt(self, arn: str) -> None:
+        """Tag a live endpoint as ours; AwsRefused."""
+        ...
+
+
+class Hints(Protocol):
+    def send(self, hints: Iterable[Hint]) -> None:
+        """Put hints on the queues; raises AwsRefused if any could not be sent."""
+        ...

@@ -1,0 +1,231 @@
+"""Reconcile: compare what is wanted of one endpoint with what SageMaker says; take one step.
+
+A crash between any two calls heals by itself: the intent is written before the call, the lock
+runs out, and `next_due` stays in the past until a reconcile has saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from lambdas.core.decision import POLL, Decision, decide, refused
+from lambdas.core.errors import (
+    AlreadyExists,
+    AwsRefused,
+    Conflict,
+    Gone,
+    InProgress,
+    Locked,
+    Unanswered,
+)
+from lambdas.core.hints import ARM_AHEAD, Cause, Hint, hint_at
+from lambdas.core.history import Event
+from lambdas.core.ports import Endpoints, Hints, History, StateStore
+from lambdas.core.spec import Spec
+from lambdas.core.state import ABSENT, Intent, Observed, Record, State, Status, Step
+
+LOCK = timedelta(seconds=45)
+"""Outlives the reconciler's timeout of 30 s."""
+EARLY = timedelta(seconds=3)
+"""A hint that comes this much too early (clocks differ) is sent again, not dropped."""
+CLAIM_GRACE = timedelta(seconds=30)
+MAX_ROUNDS = 5
+_HEEDED_ALWAYS = frozenset({Cause.EVENT, Cause.SWEEP})
+_NOTABLE = frozenset(
+    {Status.IN_SERVICE, Status.FAILED, Status.OUT_OF_SERVICE, Status.UPDATE_ROLLBACK_FAILED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a hint, for the log: a word, and the decision if one was taken."""
+
+    word: str
+    decision: Decision | None = None
+
+
+def new_state(spec: Spec, now: datetime) -> State:
+    """The first STATE of an endpoint, with the initial lease that is granted once."""
+    minutes = spec.initial_provision_minutes
+    expires_at = _whole_second(now) + timedelta(minutes=minutes) if minutes else None
+    return State(expires_at=expires_at, next_due=now, next_step=Step.CREATE if minutes else Step.WAIT)
+
+
+def load_or_create(store: StateStore, key: str, now: datetime) -> Record:
+    """The record of an endpoint; a spec without a STATE gets one (and its initial lease)."""
+    record = store.load(key)
+    if record.state is not None or record.spec is None:
+        return record
+    try:
+        store.create_state(key, new_state(record.spec, now))
+    except Conflict:  # another was first: the same outcome
+        pass
+    return store.load(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """The use case; `owner` names this run in locks (a request id)."""
+
+    store: StateStore
+    endpoints: Endpoints
+    hints: Hints
+    history: History
+    owner: str
+
+    def heed(self, hint: Hint, now: datetime) -> Outcome:
+        """Look at the endpoint that a hint names and take one step if something is due.
+
+        Raises AwsRefused where a read failed: the hint should be delivered again.
+        """
+        if hint.endpoint is None:
+            self.store.beat("reconcile", now)
+            return Outcome("heartbeat")
+        record = load_or_create(self.store, hint.endpoint, now)
+        if record.state is None:
+            return Outcome("unknown")
+        due = record.state.next_due
+        if hint.cause not in _HEEDED_ALWAYS and (due is None or due > now):
+            if due is None or due - now > EARLY:
+                return Outcome("not due")
+            self.hints.send([hint_at(record.key, Cause.RETRY, record.state.next_step, due, now)])
+            return Outcome("early")
+        try:
+            self.store.lock(record.key, self.owner, now, now + LOCK)
+        except Locked as locked:
+            self.hints.send([hint_at(record.key, hint.cause, Step.WAIT, locked.until, now)])
+            return Outcome("locked")
+        except Conflict:  # the state was forgotten meanwhile
+            return Outcome("unknown")
+        try:
+            return self._reconcile(record.key, now)
+        except BaseException:
+            self.store.unlock(record.key, self.owner)
+            raise
+
+    def _reconcile(self, key: str, now: datetime) -> Outcome:
+        """Decide and act until a save meets the revision that it was decided on."""
+        for _ in range(MAX_ROUNDS):
+            record = self.store.load(key)
+            if record.state is None or record.lock_owner != self.owner:
+                return Outcome("lock lost")
+            try:
+                return self._round(record, record.state, now)
+            except Conflict:
+                continue
+        self.store.unlock(key, self.owner)  # still due: the tick will send another hint
+        return Outcome("too many changes")
+
+    def _round(self, record: Record, state: State, now: datetime) -> Outcome:
+        spec = record.spec
+        name = spec.name if spec else record.key
+        observed = self._observe(name, state)
+        if observed.created_at and observed.ours:
+            state = replace(state, owned_since=observed.created_at)
+        draining = self.store.control().draining(now)
+        decision = decide(spec, state, observed, now, draining=draining)
+        for event in _noted(record.key, state, decision, now):
+            self.history.append(event)
+        if decision.step is Step.FORGET:
+            self.store.forget(record.key, self.owner, state.rev)
+            return Outcome("forgotten", decision)
+        saved = decision.state
+        if decision.step in (Step.CREATE, Step.DELETE, Step.UPDATE):
+            saved = self._act(record, name, decision, now)
+        self._save(record.key, saved, now)
+        return Outcome("acted" if saved is not decision.state else "settled", decision)
+
+    def _observe(self, name: str, state: State) -> Observed:
+        seen = self.endpoints.describe(name)
+        if seen is None:
+            return ABSENT
+        if state.owned_since is not None and seen.created_at == state.owned_since:
+            return replace(seen, ours=True)
+        return replace(seen, ours=self.endpoints.carries_our_tag(seen.arn))
+
+    def _act(self, record: Record, name: str, decision: Decision, now: datetime) -> State:
+        """Write the intent, make the call, and return the state that it leads to."""
+        config = decision.config_name or ""
+        step, state = decision.step, decision.state
+        before = record.state.intent if record.state else None
+        self.store.begin(
+            record.key,
+            self.owner,
+            state,
+            Intent(step, config, now),
+            Event(record.key, now, step, decision.reason),
+        )
+        look_again = replace(state, next_due=now + POLL, next_step=Step.WAIT)
+        try:
+            if step is Step.CREATE:
+                self.endpoints.create(name, config)
+            elif step is Step.DELETE:
+                self.endpoints.delete(name)
+            else:
+                update = dict(record.spec.update) if record.spec else {}
+                self.endpoints.update(name, config, update)
+        except Gone:
+            return replace(look_again, next_due=now, observed_status=Status.ABSENT)
+        except (InProgress, Unanswered):
+            return look_again
+        except AlreadyExists as error:
+            if before is None or before.step is not Step.CREATE:
+                # Not ours from before a crash: what was deleted may not be quite gone yet.
+                return refused(state, step, error.message, now)
+        except AwsRefused as error:
+            self.history.append(Event(record.key, now, f"{step} refused", str(error)))
+            return refused(state, step, str(error), now)
+        return _begun(look_again, decision)
+
+    def _save(self, key: str, state: State, now: datetime) -> None:
+        """Save, then put a near instant on the queue: the tick arms only from minute to minute."""
+        due = state.next_due
+        near = due is not None and due - now <= ARM_AHEAD
+        claimed_until = max(due, now) + CLAIM_GRACE if due and near else None
+        self.store.save(key, self.owner, state, claimed_until)
+        if due and near:
+            self.hints.send([hint_at(key, Cause.RETRY, state.next_step, due, now)])
+
+
+def _begun(state: State, decision: Decision) -> State:
+    """The state once SageMaker has accepted the step."""
+    match decision.step:
+        case Step.CREATE:
+            reason = state.reason if state.attempts else f"being created: {decision.reason}"
+            return replace(
+                state,
+                observed_status=Status.CREATING,
+                observed_config=decision.config_name,
+                reason=reason,
+            )
+        case Step.DELETE:
+            reason = state.reason if state.attempts else f"being deleted: {decision.reason}"
+            return replace(state, observed_status=Status.DELETING, reason=reason)
+        case _:
+            return replace(
+                state,
+                observed_status=Status.UPDATING,
+                updating_to=decision.config_name,
+                reason=f"being updated: {decision.reason}",
+            )
+
+
+def _noted(key: str, before: State, decision: Decision, now: datetime) -> Iterator[Event]:
+    """What the history should say about a change that was observed."""
+    after = decision.state
+    status = after.observed_status
+    if status is not before.observed_status:
+        if status in _NOTABLE:
+            yield Event(key, now, status, after.reason or decision.reason)
+        elif status is Status.ABSENT:
+            yield Event(key, now, status, "the endpoint is gone")
+    if after.rolled_back and after.rolled_back != before.rolled_back:
+        yield Event(key, now, "rolled back", after.reason)
+    if decision.step is Step.GIVE_UP and decision.reason != before.reason:
+        yield Event(key, now, decision.step, decision.reason)
+
+
+def _whole_second(instant: datetime) -> datetime:
+    return instant.replace(microsecond=0)

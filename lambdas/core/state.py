@@ -1,0 +1,126 @@
+"""What the Lambdas recorded about an endpoint, and what SageMaker says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from lambdas.core.spec import Spec
+
+
+class Status(StrEnum):
+    """SageMaker's endpoint statuses, and ABSENT for an endpoint that does not exist.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
+    """
+
+    ABSENT = "Absent"
+    OUT_OF_SERVICE = "OutOfService"
+    CREATING = "Creating"
+    UPDATING = "Updating"
+    SYSTEM_UPDATING = "SystemUpdating"
+    ROLLING_BACK = "RollingBack"
+    IN_SERVICE = "InService"
+    DELETING = "Deleting"
+    FAILED = "Failed"
+    UPDATE_ROLLBACK_FAILED = "UpdateRollbackFailed"
+    UNKNOWN = "Unknown"
+    """A status that SageMaker invented after this was written: wait and look again."""
+
+
+class Step(StrEnum):
+    """The one step that a reconcile takes."""
+
+    CREATE = "create"
+    DELETE = "delete"
+    UPDATE = "update"
+    WAIT = "wait"
+    GIVE_UP = "give up"
+    """Nothing that the meter may do helps: say so and look again later."""
+    FORGET = "forget"
+    """No spec and no endpoint are left: remove the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """An endpoint as SageMaker describes it. `created_at` tells one endpoint from a later one
+    of the same name; `ours` whether it carries this stack's tag."""
+
+    status: Status
+    config_name: str | None = None
+    failure_reason: str = ""
+    created_at: datetime | None = None
+    arn: str = ""
+    ours: bool = True
+
+
+ABSENT = Observed(Status.ABSENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A mutating call that is about to be made; still there after a crash in between."""
+
+    step: Step
+    config_name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The STATE item. All instants are aware and in UTC.
+
+    `rev` counts the users' writes: the reconciler saves only over the revision that it loaded.
+    `attempts` counts failures in a row, `retry_at` is when the next start may be tried.
+    `updating_to` is the config of an update under way, `rolled_back` names the
+    (spec hash, config) that SageMaker rolled back.
+    """
+
+    rev: int = 0
+    expires_at: datetime | None = None
+    held_since: datetime | None = None
+    observed_status: Status = Status.ABSENT
+    observed_config: str | None = None
+    reason: str = ""
+    next_due: datetime | None = None
+    next_step: Step = Step.WAIT
+    intent: Intent | None = None
+    attempts: int = 0
+    retry_at: datetime | None = None
+    updating_to: str | None = None
+    rolled_back: str | None = None
+    owned_since: datetime | None = None
+    """Creation time of the endpoint that was last verified to carry our tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A write made under an Idempotency-Key, with what its answer was made of."""
+
+    body_hash: str
+    at: datetime
+    http_status: int
+    endpoint_status: Status
+    observed_config: str | None
+    reason: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that the state table holds of one endpoint, read at once."""
+
+    key: str
+    config_spec: Spec | None = None
+    api_spec: Spec | None = None
+    state: State | None = None
+    operations: Mapping[str, Operation] = field(default_factory=dict)
+    lock_owner: str | None = None
+    locked_until: datetime | None = None
+
+    @property
+    def spec(self) -> Spec | None:
+        """The spec in force: that of the deployed config shadows that of the API."""
+        return self.config_spec or self.api_spec

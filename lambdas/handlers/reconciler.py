@@ -1,0 +1,84 @@
+"""Takes hints from both queues and reconciles the endpoints that they name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas.core.hints import Cause, Hint
+from lambdas.core.reconcile import Outcome, Reconciler
+from lambdas.core.settings import HEARTBEAT_METRIC, METRICS_NAMESPACE, ReconcilerSettings
+from lambdas.core.state import Step
+from lambdas.handlers import wiring
+
+_log = Logger()
+_metrics = Metrics(namespace=METRICS_NAMESPACE)
+_processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+@cache
+def _settings() -> ReconcilerSettings:
+    return ReconcilerSettings.from_environment(os.environ)
+
+
+def _reconciler(owner: str) -> Reconciler:
+    settings = _settings()
+    history = wiring.history(settings.history_table, settings.history_days)
+    return Reconciler(
+        store=wiring.store(settings.state_table, history),
+        endpoints=wiring.endpoints(settings.stack_tag),
+        hints=wiring.hints(settings.starts_queue_url, settings.work_queue_url),
+        history=history,
+        owner=owner,
+    )
+
+
+@_metrics.log_metrics
+def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, Any]:
+    """Heed each hint of a batch; one that fails is delivered again, the others are done."""
+
+    def heed(record: SQSRecord) -> None:
+        try:
+            hint = Hint.from_body(record.body)
+        except ValueError:
+            # Delivering it again would not mend it.
+            _log.exception("not a hint", body=record.body[:200])
+            return
+        # The message id keeps two hints of one batch from sharing a lock.
+        owner = f"{context.aws_request_id}/{record.message_id}"
+        _report(hint, _reconciler(owner).heed(hint, datetime.now(UTC)))
+
+    return process_partial_response(
+        event=dict(event), record_handler=heed, processor=_processor, context=context
+    )
+
+
+def _report(hint: Hint, outcome: Outcome) -> None:
+    decision = outcome.decision
+    _log.info(
+        outcome.word,
+        endpoint=hint.endpoint,
+        cause=hint.cause,
+        step=decision and decision.step,
+        reason=decision and decision.reason,
+        next_due=decision and decision.next_due,
+    )
+    if hint.cause is Cause.CANARY:
+        _metrics.add_metric(HEARTBEAT_METRIC, MetricUnit.Count, 1)
+    elif decision and decision.step is Step.GIVE_UP:
+        _metrics.add_metric("GaveUp", MetricUnit.Count, 1)
+    elif decision and decision.state.attempts:
+        _metrics.add_metric("Failures", MetricUnit.Count, 1)

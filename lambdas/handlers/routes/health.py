@@ -1,0 +1,25 @@
+"""/health: whether the meter itself is well. No token needed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import tzdata
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.router import APIGatewayRouter
+
+from lambdas.core.health import health_of
+from lambdas.handlers.requests import parking_meter, utc_now
+
+PATH = "/health"
+router = APIGatewayRouter()
+
+
+@router.get(PATH, summary="When the meter last did its work; 503 when it is late")
+def get() -> Response[Any]:
+    health = health_of(parking_meter().store.control(), utc_now())
+    document = {**health.document(), "tzdata": tzdata.IANA_VERSION}
+    import json
+
+    return Response(503 if health.late else 200, "application/json", json.dumps(document))

@@ -1,0 +1,27 @@
+"""Builds the adapters of each function, once per execution environment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lambdas.aws import clients
+from lambdas.aws.history import DynamoHistory
+from lambdas.aws.queues import SqsHints
+from lambdas.aws.sagemaker import SageMakerEndpoints
+from lambdas.aws.state_store import DynamoStateStore
+
+
+def history(table: str, days: int) -> DynamoHistory:
+    return DynamoHistory(clients.dynamodb(), table, timedelta(days=days))
+
+
+def store(state_table: str, events: DynamoHistory) -> DynamoStateStore:
+    return DynamoStateStore(clients.dynamodb(), clients.dynamodb_once(), state_table, events)
+
+
+def hints(starts_url: str, work_url: str) -> SqsHints:
+    return SqsHints(clients.sqs(), starts_url, work_url)
+
+
+def endpoints(stack_tag: str) -> SageMakerEndpoints:
+    return SageMakerEndpoints(clients.sagemaker(), clients.sagemaker_once(), stack_tag)
