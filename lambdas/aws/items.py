@@ -155,16 +155,16 @@ def operation_values(operation: Operation) -> dict[str, Any]:
 def operations_of(item: Item) -> dict[str, Operation]:
     ends = item.get("op_expiries", {})
     return {
-        id: Operation(
+        name: Operation(
             values["body_hash"],
             instant(values["at"]) or _EPOCH,
             int(values["http_status"]),
             status_of(values["status"]),
             values.get("config"),
             values.get("reason", ""),
-            instant(ends.get(id)),
+            instant(ends.get(name)),
         )
-        for id, values in item.get("ops", {}).items()
+        for name, values in item.get("ops", {}).items()
     }
 
 

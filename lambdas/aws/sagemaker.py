@@ -75,9 +75,7 @@ class SageMakerEndpoints:
 
     def update(self, name: str, config_name: str, options: Mapping[str, Any]) -> None:
         with named():
-            self._once.update_endpoint(
-                EndpointName=name, EndpointConfigName=config_name, **options
-            )
+            self._once.update_endpoint(EndpointName=name, EndpointConfigName=config_name, **options)
 
     def adopt(self, arn: str) -> None:
         """Tag a live endpoint as ours; only the adopter's role may."""

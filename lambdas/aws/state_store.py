@@ -102,8 +102,11 @@ class DynamoStateStore:
 
     def create_state(self, key: str, state: State) -> None:
         values = {**state_values(state), **lease_values(state), "ops": {}, "op_expiries": {}}
-        update = Update().assign(values).assign(_due_shard(key, state)).when(
-            "attribute_not_exists({pk})"
+        update = (
+            Update()
+            .assign(values)
+            .assign(_due_shard(key, state))
+            .when("attribute_not_exists({pk})")
         )
         self._update(key, update)
 
@@ -186,9 +189,7 @@ class DynamoStateStore:
     def lock(self, key: str, owner: str, now: datetime, until: datetime) -> None:
         update = Update().assign({"lock_owner": owner, "lock_until": epoch(until)})
         update.when("attribute_exists({pk})")
-        update.when(
-            "attribute_not_exists({lock_until}) OR {lock_until} <= :now", now=epoch(now)
-        )
+        update.when("attribute_not_exists({lock_until}) OR {lock_until} <= :now", now=epoch(now))
         try:
             self._update(key, update)
         except Conflict:
@@ -253,9 +254,7 @@ class DynamoStateStore:
 
     def control(self) -> Control:
         with named():
-            answer = self._client.get_item(
-                TableName=self._table, Key=_CONTROL, ConsistentRead=True
-            )
+            answer = self._client.get_item(TableName=self._table, Key=_CONTROL, ConsistentRead=True)
         item = decode(answer.get("Item", {}))
         return Control(
             drain_until=instant(item.get("drain_until")),

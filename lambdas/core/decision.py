@@ -55,7 +55,8 @@ def meter_of(spec: Spec | None, state: State) -> Meter:
 
 def backoff(attempts: int) -> timedelta:
     """How long to wait after `attempts` failures in a row (1 or more)."""
-    return min(FIRST_BACKOFF * 2 ** min(attempts - 1, 10), MAX_BACKOFF)
+    doublings = min(attempts - 1, 10)
+    return min(FIRST_BACKOFF * (1 << doublings), MAX_BACKOFF)
 
 
 def decide(
@@ -133,9 +134,7 @@ def _decide_running(
     return Decision(Step.UPDATE, f"the spec asks for {config}", state, config)
 
 
-def _with_observation(
-    spec: Spec | None, state: State, observed: Observed, now: datetime
-) -> State:
+def _with_observation(spec: Spec | None, state: State, observed: Observed, now: datetime) -> State:
     """The state that records what was observed: a new failure or rollback counts once."""
     seen = replace(
         state, observed_status=observed.status, observed_config=observed.config_name, intent=None
@@ -165,9 +164,7 @@ def rollback_mark(spec: Spec) -> str:
     return f"{spec.spec_hash}:{spec.endpoint_config_name}"
 
 
-def _wait(
-    state: State, due: datetime | None, reason: str, next_step: Step = Step.WAIT
-) -> Decision:
+def _wait(state: State, due: datetime | None, reason: str, next_step: Step = Step.WAIT) -> Decision:
     return Decision(
         Step.WAIT, reason, replace(state, next_due=due, next_step=next_step, reason=reason)
     )

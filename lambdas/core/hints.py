@@ -44,8 +44,8 @@ class Hint:
         """Read a message; raises ValueError where it is no hint."""
         document = json.loads(body)
         if not isinstance(document, dict):
-            raise ValueError("a hint must be a JSON object")
-        endpoint, cause = document.get("endpoint"), Cause(document.get("cause"))
+            raise ValueError("a hint must be a JSON object")  # noqa: TRY004 (bad data, not code)
+        endpoint, cause = document.get("endpoint"), Cause(str(document.get("cause")))
         if cause is Cause.CANARY:
             return cls(None, cause)
         if not isinstance(endpoint, str) or not endpoint:

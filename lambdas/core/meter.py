@@ -112,18 +112,21 @@ class ParkingMeter:
             record = self.store.load(endpoint_key(sagemaker_name(name, "EndpointName")))
             if record.spec is not None:
                 _same_endpoint(record.spec, name, config_name)
-                return self._renew(load_or_create(self.store, record.key, now), minutes, now,
-                                   request, 200)
+                return self._renew(
+                    load_or_create(self.store, record.key, now), minutes, now, request, 200
+                )
             spec = _with_hash(
                 Spec(name, config_name, Origin.API, max_lease_minutes=self.max_lease_minutes)
             )
-            self._check_addable(spec, record, adopt=adopt)
+            self._check_addable(spec, adopt=adopt)
             try:
                 self.store.put_api_spec(spec, replacing=None)
             except Conflict:  # another added it meanwhile: look again
                 continue
             self._note(spec.key, now, "added", f"with config {config_name}", request)
-            return self._renew(load_or_create(self.store, spec.key, now), minutes, now, request, 201)
+            return self._renew(
+                load_or_create(self.store, spec.key, now), minutes, now, request, 201
+            )
         raise Busy
 
     def stop(self, name: str, now: datetime, request: Request, *, forget: bool) -> Answer:
@@ -132,7 +135,8 @@ class ParkingMeter:
         for _ in range(_TRIES):
             record = self._record(name, now)
             spec, state = record.spec, record.state
-            assert spec is not None and state is not None
+            assert spec is not None
+            assert state is not None
             if forget and spec.origin is Origin.CONFIG:
                 raise ConfigOwned(
                     f"'{spec.name}' comes from the deployed config: take it out there and deploy."
@@ -207,7 +211,8 @@ class ParkingMeter:
     def _renew(
         self, record: Record, minutes: int, now: datetime, request: Request, http_status: int
     ) -> Answer:
-        assert record.spec is not None and record.state is not None
+        assert record.spec is not None
+        assert record.state is not None
         keyed = None
         if request.key_id is not None:
             replay = _replay(record, request)
@@ -228,20 +233,20 @@ class ParkingMeter:
         operation = _operation(record.state, request, now, http_status)
         return _answer(record, replace(operation, expires_at=renewed.expires_at))
 
-    def _check_addable(self, spec: Spec, record: Record, *, adopt: bool) -> None:
+    def _check_addable(self, spec: Spec, *, adopt: bool) -> None:
         """Raise NameTaken where a live endpoint forbids the add; adopt it where asked to."""
         live = self.endpoints.describe(spec.name)
         ours = live is not None and self.endpoints.carries_our_tag(live.arn)
-        if live is not None and not ours and live.status is not Status.DELETING:
-            if not adopt or live.config_name != spec.endpoint_config_name:
-                raise NameTaken(
-                    f"A live endpoint '{spec.name}' exists that is not on the meter; it runs "
-                    f"config '{live.config_name}'. Send that config with \"adopt\": true to put "
-                    "it on the meter, or choose another name."
-                )
+        foreign = live is not None and not ours and live.status is not Status.DELETING
+        if live and foreign and not (adopt and live.config_name == spec.endpoint_config_name):
+            raise NameTaken(
+                f"A live endpoint '{spec.name}' exists that is not on the meter; it runs "
+                f"config '{live.config_name}'. Send that config with \"adopt\": true to put "
+                "it on the meter, or choose another name."
+            )
         if not self.endpoints.config_exists(spec.endpoint_config_name):
             raise UnknownEndpointConfig(spec.endpoint_config_name)
-        if live is not None and not ours and adopt:
+        if live and foreign:
             self.adopter.adopt(live.arn)
 
     def _refuse_while_draining(self, now: datetime) -> None:
@@ -304,7 +309,7 @@ def _keyed(
     record: Record, state: State, request: Request, now: datetime, http_status: int
 ) -> Keyed:
     assert request.key_id is not None
-    old = [id for id, op in record.operations.items() if op.at < now - OPERATION_LIFE]
+    old = [name for name, op in record.operations.items() if op.at < now - OPERATION_LIFE]
     stale = sorted(old)[:_PRUNED_AT_ONCE]
     if len(record.operations) - len(stale) >= _MAX_OPERATIONS:
         raise TooManyKeys

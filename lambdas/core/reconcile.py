@@ -7,6 +7,7 @@ runs out, and `next_due` stays in the past until a reconcile has saved.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -50,7 +51,9 @@ def new_state(spec: Spec, now: datetime) -> State:
     """The first STATE of an endpoint, with the initial lease that is granted once."""
     minutes = spec.initial_provision_minutes
     expires_at = _whole_second(now) + timedelta(minutes=minutes) if minutes else None
-    return State(expires_at=expires_at, next_due=now, next_step=Step.CREATE if minutes else Step.WAIT)
+    return State(
+        expires_at=expires_at, next_due=now, next_step=Step.CREATE if minutes else Step.WAIT
+    )
 
 
 def load_or_create(store: StateStore, key: str, now: datetime) -> Record:
@@ -58,10 +61,8 @@ def load_or_create(store: StateStore, key: str, now: datetime) -> Record:
     record = store.load(key)
     if record.state is not None or record.spec is None:
         return record
-    try:
+    with suppress(Conflict):  # another was first: the same outcome
         store.create_state(key, new_state(record.spec, now))
-    except Conflict:  # another was first: the same outcome
-        pass
     return store.load(key)
 
 

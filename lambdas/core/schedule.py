@@ -119,9 +119,7 @@ class Schedule:
         return shape
 
 
-_KEYS = frozenset(
-    {"name", "start_time", "stop_time", "days", "date", "timezone", "except_dates"}
-)
+_KEYS = frozenset({"name", "start_time", "stop_time", "days", "date", "timezone", "except_dates"})
 
 
 @lru_cache(maxsize=16384)
@@ -130,7 +128,8 @@ def boundary(timezone: str, day: date, at: time) -> datetime:
     zone = zoneinfo.ZoneInfo(timezone)
     local = datetime.combine(day, at, zone)
     offset, other = local.utcoffset(), local.replace(fold=1).utcoffset()
-    assert offset is not None and other is not None
+    assert offset is not None
+    assert other is not None
     naive = datetime.combine(day, at, UTC)
     if offset >= other:  # exists once, or twice: then fold=0 is the first time
         return naive - offset

@@ -25,7 +25,7 @@ class Settings:
         for field in fields(cls):
             text = environment[field.name.upper()]
             values[field.name] = int(text) if field.type in (int, "int") else text
-        return cls(**values)  # type: ignore[arg-type]  # the loop above made each by its type
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)

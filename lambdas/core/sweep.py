@@ -67,7 +67,9 @@ class Sweep:
         listed = {endpoint_key(seen.name): seen for seen in self.endpoints.list()}
         records = [self._with_state(record, now) for record in self.store.list().records]
         draining = self.store.control().draining(now)
-        astray = [r.key for r in records if _disagrees(r, listed.get(r.key), now, draining)]
+        astray = [
+            r.key for r in records if _disagrees(r, listed.get(r.key), now, draining=draining)
+        ]
         self._hint(astray)
         known = {record.key for record in records}
         strangers = (seen for key, seen in listed.items() if key not in known)
@@ -166,7 +168,7 @@ class Sweep:
         self.hints.send([Hint(key, Cause.SWEEP) for key in keys])
 
 
-def _disagrees(record: Record, seen: Listed | None, now: datetime, draining: bool) -> bool:
+def _disagrees(record: Record, seen: Listed | None, now: datetime, *, draining: bool) -> bool:
     """Whether what is recorded or wanted does not fit what SageMaker lists."""
     if record.state is None:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -14,20 +15,20 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambdas.core.errors import MeterError
 from lambdas.handlers.problems import problem, problem_of
 from lambdas.handlers.requests import ScopeMissing, refuse_raw
-from lambdas.handlers.routes import events, expiry, health, openapi, schedule
+from lambdas.handlers.routes import events, expiry, health, schedule
 
 _log = Logger()
 _app = APIGatewayRestResolver(enable_validation=True)
-for _route in (expiry, schedule, events, health, openapi):
+for _route in (expiry, schedule, events, health):
     _app.include_router(_route.router)
-openapi.describe(_app)
+OPENAPI_PATH = "/openapi.json"
 
 ALLOWED: Mapping[str, str] = {
     expiry.PATH: "GET, POST, DELETE",
     schedule.PATH: "GET, PUT, DELETE",
     events.PATH: "GET",
     health.PATH: "GET",
-    openapi.PATH: "GET",
+    OPENAPI_PATH: "GET",
 }
 
 
@@ -38,8 +39,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
     if answer is None:
         reply = _app.resolve(event, context)
     else:
-        reply = {"statusCode": answer.status_code, "body": answer.body, "headers": {
-            "Content-Type": "application/json"}}
+        reply = {
+            "statusCode": answer.status_code,
+            "body": answer.body,
+            "headers": {"Content-Type": "application/json"},
+        }
     _log.info(
         "answered",
         method=event.get("httpMethod"),
@@ -48,6 +52,20 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
         request_id=request_id,
     )
     return reply
+
+
+@_app.get(OPENAPI_PATH, include_in_schema=False)
+def _openapi() -> Response[str]:
+    return Response(200, "application/json", _schema())
+
+
+@cache
+def _schema() -> str:
+    return _app.get_openapi_json_schema(
+        title="SageMaker Endpoint Manager",
+        version="1",
+        description="A parking meter on each SageMaker endpoint.",
+    )
 
 
 def _request_id() -> str:

@@ -113,7 +113,7 @@ def refuse_raw(event: Mapping[str, Any], request_id: str) -> Response[str] | Non
 
 
 _READ_AS_JSON = frozenset({"application/json", "application/x-www-form-urlencoded"})
-"""curl's `--data` sends the second where no header says otherwise; the body is JSON all the same."""
+"""The second is what curl's `--data` says of itself; the body is JSON all the same."""
 
 
 def _refuse_constant(name: str) -> None:

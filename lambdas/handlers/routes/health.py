@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
 from typing import Any
 
 import tzdata
@@ -20,6 +20,4 @@ router = APIGatewayRouter()
 def get() -> Response[Any]:
     health = health_of(parking_meter().store.control(), utc_now())
     document = {**health.document(), "tzdata": tzdata.IANA_VERSION}
-    import json
-
     return Response(503 if health.late else 200, "application/json", json.dumps(document))
