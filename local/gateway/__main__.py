@@ -1,0 +1,22 @@
+"""`python -m local.gateway`: serve one REST API on loopback."""
+
+import argparse
+
+from local.gateway.server import make_server
+from local.gateway.upstream import Api
+
+
+def main() -> None:
+    """Parse the command line and serve until a signal ends the process."""
+    parser = argparse.ArgumentParser(prog="python -m local.gateway", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
+    parser.add_argument("--emulator-url", required=True, help="such as http://127.0.0.1:4566")
+    parser.add_argument("--api-id", required=True, help="the REST API's id")
+    parser.add_argument("--stage", default="prod", help="and its stage")
+    chosen = parser.parse_args()
+    api = Api(chosen.emulator_url, chosen.api_id, chosen.stage)
+    make_server(api, chosen.port).serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,302 @@
+"""The gateway, before a stand-in for the emulator that records what it is handed."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+
+from local.gateway import upstream
+from local.gateway.server import make_server
+from local.gateway.upstream import Api
+
+MEGABYTE = 1024 * 1024
+
+
+@dataclass
+class Received:
+    """One request as the emulator saw it."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        return next((v for n, v in self.headers if n.lower() == name.lower()), None)
+
+
+@dataclass
+class StandIn:
+    """An emulator that answers as told, and remembers."""
+
+    status: int = 200
+    answer_headers: list[tuple[str, str]] = field(default_factory=list)
+    answer_body: bytes = b"{}"
+    silent_seconds: float = 0
+    hangs_up: bool = False
+    received: list[Received] = field(default_factory=list)
+    connections: int = 0
+
+
+@dataclass
+class Gateway:
+    """A running gateway and what is behind it."""
+
+    port: int
+    emulator: StandIn
+    behind: ThreadingHTTPServer
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/prod"
+
+    def raw(self, request: bytes) -> bytes:
+        """Send bytes as they are and read until the gateway ends the connection."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    emulator = StandIn()
+    behind = ThreadingHTTPServer(("127.0.0.1", 0), recording(emulator))
+    behind.daemon_threads = True
+    front = make_server(Api(f"http://127.0.0.1:{behind.server_port}", "abcd1234", "prod"), 0)
+    for server in (behind, front):
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+    yield Gateway(front.server_port, emulator, behind)
+    for server in (front, behind):
+        server.shutdown()
+        server.server_close()
+
+
+def recording(emulator: StandIn) -> type[BaseHTTPRequestHandler]:
+    class Recorder(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            super().setup()
+            emulator.connections += 1
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            emulator.received.append(
+                Received(self.command, self.path, list(self.headers.items()), body)
+            )
+            threading.Event().wait(emulator.silent_seconds)
+            self.send_response_only(emulator.status)
+            for name, value in emulator.answer_headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(emulator.answer_body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(emulator.answer_body)
+            self.close_connection = emulator.hangs_up
+
+        do_GET = do_HEAD = do_POST = do_DELETE = answer  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    return Recorder
+
+
+def test_a_request_arrives_as_it_was_sent(gateway: Gateway) -> None:
+    httpx.post(
+        f"{gateway.url}/endpoint-expiry?EndpointName=a%20b&x=%2F",
+        content=b'{"minutes": 5}',
+        headers={"Authorization": "token", "Content-Type": "application/json"},
+    )
+
+    (received,) = gateway.emulator.received
+    assert received.method == "POST"
+    assert received.target == "/prod/endpoint-expiry?EndpointName=a%20b&x=%2F"
+    assert received.body == b'{"minutes": 5}'
+    assert received.header("Authorization") == "token"
+    assert received.header("Host") == "abcd1234.execute-api.localhost"
+    assert received.header("X-Forwarded-For") == "127.0.0.1"
+
+
+def test_the_answer_comes_back_as_it_was_given(gateway: Gateway) -> None:
+    gateway.emulator.status = 201
+    gateway.emulator.answer_headers = [
+        ("X-Next", "token"),
+        ("Set-Cookie", "a"),
+        ("Set-Cookie", "b"),
+    ]
+    gateway.emulator.answer_body = bytes(range(256))
+
+    answer = httpx.get(f"{gateway.url}/endpoint-expiry")
+
+    assert answer.status_code == 201
+    assert answer.headers["X-Next"] == "token"
+    assert answer.headers.get_list("Set-Cookie") == ["a", "b"]
+    assert answer.content == bytes(range(256))
+
+
+def test_hop_by_hop_headers_stay_on_their_hop(gateway: Gateway) -> None:
+    gateway.emulator.answer_headers = [("Keep-Alive", "timeout=5"), ("Proxy-Authenticate", "x")]
+
+    answer = httpx.get(
+        gateway.url, headers={"Connection": "keep-alive, X-Mine", "X-Mine": "1", "TE": "gzip"}
+    )
+
+    (received,) = gateway.emulator.received
+    assert not any(received.header(name) for name in ("Connection", "X-Mine", "TE"))
+    assert "Keep-Alive" not in answer.headers
+    assert "Proxy-Authenticate" not in answer.headers
+
+
+def test_requests_of_one_client_share_connections(gateway: Gateway) -> None:
+    with httpx.Client() as client:
+        for _ in range(5):
+            client.get(gateway.url)
+
+    assert len(gateway.emulator.received) == 5
+    assert gateway.emulator.connections == 1
+
+
+def test_many_clients_are_served_at_once(gateway: Gateway) -> None:
+    gateway.emulator.silent_seconds = 0.2
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: httpx.get(gateway.url), range(20)))
+
+    assert {answer.elapsed.total_seconds() < 2 for answer in answers} == {True}
+
+
+def test_head_has_no_body(gateway: Gateway) -> None:
+    with httpx.Client() as client:
+        answers = [client.head(gateway.url), client.get(gateway.url)]
+
+    assert [answer.content for answer in answers] == [b"", b"{}"]
+    assert answers[0].headers["Content-Length"] == "2"
+
+
+def test_a_chunked_body_is_handed_on_whole(gateway: Gateway) -> None:
+    httpx.post(gateway.url, content=iter([b"ab", b"c" * MEGABYTE]))
+
+    (received,) = gateway.emulator.received
+    assert received.body == b"ab" + b"c" * MEGABYTE
+    assert received.header("Transfer-Encoding") is None
+
+
+def test_ten_megabytes_pass_and_one_byte_more_is_refused(gateway: Gateway) -> None:
+    answers = [httpx.post(gateway.url, content=bytes(10 * MEGABYTE + more)) for more in (0, 1)]
+
+    assert answers[0].status_code == 200
+    assert len(gateway.emulator.received[0].body) == 10 * MEGABYTE
+    assert_refused(answers[1], 413, "RequestTooLarge")
+
+
+def test_a_chunked_body_meets_the_same_limit(gateway: Gateway) -> None:
+    answer = httpx.post(gateway.url, content=(bytes(MEGABYTE) for _ in range(11)))
+
+    assert_refused(answer, 413, "RequestTooLarge")
+
+
+def test_more_headers_than_api_gateway_takes_are_refused(gateway: Gateway) -> None:
+    fitting = httpx.get(gateway.url, headers={"X-Long": "a" * 9_900})
+    flood = httpx.get(gateway.url, headers={"X-Long": "a" * 10_240})
+
+    assert fitting.status_code == 200
+    assert_refused(flood, 431, "HeadersTooLarge")
+
+
+@pytest.mark.parametrize("path", ["/", "/production", "/other/prod/x", "/prodx/y"])
+def test_other_paths_are_not_found(gateway: Gateway, path: str) -> None:
+    answer = httpx.get(f"http://127.0.0.1:{gateway.port}{path}")
+
+    assert_refused(answer, 404, "RouteNotFound")
+    assert not gateway.emulator.received
+
+
+def test_an_unknown_method_names_those_that_there_are(gateway: Gateway) -> None:
+    answer = httpx.request("BREW", gateway.url)
+
+    assert_refused(answer, 405, "MethodNotAllowed")
+    assert "DELETE" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET\r\n\r\n",
+        b"nonsense nonsense nonsense nonsense\r\n\r\n",
+        b"GET /prod/x HTTP/1.1\r\nno colon here\r\n\r\n",
+        b"GET /prod/x HTTP/1.1\r\nX-A: a\r\n b\r\n\r\n",
+        b"GET /prod/\xc3\xa9 HTTP/1.1\r\n\r\n",
+        b"POST /prod/x HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST /prod/x HTTP/1.1\r\nContent-Length: 1e3\r\n\r\n",
+        b"POST /prod/x HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST /prod HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /prod/x HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"POST /prod/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n\r\n",
+        b"POST /prod/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
+    ],
+)
+def test_a_malformed_request_is_a_400_in_json(gateway: Gateway, request_bytes: bytes) -> None:
+    answer = gateway.raw(request_bytes)
+
+    assert b" 400 " in answer.split(b"\r\n")[0] or answer.startswith(b"{")
+    assert b'"code": "BadRequest"' in answer
+    assert not gateway.emulator.received
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_reaches_nobody(gateway: Gateway) -> None:
+    answer = gateway.raw(b"POST /prod/x HTTP/1.1\r\nContent-Length: 100\r\n\r\nonly this")
+
+    assert answer == b""
+    assert all(len(received.body) < 100 for received in gateway.emulator.received)
+
+
+def test_an_emulator_that_is_gone_is_a_502(gateway: Gateway) -> None:
+    gateway.behind.shutdown()
+    gateway.behind.server_close()
+
+    assert_refused(httpx.get(gateway.url), 502, "BadGateway")
+
+
+def test_a_connection_that_the_emulator_ended_meanwhile_costs_no_request(gateway: Gateway) -> None:
+    gateway.emulator.hangs_up = True
+
+    with httpx.Client() as client:
+        client.post(gateway.url)
+        threading.Event().wait(0.1)
+        answer = client.post(gateway.url)
+
+    assert answer.status_code == 200
+    assert gateway.emulator.connections == 2
+
+
+def test_an_emulator_that_is_silent_for_too_long_is_a_504(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "INTEGRATION_SECONDS", 0.2)
+    gateway.emulator.silent_seconds = 1
+
+    assert_refused(httpx.get(gateway.url), 504, "IntegrationTimeout")
+
+
+def test_no_token_is_logged(gateway: Gateway, capfd: pytest.CaptureFixture[str]) -> None:
+    httpx.get(f"{gateway.url}/health?token=secret", headers={"Authorization": "secret"})
+
+    logged = capfd.readouterr().err
+    assert "GET /prod/health 200" in logged
+    assert "secret" not in logged
+
+
+def assert_refused(answer: httpx.Response, status: int, code: str) -> None:
+    assert answer.status_code == status
+    error = answer.json()
+    assert error.keys() == {"error", "code", "requestId"}
+    assert error["code"] == code
+    assert error["requestId"] == answer.headers["x-amzn-RequestId"]
