@@ -1,0 +1,365 @@
+"""In-memory stand-ins for the ports. `tests/contract` holds them to what the adapters do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lambdas.core.errors import (
+    AlreadyExists,
+    Conflict,
+    Gone,
+    InProgress,
+    LeaseTooLong,
+    Locked,
+    UnknownEndpoint,
+)
+from lambdas.core.hints import Hint
+from lambdas.core.history import Event
+from lambdas.core.names import endpoint_key
+from lambdas.core.ports import Control, Due, Keyed, Listed, RecordPage
+from lambdas.core.spec import Origin, Spec
+from lambdas.core.state import Intent, Observed, Record, State, Status
+
+
+class FakeHistory:
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, datetime, str, str], Event] = {}
+
+    def append(self, event: Event) -> None:
+        self.entries[(event.endpoint, event.at, event.kind, event.actor)] = event
+
+    def newest(self, key: str, limit: int) -> Sequence[Event]:
+        mine = [event for event in self.entries.values() if event.endpoint == key]
+        return sorted(mine, key=lambda event: (event.at, event.kind), reverse=True)[:limit]
+
+    def kinds(self, key: str) -> list[str]:
+        """What happened, oldest first."""
+        return [event.kind for event in reversed(self.newest(key, 1000))]
+
+
+@dataclass
+class FakeStateStore:
+    """The state table as a dictionary; every write checks the same conditions."""
+
+    history: FakeHistory = field(default_factory=FakeHistory)
+    records: dict[str, Record] = field(default_factory=dict)
+    claims: dict[str, datetime] = field(default_factory=dict)
+    control_item: Control = field(default_factory=Control)
+
+    def declare(self, spec: Spec) -> None:
+        """What Terraform does: write SPEC#config."""
+        self.records[spec.key] = replace(self.load(spec.key), config_spec=spec)
+
+    def withdraw(self, name: str) -> None:
+        """What Terraform does when an entry leaves the config."""
+        self._put(replace(self.load(endpoint_key(name)), config_spec=None))
+
+    def load(self, key: str) -> Record:
+        return self.records.get(key, Record(key))
+
+    def list(self, limit: int | None = None, after: str | None = None) -> RecordPage:
+        keys = [key for key in sorted(self.records) if after is None or key > after]
+        page = keys if limit is None else keys[:limit]
+        more = page[-1] if len(page) < len(keys) else None
+        return RecordPage([self.records[key] for key in page], more)
+
+    def create_state(self, key: str, state: State) -> None:
+        if self.load(key).state is not None:
+            raise Conflict("there is a STATE")
+        self.records[key] = replace(self.load(key), state=state)
+
+    def renew(
+        self, key: str, minutes: int, now: datetime, max_lease_minutes: int, keyed: Keyed | None
+    ) -> State:
+        if minutes > max_lease_minutes:
+            raise LeaseTooLong(max_lease_minutes)
+        record = self.load(key)
+        if record.state is None:
+            raise UnknownEndpoint(key)
+        if keyed and keyed.id in record.operations:
+            raise Conflict("the key was recorded meanwhile")
+        whole_second = now.replace(microsecond=0)
+        base = record.state.expires_at or now
+        end = (base if base > now else whole_second) + timedelta(minutes=minutes)
+        if end > whole_second + timedelta(minutes=max_lease_minutes):
+            raise LeaseTooLong(max_lease_minutes)
+        state = replace(record.state, expires_at=end, held_since=None)
+        operations = dict(record.operations)
+        if keyed:
+            operations[keyed.id] = replace(keyed.operation, expires_at=end)
+            for stale in keyed.stale:
+                operations.pop(stale, None)
+        return self._user_write(replace(record, operations=operations), state, now)
+
+    def stop(self, key: str, state: State, expires_at: datetime | None, now: datetime) -> State:
+        record = self.load(key)
+        if record.state is None or record.state.rev != state.rev:
+            raise Conflict("another revision")
+        changed = replace(record.state, expires_at=expires_at, held_since=state.held_since)
+        return self._user_write(record, changed, now)
+
+    def touch(self, key: str, now: datetime) -> None:
+        record = self.load(key)
+        if record.state is None:
+            raise Conflict("there is no STATE")
+        self._user_write(record, record.state, now)
+
+    def put_api_spec(self, spec: Spec, *, replacing: str | None) -> None:
+        record = self.load(spec.key)
+        if (record.api_spec.spec_hash if record.api_spec else None) != replacing:
+            raise Conflict("another spec")
+        self.records[spec.key] = replace(record, api_spec=spec)
+
+    def delete_api_spec(self, key: str, spec_hash: str) -> None:
+        record = self.load(key)
+        if record.api_spec is None or record.api_spec.spec_hash != spec_hash:
+            raise Conflict("another spec")
+        self._put(replace(record, api_spec=None))
+
+    def lock(self, key: str, owner: str, now: datetime, until: datetime) -> None:
+        record = self.load(key)
+        if record.state is None:
+            raise Conflict("there is no STATE")
+        if record.locked_until and record.locked_until > now:
+            raise Locked(record.locked_until)
+        self.records[key] = replace(record, lock_owner=owner, locked_until=until)
+
+    def unlock(self, key: str, owner: str) -> None:
+        record = self.load(key)
+        if record.lock_owner == owner:
+            self.records[key] = replace(record, lock_owner=None, locked_until=None)
+
+    def begin(self, key: str, owner: str, state: State, intent: Intent, event: Event) -> None:
+        record, current = self._under_lock(key, owner, state.rev)
+        begun = _keeping_lease(current, replace(state, intent=intent, next_due=current.next_due))
+        self.records[key] = replace(record, state=begun)
+        self.history.append(event)
+
+    def save(self, key: str, owner: str, state: State, claimed_until: datetime | None) -> None:
+        record, current = self._under_lock(key, owner, state.rev)
+        saved = _keeping_lease(current, state)
+        self.records[key] = replace(record, state=saved, lock_owner=None, locked_until=None)
+        self.claims.pop(key, None)
+        if claimed_until:
+            self.claims[key] = claimed_until
+
+    def forget(self, key: str, owner: str, rev: int) -> None:
+        record, _ = self._under_lock(key, owner, rev)
+        self._put(replace(record, state=None, operations={}, lock_owner=None, locked_until=None))
+
+    def due(self, until: datetime, now: datetime) -> Iterator[Due]:
+        for key, record in sorted(self.records.items()):
+            state = record.state
+            claimed = key in self.claims and self.claims[key] > now
+            if state and state.next_due and state.next_due <= until and not claimed:
+                yield Due(key, state.next_due, state.next_step)
+
+    def claim(self, due: Due, until: datetime) -> bool:
+        state = self.load(due.endpoint).state
+        if state is None or state.next_due != due.next_due:
+            return False
+        self.claims[due.endpoint] = until
+        return True
+
+    def control(self) -> Control:
+        return self.control_item
+
+    def set_drain(self, until: datetime | None) -> None:
+        self.control_item = replace(self.control_item, drain_until=until)
+
+    def beat(self, what: str, now: datetime) -> None:
+        name = f"last_{what}"
+        last: datetime | None = getattr(self.control_item, name)
+        if last is None or last < now:
+            changes: dict[str, Any] = {name: now}
+            self.control_item = replace(self.control_item, **changes)
+
+    def _user_write(self, record: Record, state: State, now: datetime) -> State:
+        written = replace(state, rev=state.rev + 1, next_due=now)
+        self.records[record.key] = replace(record, state=written)
+        self.claims.pop(record.key, None)
+        return written
+
+    def _under_lock(self, key: str, owner: str, rev: int) -> tuple[Record, State]:
+        record = self.load(key)
+        if record.state is None or record.lock_owner != owner or record.state.rev != rev:
+            raise Conflict("another revision or lock")
+        return record, record.state
+
+    def _put(self, record: Record) -> None:
+        if record.state or record.spec:
+            self.records[record.key] = record
+        else:
+            self.records.pop(record.key, None)
+
+
+def _keeping_lease(current: State, state: State) -> State:
+    return replace(
+        state, rev=current.rev, expires_at=current.expires_at, held_since=current.held_since
+    )
+
+
+@dataclass
+class FakeEndpoint:
+    name: str
+    config_name: str
+    status: Status
+    created_at: datetime
+    settles_at: datetime | None
+    ours: bool = True
+    failure_reason: str = ""
+    settles_as: Status = Status.IN_SERVICE
+    next_config: str = ""
+
+
+@dataclass
+class FakeEndpoints:
+    """SageMaker with life cycles on a clock that the test moves. `refusals` holds an exception
+    for the next call of an operation, `failing` the reason with which creates end in Failed."""
+
+    now: datetime
+    create_seconds: float = 3
+    delete_seconds: float = 1
+    live: dict[str, FakeEndpoint] = field(default_factory=dict)
+    configs: set[str] = field(default_factory=set)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    refusals: dict[str, list[Exception]] = field(default_factory=dict)
+    failing: str = ""
+    rolling_back: str = ""
+
+    def describe(self, name: str) -> Observed | None:
+        self._refuse("describe")
+        found = self._find(name)
+        if found is None:
+            return None
+        return Observed(
+            found.status,
+            found.config_name,
+            found.failure_reason,
+            found.created_at,
+            f"arn:{endpoint_key(name)}",
+        )
+
+    def carries_our_tag(self, arn: str) -> bool:
+        found = self._find(arn.removeprefix("arn:"))
+        return found is not None and found.ours
+
+    def config_exists(self, config_name: str) -> bool:
+        return config_name in self.configs
+
+    def create(self, name: str, config_name: str) -> None:
+        self._refuse("create")
+        self.calls.append(("create", name))
+        if self._find(name):
+            raise AlreadyExists("ValidationException", "Cannot create already existing endpoint")
+        end = Status.FAILED if self.failing else Status.IN_SERVICE
+        self.live[endpoint_key(name)] = FakeEndpoint(
+            name,
+            config_name,
+            Status.CREATING,
+            self.now,
+            self.now + timedelta(seconds=self.create_seconds),
+            settles_as=end,
+        )
+
+    def delete(self, name: str) -> None:
+        self._refuse("delete")
+        self.calls.append(("delete", name))
+        found = self._existing(name)
+        found.status = Status.DELETING
+        found.settles_at = self.now + timedelta(seconds=self.delete_seconds)
+
+    def update(self, name: str, config_name: str, options: Mapping[str, object]) -> None:
+        del options
+        self._refuse("update")
+        self.calls.append(("update", name))
+        found = self._existing(name)
+        found.status = Status.UPDATING
+        found.next_config = found.config_name if self.rolling_back else config_name
+        found.settles_as = Status.IN_SERVICE
+        found.settles_at = self.now + timedelta(seconds=self.create_seconds)
+
+    def list(self) -> Iterator[Listed]:
+        for key in list(self.live):
+            found = self._find(key)
+            if found:
+                yield Listed(found.name, found.status, f"arn:{key}")
+
+    def adopt(self, arn: str) -> None:
+        self._existing(arn.removeprefix("arn:")).ours = True
+
+    def run_by_hand(self, name: str, config_name: str, *, ours: bool = False) -> None:
+        """An endpoint that somebody else made."""
+        self.live[endpoint_key(name)] = FakeEndpoint(
+            name, config_name, Status.IN_SERVICE, self.now, None, ours=ours
+        )
+
+    def made(self, operation: str, name: str) -> int:
+        return self.calls.count((operation, name))
+
+    def _existing(self, name: str) -> FakeEndpoint:
+        found = self._find(name)
+        if found is None:
+            raise Gone("ValidationException", "Could not find endpoint")
+        if found.status in (Status.CREATING, Status.UPDATING, Status.DELETING):
+            raise InProgress("ValidationException", "Cannot update in-progress endpoint")
+        return found
+
+    def _find(self, name: str) -> FakeEndpoint | None:
+        found = self.live.get(endpoint_key(name))
+        if found is None or found.settles_at is None or found.settles_at > self.now:
+            return found
+        if found.status is Status.DELETING:
+            del self.live[endpoint_key(name)]
+            return None
+        if found.status is Status.UPDATING:
+            found.config_name = found.next_config
+            found.failure_reason = self.rolling_back
+        found.status = found.settles_as
+        if found.status is Status.FAILED:
+            found.failure_reason = self.failing
+        found.settles_at = None
+        return found
+
+    def _refuse(self, operation: str) -> None:
+        waiting = self.refusals.get(operation)
+        if waiting:
+            raise waiting.pop(0)
+
+
+@dataclass
+class FakeHints:
+    """A queue: messages with the instant at which they may be received."""
+
+    now: datetime
+    queue: list[tuple[datetime, Hint]] = field(default_factory=list)
+    sent: list[Hint] = field(default_factory=list)
+
+    def send(self, hints: Iterable[Hint]) -> None:
+        for hint in hints:
+            self.sent.append(hint)
+            self.queue.append((self.now + timedelta(seconds=hint.delay_seconds), hint))
+
+    def receive(self) -> list[Hint]:
+        """Take what may be received by now."""
+        ready = [hint for at, hint in self.queue if at <= self.now]
+        self.queue = [(at, hint) for at, hint in self.queue if at > self.now]
+        return ready
+
+    def next_at(self) -> datetime | None:
+        return min((at for at, _ in self.queue), default=None)
+
+
+def a_spec(name: str = "falcon", config: str = "falcon-1", **fields: Any) -> Spec:  # noqa: ANN401
+    """A spec for tests."""
+    fields.setdefault("origin", Origin.CONFIG)
+    fields.setdefault("spec_hash", f"hash of {config}")
+    return Spec(name, config, **fields)
+
+
+def clock(hour: int, minute: int = 0, second: int = 0, *, day: int = 2) -> datetime:
+    """An instant in March 2026; the 2nd is a Monday."""
+    return datetime(2026, 3, day, hour, minute, second, tzinfo=UTC)

@@ -1,0 +1,521 @@
+"""The meter as its users live it: renewals start endpoints, time stops them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from lambdas.core.errors import (
+    AwsRefused,
+    ConfigOwned,
+    Draining,
+    Gone,
+    IdempotencyConflict,
+    LeaseTooLong,
+    NameTaken,
+    Throttled,
+    Unanswered,
+    UnknownEndpoint,
+    UnknownEndpointConfig,
+)
+from lambdas.core.hints import Cause, Hint
+from lambdas.core.meter import Request
+from lambdas.core.schedule import Schedule
+from lambdas.core.state import Status, Step
+from lambdas.core.sweep import DrainIncomplete
+from tests.fakes import a_spec, clock
+from tests.world import World
+
+OFFICE_HOURS = Schedule.parse(
+    {
+        "name": "workdays",
+        "start_time": "10:00",
+        "stop_time": "17:00",
+        "days": ["mon", "tue", "wed", "thu", "fri"],
+    }
+)
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.deploy(a_spec("falcon"))
+    return world
+
+
+def test_endpoint_without_lease_or_schedule_stays_absent(world: World) -> None:
+    world.advance(hours=3)
+    assert world.status("falcon") is Status.ABSENT
+    assert world.get("falcon")["Wanted"] == "stopped"
+
+
+def test_renewal_starts_an_absent_endpoint_at_once(world: World) -> None:
+    world.renew("falcon", 10)
+    assert world.status("falcon") is Status.CREATING
+
+
+def test_expired_lease_deletes_the_endpoint_on_the_second(world: World) -> None:
+    world.renew("falcon", 10)
+    world.advance_to(clock(9, 9, 59))
+    assert world.status("falcon") is Status.IN_SERVICE
+    world.advance_to(clock(9, 10, 0))
+    assert world.status("falcon") is Status.DELETING
+
+
+def test_renewal_before_expiry_adds_to_what_is_left(world: World) -> None:
+    world.renew("falcon", 10)
+    world.advance(minutes=4)
+    answer = world.renew("falcon", 10)
+    assert answer.document["ExpiresAt"] == "2026-03-02T09:20:00Z"
+    assert answer.document["TimeLeft"] == "0:16:00"
+
+
+def test_renewal_after_expiry_counts_from_now(world: World) -> None:
+    world.renew("falcon", 1)
+    world.advance(hours=5)
+    assert world.renew("falcon", 30).document["ExpiresAt"] == "2026-03-02T14:30:00Z"
+
+
+def test_initial_lease_is_granted_once() -> None:
+    world = World()
+    spec = a_spec("falcon", initial_provision_minutes=90)
+    world.deploy(spec)
+    assert world.get("falcon")["LeaseExpiresAt"] == "2026-03-02T10:30:00Z"
+    world.advance(hours=2)
+    world.deploy(spec)
+    assert world.get("falcon")["Wanted"] == "stopped"
+
+
+def test_redeploy_never_resets_a_lease(world: World) -> None:
+    world.renew("falcon", 60)
+    world.deploy(a_spec("falcon", initial_provision_minutes=5, spec_hash="changed"))
+    assert world.get("falcon")["LeaseExpiresAt"] == "2026-03-02T10:00:00Z"
+
+
+def test_schedule_opens_and_closes_on_its_boundaries() -> None:
+    world = World()
+    world.deploy(a_spec("flan", schedules=(OFFICE_HOURS,)))
+    world.advance_to(clock(9, 59, 59))
+    assert world.status("flan") is Status.ABSENT
+    world.advance_to(clock(10, 0, 5))
+    assert world.status("flan") is Status.IN_SERVICE
+    world.advance_to(clock(17, 0, 0))
+    assert world.status("flan") is Status.DELETING
+
+
+def test_stop_ends_the_lease_and_holds_the_open_window_only() -> None:
+    world = World(clock(11))
+    world.deploy(a_spec("flan", schedules=(OFFICE_HOURS,)))
+    world.advance(minutes=1)
+    world.renew("flan", 60)
+    world.stop("flan")
+    world.advance(minutes=10)
+    assert world.status("flan") is Status.ABSENT
+    world.advance_to(clock(10, 1, day=3))
+    assert world.status("flan") is Status.IN_SERVICE
+
+
+def test_renewing_ends_the_hold() -> None:
+    world = World(clock(11))
+    world.deploy(a_spec("flan", schedules=(OFFICE_HOURS,)))
+    world.stop("flan")
+    world.renew("flan", 5)
+    world.advance(minutes=30)
+    assert world.status("flan") is Status.IN_SERVICE
+
+
+def test_lost_hint_is_made_good_by_the_next_tick(world: World) -> None:
+    world.advance(seconds=1)
+    world.meter.renew("falcon", 10, world.now, Request("ann"))
+    world.hints.queue.clear()
+    world.advance(minutes=1)
+    assert world.status("falcon") is not Status.ABSENT
+
+
+def test_duplicate_hints_do_nothing_twice(world: World) -> None:
+    world.meter.renew("falcon", 10, world.now, Request("ann"))
+    world.hints.queue *= 5
+    world.settle()
+    assert world.endpoints.made("create", "falcon") == 1
+
+
+def test_failed_endpoint_is_deleted_and_recreated_with_growing_waits(world: World) -> None:
+    world.endpoints.failing = "did not pass the ping health check"
+    world.renew("falcon", 120)
+    world.advance(seconds=60)
+    assert world.endpoints.made("create", "falcon") >= 2, "first retry within 60 s"
+    assert "ping health check" in world.get("falcon")["Reason"]
+    world.advance(minutes=20)
+    tries = world.endpoints.made("create", "falcon")
+    assert 4 <= tries <= 8
+    world.endpoints.failing = ""
+    world.advance(minutes=20)
+    assert world.status("falcon") is Status.IN_SERVICE
+    assert world.state("falcon").attempts == 0
+    assert {"create", "Failed", "delete", "InService"} <= set(world.history.kinds("falcon"))
+
+
+def test_failed_endpoint_that_is_no_longer_wanted_is_only_deleted(world: World) -> None:
+    world.endpoints.failing = "no capacity"
+    world.endpoints.create_seconds = 120
+    world.renew("falcon", 1)
+    world.advance(minutes=10)
+    assert world.status("falcon") is Status.ABSENT
+    assert world.endpoints.made("create", "falcon") == 1
+
+
+def test_endpoint_deleted_by_hand_comes_back_while_wanted(world: World) -> None:
+    world.renew("falcon", 60)
+    world.advance(minutes=1)
+    world.endpoints.live.clear()
+    world.sweeper.sweep()
+    world.advance(seconds=10)
+    assert world.status("falcon") is Status.IN_SERVICE
+
+
+def test_event_that_an_endpoint_changed_is_heeded_though_nothing_is_due(world: World) -> None:
+    world.renew("falcon", 60)
+    world.advance(minutes=1)
+    world.endpoints.live.clear()
+    world.hints.send([Hint("falcon", Cause.EVENT)])
+    world.settle()
+    assert world.status("falcon") is Status.CREATING
+
+
+def test_entry_taken_out_of_the_config_is_stopped_and_forgotten(world: World) -> None:
+    world.renew("falcon", 60)
+    world.advance(minutes=1)
+    world.deploy()
+    world.advance(minutes=1)
+    assert world.status("falcon") is Status.ABSENT
+    assert "falcon" not in world.store.records
+
+
+def test_entry_that_comes_back_is_new(world: World) -> None:
+    world.renew("falcon", 60)
+    world.deploy()
+    world.advance(minutes=5)
+    world.deploy(a_spec("falcon"))
+    assert world.get("falcon")["LeaseExpiresAt"] is None
+
+
+def test_changed_config_is_moved_to_while_running(world: World) -> None:
+    world.renew("falcon", 60)
+    world.advance(minutes=1)
+    world.deploy(a_spec("falcon", "falcon-2"))
+    assert world.status("falcon") is Status.UPDATING
+    world.advance(minutes=1)
+    assert world.get("falcon")["ServedConfigName"] == "falcon-2"
+    assert world.sweeper.verdict({"falcon": "falcon-2"}).settled
+
+
+def test_rolled_back_update_is_recorded_and_not_tried_again(world: World) -> None:
+    world.renew("falcon", 600)
+    world.advance(minutes=1)
+    world.endpoints.rolling_back = "an alarm tripped"
+    world.deploy(a_spec("falcon", "falcon-2"))
+    world.advance(minutes=30)
+    assert world.endpoints.made("update", "falcon") == 1
+    assert "an alarm tripped" in world.get("falcon")["Reason"]
+    verdict = world.sweeper.verdict({"falcon": "falcon-2"})
+    assert not verdict.settled
+    assert "an alarm tripped" in verdict.unsettled[0]
+    world.endpoints.rolling_back = ""
+    world.deploy(a_spec("falcon", "falcon-3"))
+    world.advance(minutes=1)
+    assert world.get("falcon")["ServedConfigName"] == "falcon-3"
+
+
+def test_wait_returns_once_the_update_is_through(world: World) -> None:
+    world.renew("falcon", 60)
+    world.advance(minutes=1)
+    world.deploy(a_spec("falcon", "falcon-2"))
+    before = world.now
+    assert world.sweeper.wait({"falcon": "falcon-2"}).settled
+    assert world.now - before < timedelta(seconds=30)
+
+
+def test_throttled_create_is_tried_again_soon(world: World) -> None:
+    world.endpoints.refusals["create"] = [Throttled("ThrottlingException", "Rate exceeded")]
+    world.renew("falcon", 60)
+    world.advance(seconds=60)
+    assert world.status("falcon") is Status.IN_SERVICE
+
+
+def test_create_that_worked_without_an_answer_is_not_repeated(world: World) -> None:
+    world.endpoints.refusals["create"] = [Unanswered("ReadTimeoutError", "no answer")]
+    world.meter.renew("falcon", 60, world.now, Request("ann"))
+    world.settle()
+    world.endpoints.create("falcon", "falcon-1")  # the call had worked all the same
+    world.advance(minutes=5)
+    assert world.status("falcon") is Status.IN_SERVICE
+    assert world.endpoints.made("create", "falcon") == 1
+
+
+def test_refused_delete_is_tried_again_every_minute(world: World) -> None:
+    world.renew("falcon", 1)
+    world.advance(seconds=30)
+    denied = AwsRefused("AccessDeniedException", "not authorized")
+    world.endpoints.refusals["delete"] = [denied, denied]
+    world.advance_to(clock(9, 1))
+    assert "delete refused" in world.get("falcon")["Reason"]
+    world.advance(minutes=2, seconds=30)
+    assert world.status("falcon") is Status.ABSENT
+    assert world.history.kinds("falcon").count("delete refused") == 2
+
+
+def test_endpoint_gone_before_its_delete_is_fine(world: World) -> None:
+    world.renew("falcon", 1)
+    world.advance(seconds=30)
+    world.endpoints.refusals["delete"] = [Gone("ValidationException", "Could not find endpoint")]
+    world.advance_to(clock(9, 1, 0))
+    world.endpoints.live.clear()
+    world.advance(seconds=20)
+    assert world.get("falcon")["Status"] == "Absent"
+
+
+def test_read_that_fails_gives_the_lock_back_and_is_tried_again(world: World) -> None:
+    world.endpoints.refusals["describe"] = [Throttled("ThrottlingException", "Rate exceeded")]
+    world.meter.renew("falcon", 10, world.now, Request("ann"))
+    with pytest.raises(Throttled):
+        world.settle()
+    world.advance(minutes=1)
+    assert world.status("falcon") is Status.IN_SERVICE
+
+
+def test_foreign_endpoint_of_the_same_name_is_left_alone(world: World) -> None:
+    world.endpoints.run_by_hand("falcon", "theirs")
+    world.renew("falcon", 5)
+    world.advance(minutes=10)
+    assert world.status("falcon") is Status.IN_SERVICE
+    assert "did not make" in world.get("falcon")["Reason"]
+    assert not world.endpoints.calls
+
+
+def test_added_endpoint_runs_and_can_be_forgotten(world: World) -> None:
+    world.endpoints.configs.add("inpainting-cfg")
+    answer = world.add("test-inpainting", "inpainting-cfg", 30)
+    assert answer.http_status == 201
+    assert answer.document["TimeLeft"] == "0:30:00"
+    assert world.add("test-inpainting", "inpainting-cfg", 30).http_status == 200
+    world.advance(minutes=1)
+    world.stop("test-inpainting", forget=True)
+    world.advance(minutes=1)
+    assert world.status("test-inpainting") is Status.ABSENT
+    with pytest.raises(UnknownEndpoint):
+        world.get("test-inpainting")
+    assert "forgotten" in world.history.kinds("test-inpainting")
+
+
+def test_add_refuses_taken_names_before_unknown_configs(world: World) -> None:
+    with pytest.raises(NameTaken, match="only in case"):
+        world.add("FALCON", "no-such-config", 5)
+    with pytest.raises(NameTaken, match="with config 'falcon-1'"):
+        world.add("falcon", "no-such-config", 5)
+    with pytest.raises(UnknownEndpointConfig):
+        world.add("other", "no-such-config", 5)
+
+
+def test_live_endpoint_is_adopted_only_when_asked_and_with_its_config(world: World) -> None:
+    world.endpoints.configs |= {"theirs", "other"}
+    world.endpoints.run_by_hand("hand-made", "theirs")
+    with pytest.raises(NameTaken):
+        world.add("hand-made", "theirs", 5)
+    with pytest.raises(NameTaken):
+        world.add("hand-made", "other", 5, adopt=True)
+    assert world.add("hand-made", "theirs", 5, adopt=True).http_status == 201
+    world.advance(minutes=6)
+    assert world.status("hand-made") is Status.ABSENT
+
+
+def test_config_owned_endpoint_cannot_be_forgotten_or_rescheduled(world: World) -> None:
+    with pytest.raises(ConfigOwned):
+        world.stop("falcon", forget=True)
+    with pytest.raises(ConfigOwned):
+        world.meter.set_schedules("falcon", [OFFICE_HOURS], world.now, Request("ann"))
+
+
+def test_schedule_set_over_the_api_opens_the_endpoint(world: World) -> None:
+    world.endpoints.configs.add("cfg")
+    world.add("mine", "cfg", 1)
+    world.meter.set_schedules("mine", [OFFICE_HOURS], world.now, Request("ann"))
+    world.advance_to(clock(10, 1))
+    assert world.status("mine") is Status.IN_SERVICE
+    assert world.meter.schedules("mine", world.now).schedules == (OFFICE_HOURS,)
+
+
+def test_lease_longer_than_the_maximum_changes_nothing(world: World) -> None:
+    world.renew("falcon", 43_000)
+    with pytest.raises(LeaseTooLong):
+        world.renew("falcon", 201)
+    assert world.renew("falcon", 200).document["LeaseExpiresAt"] == "2026-04-01T09:00:00Z"
+
+
+def test_same_idempotency_key_gets_the_same_answer_and_no_second_effect(world: World) -> None:
+    first = world.renew("falcon", 10, key="k1")
+    world.advance(minutes=3)
+    assert world.renew("falcon", 10, key="k1") == first
+    assert world.get("falcon")["LeaseExpiresAt"] == "2026-03-02T09:10:00Z"
+    with pytest.raises(IdempotencyConflict):
+        world.renew("falcon", 11, key="k1")
+
+
+def test_idempotency_keys_are_pruned_after_a_day(world: World) -> None:
+    world.renew("falcon", 1, key="old")
+    world.advance(hours=25)
+    world.renew("falcon", 1, key="new")
+    assert len(world.store.load("falcon").operations) == 1
+
+
+def test_destroy_stops_a_running_endpoint_and_nothing_starts_it_again(world: World) -> None:
+    world.renew("falcon", 600)
+    world.advance(minutes=1)
+    world.sweeper.drain(60)
+    assert world.status("falcon") is Status.ABSENT
+    with pytest.raises(Draining):
+        world.renew("falcon", 5)
+    world.advance(minutes=5)
+    assert world.status("falcon") is Status.ABSENT
+
+
+def test_destroy_with_an_endpoint_in_creating_fails_and_names_it(world: World) -> None:
+    world.endpoints.create_seconds = 3600
+    world.renew("falcon", 600)
+    with pytest.raises(DrainIncomplete, match="falcon"):
+        world.sweeper.drain(60)
+
+
+def test_deploy_after_a_failed_destroy_lets_endpoints_run_again(world: World) -> None:
+    world.renew("falcon", 600)
+    world.sweeper.drain(60)
+    world.deploy(a_spec("falcon"))
+    world.advance(minutes=1)
+    assert world.status("falcon") is Status.IN_SERVICE
+
+
+def test_destroy_waits_for_a_reconcile_that_began_before_it(world: World) -> None:
+    world.store.lock("falcon", "an earlier run", world.now, world.now + timedelta(seconds=45))
+    began = world.now
+    world.sweeper.drain(60)
+    assert world.now - began >= timedelta(seconds=45)
+
+
+def test_sweep_reports_endpoints_with_our_tag_that_nobody_declared(world: World) -> None:
+    world.endpoints.run_by_hand("stray", "some-config", ours=True)
+    world.endpoints.run_by_hand("theirs", "some-config")
+    assert world.sweeper.sweep().unexplained == ["stray"]
+
+
+def test_renewal_while_the_reconciler_holds_the_lock_is_not_slept_through(world: World) -> None:
+    """The endpoint is about to be deleted when the renewal lands between decision and call."""
+    world.renew("falcon", 1)
+    world.advance_to(clock(9, 0, 30))
+    world.endpoints.now = world.hints.now = world.now = clock(9, 1, 0)
+    late = world.reconciler()
+    describe = world.endpoints.describe
+
+    def describe_then_renew(name: str) -> object:
+        seen = describe(name)
+        world.endpoints.describe = describe  # type: ignore[method-assign]
+        world.meter.renew("falcon", 10, world.now, Request("bob"))
+        return seen
+
+    world.endpoints.describe = describe_then_renew  # type: ignore[assignment,method-assign]
+    late.heed(Hint("falcon", Cause.TICK), world.now)
+    world.settle()
+    assert world.endpoints.made("delete", "falcon") == 0
+    assert world.status("falcon") is Status.IN_SERVICE
+
+
+def test_hint_that_meets_a_lock_comes_back_when_the_lock_ends(world: World) -> None:
+    world.store.lock("falcon", "someone", world.now, world.now + timedelta(seconds=20))
+    world.store.touch("falcon", world.now)
+    outcome = world.reconciler().heed(Hint("falcon", Cause.API), world.now)
+    assert outcome.word == "locked"
+    assert world.hints.sent[-1].delay_seconds == 20
+
+
+def test_hint_that_comes_too_early_is_sent_again_not_dropped(world: World) -> None:
+    world.renew("falcon", 10)
+    world.advance(minutes=8)
+    early = clock(9, 9, 58)
+    world.advance_to(early)
+    sent = len(world.hints.sent)
+    assert world.reconciler().heed(Hint("falcon", Cause.TICK), early).word == "early"
+    assert world.hints.sent[sent].delay_seconds == 2
+
+
+def test_hint_at_an_unknown_endpoint_is_dropped(world: World) -> None:
+    assert world.reconciler().heed(Hint("nobody", Cause.EVENT), world.now).word == "unknown"
+
+
+def test_canary_beats_the_heart(world: World) -> None:
+    world.reconciler().heed(Hint(None, Cause.CANARY), world.now)
+    assert world.store.control().last_reconcile == world.now
+
+
+def test_started_after_crash_between_create_and_save_is_not_a_failure(world: World) -> None:
+    """Our own create intent explains the 'already existing' of the second try."""
+    save = world.store.save
+
+    def crash(*_args: object) -> None:
+        raise RuntimeError("killed")
+
+    world.store.save = crash  # type: ignore[method-assign,assignment]
+    world.meter.renew("falcon", 60, world.now, Request("ann"))
+    with pytest.raises(RuntimeError):
+        world.settle()
+    world.store.save = save  # type: ignore[method-assign]
+    world.advance(minutes=1)
+    assert world.status("falcon") is Status.IN_SERVICE
+    assert world.endpoints.made("create", "falcon") == 1
+    assert world.state("falcon").attempts == 0
+
+
+def test_list_pages_through_all_endpoints(world: World) -> None:
+    world.deploy(*(a_spec(f"model-{number}") for number in range(7)))
+    names, token = [], None
+    for _ in range(10):
+        documents, token = world.meter.list(world.now, 3, token)
+        names += [document["EndpointName"] for document in documents]
+        if token is None:
+            break
+    assert names == [f"model-{number}" for number in range(7)]
+
+
+def test_open_for_ever_has_no_expiry() -> None:
+    always = Schedule.parse(
+        {
+            "name": "always",
+            "start_time": "00:00",
+            "stop_time": "00:00",
+            "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+        }
+    )
+    world = World()
+    world.deploy(a_spec("flan", schedules=(always,)))
+    document = world.get("flan")
+    assert (document["EndpointExpiry"], document["Wanted"]) == (None, "running")
+    assert document["NextTransition"] is None
+
+
+def test_events_tell_who_did_what_newest_first(world: World) -> None:
+    world.renew("falcon", 1)
+    world.advance(minutes=3)
+    kinds = [event.kind for event in world.meter.events("falcon", 100)]
+    assert kinds[-1] in {"renewed", "create"}
+    assert kinds[0] == Status.ABSENT
+    assert {"create", "delete", "InService", "renewed"} <= set(kinds)
+    with pytest.raises(UnknownEndpoint):
+        world.meter.events("nobody", 10)
+
+
+def test_early_morning_of_a_new_year_is_no_special_case() -> None:
+    world = World(datetime(2026, 12, 31, 23, 59, 30, tzinfo=UTC))
+    world.deploy(a_spec("falcon"))
+    world.renew("falcon", 1)
+    world.advance(minutes=2)
+    assert world.status("falcon") is Status.ABSENT
+    assert world.endpoints.calls == [("create", "falcon"), ("delete", "falcon")]
+    assert world.state("falcon").next_step is Step.CREATE

@@ -1,0 +1,113 @@
+"""The whole meter on fakes: a clock that the test moves, ticks every minute, a queue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from lambdas.core.meter import Answer, ParkingMeter, Request
+from lambdas.core.reconcile import Outcome, Reconciler
+from lambdas.core.spec import Spec
+from lambdas.core.state import State, Status
+from lambdas.core.sweep import Sweep
+from lambdas.core.tick import tick
+from tests.fakes import FakeEndpoints, FakeHints, FakeHistory, FakeStateStore, clock
+
+MINUTE = timedelta(minutes=1)
+
+
+class World:
+    """Tell it what users do; it moves time and lets the Lambdas do the rest."""
+
+    def __init__(self, start: datetime | None = None) -> None:
+        self.now = start or clock(9)
+        self.history = FakeHistory()
+        self.store = FakeStateStore(self.history)
+        self.endpoints = FakeEndpoints(self.now)
+        self.hints = FakeHints(self.now)
+        self.meter = ParkingMeter(
+            self.store, self.endpoints, self.endpoints, self.hints, self.history, 43_200
+        )
+        self.sweeper = Sweep(
+            self.store, self.endpoints, self.hints, lambda: self.now, self._sleep
+        )
+        self.outcomes: list[Outcome] = []
+        self._next_tick = self.now
+        self._runs = 0
+
+    def deploy(self, *specs: Spec) -> None:
+        """What Terraform does: write the specs, drop others, call sync."""
+        for record in list(self.store.records.values()):
+            if record.config_spec and record.key not in {spec.key for spec in specs}:
+                self.store.withdraw(record.config_spec.name)
+        for spec in specs:
+            self.store.declare(spec)
+            self.endpoints.configs.add(spec.endpoint_config_name)
+        self.sweeper.sync({spec.name: spec.endpoint_config_name for spec in specs})
+        self.settle()
+
+    def renew(self, name: str, minutes: int, key: str | None = None) -> Answer:
+        body = {"EndpointName": name, "minutes": minutes}
+        request = Request.of("ann", "POST", key, body)
+        answer = self.meter.renew(name, minutes, self.now, request)
+        self.settle()
+        return answer
+
+    def add(self, name: str, config: str, minutes: int, *, adopt: bool = False) -> Answer:
+        request = Request("ann")
+        answer = self.meter.add(name, config, minutes, self.now, request, adopt=adopt)
+        self.settle()
+        return answer
+
+    def stop(self, name: str, *, forget: bool = False) -> Answer:
+        answer = self.meter.stop(name, self.now, Request("ann"), forget=forget)
+        self.settle()
+        return answer
+
+    def get(self, name: str) -> Mapping[str, Any]:
+        return self.meter.get(name, self.now)
+
+    def status(self, name: str) -> Status:
+        seen = self.endpoints.describe(name)
+        return seen.status if seen else Status.ABSENT
+
+    def state(self, name: str) -> State:
+        state = self.store.load(name).state
+        assert state is not None, f"{name} has no STATE"
+        return state
+
+    def advance(self, **delta: float) -> None:
+        self.advance_to(self.now + timedelta(**delta))
+
+    def advance_to(self, end: datetime) -> None:
+        """Move the clock event by event: ticks and messages happen on their instants."""
+        while True:
+            message = self.hints.next_at()
+            upcoming = min(self._next_tick, message) if message else self._next_tick
+            if upcoming > end:
+                break
+            self._move(max(upcoming, self.now))
+            if self._next_tick <= self.now:
+                tick(self.store, self.hints, self.now)
+                self._next_tick += MINUTE
+            self.settle()
+        self._move(end)
+
+    def settle(self) -> None:
+        """Let the reconciler take what is on the queue now."""
+        while ready := self.hints.receive():
+            for hint in ready:
+                self.outcomes.append(self.reconciler().heed(hint, self.now))
+
+    def reconciler(self) -> Reconciler:
+        self._runs += 1
+        return Reconciler(
+            self.store, self.endpoints, self.hints, self.history, f"run-{self._runs}"
+        )
+
+    def _move(self, to: datetime) -> None:
+        self.now = self.endpoints.now = self.hints.now = to
+
+    def _sleep(self, seconds: float) -> None:
+        self.advance(seconds=seconds)
