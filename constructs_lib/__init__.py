@@ -1,0 +1,1 @@
+"""The CDKTF constructs; cdktf is imported here and in main.py only."""

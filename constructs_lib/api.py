@@ -1,0 +1,308 @@
+"""The REST API: routes that hand everything to the api function, behind the authorizer.
+
+The function answers 405 to a method it does not know, so each route is one ANY method.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from cdktf import TerraformResource, TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.api_gateway_account import ApiGatewayAccount
+from cdktf_cdktf_provider_aws.api_gateway_authorizer import ApiGatewayAuthorizer
+from cdktf_cdktf_provider_aws.api_gateway_deployment import ApiGatewayDeployment
+from cdktf_cdktf_provider_aws.api_gateway_gateway_response import ApiGatewayGatewayResponse
+from cdktf_cdktf_provider_aws.api_gateway_integration import ApiGatewayIntegration
+from cdktf_cdktf_provider_aws.api_gateway_method import ApiGatewayMethod
+from cdktf_cdktf_provider_aws.api_gateway_method_settings import (
+    ApiGatewayMethodSettings,
+    ApiGatewayMethodSettingsSettings,
+)
+from cdktf_cdktf_provider_aws.api_gateway_resource import ApiGatewayResource
+from cdktf_cdktf_provider_aws.api_gateway_rest_api import (
+    ApiGatewayRestApi,
+    ApiGatewayRestApiEndpointConfiguration,
+)
+from cdktf_cdktf_provider_aws.api_gateway_stage import (
+    ApiGatewayStage,
+    ApiGatewayStageAccessLogSettings,
+)
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachment
+from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
+from constructs import Construct
+
+from constructs_lib.config import Throttle
+from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.function import PythonFunction
+from constructs_lib.policy import trust_document
+
+STAGE = "prod"
+_AUTHORIZER_CACHE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    path: str
+    public: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.path.replace("-", "_").replace(".", "_")
+
+
+ROUTES = (
+    Route("endpoint-expiry"),
+    Route("endpoint-schedule"),
+    Route("endpoint-events"),
+    Route("health", public=True),
+    Route("openapi.json", public=True),
+)
+
+# API Gateway's own refusals: response type -> status, sentence, code
+_REFUSALS = {
+    "UNAUTHORIZED": (401, "Send a token in the Authorization header.", "Unauthorized"),
+    "ACCESS_DENIED": (403, "This token is not valid or may not do this.", "Forbidden"),
+    "MISSING_AUTHENTICATION_TOKEN": (
+        404,
+        "There is no such route. GET /openapi.json lists them.",
+        "RouteNotFound",
+    ),
+    "BAD_REQUEST_BODY": (400, "The body of the request is not valid.", "BadRequest"),
+    "REQUEST_TOO_LARGE": (413, "The request is too large.", "RequestTooLarge"),
+    "UNSUPPORTED_MEDIA_TYPE": (
+        415,
+        "Send JSON with the header Content-Type: application/json.",
+        "UnsupportedMediaType",
+    ),
+    "THROTTLED": (429, "Too many requests. Wait a moment and retry.", "TooManyRequests"),
+    "INTEGRATION_TIMEOUT": (504, "The request took too long. Retry.", "Timeout"),
+    "DEFAULT_4XX": (None, "The request was refused.", "Refused"),
+    "DEFAULT_5XX": (None, "Something failed on our side. Retry.", "InternalError"),
+}
+
+_ACCESS_LOG = {
+    "requestId": "$context.requestId",
+    "time": "$context.requestTimeEpoch",
+    "method": "$context.httpMethod",
+    "path": "$context.resourcePath",
+    "status": "$context.status",
+    "latency_ms": "$context.responseLatency",
+    "principal": "$context.authorizer.principalId",
+    "ip": "$context.identity.sourceIp",
+}
+
+
+class RestApi(Construct):
+    def __init__(  # noqa: PLR0913
+        self,
+        scope: Construct,
+        at: Deployment,
+        *,
+        function: PythonFunction,
+        authorizer: PythonFunction,
+        throttle: Throttle,
+        log_retention_days: int,
+        own_account_role: bool,
+    ) -> None:
+        super().__init__(scope, "api")
+        self._deployed: list[TerraformResource] = []
+        self.api = addressed(
+            ApiGatewayRestApi(
+                self,
+                "rest",
+                name=at.name("api"),
+                description="Parking meters for SageMaker endpoints",
+                endpoint_configuration=ApiGatewayRestApiEndpointConfiguration(types=["REGIONAL"]),
+            ),
+            "api",
+        )
+        authorizer_id = self._authorize_with(authorizer)
+        for route in ROUTES:
+            self._route(route, function, None if route.public else authorizer_id)
+        self._refuse_in_json()
+        allowed = self._allow("api", function, f"{self.api.execution_arn}/{STAGE}/*/*")
+        deployment = self._deploy(allowed)
+        self.stage = self._stage(at, deployment, log_retention_days)
+        if own_account_role:
+            self.stage.node.add_dependency(self._account_role(at))
+        addressed(
+            ApiGatewayMethodSettings(
+                self,
+                "throttle",
+                rest_api_id=self.api.id,
+                stage_name=self.stage.stage_name,
+                method_path="*/*",
+                settings=ApiGatewayMethodSettingsSettings(
+                    metrics_enabled=True,
+                    throttling_rate_limit=throttle.rate_per_second,
+                    throttling_burst_limit=throttle.burst,
+                ),
+            ),
+            "api",
+        )
+        self.url = self.stage.invoke_url
+
+    def _authorize_with(self, function: PythonFunction) -> str:
+        authorizer = addressed(
+            ApiGatewayAuthorizer(
+                self,
+                "authorizer",
+                rest_api_id=self.api.id,
+                name="token",
+                type="REQUEST",
+                identity_source="method.request.header.Authorization",
+                authorizer_uri=function.invoke_arn,
+                authorizer_result_ttl_in_seconds=_AUTHORIZER_CACHE_SECONDS,
+            ),
+            "token",
+        )
+        self._deployed.append(authorizer)
+        source = f"{self.api.execution_arn}/authorizers/{authorizer.id}"
+        self._allow("authorizer", function, source)
+        return authorizer.id
+
+    def _allow(self, name: str, function: PythonFunction, source_arn: str) -> LambdaPermission:
+        return addressed(
+            LambdaPermission(
+                self,
+                f"{name}-permission",
+                statement_id="api-gateway",
+                action="lambda:InvokeFunction",
+                function_name=function.resource.function_name,
+                principal="apigateway.amazonaws.com",
+                source_arn=source_arn,
+            ),
+            name,
+        )
+
+    def _route(self, route: Route, function: PythonFunction, authorizer_id: str | None) -> None:
+        resource = addressed(
+            ApiGatewayResource(
+                self,
+                f"{route.path}-resource",
+                rest_api_id=self.api.id,
+                parent_id=self.api.root_resource_id,
+                path_part=route.path,
+            ),
+            route.id,
+        )
+        method = addressed(
+            ApiGatewayMethod(
+                self,
+                f"{route.path}-method",
+                rest_api_id=self.api.id,
+                resource_id=resource.id,
+                http_method="ANY",
+                authorization="CUSTOM" if authorizer_id else "NONE",
+                authorizer_id=authorizer_id,
+            ),
+            route.id,
+        )
+        integration = addressed(
+            ApiGatewayIntegration(
+                self,
+                f"{route.path}-integration",
+                rest_api_id=self.api.id,
+                resource_id=resource.id,
+                http_method=method.http_method,
+                type="AWS_PROXY",
+                integration_http_method="POST",
+                uri=function.invoke_arn,
+            ),
+            route.id,
+        )
+        self._deployed += [resource, method, integration]
+
+    def _refuse_in_json(self) -> None:
+        for response_type, (status, sentence, code) in _REFUSALS.items():
+            body = {"error": sentence, "code": code, "requestId": "$context.requestId"}
+            response = addressed(
+                ApiGatewayGatewayResponse(
+                    self,
+                    f"{response_type}-response",
+                    rest_api_id=self.api.id,
+                    response_type=response_type,
+                    status_code=str(status) if status else None,
+                    response_templates={"application/json": json.dumps(body)},
+                ),
+                response_type.lower(),
+            )
+            self._deployed.append(response)
+
+    def _deploy(self, allowed: LambdaPermission) -> ApiGatewayDeployment:
+        """A deployment is a snapshot: take a new one exactly when any part of it changes.
+
+        Terraform itself hashes all attributes of all parts, so no property of a route can be
+        forgotten here.
+        """
+        parts = ", ".join(part.fqn for part in self._deployed)
+        return addressed(
+            ApiGatewayDeployment(
+                self,
+                "deployment",
+                rest_api_id=self.api.id,
+                triggers={"parts": f"${{sha256(jsonencode([{parts}]))}}"},
+                lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+                depends_on=[allowed],
+            ),
+            "api",
+        )
+
+    def _stage(
+        self, at: Deployment, deployment: ApiGatewayDeployment, log_retention_days: int
+    ) -> ApiGatewayStage:
+        logs = addressed(
+            CloudwatchLogGroup(
+                self,
+                "access-logs",
+                name=f"/aws/apigateway/{at.name('api')}",
+                retention_in_days=log_retention_days,
+            ),
+            "access",
+        )
+        return addressed(
+            ApiGatewayStage(
+                self,
+                "stage",
+                rest_api_id=self.api.id,
+                deployment_id=deployment.id,
+                stage_name=STAGE,
+                access_log_settings=ApiGatewayStageAccessLogSettings(
+                    destination_arn=logs.arn, format=json.dumps(_ACCESS_LOG)
+                ),
+            ),
+            "api",
+        )
+
+    def _account_role(self, at: Deployment) -> ApiGatewayAccount:
+        """The role by which API Gateway writes logs: one for the whole region of an account."""
+        role = addressed(
+            IamRole(
+                self,
+                "logs-role",
+                name=at.name("api-gateway-logs"),
+                assume_role_policy=trust_document("apigateway.amazonaws.com"),
+            ),
+            "api_gateway_logs",
+        )
+        attached = addressed(
+            IamRolePolicyAttachment(
+                self,
+                "logs-policy",
+                role=role.name,
+                policy_arn=(
+                    f"arn:{at.partition}:iam::aws:policy/service-role/"
+                    "AmazonAPIGatewayPushToCloudWatchLogs"
+                ),
+            ),
+            "api_gateway_logs",
+        )
+        return addressed(
+            ApiGatewayAccount(
+                self, "account", cloudwatch_role_arn=role.arn, depends_on=[attached]
+            ),
+            "api_gateway",
+        )

@@ -1,0 +1,94 @@
+"""The bucket, the code and the layer from which every function is made.
+
+Code comes from S3 and not from a file name: the provider then creates functions at once
+instead of one after another.
+"""
+
+from __future__ import annotations
+
+from cdktf import AssetType, TerraformAsset, TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.lambda_layer_version import LambdaLayerVersion
+from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
+from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
+from cdktf_cdktf_provider_aws.s3_object import S3Object
+from constructs import Construct
+
+from constructs_lib.bundle import PYTHON_VERSION, Archive, Architecture
+from constructs_lib.deployment import Deployment, addressed
+
+
+class Artifacts(Construct):
+    def __init__(
+        self,
+        scope: Construct,
+        at: Deployment,
+        *,
+        code: Archive,
+        layer: Archive,
+        architecture: Architecture,
+    ) -> None:
+        super().__init__(scope, "artifacts")
+        self.architecture = architecture
+        bucket = addressed(
+            S3Bucket(
+                self,
+                "bucket",
+                # bucket names are lower-case and unique in the world
+                bucket=f"{at.prefix.lower()}-{at.region}-{at.account_id}-code",
+                force_destroy=True,  # holds nothing but copies of these two files
+            ),
+            "code",
+        )
+        addressed(
+            S3BucketPublicAccessBlock(
+                self,
+                "private",
+                bucket=bucket.id,
+                block_public_acls=True,
+                block_public_policy=True,
+                ignore_public_acls=True,
+                restrict_public_buckets=True,
+            ),
+            "code",
+        )
+        code_object = self._upload("lambdas", bucket, code)
+        layer_object = self._upload("layer", bucket, layer)
+        version = addressed(
+            LambdaLayerVersion(
+                self,
+                "dependencies",
+                layer_name=at.name("dependencies"),
+                s3_bucket=layer_object.bucket,
+                s3_key=layer_object.key,
+                source_code_hash=layer.base64_hash,
+                compatible_runtimes=[f"python{PYTHON_VERSION}"],
+                compatible_architectures=[architecture],
+                # functions move to the new version before the old one goes
+                lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+            ),
+            "dependencies",
+        )
+        self.bucket = code_object.bucket
+        self.code_key = code_object.key
+        self.code_hash = code.base64_hash
+        self.layer_arn = version.arn
+
+    def _upload(self, name: str, bucket: S3Bucket, archive: Archive) -> S3Object:
+        asset = TerraformAsset(
+            self,
+            f"{name}-asset",
+            path=str(archive.path),
+            type=AssetType.FILE,
+            asset_hash=archive.hex_hash,
+        )
+        return addressed(
+            S3Object(
+                self,
+                name,
+                bucket=bucket.id,
+                key=f"{name}.zip",
+                source=asset.path,
+                source_hash=archive.hex_hash,
+            ),
+            name,
+        )

@@ -1,0 +1,242 @@
+"""The config: what a user may write, field by field.
+
+The rules about schedules and names are the core's; these classes only lead a JSON document to
+them and collect what they say. `config_file.load` is the way in: it also checks what spans
+several fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from constructs_lib.bundle import Architecture
+from lambdas.core.errors import InvalidField
+from lambdas.core.schedule import (
+    WEEKDAYS,
+    Schedule,
+    parse_date,
+    parse_days,
+    parse_time,
+    parse_timezone,
+)
+from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES
+
+# What CloudWatch Logs takes: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+RetentionDays = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
+    3288, 3653,
+]  # fmt: skip
+MAX_DRAIN_SECONDS = 840  # the sweep has 900 s in all
+CORE_RULE = "core_rule"
+_LEASE, _WINDOWS = "<lease>", "<windows>"
+
+
+class Model(BaseModel):
+    """Base: unknown keys are errors, and nothing is converted from one type to another."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _by_core(rule: Callable[[Any, str], object]) -> AfterValidator:
+    """Check a value by a parser of the core, and keep the value as it was written."""
+
+    def check(value: Any) -> Any:
+        try:
+            rule(value, "")
+        except InvalidField as error:
+            raise as_pydantic_error(error) from error
+        return value
+
+    return AfterValidator(check)
+
+
+def as_pydantic_error(error: InvalidField) -> PydanticCustomError:
+    """Carry the core's sentence and the path below this field through pydantic."""
+    context = {"sentence": error.sentence, "below": error.field}
+    return PydanticCustomError(CORE_RULE, "{sentence}", context)
+
+
+Time = Annotated[
+    str,
+    _by_core(parse_time),
+    WithJsonSchema({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}),
+]
+Date = Annotated[
+    str,
+    _by_core(parse_date),
+    WithJsonSchema({"type": "string", "pattern": "^[0-3][0-9]/[01][0-9]/[0-9]{4}$"}),
+]
+Timezone = Annotated[str, _by_core(parse_timezone)]
+Days = Annotated[
+    list[str],
+    _by_core(parse_days),
+    WithJsonSchema(
+        {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(WEEKDAYS)}}
+    ),
+]
+
+
+class ScheduleEntry(Model):
+    """Windows in which an endpoint runs: on `days` of the week, or on one `date`."""
+
+    name: str
+    start_time: Time
+    stop_time: Time
+    days: Days | None = None
+    date: Date | None = None
+    timezone: Timezone = "UTC"
+    except_dates: list[Date] = []
+
+    @model_validator(mode="after")
+    def _whole(self) -> ScheduleEntry:
+        try:
+            self.schedule()
+        except InvalidField as error:
+            raise as_pydantic_error(error) from error
+        return self
+
+    def schedule(self) -> Schedule:
+        return Schedule.parse(self.model_dump(exclude_none=True))
+
+
+class LeaseEntry(Model):
+    """A lease granted once, when the endpoint is new."""
+
+    initial_provision_minutes: Annotated[int, Field(ge=0)] = 0
+
+
+def _kind_of_schedule(value: object) -> str:
+    return _WINDOWS if isinstance(value, list) else _LEASE
+
+
+ScheduleField = Annotated[
+    Annotated[LeaseEntry, Tag(_LEASE)] | Annotated[list[ScheduleEntry], Tag(_WINDOWS)],
+    Discriminator(_kind_of_schedule),
+]
+UNION_TAGS = frozenset({_LEASE, _WINDOWS})
+
+
+class IntegrationProperties(Model):
+    """`api_resource_name` is the route under which the model is called."""
+
+    api_resource_name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,64}$")]
+    lambda_src: Annotated[str, StringConstraints(min_length=1)] | None = None
+
+
+class Integration(Model):
+    """How the API reaches the model: through a Lambda of the entry's own, or directly."""
+
+    type: Literal["lambda", "api"]
+    properties: IntegrationProperties
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Integration:
+        named = self.properties.lambda_src is not None
+        if (self.type == "lambda") is named:
+            return self
+        sentence = (
+            "is required where `type` is 'lambda': the folder of the handler, such as "
+            "'lambdas/falcon'"
+            if self.type == "lambda"
+            else "has no meaning where `type` is 'api'; remove it or choose type 'lambda'"
+        )
+        raise as_pydantic_error(InvalidField("properties.lambda_src", sentence))
+
+
+class JumpstartModel(Model):
+    """An endpoint: a JumpStart model on an instance type, and when it runs."""
+
+    name: Annotated[str, StringConstraints(min_length=1)]
+    model_id: Annotated[str, StringConstraints(min_length=1)]
+    inference_instance_type: Annotated[
+        str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
+    ]
+    inference_type: Literal["realtime", "async"]
+    schedule: ScheduleField | None = None
+    integration: Integration | None = None
+    async_api_enabled: bool = False
+
+    @property
+    def initial_provision_minutes(self) -> int:
+        lease = self.schedule
+        return lease.initial_provision_minutes if isinstance(lease, LeaseEntry) else 0
+
+    def schedules(self) -> tuple[Schedule, ...]:
+        windows = self.schedule
+        return tuple(w.schedule() for w in windows) if isinstance(windows, list) else ()
+
+
+class LocalBackend(Model):
+    """Terraform's state in a file beside the project."""
+
+    type: Literal["local"] = "local"
+
+
+class S3Backend(Model):
+    """Terraform's state in a bucket, with a lock file beside it."""
+
+    type: Literal["s3"]
+    bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)]
+    key: Annotated[str, StringConstraints(min_length=1)]
+    region: str | None = None
+    kms_key_id: str | None = None
+
+
+class LambdaPlatform(Model):
+    """What functions run on. `layer_platform` `host` builds the layer for the machine that runs
+    synth, for an emulator that runs functions on it."""
+
+    architecture: Architecture = "arm64"
+    layer_platform: Literal["lambda", "host"] = "lambda"
+
+
+class Throttle(Model):
+    """Requests that the whole API takes, of all callers together."""
+
+    rate_per_second: Annotated[int, Field(ge=1, le=10_000)] = 500
+    burst: Annotated[int, Field(ge=1, le=5_000)] = 1_000
+
+
+class DeployConfig(Model):
+    """A whole config file."""
+
+    schema_: Annotated[str | None, Field(alias="$schema")] = None  # for editors
+    project_prefix: Annotated[
+        str, StringConstraints(pattern=r"^[a-zA-Z](-?[a-zA-Z0-9])*$", max_length=30)
+    ]
+    region_name: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$")]
+    ddb_auth_table_name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
+    jumpstart_models: list[JumpstartModel]
+    create_auth_table: bool = True
+    deletion_protection: bool = True
+    max_lease_minutes: Annotated[int, Field(ge=1)] = DEFAULT_MAX_LEASE_MINUTES
+    destroy_wait_seconds: Annotated[int, Field(ge=0, le=MAX_DRAIN_SECONDS)] = 600
+    backend: Annotated[LocalBackend | S3Backend, Discriminator("type")] = LocalBackend()
+    lambda_: Annotated[LambdaPlatform, Field(alias="lambda")] = LambdaPlatform()
+    reconciler_concurrency: Annotated[int, Field(ge=2, le=1_000)] = 10
+    history_days: Annotated[int, Field(ge=1, le=3_650)] = 90
+    log_retention_days: RetentionDays = 30
+    alarm_emails: list[Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]] = []
+    throttle: Throttle = Throttle()
+    api_gateway_account_role: bool = False
+
+    def endpoint_name(self, model: JumpstartModel) -> str:
+        return endpoint_name(self.project_prefix, model.name)
+
+
+def endpoint_name(prefix: str, name: str) -> str:
+    return f"{prefix}-{name}-Endpoint"

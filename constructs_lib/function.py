@@ -1,0 +1,110 @@
+"""One construct makes every function: its role, its log group, its code from S3."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cdktf import TerraformResource
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.lambda_function import LambdaFunction, LambdaFunctionEnvironment
+from constructs import Construct
+
+from constructs_lib.artifacts import Artifacts
+from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.policy import Statement, policy_document, trust_document
+from lambdas.core.settings import METRICS_NAMESPACE, Settings
+
+RUNTIME = "python3.13"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    timeout_seconds: int
+    memory_mb: int = 256
+
+
+class PythonFunction(Construct):
+    """The function `{prefix}-{name}` running `lambdas.handlers.{name}.handler`."""
+
+    def __init__(  # noqa: PLR0913  # all keyword-only: a function has that many sides
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        at: Deployment,
+        artifacts: Artifacts,
+        settings: Settings,
+        sizing: Sizing,
+        statements: Sequence[Statement],
+        log_retention_days: int,
+    ) -> None:
+        super().__init__(scope, name)
+        self.name = at.name(name)
+        self.timeout_seconds = sizing.timeout_seconds
+        logs = addressed(
+            CloudwatchLogGroup(
+                self,
+                "logs",
+                name=f"/aws/lambda/{self.name}",
+                retention_in_days=log_retention_days,
+            ),
+            name,
+        )
+        role = addressed(
+            IamRole(
+                self,
+                "role",
+                name=self.name,
+                assume_role_policy=trust_document("lambda.amazonaws.com"),
+            ),
+            name,
+        )
+        write_logs = Statement(("logs:CreateLogStream", "logs:PutLogEvents"), (f"{logs.arn}:*",))
+        self.policy: TerraformResource = addressed(
+            IamRolePolicy(
+                self,
+                "policy",
+                name="own",
+                role=role.name,
+                policy=policy_document([write_logs, *statements]),
+            ),
+            name,
+        )
+        self.resource = addressed(
+            LambdaFunction(
+                self,
+                "function",
+                function_name=self.name,
+                handler=f"lambdas.handlers.{name}.handler",
+                runtime=RUNTIME,
+                architectures=[artifacts.architecture],
+                role=role.arn,
+                timeout=sizing.timeout_seconds,
+                memory_size=sizing.memory_mb,
+                s3_bucket=artifacts.bucket,
+                s3_key=artifacts.code_key,
+                source_code_hash=artifacts.code_hash,
+                layers=[artifacts.layer_arn],
+                environment=LambdaFunctionEnvironment(
+                    variables={
+                        **settings.to_environment(),
+                        "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+                        # The metrics' only dimension, so it names the stack: several stacks of
+                        # an account then have a heartbeat each.
+                        "POWERTOOLS_SERVICE_NAME": at.prefix,
+                        # Empty: zoneinfo then takes its data from the layer's tzdata alone.
+                        "PYTHONTZPATH": "",
+                    }
+                ),
+                depends_on=[self.policy, logs],
+            ),
+            name,
+        )
+        self.arn = self.resource.arn
+        self.invoke_arn = self.resource.invoke_arn
+
+    def invoke(self) -> list[Statement]:
+        return [Statement(("lambda:InvokeFunction",), (self.arn,))]

@@ -1,0 +1,173 @@
+"""The functions, the tables and queues they share, and what each of them may do.
+
+A function gets a statement for each call that its code makes, and none besides.
+"""
+
+from __future__ import annotations
+
+from constructs import Construct
+
+from constructs_lib.artifacts import Artifacts
+from constructs_lib.config import DeployConfig
+from constructs_lib.deployment import Deployment
+from constructs_lib.function import PythonFunction, Sizing
+from constructs_lib.policy import Statement
+from constructs_lib.queues import HintQueue
+from constructs_lib.sagemaker_access import SageMakerAccess
+from constructs_lib.tables import AuthTable, HistoryTable, StateTable
+from lambdas.core.settings import (
+    AdopterSettings,
+    ApiSettings,
+    AuthorizerSettings,
+    ReconcilerSettings,
+    Settings,
+    SweepSettings,
+    TickSettings,
+)
+
+AUTHORIZER = Sizing(timeout_seconds=5)
+API = Sizing(timeout_seconds=28, memory_mb=512)  # API Gateway waits 29 s
+TICK = Sizing(timeout_seconds=55)  # done before the next one
+RECONCILER = Sizing(timeout_seconds=30)
+SWEEP = Sizing(timeout_seconds=900)  # Lambda's longest: it waits while Terraform waits
+ADOPTER = Sizing(timeout_seconds=15)
+
+
+class Functions(Construct):
+    def __init__(
+        self, scope: Construct, at: Deployment, config: DeployConfig, artifacts: Artifacts
+    ) -> None:
+        super().__init__(scope, "meter")
+        self._at, self._config, self._artifacts = at, config, artifacts
+        self._sagemaker = SageMakerAccess(at)
+        protected = config.deletion_protection
+        self.state = StateTable(self, at, deletion_protection=protected)
+        self.history = HistoryTable(self, at, deletion_protection=protected)
+        self.auth = AuthTable(
+            self,
+            at,
+            config.ddb_auth_table_name,
+            create=config.create_auth_table,
+            deletion_protection=protected,
+        )
+        consumer = RECONCILER.timeout_seconds
+        self.starts = HintQueue(self, "starts", at, consumer_timeout_seconds=consumer)
+        self.work = HintQueue(self, "work", at, consumer_timeout_seconds=consumer)
+        self.queues = (self.starts, self.work)
+        self.authorizer = self._authorizer()
+        self.adopter = self._adopter()
+        self.api = self._api()
+        self.tick = self._tick()
+        self.reconciler = self._reconciler()
+        self.sweep = self._sweep()
+        self.all = (
+            self.authorizer,
+            self.adopter,
+            self.api,
+            self.tick,
+            self.reconciler,
+            self.sweep,
+        )
+
+    def _authorizer(self) -> PythonFunction:
+        settings = AuthorizerSettings(auth_table=self.auth.name)
+        return self._function("authorizer", AUTHORIZER, settings, self.auth.read())
+
+    def _adopter(self) -> PythonFunction:
+        settings = AdopterSettings(stack_tag=self._at.stack_tag)
+        return self._function("adopter", ADOPTER, settings, self._sagemaker.adopt())
+
+    def _api(self) -> PythonFunction:
+        settings = ApiSettings(
+            state_table=self.state.name,
+            history_table=self.history.name,
+            history_days=self._config.history_days,
+            starts_queue_url=self.starts.url,
+            work_queue_url=self.work.url,
+            adopter_function=self.adopter.name,
+            stack_tag=self._at.stack_tag,
+            max_lease_minutes=self._config.max_lease_minutes,
+        )
+        statements = [
+            *self.state.read_endpoint(),
+            *self.state.read_control(),
+            *self.state.list_endpoints(),
+            *self.state.write(),
+            *self.state.forget(),
+            *self.history.read(),
+            *self.history.append(),
+            *self._send_hints(),
+            *self._sagemaker.describe(),
+            *self._sagemaker.describe_configs(),
+            *self.adopter.invoke(),
+        ]
+        return self._function("api", API, settings, statements)
+
+    def _tick(self) -> PythonFunction:
+        settings = TickSettings(
+            state_table=self.state.name,
+            starts_queue_url=self.starts.url,
+            work_queue_url=self.work.url,
+        )
+        statements = [*self.state.read_due(), *self.state.write(), *self._send_hints()]
+        return self._function("tick", TICK, settings, statements)
+
+    def _reconciler(self) -> PythonFunction:
+        settings = ReconcilerSettings(
+            state_table=self.state.name,
+            history_table=self.history.name,
+            history_days=self._config.history_days,
+            starts_queue_url=self.starts.url,
+            work_queue_url=self.work.url,
+            stack_tag=self._at.stack_tag,
+        )
+        statements = [
+            *self.state.read_endpoint(),
+            *self.state.read_control(),
+            *self.state.write(),
+            *self.state.forget(),
+            *self.history.append(),
+            *self._send_hints(),
+            *(statement for queue in self.queues for statement in queue.consume()),
+            *self._sagemaker.describe(),
+            *self._sagemaker.operate(),
+        ]
+        return self._function("reconciler", RECONCILER, settings, statements)
+
+    def _sweep(self) -> PythonFunction:
+        settings = SweepSettings(
+            state_table=self.state.name,
+            history_table=self.history.name,
+            history_days=self._config.history_days,
+            starts_queue_url=self.starts.url,
+            work_queue_url=self.work.url,
+            stack_tag=self._at.stack_tag,
+            drain_wait_seconds=self._config.destroy_wait_seconds,
+        )
+        statements = [
+            *self.state.read_endpoint(),
+            *self.state.read_control(),
+            *self.state.list_endpoints(),
+            *self.state.write(),
+            *self._send_hints(),
+            *self._sagemaker.list(),
+            *self._sagemaker.describe(),
+        ]
+        return self._function("sweep", SWEEP, settings, statements)
+
+    def _send_hints(self) -> list[Statement]:
+        return [statement for queue in self.queues for statement in queue.send()]
+
+    def _function(
+        self, name: str, sizing: Sizing, settings: Settings, statements: list[Statement]
+    ) -> PythonFunction:
+        return PythonFunction(
+            self,
+            name,
+            at=self._at,
+            artifacts=self._artifacts,
+            settings=settings,
+            sizing=sizing,
+            statements=statements,
+            log_retention_days=self._config.log_retention_days,
+        )

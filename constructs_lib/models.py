@@ -1,0 +1,208 @@
+"""What an endpoint runs: a model, its execution role and an endpoint config.
+
+All of it is immutable, so its content's hash is part of each name and each Terraform address: a
+change is a create beside the old and a destroy of the old, never a replacement. Everything here
+is created before and destroyed after what refers to it (`create_before_destroy`), so the old
+config is there until the running endpoint has moved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.sagemaker_endpoint_configuration import (
+    SagemakerEndpointConfiguration,
+    SagemakerEndpointConfigurationProductionVariants,
+)
+from cdktf_cdktf_provider_aws.sagemaker_model import (
+    SagemakerModel,
+    SagemakerModelPrimaryContainer,
+    SagemakerModelPrimaryContainerModelDataSource,
+    SagemakerModelPrimaryContainerModelDataSourceS3DataSource,
+)
+from constructs import Construct
+
+from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.lock import LockedModel
+from constructs_lib.policy import Statement, policy_document, trust_document
+
+# What CloudWatch charts call it; an update that keeps a variant's weight goes by this name.
+VARIANT = "AllTraffic"
+_HASH_DIGITS = 8  # as long as "Endpoint": where the endpoint's name fits, the config's does
+# Raise it when these resources change in a way that the hashed description does not show.
+_RECIPE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hosting:
+    """A locked model, and the machines it runs on."""
+
+    model: LockedModel
+    instance_type: str
+    instance_count: int = 1
+
+    def digest(self) -> str:
+        """Eight hex digits that change whenever what runs changes."""
+        whole = asdict(self)
+        # left out where unset, so that a new optional field changes no hash
+        whole["model"] = {key: value for key, value in whole["model"].items() if value is not None}
+        described = json.dumps([_RECIPE, VARIANT, whole], sort_keys=True)
+        return hashlib.sha256(described.encode()).hexdigest()[:_HASH_DIGITS]
+
+
+class HostedModel(Construct):
+    """`{prefix}-{name}-{hash}`: role, model and endpoint config of one entry."""
+
+    def __init__(self, scope: Construct, at: Deployment, name: str, hosting: Hosting) -> None:
+        super().__init__(scope, f"{name}-{hosting.digest()}")
+        self.config_name = at.name(f"{name}-{hosting.digest()}")
+        first = "" if name[0].isalpha() else "_"
+        self._address = f"{first}{name}_{hosting.digest()}"
+        self._keep = TerraformResourceLifecycle(create_before_destroy=True)
+        role = addressed(
+            IamRole(
+                self,
+                "role",
+                name=self.config_name,
+                assume_role_policy=trust_document("sagemaker.amazonaws.com"),
+                lifecycle=self._keep,
+            ),
+            self._address,
+        )
+        policy = addressed(
+            IamRolePolicy(
+                self,
+                "policy",
+                name="own",
+                role=role.name,
+                policy=policy_document(execution_statements(at, hosting.model)),
+                lifecycle=self._keep,
+            ),
+            self._address,
+        )
+        model = self._model(hosting.model, role, policy)
+        self.resource = self._endpoint_config(hosting, model)
+
+    def _model(self, locked: LockedModel, role: IamRole, policy: IamRolePolicy) -> SagemakerModel:
+        return addressed(
+            SagemakerModel(
+                self,
+                "model",
+                name=self.config_name,
+                execution_role_arn=role.arn,
+                enable_network_isolation=locked.network_isolation,
+                primary_container=SagemakerModelPrimaryContainer(
+                    image=locked.image,
+                    environment=dict(locked.environment),
+                    model_data_source=_data_source(locked.artifact),
+                    model_data_url=None if _is_prefix(locked.artifact) else locked.artifact,
+                ),
+                depends_on=[policy],
+                lifecycle=self._keep,
+            ),
+            self._address,
+        )
+
+    def _endpoint_config(
+        self, hosting: Hosting, model: SagemakerModel
+    ) -> SagemakerEndpointConfiguration:
+        locked = hosting.model
+        return addressed(
+            SagemakerEndpointConfiguration(
+                self,
+                "config",
+                name=self.config_name,
+                production_variants=[
+                    SagemakerEndpointConfigurationProductionVariants(
+                        variant_name=VARIANT,
+                        model_name=model.name,
+                        instance_type=hosting.instance_type,
+                        initial_instance_count=hosting.instance_count,
+                        initial_variant_weight=1,
+                        volume_size_in_gb=locked.volume_size_gb,
+                        model_data_download_timeout_in_seconds=(
+                            locked.model_data_download_timeout_seconds
+                        ),
+                        container_startup_health_check_timeout_in_seconds=(
+                            locked.container_startup_timeout_seconds
+                        ),
+                    )
+                ],
+                lifecycle=self._keep,
+            ),
+            self._address,
+        )
+
+
+def execution_statements(at: Deployment, model: LockedModel) -> list[Statement]:
+    """What SageMaker needs to host exactly this model. Source of the list:
+    https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html (CreateModel)."""
+    bucket, _, key = model.artifact.removeprefix("s3://").partition("/")
+    account, region, repository = _image_parts(model.image)
+    return [
+        Statement(
+            ("s3:GetObject",),
+            (f"arn:{at.partition}:s3:::{bucket}/{key}{'*' if _is_prefix(key) else ''}",),
+        ),
+        Statement(
+            ("s3:ListBucket",),
+            (f"arn:{at.partition}:s3:::{bucket}",),
+            {"StringLike": {"s3:prefix": f"{key}*"}},
+        ),
+        Statement(
+            (
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            ),
+            (f"arn:{at.partition}:ecr:{region}:{account}:repository/{repository}",),
+        ),
+        Statement(
+            ("ecr:GetAuthorizationToken",),
+            ("*",),
+            reason="a registry login names no repository; the pull itself is limited above",
+        ),
+        Statement(
+            (
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:DescribeLogStreams",
+                "logs:PutLogEvents",
+            ),
+            (at.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{at.prefix}-*"),),
+        ),
+        Statement(
+            ("cloudwatch:PutMetricData",),
+            ("*",),
+            {"StringLike": {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagemaker/*"]}},
+            reason="metrics have no ARN; the condition limits the namespace",
+        ),
+    ]
+
+
+def _is_prefix(artifact: str) -> bool:
+    return artifact.endswith("/")
+
+
+def _data_source(artifact: str) -> SagemakerModelPrimaryContainerModelDataSource | None:
+    if not _is_prefix(artifact):
+        return None
+    return SagemakerModelPrimaryContainerModelDataSource(
+        s3_data_source=[
+            SagemakerModelPrimaryContainerModelDataSourceS3DataSource(
+                s3_uri=artifact, s3_data_type="S3Prefix", compression_type="None"
+            )
+        ]
+    )
+
+
+def _image_parts(image: str) -> tuple[str, str, str]:
+    """Account, region and repository of `{account}.dkr.ecr.{region}.amazonaws.com/{repo}:{tag}`."""
+    registry, _, path = image.partition("/")
+    account, _, _, region, *_ = registry.split(".")
+    return account, region, path.partition("@")[0].rpartition(":")[0] or path

@@ -1,0 +1,80 @@
+"""IAM statements. They live beside the resource that they open, and functions take them in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+
+Conditions = Mapping[str, Mapping[str, str | list[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Allows `actions` on `resources`. Wildcard actions do not exist here, and the resource
+    `*` needs a written `reason`: why the action takes no narrower one."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: Conditions = field(default_factory=dict)
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if any("*" in action for action in self.actions):
+            raise ValueError(f"name each action instead of a wildcard: {self.actions}")
+        if "*" in self.resources and not self.reason:
+            raise ValueError(f"the resource '*' of {self.actions} needs a reason")
+
+    def document(self) -> dict[str, object]:
+        shape: dict[str, object] = {
+            "Effect": "Allow",
+            "Action": sorted(self.actions),
+            "Resource": sorted(self.resources),
+        }
+        if self.conditions:
+            shape["Condition"] = {test: dict(keys) for test, keys in self.conditions.items()}
+        return shape
+
+
+def policy_document(statements: Iterable[Statement]) -> str:
+    """The policy as JSON: one statement for each set of resources and conditions, sorted so
+    that equal policies are equal bytes."""
+    merged: dict[str, Statement] = {}
+    for statement in statements:
+        key = json.dumps([sorted(statement.resources), statement.conditions], sort_keys=True)
+        before = merged.get(key, statement)
+        actions = tuple({*before.actions, *statement.actions})
+        merged[key] = replace(before, actions=actions)
+    return _document([statement.document() for statement in merged.values()])
+
+
+def trust_document(service: str, conditions: Conditions | None = None) -> str:
+    """The trust policy of a role that `service` (such as lambda.amazonaws.com) may take on."""
+    statement: dict[str, object] = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"Service": service},
+    }
+    if conditions:
+        statement["Condition"] = {test: dict(keys) for test, keys in conditions.items()}
+    return _document([statement])
+
+
+def resource_document(service: str, action: str, resource: str, source_arn: str) -> str:
+    """A resource policy that lets `service` call `action` on behalf of `source_arn` alone."""
+    return _document(
+        [
+            {
+                "Effect": "Allow",
+                "Action": action,
+                "Principal": {"Service": service},
+                "Resource": resource,
+                "Condition": {"ArnEquals": {"aws:SourceArn": source_arn}},
+            }
+        ]
+    )
+
+
+def _document(statements: list[dict[str, object]]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements}, sort_keys=True)

@@ -1,0 +1,79 @@
+"""The two queues of hints, each with its dead letters.
+
+Starts and everything else travel apart: a flood of starts must not delay a stop.
+"""
+
+from __future__ import annotations
+
+import json
+
+from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
+from cdktf_cdktf_provider_aws.sqs_queue_redrive_policy import SqsQueueRedrivePolicy
+from constructs import Construct
+
+from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.policy import Statement
+
+_HOUR_SECONDS = 3600
+_DAY_SECONDS = 24 * _HOUR_SECONDS
+_MAX_RECEIVES = 5
+# AWS asks for six times the function's timeout, so that a batch is not delivered twice while
+# the function is being throttled.
+_VISIBILITY_FACTOR = 6
+
+
+class HintQueue(Construct):
+    """`{prefix}-{name}` and `{prefix}-{name}-dead`."""
+
+    def __init__(
+        self, scope: Construct, name: str, at: Deployment, *, consumer_timeout_seconds: int
+    ) -> None:
+        super().__init__(scope, name)
+        self.id = name
+        self.dead_name = at.name(f"{name}-dead")
+        self.resource = addressed(
+            SqsQueue(
+                self,
+                "queue",
+                name=at.name(name),
+                visibility_timeout_seconds=_VISIBILITY_FACTOR * consumer_timeout_seconds,
+                # a hint says "look at X now": the tick and the sweep repeat what gets old
+                message_retention_seconds=_DAY_SECONDS,
+                sqs_managed_sse_enabled=True,
+            ),
+            name,
+        )
+        dead = addressed(
+            SqsQueue(
+                self,
+                "dead",
+                name=self.dead_name,
+                message_retention_seconds=14 * _DAY_SECONDS,
+                sqs_managed_sse_enabled=True,
+            ),
+            f"{name}_dead",
+        )
+        # A resource of its own, so that both queues are made at once: the provider waits 25 s
+        # for each, and a redrive policy inside the queue would make it wait in turn.
+        addressed(
+            SqsQueueRedrivePolicy(
+                self,
+                "redrive",
+                queue_url=self.resource.id,
+                redrive_policy=json.dumps(
+                    {"deadLetterTargetArn": dead.arn, "maxReceiveCount": _MAX_RECEIVES},
+                    sort_keys=True,
+                ),
+            ),
+            name,
+        )
+        self.url = self.resource.url
+        self.arn = self.resource.arn
+
+    def send(self) -> list[Statement]:
+        return [Statement(("sqs:SendMessage",), (self.arn,))]
+
+    def consume(self) -> list[Statement]:
+        """What an event source mapping needs of the function's role."""
+        actions = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+        return [Statement(actions, (self.arn,))]

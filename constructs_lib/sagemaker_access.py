@@ -1,0 +1,64 @@
+"""What functions may do to SageMaker endpoints: create with this stack's tag, and change or
+delete only what carries it."""
+
+from __future__ import annotations
+
+from constructs_lib.deployment import Deployment
+from constructs_lib.policy import Statement
+from lambdas.core.settings import STACK_TAG_KEY
+
+
+class SageMakerAccess:
+    """Statements on the endpoints and endpoint configs of the deployment's region."""
+
+    def __init__(self, at: Deployment) -> None:
+        self._endpoints = (at.arn("sagemaker", "endpoint/*"),)
+        self._configs = (at.arn("sagemaker", "endpoint-config/*"),)
+        self._targets = (at.arn("application-autoscaling", "scalable-target/*"),)
+        self._carries_our_tag = {
+            "StringEquals": {f"aws:ResourceTag/{STACK_TAG_KEY}": at.stack_tag}
+        }
+        self._brings_our_tag = {"StringEquals": {f"aws:RequestTag/{STACK_TAG_KEY}": at.stack_tag}}
+
+    def describe(self) -> list[Statement]:
+        actions = ("sagemaker:DescribeEndpoint", "sagemaker:ListTags")
+        return [Statement(actions, self._endpoints)]
+
+    def describe_configs(self) -> list[Statement]:
+        return [Statement(("sagemaker:DescribeEndpointConfig",), self._configs)]
+
+    def list(self) -> list[Statement]:
+        return [
+            Statement(
+                ("sagemaker:ListEndpoints",),
+                ("*",),
+                reason="a listing names no endpoint; IAM knows no narrower resource for it",
+            )
+        ]
+
+    def operate(self) -> list[Statement]:
+        """Create, update and delete. CreateEndpoint and UpdateEndpoint are checked against the
+        config as well, which carries no tag of ours where a user made it."""
+        tagging = {"StringEquals": {"sagemaker:TaggingAction": "CreateEndpoint"}}
+        return [
+            Statement(("sagemaker:CreateEndpoint",), self._endpoints, self._brings_our_tag),
+            Statement(("sagemaker:AddTags",), self._endpoints, tagging),
+            Statement(
+                ("sagemaker:DeleteEndpoint", "sagemaker:UpdateEndpoint"),
+                self._endpoints,
+                self._carries_our_tag,
+            ),
+            Statement(("sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"), self._configs),
+            # SageMaker deregisters the scaling targets of an endpoint that is deleted, in the
+            # caller's name: without this the delete of a scaled endpoint fails.
+            Statement(("application-autoscaling:DeregisterScalableTarget",), self._targets),
+        ]
+
+    def adopt(self) -> list[Statement]:
+        """Tag an endpoint that carries no stack's tag, as this stack's."""
+        untagged = {"Null": {f"aws:ResourceTag/{STACK_TAG_KEY}": "true"}}
+        return [
+            Statement(
+                ("sagemaker:AddTags",), self._endpoints, {**self._brings_our_tag, **untagged}
+            )
+        ]

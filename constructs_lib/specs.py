@@ -1,0 +1,182 @@
+"""The declared endpoints as items of the state table, and the talk with the sweep about them.
+
+The order that Terraform keeps (docs/decisions/0011 tells how it was tried):
+
+    new configs -> items -> sync -> wait -> verdict -> settled -> old configs destroyed
+
+and on destroy `settled`, `wait`, then `sync`, whose delete stops every endpoint before any
+function, queue or table goes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cdktf import (
+    DataResource,
+    Postcondition,
+    TerraformResource,
+    TerraformResourceLifecycle,
+)
+from cdktf_cdktf_provider_aws.data_aws_lambda_invocation import DataAwsLambdaInvocation
+from cdktf_cdktf_provider_aws.dynamodb_table_item import DynamodbTableItem
+from cdktf_cdktf_provider_aws.lambda_invocation import LambdaInvocation
+from constructs import Construct
+
+from constructs_lib.deployment import addressed
+from constructs_lib.function import PythonFunction
+from constructs_lib.models import HostedModel
+from constructs_lib.tables import StateTable
+from lambdas.core.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredEndpoint:
+    """`spec` without a hash, and the model that it runs on."""
+
+    spec: Spec
+    hosted: HostedModel
+
+    def whole(self) -> Spec:
+        return replace(self.spec, spec_hash=_digest(spec_values(self.spec)))
+
+
+def spec_values(spec: Spec) -> dict[str, Any]:
+    """The attributes of a `SPEC#config` item beside its key; `lambdas.aws.items` reads them."""
+    return {
+        "name": spec.name,
+        "endpoint_config_name": spec.endpoint_config_name,
+        "initial_provision_minutes": spec.initial_provision_minutes,
+        "max_lease_minutes": spec.max_lease_minutes,
+        "schedules": _canonical([schedule.document() for schedule in spec.schedules]),
+        "update": _canonical(dict(spec.update)),
+        "spec_hash": spec.spec_hash,
+    }
+
+
+class Specs(Construct):
+    """`prepared` is all that a function needs to run: sync comes after and is undone before."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        table: StateTable,
+        sweep: PythonFunction,
+        endpoints: Sequence[DeclaredEndpoint],
+        prepared: Sequence[TerraformResource],
+    ) -> None:
+        super().__init__(scope, "specs")
+        items = [self._item(table, endpoint) for endpoint in endpoints]
+        manifest = {e.spec.name: e.spec.endpoint_config_name for e in endpoints}
+        specs = _digest([endpoint.whole().spec_hash for endpoint in endpoints])
+        sync = addressed(
+            LambdaInvocation(
+                self,
+                "sync",
+                # Literal: where it changes Terraform replaces the invocation, and replacing it
+                # would stop every endpoint. A test pins name and address.
+                function_name=sweep.name,
+                input=_event("sync", manifest, specs=specs),
+                lifecycle_scope="CRUD",
+                depends_on=[*prepared, *items],
+            ),
+            "sync",
+        )
+        wait = addressed(
+            LambdaInvocation(
+                self,
+                "wait",
+                function_name=sweep.name,
+                input=_event("wait", manifest, specs=specs),
+                lifecycle_scope="CRUD",
+                depends_on=[sync],
+            ),
+            "wait",
+        )
+        self._settle(manifest, specs, sweep, wait)
+
+    def _item(self, table: StateTable, endpoint: DeclaredEndpoint) -> DynamodbTableItem:
+        spec = endpoint.whole()
+        values = {
+            "pk": f"ENDPOINT#{spec.key}",
+            "sk": spec.origin.value,
+            **spec_values(spec),
+            # a reference, so that the config exists before the item and outlives it
+            "endpoint_config_name": endpoint.hosted.resource.name,
+        }
+        return addressed(
+            DynamodbTableItem(
+                self,
+                f"{spec.name}-item",
+                table_name=table.resource.name,
+                hash_key="pk",
+                range_key="sk",
+                item=_canonical({key: _typed(value) for key, value in values.items()}),
+            ),
+            spec.name,
+        )
+
+    def _settle(
+        self,
+        manifest: Mapping[str, str],
+        specs: str,
+        sweep: PythonFunction,
+        wait: LambdaInvocation,
+    ) -> None:
+        """Fail the deploy while a running endpoint serves a config outside the manifest.
+
+        Reading the verdict holds nothing up by itself: Terraform would destroy old configs
+        beside it. `settled` is the resource that their destruction waits for.
+        """
+        verdict = addressed(
+            DataAwsLambdaInvocation(
+                self,
+                "verdict",
+                # A reference: a destroy that was cut short can be repeated though the function
+                # is gone, since the reading is then put off.
+                function_name=sweep.resource.function_name,
+                input=_event("verdict", manifest),
+                depends_on=[wait],
+            ),
+            "verdict",
+        )
+        answer = "jsondecode(self.result)"
+        verdict.lifecycle = TerraformResourceLifecycle(
+            postcondition=[
+                Postcondition(
+                    condition=f"${{{answer}.settled}}",
+                    error_message=(
+                        "Not settled, so no endpoint config was taken away: "
+                        f'${{join("; ", {answer}.unsettled)}}'
+                    ),
+                )
+            ]
+        )
+        addressed(
+            DataResource(
+                self, "settled", input={"specs": specs, **manifest}, depends_on=[verdict]
+            ),
+            "settled",
+        )
+
+
+def _event(action: str, manifest: Mapping[str, str], **more: str) -> str:
+    return _canonical({"action": action, "manifest": dict(manifest), **more})
+
+
+def _typed(value: str | int) -> dict[str, str]:
+    """A value in DynamoDB's JSON."""
+    return {"N": str(value)} if isinstance(value, int) else {"S": value}
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(_canonical(value).encode()).hexdigest()

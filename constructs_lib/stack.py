@@ -1,0 +1,158 @@
+"""The stack: provider, backend, wiring and outputs. Every resource is made by a construct."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cdktf import LocalBackend, S3Backend, TerraformOutput, TerraformResource, TerraformStack
+from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
+from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
+from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
+from constructs import Construct
+
+from constructs_lib import config as settings
+from constructs_lib.api import RestApi
+from constructs_lib.artifacts import Artifacts
+from constructs_lib.bundle import Archive
+from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.functions import Functions
+from constructs_lib.lock import LockedModel
+from constructs_lib.models import HostedModel, Hosting
+from constructs_lib.observability import Observability
+from constructs_lib.scheduler import EndpointEvents, QueueConsumer, Scheduler
+from constructs_lib.specs import DeclaredEndpoint, Specs
+from lambdas.core.settings import STACK_TAG_KEY
+from lambdas.core.spec import Origin, Spec
+
+STACK_NAME = "endpoint-manager"
+PROVIDER_SOURCE = "hashicorp/aws"
+PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
+TERRAFORM_VERSIONS = ">= 1.5.0"
+
+
+class EndpointManagerStack(TerraformStack):
+    def __init__(
+        self,
+        scope: Construct,
+        config: settings.DeployConfig,
+        models: Sequence[LockedModel],
+        *,
+        code: Archive,
+        layer: Archive,
+    ) -> None:
+        super().__init__(scope, STACK_NAME)
+        self._config = config
+        self._provider()
+        self._backend()
+        at = self._deployment()
+        endpoints = self._endpoints(at, models)
+        artifacts = Artifacts(
+            self, at, code=code, layer=layer, architecture=config.lambda_.architecture
+        )
+        functions = Functions(self, at, config, artifacts)
+        Scheduler(self, at, tick=functions.tick, sweep=functions.sweep)
+        for queue in functions.queues:
+            QueueConsumer(
+                self,
+                queue=queue,
+                function=functions.reconciler,
+                concurrency=config.reconciler_concurrency,
+            )
+        EndpointEvents(self, at, queue=functions.work)
+        api = RestApi(
+            self,
+            at,
+            function=functions.api,
+            authorizer=functions.authorizer,
+            throttle=config.throttle,
+            log_retention_days=config.log_retention_days,
+            own_account_role=config.api_gateway_account_role,
+        )
+        Observability(
+            self,
+            at,
+            queues=functions.queues,
+            functions=functions.all,
+            emails=config.alarm_emails,
+        )
+        Specs(
+            self,
+            table=functions.state,
+            sweep=functions.sweep,
+            endpoints=endpoints,
+            prepared=self._resources(),
+        )
+        self._outputs(
+            {
+                "api_url": api.url,
+                "state_table_name": functions.state.name,
+                "auth_table_name": config.ddb_auth_table_name,
+                "endpoint_names": [endpoint.spec.name for endpoint in endpoints],
+                "queue_url": functions.work.url,
+            }
+        )
+
+    def _provider(self) -> None:
+        config = self._config
+        tag = f"{config.project_prefix}-{config.region_name}"
+        AwsProvider(
+            self,
+            "aws",
+            region=config.region_name,
+            default_tags=[AwsProviderDefaultTags(tags={STACK_TAG_KEY: tag})],
+        )
+        # The bindings were made from provider 6.25 and say so; all that is used here exists in
+        # 5.100 too.
+        required = {"source": PROVIDER_SOURCE, "version": PROVIDER_VERSIONS}
+        self.add_override("terraform.required_providers.aws", required)
+        self.add_override("terraform.required_version", TERRAFORM_VERSIONS)
+
+    def _backend(self) -> None:
+        backend = self._config.backend
+        if isinstance(backend, settings.LocalBackend):
+            # Relative to the stack's folder in cdktf.out, so that no checkout's path gets in.
+            LocalBackend(self, path=f"../../../.terraform-state/{STACK_NAME}.tfstate")
+            return
+        S3Backend(
+            self,
+            bucket=backend.bucket,
+            key=backend.key,
+            region=backend.region or self._config.region_name,
+            kms_key_id=backend.kms_key_id,
+            encrypt=True,
+        )
+        self.add_override("terraform.backend.s3.use_lockfile", True)
+
+    def _deployment(self) -> Deployment:
+        account = addressed(DataAwsCallerIdentity(self, "account"), "current")
+        partition = addressed(DataAwsPartition(self, "partition"), "current")
+        return Deployment(
+            prefix=self._config.project_prefix,
+            region=self._config.region_name,
+            account_id=account.account_id,
+            partition=partition.partition,
+        )
+
+    def _endpoints(self, at: Deployment, models: Sequence[LockedModel]) -> list[DeclaredEndpoint]:
+        declared = []
+        for entry, model in zip(self._config.jumpstart_models, models, strict=True):
+            hosting = Hosting(model=model, instance_type=entry.inference_instance_type)
+            hosted = HostedModel(self, at, entry.name, hosting)
+            spec = Spec(
+                name=self._config.endpoint_name(entry),
+                endpoint_config_name=hosted.config_name,
+                origin=Origin.CONFIG,
+                schedules=entry.schedules(),
+                initial_provision_minutes=entry.initial_provision_minutes,
+                max_lease_minutes=self._config.max_lease_minutes,
+            )
+            declared.append(DeclaredEndpoint(spec, hosted))
+        return declared
+
+    def _resources(self) -> list[TerraformResource]:
+        found = self.node.find_all()
+        return [element for element in found if isinstance(element, TerraformResource)]
+
+    def _outputs(self, values: dict[str, object]) -> None:
+        for name, value in values.items():
+            TerraformOutput(self, name, value=value)

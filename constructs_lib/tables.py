@@ -1,0 +1,144 @@
+"""The state, history and token tables, and what may be done with each."""
+
+from __future__ import annotations
+
+from cdktf_cdktf_provider_aws.dynamodb_table import (
+    DynamodbTable,
+    DynamodbTableAttribute,
+    DynamodbTableGlobalSecondaryIndex,
+    DynamodbTablePointInTimeRecovery,
+    DynamodbTableServerSideEncryption,
+    DynamodbTableTtl,
+)
+from constructs import Construct
+
+from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.policy import Statement
+
+DUE_INDEX = "due"
+
+
+class _Table(Construct):
+    """A table of this stack: on demand, encrypted, with point-in-time recovery."""
+
+    def __init__(  # noqa: PLR0913  # each is a property of the one resource made here
+        self,
+        scope: Construct,
+        logical_id: str,
+        name: str,
+        *,
+        keys: dict[str, str],
+        deletion_protection: bool,
+        attributes: dict[str, str] | None = None,
+        ttl: DynamodbTableTtl | None = None,
+        indexes: list[DynamodbTableGlobalSecondaryIndex] | None = None,
+    ) -> None:
+        super().__init__(scope, logical_id)
+        hash_key, *range_key = keys
+        self.name = name
+        self.resource = addressed(
+            DynamodbTable(
+                self,
+                "table",
+                name=name,
+                billing_mode="PAY_PER_REQUEST",
+                hash_key=hash_key,
+                range_key=range_key[0] if range_key else None,
+                attribute=[
+                    DynamodbTableAttribute(name=key, type=kind)
+                    for key, kind in {**keys, **(attributes or {})}.items()
+                ],
+                global_secondary_index=indexes,
+                ttl=ttl,
+                point_in_time_recovery=DynamodbTablePointInTimeRecovery(enabled=True),
+                server_side_encryption=DynamodbTableServerSideEncryption(enabled=True),
+                deletion_protection_enabled=deletion_protection,
+            ),
+            logical_id,
+        )
+        self.arn = self.resource.arn
+
+
+class StateTable(_Table):
+    """Specs, states and the control item. The index `due` is sparse: it holds endpoints that
+    have something to do, so that an idle tick costs the same whatever the table holds."""
+
+    def __init__(self, scope: Construct, at: Deployment, *, deletion_protection: bool) -> None:
+        super().__init__(
+            scope,
+            "state",
+            at.name("state"),
+            keys={"pk": "S", "sk": "S"},
+            attributes={"due_shard": "S", "next_due": "N"},
+            indexes=[
+                DynamodbTableGlobalSecondaryIndex(
+                    name=DUE_INDEX,
+                    hash_key="due_shard",
+                    range_key="next_due",
+                    projection_type="INCLUDE",
+                    non_key_attributes=["claimed_until", "next_step"],
+                )
+            ],
+            deletion_protection=deletion_protection,
+        )
+
+    def read_endpoint(self) -> list[Statement]:
+        return [Statement(("dynamodb:Query",), (self.arn,))]
+
+    def read_control(self) -> list[Statement]:
+        return [Statement(("dynamodb:GetItem",), (self.arn,))]
+
+    def list_endpoints(self) -> list[Statement]:
+        return [Statement(("dynamodb:Scan",), (self.arn,))]
+
+    def read_due(self) -> list[Statement]:
+        return [Statement(("dynamodb:Query",), (f"{self.arn}/index/{DUE_INDEX}",))]
+
+    def write(self) -> list[Statement]:
+        return [Statement(("dynamodb:UpdateItem",), (self.arn,))]
+
+    def forget(self) -> list[Statement]:
+        return [Statement(("dynamodb:DeleteItem",), (self.arn,))]
+
+
+class HistoryTable(_Table):
+    """What happened, append-only; items end by themselves."""
+
+    def __init__(self, scope: Construct, at: Deployment, *, deletion_protection: bool) -> None:
+        super().__init__(
+            scope,
+            "history",
+            at.name("history"),
+            keys={"pk": "S", "sk": "S"},
+            ttl=DynamodbTableTtl(attribute_name="ttl", enabled=True),
+            deletion_protection=deletion_protection,
+        )
+
+    def read(self) -> list[Statement]:
+        return [Statement(("dynamodb:Query",), (self.arn,))]
+
+    def append(self) -> list[Statement]:
+        return [Statement(("dynamodb:PutItem",), (self.arn,))]
+
+
+class AuthTable(Construct):
+    """The token table: one of ours, or one that exists already and is only read."""
+
+    def __init__(
+        self, scope: Construct, at: Deployment, name: str, *, create: bool, deletion_protection: bool
+    ) -> None:
+        super().__init__(scope, "auth")
+        self.name = name
+        self.arn = at.arn("dynamodb", f"table/{name}")
+        if create:
+            table = _Table(
+                self,
+                "auth",
+                name,
+                keys={"token": "S"},
+                deletion_protection=deletion_protection,
+            )
+            self.arn = table.arn
+
+    def read(self) -> list[Statement]:
+        return [Statement(("dynamodb:GetItem",), (self.arn,))]

@@ -1,0 +1,77 @@
+"""Synthesizes the stack: reads the config, writes `cdktf.out`.
+
+    python main.py [--help]
+
+Environment: CONFIG names the config (default configs/configs.json), CONFIG_OVERLAY a file laid
+over it, CDKTF_OUTDIR the folder to write to (default cdktf.out beside this file).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from constructs_lib import fast_bindings
+from constructs_lib.bundle import BundleFailed, bundle_code, bundle_layer
+from constructs_lib.config_file import load, notes
+from constructs_lib.config_problems import InvalidConfig
+from constructs_lib.lock import Lock
+
+if TYPE_CHECKING:
+    from cdktf import App
+
+PROJECT = Path(__file__).resolve().parent
+USAGE_ERROR = 2
+
+
+def build(environment: Mapping[str, str], outdir: Path) -> App:
+    """The app with the stack of the config that `environment` names. Raises InvalidConfig and
+    BundleFailed; nothing that is synthesized depends on the clock or on this folder's path."""
+    chosen = _path(environment.get("CONFIG")) or PROJECT / "configs" / "configs.json"
+    config = load(chosen, _path(environment.get("CONFIG_OVERLAY")))
+    lock = Lock.read(PROJECT / "configs" / "models.lock.json", config.region_name)
+    models = lock.resolve(config)
+    for note in (*notes(config, datetime.now(UTC)), *lock.notes(config)):
+        print(f"Note: {note}", file=sys.stderr)
+    code = bundle_code(PROJECT, PROJECT / ".cache")
+    layer = bundle_layer(
+        PROJECT / "Pipfile.lock",
+        PROJECT / ".cache",
+        architecture=config.lambda_.architecture,
+        for_host=config.lambda_.layer_platform == "host",
+    )
+
+    fast_bindings.install()
+    from cdktf import App  # after install: it is what makes these imports quick
+
+    from constructs_lib.stack import EndpointManagerStack
+
+    app = App(outdir=str(outdir))
+    EndpointManagerStack(app, config, models, code=code, layer=layer)
+    return app
+
+
+def main(arguments: Sequence[str]) -> int:
+    if arguments:
+        print(__doc__.strip() if __doc__ else "", file=sys.stderr)
+        return 0 if arguments[0] in ("-h", "--help") else USAGE_ERROR
+    outdir = _path(os.environ.get("CDKTF_OUTDIR")) or PROJECT / "cdktf.out"
+    try:
+        build(os.environ, outdir).synth()
+    except (InvalidConfig, BundleFailed) as error:
+        print(error, file=sys.stderr)
+        return USAGE_ERROR
+    fast_bindings.wait_for_index()
+    return 0
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text).resolve() if text else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
