@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
 PYTHON_MISSING = (
     "python3 >= 3.11 is missing (this is {found}): install it, or name one: make PYTHON=python3.12"
 )
+NATIVE_PACKAGE = "@cdktf/node-pty-prebuilt-multiarch"
 VENV_MISSING = (
     "python3 cannot make virtual environments (no ensurepip): install python3-venv, or uv"
 )
@@ -157,7 +158,9 @@ def python_usable(python: Path) -> bool:
     """Whether an environment stands there whose Python is new enough and has pip."""
     check = f"import sys, pip; sys.exit(sys.version_info[:2] < {OLDEST_PYTHON})"
     try:
-        return subprocess.run([python, "-c", check], check=False, capture_output=True).returncode == 0
+        return (
+            subprocess.run([python, "-c", check], check=False, capture_output=True).returncode == 0
+        )
     except OSError:
         return False
 
@@ -180,7 +183,7 @@ def install_uv(python: Path, packages: dict[str, Any]) -> None:
     wanted = ROOT / ".cache" / "uv.txt"
     wanted.write_text("\n".join(requirement_lines({"uv": packages["uv"]})) + "\n")
     run(
-        *(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+        *(python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"),
         *("--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", wanted),
     )
 
@@ -251,10 +254,18 @@ def node_packages_ready() -> bool:
 
 
 def build_node_packages() -> None:
-    """Run `npm ci` with the Node of the Python environment."""
-    path = f"{venv() / 'node' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
-    run("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", env={**os.environ, "PATH": path})
+    """Run `npm ci`. One package's install script may run: the pty has a native part."""
+    environment = with_node(os.environ)
+    quiet = ("--no-audit", "--no-fund", "--loglevel=error")
+    run("npm", "ci", "--ignore-scripts", *quiet, env=environment, capture=True)
+    run("npm", "rebuild", NATIVE_PACKAGE, *quiet, env=environment, capture=True)
     shutil.copyfile(ROOT / "package-lock.json", ROOT / "node_modules" / ".installed-lock.json")
+
+
+def with_node(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment with the locked node, npm and npx first on the PATH."""
+    path = f"{venv() / 'node' / 'bin'}{os.pathsep}{environ.get('PATH', os.defpath)}"
+    return {**environ, "PATH": path}
 
 
 # --- small things -----------------------------------------------------------------------------
@@ -271,7 +282,12 @@ def same_content(one: Path, other: Path) -> bool:
 def run(*command: str | Path, env: dict[str, str] | None = None, capture: bool = False) -> str:
     """Run a command in the checkout; raises CalledProcessError where it fails."""
     done = subprocess.run(
-        command, cwd=ROOT, env=env, check=True, text=True, stdout=subprocess.PIPE if capture else None
+        command,
+        cwd=ROOT,
+        env=env,
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE if capture else None,
     )
     return done.stdout or ""
 

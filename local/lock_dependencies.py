@@ -1,4 +1,4 @@
-"""Write Pipfile.lock anew: `make lock-deps` (python -m local.lock_dependencies).
+"""Write Pipfile.lock and package-lock.json anew: `make lock-deps`.
 
 Pipenv resolves in a folder of its own, on the oldest Python that the project supports, with no
 extra package sources of this machine. Then the lock is stripped of registry addresses and proved
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from local.bootstrap import requirement_lines
+from local.bootstrap import requirement_lines, with_node
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = "3.11"
@@ -34,16 +34,21 @@ Lock = dict[str, Any]
 
 
 def main() -> int:
-    """Resolve, strip, check, and only then replace Pipfile.lock."""
+    """Resolve, strip, check, and only then replace the locks."""
     with tempfile.TemporaryDirectory(prefix="lock-deps-") as folder:
         lock = strip_addresses(resolve(Path(folder)))
-        for complaint in (complaints := [*flaws(lock), *uninstallable(lock)]):
-            print(f"lock-deps: {complaint}", file=sys.stderr)
+        node_lock = resolve_node(Path(folder))
+    complaints = [*flaws(lock), *uninstallable(lock), *node_flaws(node_lock)]
+    for complaint in complaints:
+        print(f"lock-deps: {complaint}", file=sys.stderr)
     if complaints:
         return 1
     (ROOT / "Pipfile.lock").write_text(json.dumps(lock, indent=4, sort_keys=True) + "\n")
-    counts = ", ".join(f"{len(lock[category])} {category}" for category in CATEGORIES)
-    print(f"lock-deps: wrote Pipfile.lock ({counts})")
+    (ROOT / "package-lock.json").write_text(
+        json.dumps(node_lock, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    counts = [f"{len(lock[category])} {category}" for category in CATEGORIES]
+    print(f"lock-deps: {', '.join(counts)}, {len(node_lock['packages'])} node packages locked")
     return 0
 
 
@@ -119,6 +124,32 @@ def uninstallable(lock: Lock) -> list[str]:
         if tried.returncode:
             found.append(f"Python {python} on {platform}: {tried.stderr.strip()}")
     return found
+
+
+def resolve_node(folder: Path) -> Lock:
+    """Let npm lock package.json in `folder`, and drop the addresses of who asks for money."""
+    for file in ("package.json", ".npmrc"):
+        shutil.copy(ROOT / file, folder)
+    subprocess.run(
+        ["npm", "install", "--package-lock-only", "--ignore-scripts", "--loglevel=error"],
+        cwd=folder,
+        env=with_node(os.environ),
+        check=True,
+    )
+    lock: Lock = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))
+    for package in lock["packages"].values():
+        package.pop("funding", None)
+    return lock
+
+
+def node_flaws(lock: Lock) -> list[str]:
+    """Node packages without a hash, or with the address that they came from."""
+    locked = {name: package for name, package in lock["packages"].items() if name}
+    return [
+        f"{name} has no hash"
+        for name, package in locked.items()
+        if "integrity" not in package and not package.get("inBundle")
+    ] + [f"{name} names its registry" for name, package in locked.items() if "resolved" in package]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,93 @@
+# What users type. Each target first sees to its own set-up: `ready` compares two files when there
+# is nothing to do. Variables given to make (CONFIG=path, LOCAL_PORT=8081, …) reach the programs
+# through the environment.
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv/bin/python
+BOOTSTRAP := command -v $(PYTHON) >/dev/null 2>&1 \
+	|| { echo "error: python3 >= 3.11 is missing: install it" >&2; exit 1; }; \
+	$(PYTHON) local/bootstrap.py
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- the product ------------------------------------------------------------------------------
+
+.PHONY: up
+up: ready-terraform ## run it all on this machine: synth, terraform apply, a URL to call
+	@$(VENV) -m local.up
+
+.PHONY: down
+down: ## stop what `make up` started
+	@if [ -x $(VENV) ]; then $(VENV) -m local.down; fi
+
+.PHONY: synth
+synth: ready ## write cdktf.out from the config (CONFIG=path)
+	@$(VENV) main.py
+
+.PHONY: plan
+plan: ready-cdktf ## show what `make deploy` would change on AWS (ARGS=…)
+	@$(VENV) -m local.cdktf_cli diff $(ARGS)
+
+.PHONY: deploy
+deploy: ready-cdktf ## deploy to AWS with your credentials (ARGS=--auto-approve …)
+	@$(VENV) -m local.cdktf_cli deploy $(ARGS)
+
+.PHONY: destroy
+destroy: ready-cdktf ## stop every endpoint, then remove the stack from AWS (ARGS=…)
+	@$(VENV) -m local.cdktf_cli destroy $(ARGS)
+
+# --- its development --------------------------------------------------------------------------
+
+.PHONY: test
+test: ready-cdktf ## the whole test suite, end-to-end tests and coverage gate included
+	@$(VENV) -m coverage erase
+	$(VENV) -m pytest -q -n auto -m "not e2e" --cov --cov-report= $(ARGS)
+	$(VENV) -m pytest -q -m e2e --cov --cov-append --cov-report= $(ARGS)
+	$(VENV) -m coverage report --include="lambdas/core/*" --fail-under=95
+	$(VENV) -m coverage report --format=total
+
+.PHONY: check
+check: ready ## format, lint, types, import rules, unit tests: under a minute
+	$(VENV) -m ruff format --check --quiet .
+	$(VENV) -m ruff check --quiet .
+	$(VENV) -m mypy
+	$(VENV) -c "from importlinter.cli import lint_imports_command as lint; lint()" \
+		--no-logo --cache-dir .cache/import-linter
+	$(VENV) -m pytest -q -m "not e2e and not slow" tests/unit $(ARGS)
+
+.PHONY: format
+format: ready ## put the code into the form that `make check` asks for
+	$(VENV) -m ruff format .
+	$(VENV) -m ruff check --fix .
+
+.PHONY: bench
+bench: ready ## the benchmarks, in one table
+	@$(VENV) -m benches $(ARGS)
+
+.PHONY: schema
+schema: ready ## write configs/schema.json, by which editors complete the config
+	@$(VENV) -m constructs_lib.schema
+
+.PHONY: lock-deps
+lock-deps: ready ## resolve Pipfile and package.json anew into their locks
+	@$(VENV) -m local.lock_dependencies
+
+# --- set-up -----------------------------------------------------------------------------------
+
+.PHONY: ready
+ready:
+	@{ [ -x $(VENV) ] && cmp -s Pipfile.lock .venv/installed.lock; } || { $(BOOTSTRAP); }
+
+.PHONY: ready-terraform
+ready-terraform:
+	@$(BOOTSTRAP) --terraform
+
+.PHONY: ready-cdktf
+ready-cdktf:
+	@$(BOOTSTRAP) --terraform --node-packages

@@ -1,0 +1,42 @@
+"""Run the pinned cdktf CLI as this checkout needs it: `python -m local.cdktf_cli diff …`.
+
+It gets the locked Node, Terraform's environment (a provider mirror, if there is one) and silence:
+no telemetry, no crash reports, no look for newer versions.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from local import terraform_cli
+from local.bootstrap import ROOT, with_node
+
+# These make the CLI lock the provider for other platforms too, which asks the registry.
+LOCKING_COMMANDS = {"apply", "deploy", "destroy", "diff", "plan"}
+QUIET = {"CHECKPOINT_DISABLE": "1", "DISABLE_VERSION_CHECK": "1"}
+
+
+def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
+    """Replace this process by the CLI; returns only where Terraform is missing."""
+    try:
+        terraform_cli.require()
+        provision = terraform_cli.provision(os.environ)
+    except terraform_cli.TerraformMissing as missing:
+        print(f"error: {missing}", file=sys.stderr)
+        return 1
+    environment = with_node(provision.environment) | QUIET
+    command = cdktf_command(arguments, mirrored=provision.mirrored)
+    os.chdir(ROOT)
+    os.execve(command[0], command, environment)  # noqa: S606
+
+
+def cdktf_command(arguments: list[str], *, mirrored: bool) -> list[str]:
+    """The CLI's command line."""
+    locking = bool(arguments) and arguments[0] in LOCKING_COMMANDS
+    extra = ["--skip-provider-lock"] if mirrored and locking else []
+    return [str(ROOT / "node_modules" / ".bin" / "cdktf"), *arguments[:1], *extra, *arguments[1:]]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

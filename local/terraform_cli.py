@@ -1,0 +1,237 @@
+"""Which Terraform runs here and where it gets the AWS provider from.
+
+The provider comes from the Terraform registry, or from a filesystem mirror: the one that
+`TF_PLUGIN_MIRROR` names, else whatever the user's own CLI configuration says, else one found in
+the usual places. A found mirror goes into a CLI configuration of ours under `.local`, beside the
+user's own settings; their files are never written. Standard library only: the bootstrap uses it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST_TERRAFORM = (1, 5)
+REGISTRY = "registry.terraform.io"
+PROVIDER = f"{REGISTRY}/hashicorp/aws"
+OLDEST_PROVIDER, TOO_NEW_PROVIDER = (5, 100, 0), (7, 0, 0)  # as the stack requires it
+ADD_ON_FOLDERS = ("/opt", "/usr/local/share", "/usr/share", "/var/lib")  # of the FHS
+
+
+class TerraformMissing(Exception):
+    """No usable Terraform, or no mirror where one was named; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Provision:
+    """How Terraform is to be run: its environment, and whether a filesystem mirror serves it."""
+
+    environment: dict[str, str]
+    mirrored: bool
+
+
+def environment() -> dict[str, str]:
+    """The environment to run `terraform` with in this checkout."""
+    return provision(os.environ).environment
+
+
+def require(environ: Mapping[str, str] = os.environ) -> str:
+    """The path of a Terraform that is new enough; raises TerraformMissing with one clear line."""
+    name = environ.get("TERRAFORM_BINARY_NAME", "terraform")
+    binary = shutil.which(name, path=environ.get("PATH"))
+    wanted = ".".join(str(part) for part in OLDEST_TERRAFORM)
+    if binary is None:
+        raise TerraformMissing(
+            f"{name} >= {wanted} is missing: install it from your package manager or "
+            "https://developer.hashicorp.com/terraform/install"
+        )
+    quiet = without_absent_config(environ) | {"CHECKPOINT_DISABLE": "1"}
+    told = subprocess.run(
+        [binary, "version", "-json"], env=quiet, capture_output=True, text=True, check=False
+    )
+    try:
+        version = numbers(json.loads(told.stdout)["terraform_version"])
+    except (ValueError, KeyError) as unreadable:
+        said = (told.stderr or told.stdout).strip()
+        raise TerraformMissing(f"{binary} version -json does not work: {said}") from unreadable
+    if version < OLDEST_TERRAFORM:
+        found = ".".join(str(part) for part in version)
+        raise TerraformMissing(f"terraform >= {wanted} is needed, {binary} is {found}: upgrade it")
+    return binary
+
+
+def provision(
+    environ: Mapping[str, str],
+    *,
+    own_config: Path = ROOT / ".local" / "terraform.tfrc",
+    add_on_folders: tuple[str, ...] = ADD_ON_FOLDERS,
+) -> Provision:
+    """Decide where the provider comes from, and write `own_config` where that needs one."""
+    settings = without_absent_config(environ)
+    settings["CHECKPOINT_DISABLE"] = "1"
+    users = users_config(environ)
+    named = environ.get("TF_PLUGIN_MIRROR")
+    if named:
+        mirror: Path | None = mirror_root(Path(named).expanduser())
+        if mirror is None:
+            raise TerraformMissing(
+                f"TF_PLUGIN_MIRROR={named} holds no {PROVIDER} 5.100 to 6.x for {this_platform()}"
+            )
+        users = without_provider_installation(users)
+    elif "provider_installation" in users:
+        return Provision(settings, mirrored="filesystem_mirror" in users)
+    else:
+        mirror = find_mirror(environ, add_on_folders)
+    if mirror is None:
+        # Each working folder would download the provider anew, some 150 MB.
+        if "plugin_cache_dir" not in users and "TF_PLUGIN_CACHE_DIR" not in settings:
+            cache = own_config.parent.parent / ".cache" / "terraform-plugins"
+            cache.mkdir(parents=True, exist_ok=True)
+            settings["TF_PLUGIN_CACHE_DIR"] = str(cache)
+            settings["TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE"] = "1"
+        return Provision(settings, mirrored=False)
+    write(own_config, f"{users}{installation(mirror)}")
+    settings["TF_CLI_CONFIG_FILE"] = str(own_config)
+    return Provision(settings, mirrored=True)
+
+
+def installation(mirror: Path) -> str:
+    """The block of a CLI configuration that takes our provider from `mirror` and nowhere else."""
+    return (
+        "provider_installation {\n"
+        "  filesystem_mirror {\n"
+        f"    path    = {json.dumps(str(mirror))}\n"
+        f'    include = ["{PROVIDER}"]\n'
+        "  }\n"
+        "  direct {\n"
+        f'    exclude = ["{PROVIDER}"]\n'
+        "  }\n"
+        "}\n"
+    )
+
+
+# --- the user's own configuration -------------------------------------------------------------
+
+
+def without_absent_config(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment, less a TF_CLI_CONFIG_FILE that does not exist: Terraform warns of it."""
+    settings = dict(environ)
+    named = settings.get("TF_CLI_CONFIG_FILE")
+    if named is not None and not Path(named).is_file():
+        del settings["TF_CLI_CONFIG_FILE"]
+    return settings
+
+
+def users_config(environ: Mapping[str, str]) -> str:
+    """What the files say that Terraform itself would read for this user."""
+    named = without_absent_config(environ).get("TF_CLI_CONFIG_FILE")
+    if named:
+        files = [Path(named)]
+    else:
+        home = home_of(environ)
+        files = [home / ".terraformrc", *sorted((home / ".terraform.d").glob("*.tfrc"))]
+    texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
+    return "".join(f"{text.rstrip()}\n" for text in texts if text.strip())
+
+
+def without_provider_installation(config: str) -> str:
+    """The configuration less its `provider_installation` block, of which one alone may stand."""
+    opening = re.search(r"^[ \t]*provider_installation\s*\{", config, re.MULTILINE)
+    if opening is None:
+        return config
+    depth, end = 1, opening.end()
+    while depth and end < len(config):
+        depth += {"{": 1, "}": -1}.get(config[end], 0)
+        end += 1
+    return config[: opening.start()] + config[end:].lstrip("\n")
+
+
+def home_of(environ: Mapping[str, str]) -> Path:
+    """The user's home, as Terraform finds it."""
+    return Path(environ.get("HOME") or Path.home())
+
+
+# --- mirrors ----------------------------------------------------------------------------------
+
+
+def find_mirror(
+    environ: Mapping[str, str], add_on_folders: tuple[str, ...] = ADD_ON_FOLDERS
+) -> Path | None:
+    """The first folder in the usual places that holds a provider we can use on this platform."""
+    places = [*implied_mirrors(environ), *add_on_mirrors(add_on_folders)]
+    return next((found for place in places if (found := mirror_root(place))), None)
+
+
+def implied_mirrors(environ: Mapping[str, str]) -> Iterator[Path]:
+    """The folders in which Terraform itself looks when nothing is configured."""
+    home = home_of(environ)
+    yield ROOT / "terraform.d" / "plugins"
+    yield home / ".terraform.d" / "plugins"
+    if sys.platform == "darwin":
+        yield home / "Library" / "Application Support" / "io.terraform" / "plugins"
+        yield Path("/Library/Application Support/io.terraform/plugins")
+    data_home = environ.get("XDG_DATA_HOME") or home / ".local" / "share"
+    data_dirs = environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+    for folder in (data_home, *data_dirs.split(":")):
+        yield Path(folder) / "terraform" / "plugins"
+
+
+def add_on_mirrors(folders: tuple[str, ...] = ADD_ON_FOLDERS) -> Iterator[Path]:
+    """Mirrors one or two levels below where machines keep software that was added to them."""
+    for folder in folders:
+        for depth in ("*", "*/*"):
+            for registry in sorted(Path(folder).glob(f"{depth}/{REGISTRY}")):
+                yield registry.parent
+
+
+def mirror_root(folder: Path) -> Path | None:
+    """`folder`, or its parent where it is the registry's own folder, if the provider is there."""
+    for root in (folder, folder.parent) if folder.name == REGISTRY else (folder,):
+        if any(OLDEST_PROVIDER <= version < TOO_NEW_PROVIDER for version in versions(root)):
+            return root.absolute()
+    return None
+
+
+def versions(mirror: Path) -> Iterator[tuple[int, ...]]:
+    """The provider's versions in the mirror, unpacked or zipped, for this platform."""
+    folder, here = mirror / PROVIDER, this_platform()
+    for unpacked in folder.glob(f"*/{here}"):
+        yield numbers(unpacked.parent.name)
+    for packed in folder.glob(f"terraform-provider-aws_*_{here}.zip"):
+        yield numbers(packed.name.split("_")[1])
+
+
+def this_platform() -> str:
+    """This machine in Terraform's words, such as linux_amd64."""
+    machine = platform.machine().lower()
+    names = {"x86_64": "amd64", "aarch64": "arm64"}
+    return f"{platform.system().lower()}_{names.get(machine, machine)}"
+
+
+# --- small things -----------------------------------------------------------------------------
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """A version as comparable numbers; a pre-release counts as its release."""
+    return tuple(int(part) for part in re.findall(r"\d+", version.partition("-")[0]))
+
+
+def write(file: Path, text: str) -> None:
+    """Replace a file in one step, for runs side by side; credentials may stand in it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(file)
