@@ -46,6 +46,8 @@ class Meter:
     def wanted_until(self, instant: datetime) -> datetime | None:
         """When an endpoint that is wanted at `instant` stops if nothing changes: the end of the
         lease or of the merged windows, whichever is later. None: never."""
+        if self.held_since is None and any(s.never_closes(instant) for s in self.schedules):
+            return None
         end = self.expires_at if self.expires_at and self.expires_at > instant else instant
         horizon = self._horizon(end)
         for window in self._windows_from(instant):

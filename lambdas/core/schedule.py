@@ -10,7 +10,7 @@ import zoneinfo
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from lambdas.core.errors import InvalidField
@@ -61,6 +61,13 @@ class Schedule:
         """Whether a window of this schedule starts on `day` of the zone's calendar."""
         matches = day == self.on_date if self.on_date else day.weekday() in self.days
         return matches and day not in self.except_dates
+
+    def never_closes(self, instant: datetime) -> bool:
+        """Whether the windows follow each other without end from before `instant` on."""
+        round_the_clock = len(self.days) == len(WEEKDAYS) and self.start_time == self.stop_time
+        return round_the_clock and all(
+            day < _local_date(self.timezone, instant) - _ONE_DAY for day in self.except_dates
+        )
 
     def window_on(self, day: date) -> Window | None:
         """The window that starts on `day`; None where a gap of the clocks swallows it whole."""
@@ -122,10 +129,16 @@ class Schedule:
 _KEYS = frozenset({"name", "start_time", "stop_time", "days", "date", "timezone", "except_dates"})
 
 
+@cache
+def _zone(timezone: str) -> zoneinfo.ZoneInfo:
+    """zoneinfo itself keeps only eight zones and parses the others anew each time."""
+    return zoneinfo.ZoneInfo(timezone)
+
+
 @lru_cache(maxsize=16384)
 def boundary(timezone: str, day: date, at: time) -> datetime:
     """The first UTC instant at which the zone's clock reads at or past (day, at)."""
-    zone = zoneinfo.ZoneInfo(timezone)
+    zone = _zone(timezone)
     local = datetime.combine(day, at, zone)
     offset, other = local.utcoffset(), local.replace(fold=1).utcoffset()
     assert offset is not None
@@ -186,7 +199,7 @@ def parse_timezone(text: object, field: str) -> str:
     """A TZ identifier that the pinned tzdata knows; raises InvalidField."""
     if isinstance(text, str) and text.isascii() and text.isprintable():
         try:
-            zoneinfo.ZoneInfo(text)
+            _zone(text)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             pass
         else:
@@ -201,7 +214,7 @@ def _parse_dates(value: object, field: str) -> frozenset[date]:
 
 
 def _local_date(timezone: str, instant: datetime) -> date:
-    return instant.astimezone(zoneinfo.ZoneInfo(timezone)).date()
+    return instant.astimezone(_zone(timezone)).date()
 
 
 def _days_from(day: date) -> Iterator[date]:

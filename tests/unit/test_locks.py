@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from local import lock_dependencies
+from local.bootstrap import requirement_lines
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def pipfile_lock() -> dict[str, Any]:
+    lock: dict[str, Any] = json.loads((ROOT / "Pipfile.lock").read_text())
+    return lock
+
+
+def test_the_python_lock_names_no_registry_and_has_every_hash() -> None:
+    lock = pipfile_lock()
+
+    assert lock["_meta"]["sources"] == []
+    assert lock_dependencies.flaws(lock) == []
+
+
+def test_the_node_lock_names_no_registry_and_has_every_hash() -> None:
+    text = (ROOT / "package-lock.json").read_text()
+
+    assert "://" not in text
+    assert lock_dependencies.node_flaws(json.loads(text)) == []
+
+
+def test_the_layer_carries_these_and_nothing_else() -> None:
+    assert set(pipfile_lock()["layer"]) == {
+        "annotated-types",
+        "aws-lambda-powertools",
+        "jmespath",
+        "pydantic",
+        "pydantic-core",
+        "typing-extensions",
+        "typing-inspection",
+        "tzdata",
+    }
+
+
+def test_a_package_from_this_machine_is_a_flaw() -> None:
+    good = {"version": "==1", "hashes": ["sha256:aa"]}
+    lock = {
+        "default": {"left": good, "right": {"path": "file:///here", "hashes": []}},
+        "develop": {"left": good | {"version": "==2"}},
+        "layer": {},
+    }
+
+    assert lock_dependencies.flaws(lock) == [
+        "default: right has no hashes",
+        "default: right has path",
+        "left is locked at ==1 and ==2",
+    ]
+
+
+def test_requirements_carry_extras_markers_and_hashes() -> None:
+    package = {
+        "extras": ["s3", "sqs"],
+        "hashes": ["sha256:aa", "sha256:bb"],
+        "markers": "python_version >= '3.9'",
+        "version": "==1.2",
+    }
+
+    assert requirement_lines({"stubs": package}) == [
+        "stubs[s3,sqs]==1.2 ; python_version >= '3.9' --hash=sha256:aa --hash=sha256:bb"
+    ]
