@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from local.simulator.account import Account
 from local.simulator.events import EventPublisher, events_client
@@ -16,9 +16,6 @@ from local.simulator.lifecycle import Durations
 from local.simulator.server import serving
 from local.simulator.service import Simulator
 from local.simulator.world import World
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 DESCRIPTION = """\
 A local Amazon SageMaker (models, endpoint configs, endpoints, tags, InvokeEndpoint as an echo)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from local.simulator.errors import EXISTS, MISSING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Kind(Enum):

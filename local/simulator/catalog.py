@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from local.simulator.account import Account, Kind, Shelf
 from local.simulator.call import Call, epoch
@@ -19,10 +20,6 @@ from local.simulator.errors import (
     VARIANT_NEEDS_CAPACITY,
 )
 from local.simulator.lifecycle import Deployment, Json, Variant
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
 
 GATED_BUCKETS = "s3://jumpstart-private-cache-"
 REGIONS_WITHOUT_SCALE_TO_ZERO = frozenset({"eu-west-3"})

@@ -6,12 +6,9 @@ assumed. Callers tell "gone" from "busy" by the message alone, so the wording is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class ApiError(Exception):

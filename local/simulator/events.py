@@ -52,7 +52,7 @@ class EventPublisher:
     def close(self, timeout_seconds: float = 1.0) -> None:
         """Puts what is waiting, as far as the time allows."""
         try:
-            self._waiting.put_nowait(None)
+            self._waiting.put(None, timeout=timeout_seconds)
         except queue.Full:
             return
         self._thread.join(timeout_seconds)
@@ -74,7 +74,7 @@ class EventPublisher:
         except (BotoCoreError, ClientError) as error:
             log.warning("%d events lost: %s", len(entries), error)
             return
-        for result in answer["Entries"]:
+        for result in answer.get("Entries", []):
             if "ErrorCode" in result:
                 log.warning(
                     "event refused: %s: %s", result["ErrorCode"], result.get("ErrorMessage", "")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local.simulator.errors import STATUS_BY_CODE
 from local.simulator.lifecycle import Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 UPDATES = frozenset({"UpdateEndpoint", "UpdateEndpointWeightsAndCapacities"})
 CHANGES = UPDATES | {"CreateEndpoint", "DeleteEndpoint"}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from local.simulator.account import Account, Kind, Shelf
+from local.simulator.call import Call
+from local.simulator.catalog import Catalog
 from local.simulator.errors import BUSY, FAILED_ENDPOINT
 from local.simulator.lifecycle import (
     Deployment,
@@ -21,12 +23,6 @@ from local.simulator.lifecycle import (
 )
 from local.simulator.rollout import retaining, reweighted
 from local.simulator.summaries import described
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from local.simulator.call import Call
-    from local.simulator.catalog import Catalog
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from local.simulator.errors import (
     MODEL_TIMEOUT,
     NO_DEREGISTRATION,
@@ -12,9 +10,7 @@ from local.simulator.errors import (
     THROTTLED,
     ApiError,
 )
-
-if TYPE_CHECKING:
-    from local.simulator.world import World
+from local.simulator.world import World
 
 
 def injected_error(code: str, operation: str, request: object, world: World) -> ApiError:

@@ -6,15 +6,13 @@ Updating -> RollingBack -> InService (old config);  any settled status -> Deleti
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local.simulator.errors import CAPACITY_REASON, PING_REASON, SERVICE_REASON
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Json = dict[str, Any]
 

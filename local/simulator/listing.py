@@ -5,17 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from local.simulator.call import epoch
 from local.simulator.errors import BAD_TOKEN
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from datetime import datetime
-
-    from local.simulator.lifecycle import Json
+from local.simulator.lifecycle import Json
 
 PAGE = 10
 """SageMaker's page where MaxResults is not given."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import botocore.session
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
 
 from local.simulator.errors import ApiError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from local.simulator.lifecycle import Json
+from local.simulator.lifecycle import Json
 
 JSON_TOKENS: dict[type, str] = {
     str: "STRING_VALUE",
@@ -44,12 +41,17 @@ PYTHON: dict[str, type | tuple[type, ...]] = {
 }
 
 
+@cache
+def service_model() -> ServiceModel:
+    """SageMaker as botocore knows it: every shape with its ranges, patterns and choices."""
+    return botocore.session.get_session().get_service_model("sagemaker")
+
+
 class RequestRules:
     """What SageMaker refuses before it looks at any resource."""
 
     def __init__(self) -> None:
-        session = botocore.session.get_session()
-        self._model: ServiceModel = session.get_service_model("sagemaker")
+        self._model = service_model()
 
     def parse(self, operation: str, request: object) -> Json:
         """The request with times as epoch seconds; members that the model lacks are dropped.

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from local.simulator.errors import VARIANTS_ABSENT, VARIANTS_CHANGED
-
-if TYPE_CHECKING:
-    from local.simulator.lifecycle import Deployment, Json, Variant
+from local.simulator.lifecycle import Deployment, Json, Variant
 
 
 def retaining(serving: Deployment, target: Deployment, request: Json, arn: str) -> Deployment:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from email.message import Message
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from local.simulator.errors import ApiError
 from local.simulator.faults import FaultRefusedError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from email.message import Message
-
-    from local.simulator.service import Simulator
+from local.simulator.service import Simulator
 
 JSON_1_1 = "application/x-amz-json-1.1"
 JSON = "application/json"
@@ -69,7 +66,7 @@ def _control_plane(simulator: Simulator, request: Request) -> Reply:
         result = simulator.call(operation, body)
     except ApiError as error:
         content = {"__type": error.code, "message": error.message, **error.fields}
-        return _json(error.http_status, content, JSON_1_1, f"{note} {error.code}")
+        return _json(error.http_status, content, JSON_1_1, f"{note} {error.code}".strip())
     return _json(200, result, JSON_1_1, note)
 
 

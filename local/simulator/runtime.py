@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from local.simulator.account import Account, Shelf
 from local.simulator.errors import NO_SUCH_VARIANT, NOT_SERVING
-
-if TYPE_CHECKING:
-    from local.simulator.account import Account, Shelf
-    from local.simulator.lifecycle import Endpoint
+from local.simulator.lifecycle import Endpoint
 
 
 class Runtime:

@@ -8,16 +8,13 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
 
 from local.simulator import routes
 from local.simulator.routes import Reply
 from local.simulator.service import NoReplyError, Simulator
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LARGEST_BODY = 8 * 1024 * 1024
 SILENCE_SECONDS = 120.0
@@ -135,7 +132,7 @@ def serving(simulator: Simulator, port: int = 0) -> Iterator[SimulatorServer]:
     """A running server with its clockwork; gone, port and all, on leaving."""
     server = SimulatorServer(simulator, port)
     threads = [
-        threading.Thread(target=server.serve_forever, args=(0.1,), name="http", daemon=True),
+        threading.Thread(target=server.serve_forever, args=(0.02,), name="http", daemon=True),
         threading.Thread(target=simulator.run_changes, name="changes", daemon=True),
     ]
     for thread in threads:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from local.simulator.errors import UNKNOWN_OPERATION, ApiError
 from local.simulator.faults import TIMEOUT_AFTER, FaultBook
+from local.simulator.fleet import StatusChange
 from local.simulator.injected import injected_error
 from local.simulator.lifecycle import Json, Outcome
 from local.simulator.requests import RequestRules
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from local.simulator.fleet import StatusChange
-    from local.simulator.world import World
+from local.simulator.world import World
 
 INVOKE = "InvokeEndpoint"
 CALLS_KEPT = 20_000

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
+from local.simulator.account import Account, Kind
+from local.simulator.call import Call
 from local.simulator.errors import MISSING, TOO_MANY_TAGS, ApiError
+from local.simulator.lifecycle import Json
 from local.simulator.listing import decode_token, encode_token
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from local.simulator.account import Account, Kind
-    from local.simulator.call import Call
-    from local.simulator.lifecycle import Json
 
 MOST_TAGS = 50
 PAGE = 20

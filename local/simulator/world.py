@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from local.simulator.account import Account, Kind
 from local.simulator.call import Call, epoch
@@ -15,9 +15,6 @@ from local.simulator.listing import Entry, page
 from local.simulator.runtime import Runtime
 from local.simulator.summaries import event_detail
 from local.simulator.tagging import Tags
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 Operation = Callable[[Call], Json]
 
