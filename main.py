@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cdktf import App
 
 PROJECT = Path(__file__).resolve().parent
+CACHE = PROJECT / ".cache"
 USAGE_ERROR = 2
 
 
@@ -37,15 +38,15 @@ def build(environment: Mapping[str, str], outdir: Path) -> App:
     models = lock.resolve(config)
     for note in (*notes(config, datetime.now(UTC)), *lock.notes(config)):
         print(f"Note: {note}", file=sys.stderr)
-    code = bundle_code(PROJECT, PROJECT / ".cache")
+    code = bundle_code(PROJECT, CACHE)
     layer = bundle_layer(
         PROJECT / "Pipfile.lock",
-        PROJECT / ".cache",
+        CACHE,
         architecture=config.lambda_.architecture,
         for_host=config.lambda_.layer_platform == "host",
     )
 
-    fast_bindings.install()
+    fast_bindings.install(CACHE)
     from cdktf import App  # after install: it is what makes these imports quick
 
     from constructs_lib.stack import EndpointManagerStack

@@ -31,10 +31,12 @@ _PRELOAD = Path(__file__).with_name("lazy_provider.js")
 _INDEX_FILE = ".jsii.runtime-index.v1"
 
 
-def install(package: str = PACKAGE) -> None:
+def install(cache: Path, package: str = PACKAGE) -> None:
     """Choose Node and, unless switched off, put both tricks in place. Call before importing
-    cdktf; a second call changes nothing."""
+    cdktf; a second call changes nothing. `cache` keeps bytecode where the environment keeps
+    none."""
     _choose_node()
+    _keep_bytecode(cache)
     _add_node_option("--no-deprecation")  # cdktf calls what Node 22 warns of
     if os.environ.get(SWITCH, "") not in ("", "0"):
         return
@@ -117,6 +119,14 @@ def _choose_node() -> None:
     binary = Path(wheel.origin).parent / "bin" / "node"
     if binary.is_file():
         os.environ["JSII_NODE"] = str(binary)
+
+
+def _keep_bytecode(cache: Path) -> None:
+    """Compiling the bindings that a stack uses takes half a second. Where Python is told to
+    write no bytecode beside the sources (PYTHONDONTWRITEBYTECODE), keep it in our own cache."""
+    if sys.dont_write_bytecode:
+        sys.dont_write_bytecode = False
+        sys.pycache_prefix = str(cache / "bytecode")
 
 
 def wait_for_index(cache: Path | None = None, timeout_seconds: float = 10.0) -> bool:
