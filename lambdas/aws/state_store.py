@@ -128,7 +128,9 @@ class DynamoStateStore:
                 end = "{expires_at} + :seconds"
                 values: dict[str, Any] = {"seconds": seconds}
             else:
-                update.when("attribute_not_exists({expires_at}) OR {expires_at} <= :now")
+                update.when(
+                    "attribute_not_exists({expires_at}) OR {expires_at} <= :now", now=epoch(now)
+                )
                 end, values = ":end", {"end": _floor(now) + seconds}
             update.set("expires_at", end, **values)
             if keyed:

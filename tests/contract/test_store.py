@@ -1,0 +1,379 @@
+"""One suite for the state table: the fake that other tests trust, and the real adapter on moto."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from lambdas.aws.history import DynamoHistory
+from lambdas.aws.items import encode, spec_values
+from lambdas.aws.state_store import DynamoStateStore
+from lambdas.core.errors import (
+    Conflict,
+    InvalidField,
+    LeaseTooLong,
+    Locked,
+    UnknownEndpoint,
+)
+from lambdas.core.history import Event
+from lambdas.core.ports import History, Keyed, StateStore
+from lambdas.core.reconcile import new_state
+from lambdas.core.schedule import Schedule
+from lambdas.core.spec import Origin, Spec
+from lambdas.core.state import Intent, Operation, State, Status, Step
+from tests.aws_tables import create_tables
+from tests.fakes import FakeHistory, FakeStateStore, a_spec, clock
+
+NOW = clock(9, 0, 0) + timedelta(microseconds=250_000)
+SOON = NOW + timedelta(seconds=45)
+SCHEDULE = Schedule.parse(
+    {"name": "w", "start_time": "09:00", "stop_time": "17:00", "days": ["mon", "fri"]}
+)
+
+
+class Subject:
+    """A store, its history, and a way to write what Terraform writes."""
+
+    def __init__(
+        self, store: StateStore, history: History, declare: Callable[[Spec], None]
+    ) -> None:
+        self.store = store
+        self.history = history
+        self.declare = declare
+
+
+@pytest.fixture(params=["fake", "dynamodb"])
+def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
+    if request.param == "fake":
+        history = FakeHistory()
+        store = FakeStateStore(history)
+        yield Subject(store, history, store.declare)
+        return
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="us-east-1")
+        create_tables(client, "state", "history", "auth")
+        events = DynamoHistory(client, "history", timedelta(days=90))
+
+        def declare(spec: Spec) -> None:
+            keys = {"pk": f"ENDPOINT#{spec.key}", "sk": "SPEC#config"}
+            client.put_item(TableName="state", Item=encode({**spec_values(spec), **keys}))
+
+        yield Subject(DynamoStateStore(client, client, "state", events), events, declare)
+
+
+@pytest.fixture
+def store(subject: Subject) -> StateStore:
+    subject.declare(a_spec("Falcon", schedules=(SCHEDULE,)))
+    subject.store.create_state("falcon", new_state(a_spec("Falcon"), NOW))
+    return subject.store
+
+
+def state_of(store: StateStore, key: str = "falcon") -> State:
+    state = store.load(key).state
+    assert state is not None
+    return state
+
+
+def keyed(name: str = "k1", *stale: str) -> Keyed:
+    return Keyed(
+        name, Operation("body", NOW, 200, Status.ABSENT, None, "why not", None), tuple(stale)
+    )
+
+
+def test_unknown_endpoint_has_an_empty_record(store: StateStore) -> None:
+    record = store.load("nobody")
+    assert (record.spec, record.state, dict(record.operations)) == (None, None, {})
+
+
+def test_declared_spec_is_read_back_whole(store: StateStore) -> None:
+    assert store.load("falcon").spec == a_spec("Falcon", schedules=(SCHEDULE,))
+
+
+def test_config_spec_shadows_that_of_the_api(store: StateStore) -> None:
+    store.put_api_spec(a_spec("Falcon", "other", origin=Origin.API), replacing=None)
+    record = store.load("falcon")
+    assert record.api_spec is not None
+    assert record.spec == record.config_spec
+
+
+def test_second_state_is_refused(store: StateStore) -> None:
+    with pytest.raises(Conflict):
+        store.create_state("falcon", State())
+
+
+def test_state_survives_a_save_exactly(store: StateStore) -> None:
+    store.lock("falcon", "me", NOW, SOON)
+    saved = replace(
+        state_of(store),
+        observed_status=Status.FAILED,
+        observed_config="falcon-1",
+        reason="no capacity",
+        next_due=NOW + timedelta(microseconds=1),
+        next_step=Step.CREATE,
+        attempts=3,
+        retry_at=SOON,
+        updating_to="falcon-2",
+        rolled_back="hash:falcon-2",
+        owned_since=datetime(2026, 3, 1, 8, 0, 0, 123_000, tzinfo=UTC),
+    )
+    store.save("falcon", "me", saved, None)
+    assert state_of(store) == saved
+    store.lock("falcon", "me", NOW, SOON)
+    bare = replace(saved, next_due=None, retry_at=None, updating_to=None, observed_config=None)
+    store.save("falcon", "me", bare, None)
+    assert state_of(store) == bare
+
+
+def test_renewal_of_an_ended_lease_counts_from_the_whole_second(store: StateStore) -> None:
+    state = store.renew("falcon", 10, NOW, 100, None)
+    assert state.expires_at == clock(9, 10)
+    assert (state.rev, state.next_due) == (1, NOW)
+
+
+def test_renewal_of_a_running_lease_adds_to_its_end(store: StateStore) -> None:
+    store.renew("falcon", 10, NOW, 100, None)
+    state = store.renew("falcon", 5, NOW + timedelta(minutes=3), 100, None)
+    assert state.expires_at == clock(9, 15)
+
+
+def test_lease_ends_on_its_instant(store: StateStore) -> None:
+    store.renew("falcon", 10, NOW, 100, None)
+    assert store.renew("falcon", 5, clock(9, 10), 100, None).expires_at == clock(9, 15)
+
+
+def test_renewal_beyond_the_maximum_changes_nothing(store: StateStore) -> None:
+    with pytest.raises(LeaseTooLong):
+        store.renew("falcon", 101, NOW, 100, None)
+    store.renew("falcon", 60, NOW, 100, None)
+    before = state_of(store)
+    with pytest.raises(LeaseTooLong):
+        store.renew("falcon", 41, NOW, 100, None)
+    assert state_of(store) == before
+    assert store.renew("falcon", 40, NOW, 100, None).expires_at == clock(10, 40)
+
+
+def test_renewal_needs_a_state(store: StateStore) -> None:
+    with pytest.raises(UnknownEndpoint):
+        store.renew("nobody", 1, NOW, 100, None)
+
+
+def test_renewal_ends_a_hold(store: StateStore) -> None:
+    held = store.stop("falcon", replace(state_of(store), held_since=NOW), None, NOW)
+    assert held.held_since == NOW
+    assert store.renew("falcon", 1, NOW, 100, None).held_since is None
+
+
+def test_key_is_recorded_with_the_renewal_and_not_twice(store: StateStore) -> None:
+    store.renew("falcon", 10, NOW, 100, keyed())
+    with pytest.raises(Conflict):
+        store.renew("falcon", 10, NOW, 100, keyed())
+    operation = store.load("falcon").operations["k1"]
+    assert operation == replace(keyed().operation, expires_at=clock(9, 10))
+    assert state_of(store).expires_at == clock(9, 10)
+
+
+def test_stale_keys_go_with_the_next_write(store: StateStore) -> None:
+    store.renew("falcon", 1, NOW, 100, keyed("old"))
+    store.renew("falcon", 1, NOW, 100, keyed("new", "old"))
+    assert set(store.load("falcon").operations) == {"new"}
+
+
+def test_stop_needs_the_revision_that_was_loaded(store: StateStore) -> None:
+    loaded = state_of(store)
+    store.renew("falcon", 10, NOW, 100, None)
+    with pytest.raises(Conflict):
+        store.stop("falcon", loaded, None, NOW)
+    stopped = store.stop("falcon", state_of(store), clock(9), NOW)
+    assert (stopped.expires_at, stopped.rev) == (clock(9), 2)
+
+
+def test_touch_makes_due(store: StateStore) -> None:
+    later = NOW + timedelta(hours=1)
+    store.touch("falcon", later)
+    assert state_of(store).next_due == later
+    with pytest.raises(Conflict):
+        store.touch("nobody", later)
+
+
+def test_lock_keeps_others_out_until_it_ends(store: StateStore) -> None:
+    store.lock("falcon", "me", NOW, SOON)
+    with pytest.raises(Locked) as refusal:
+        store.lock("falcon", "you", NOW, SOON)
+    assert refusal.value.until == SOON
+    store.lock("falcon", "you", SOON, SOON + timedelta(seconds=45))
+    assert store.load("falcon").lock_owner == "you"
+
+
+def test_lock_needs_a_state(store: StateStore) -> None:
+    with pytest.raises(Conflict):
+        store.lock("nobody", "me", NOW, SOON)
+
+
+def test_unlock_gives_back_only_what_is_ours(store: StateStore) -> None:
+    store.lock("falcon", "me", NOW, SOON)
+    store.unlock("falcon", "you")
+    assert store.load("falcon").lock_owner == "me"
+    store.unlock("falcon", "me")
+    assert store.load("falcon").locked_until is None
+
+
+def test_save_needs_lock_and_revision(store: StateStore) -> None:
+    loaded = state_of(store)
+    with pytest.raises(Conflict):
+        store.save("falcon", "me", loaded, None)
+    store.lock("falcon", "me", NOW, SOON)
+    store.renew("falcon", 10, NOW, 100, None)
+    with pytest.raises(Conflict):
+        store.save("falcon", "me", loaded, None)
+    store.save("falcon", "me", state_of(store), None)
+    assert store.load("falcon").lock_owner is None
+
+
+def test_save_leaves_the_lease_alone(store: StateStore) -> None:
+    store.renew("falcon", 10, NOW, 100, None)
+    store.lock("falcon", "me", NOW, SOON)
+    store.save("falcon", "me", replace(state_of(store), expires_at=None, held_since=NOW), None)
+    assert state_of(store).expires_at == clock(9, 10)
+    assert state_of(store).held_since is None
+
+
+def test_begin_writes_intent_and_history_at_once_and_stays_due(subject: Subject) -> None:
+    store = subject.store
+    subject.declare(a_spec("Falcon"))
+    store.create_state("falcon", new_state(a_spec("Falcon"), NOW))
+    intent = Intent(Step.CREATE, "falcon-1", NOW)
+    event = Event("falcon", NOW, "create", "because")
+    with pytest.raises(Conflict):
+        store.begin("falcon", "me", state_of(store), intent, event)
+    assert not subject.history.newest("falcon", 10)
+    store.lock("falcon", "me", NOW, SOON)
+    store.begin("falcon", "me", replace(state_of(store), next_due=None), intent, event)
+    assert state_of(store).intent == intent
+    assert state_of(store).next_due == NOW
+    assert subject.history.newest("falcon", 10) == [event]
+
+
+def test_forget_removes_the_state_under_lock_and_revision(store: StateStore) -> None:
+    with pytest.raises(Conflict):
+        store.forget("falcon", "me", 0)
+    store.lock("falcon", "me", NOW, SOON)
+    with pytest.raises(Conflict):
+        store.forget("falcon", "me", 7)
+    store.forget("falcon", "me", 0)
+    assert store.load("falcon").state is None
+    assert store.load("falcon").spec is not None
+
+
+def test_api_spec_is_written_over_what_was_read(store: StateStore) -> None:
+    first = a_spec("mine", "cfg", origin=Origin.API, spec_hash="1")
+    store.put_api_spec(first, replacing=None)
+    with pytest.raises(Conflict):
+        store.put_api_spec(first, replacing=None)
+    with pytest.raises(Conflict):
+        store.put_api_spec(first, replacing="0")
+    second = replace(first, schedules=(SCHEDULE,), spec_hash="2")
+    store.put_api_spec(second, replacing="1")
+    assert store.load("mine").spec == second
+    with pytest.raises(Conflict):
+        store.delete_api_spec("mine", "1")
+    store.delete_api_spec("mine", "2")
+    assert store.load("mine").spec is None
+
+
+def test_due_lists_what_is_due_and_not_claimed(store: StateStore) -> None:
+    for number in range(30):
+        name = f"e{number}"
+        store.create_state(name, State(next_due=NOW + timedelta(seconds=number * 10)))
+    store.create_state("never", State())
+    until = NOW + timedelta(seconds=120)
+    entries = {entry.endpoint: entry for entry in store.due(until, NOW)}
+    assert set(entries) == {"falcon"} | {f"e{number}" for number in range(13)}
+    assert entries["e3"].next_due == NOW + timedelta(seconds=30)
+    assert store.claim(entries["e3"], NOW + timedelta(seconds=60))
+    assert "e3" not in {entry.endpoint for entry in store.due(until, NOW)}
+    later = NOW + timedelta(seconds=60)
+    assert "e3" in {entry.endpoint for entry in store.due(until, later)}
+
+
+def test_claim_of_what_moved_is_refused_and_a_user_write_ends_one(store: StateStore) -> None:
+    (entry,) = store.due(NOW, NOW)
+    store.claim(entry, SOON)
+    store.renew("falcon", 1, NOW + timedelta(seconds=1), 100, None)
+    assert not store.claim(entry, SOON)
+    assert list(store.due(SOON, NOW))
+
+
+def test_save_claims_what_it_armed(store: StateStore) -> None:
+    store.lock("falcon", "me", NOW, SOON)
+    store.save("falcon", "me", replace(state_of(store), next_due=SOON), SOON)
+    assert not list(store.due(SOON, NOW))
+    assert list(store.due(SOON, SOON))
+
+
+def test_list_pages_consistently_and_skips_control(store: StateStore) -> None:
+    store.beat("tick", NOW)
+    for number in range(7):
+        store.put_api_spec(a_spec(f"m{number}", origin=Origin.API), replacing=None)
+        store.create_state(f"m{number}", State(next_due=NOW))
+    names: list[str] = []
+    token: str | None = None
+    for _ in range(20):
+        page = store.list(3, token)
+        assert len(page.records) <= 3
+        assert all(record.spec for record in page.records)
+        names += [record.key for record in page.records]
+        token = page.next_token
+        if token is None:
+            break
+    assert sorted(names) == ["falcon", *(f"m{number}" for number in range(7))]
+    assert len(store.list().records) == 8
+
+
+def test_control_remembers_the_latest_beat_and_the_drain(store: StateStore) -> None:
+    store.beat("tick", NOW)
+    store.beat("tick", NOW - timedelta(minutes=1))
+    store.beat("sweep", SOON)
+    store.set_drain(SOON)
+    control = store.control()
+    assert (control.last_tick, control.last_sweep, control.last_reconcile) == (NOW, SOON, None)
+    assert control.draining(NOW)
+    assert not control.draining(SOON)
+    store.set_drain(None)
+    assert not store.control().draining(NOW)
+
+
+def test_history_is_newest_first_and_limited(subject: Subject) -> None:
+    for minute in range(5):
+        at = clock(9, minute)
+        subject.history.append(Event("falcon", at, "renewed", f"{minute}", "ann"))
+        subject.history.append(Event("falcon", at, "renewed", f"{minute}", "ann"))
+    newest = subject.history.newest("falcon", 3)
+    assert [event.at for event in newest] == [clock(9, 4), clock(9, 3), clock(9, 2)]
+    assert len(subject.history.newest("falcon", 100)) == 5
+
+
+def test_token_of_another_kind_is_refused(subject: Subject) -> None:
+    if isinstance(subject.store, FakeStateStore):
+        return  # the fake's tokens are names
+    for token in ("x", "W10=", "WzEsMl0=", "%%%"):
+        with pytest.raises(InvalidField):
+            subject.store.list(1, token)
+
+
+def test_unreadable_item_is_passed_over(subject: Subject, caplog: Any) -> None:  # noqa: ANN401
+    subject.declare(a_spec("good"))
+    if isinstance(subject.store, FakeStateStore):
+        return  # holds parsed specs only
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    bad = encode({"pk": "ENDPOINT#bad", "sk": "SPEC#config", "name": "bad", "schedules": "{"})
+    client.put_item(TableName="state", Item=bad)
+    assert [record.key for record in subject.store.list().records] == ["good"]
+    assert "ENDPOINT#bad" in caplog.text
