@@ -8,6 +8,10 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 PYTHON ?= python3
 ARGS ?=
 VENV := .venv/bin/python
+
+# uv trusts what the machine trusts: companies have certificate authorities of their own.
+export UV_SYSTEM_CERTS ?= 1
+
 BOOTSTRAP := command -v $(PYTHON) >/dev/null 2>&1 \
 	|| { echo "error: python3 >= 3.11 is missing: install it" >&2; exit 1; }; \
 	$(PYTHON) local/bootstrap.py

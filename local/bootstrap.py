@@ -255,11 +255,20 @@ def node_packages_ready() -> bool:
 
 def build_node_packages() -> None:
     """Run `npm ci`. One package's install script may run: the pty has a native part."""
-    environment = with_node(os.environ)
-    quiet = ("--no-audit", "--no-fund", "--loglevel=error")
-    run("npm", "ci", "--ignore-scripts", *quiet, env=environment, capture=True)
-    run("npm", "rebuild", NATIVE_PACKAGE, *quiet, env=environment, capture=True)
+    npm("ci", "--ignore-scripts", folder=ROOT)
+    npm("rebuild", NATIVE_PACKAGE, folder=ROOT)
     shutil.copyfile(ROOT / "package-lock.json", ROOT / "node_modules" / ".installed-lock.json")
+
+
+def npm(*arguments: str, folder: Path) -> None:
+    """Run the locked npm, which trusts what the machine trusts: companies have CAs of their own."""
+    options = f"{os.environ.get('NODE_OPTIONS', '')} --use-system-ca".strip()
+    run(
+        *("npm", *arguments, "--no-audit", "--no-fund", "--loglevel=error"),
+        env=with_node(os.environ) | {"NODE_OPTIONS": options},
+        folder=folder,
+        capture=True,
+    )
 
 
 def with_node(environ: Mapping[str, str]) -> dict[str, str]:
@@ -279,15 +288,16 @@ def same_content(one: Path, other: Path) -> bool:
         return False
 
 
-def run(*command: str | Path, env: dict[str, str] | None = None, capture: bool = False) -> str:
+def run(
+    *command: str | Path,
+    env: dict[str, str] | None = None,
+    folder: Path | None = None,
+    capture: bool = False,
+) -> str:
     """Run a command in the checkout; raises CalledProcessError where it fails."""
+    stdout = subprocess.PIPE if capture else None
     done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=env,
-        check=True,
-        text=True,
-        stdout=subprocess.PIPE if capture else None,
+        command, cwd=folder or ROOT, env=env, check=True, text=True, stdout=stdout
     )
     return done.stdout or ""
 

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from local.bootstrap import requirement_lines, with_node
+from local.bootstrap import npm, requirement_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = "3.11"
@@ -130,12 +130,7 @@ def resolve_node(folder: Path) -> Lock:
     """Let npm lock package.json in `folder`, and drop the addresses of who asks for money."""
     for file in ("package.json", ".npmrc"):
         shutil.copy(ROOT / file, folder)
-    subprocess.run(
-        ["npm", "install", "--package-lock-only", "--ignore-scripts", "--loglevel=error"],
-        cwd=folder,
-        env=with_node(os.environ),
-        check=True,
-    )
+    npm("install", "--package-lock-only", "--ignore-scripts", folder=folder)
     lock: Lock = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))
     for package in lock["packages"].values():
         package.pop("funding", None)
