@@ -353,7 +353,7 @@ class FakeHints:
         return min((at for at, _ in self.queue), default=None)
 
 
-def a_spec(name: str = "falcon", config: str = "falcon-1", **fields: Any) -> Spec:  # noqa: ANN401
+def a_spec(name: str = "falcon", config: str = "falcon-1", **fields: Any) -> Spec:
     """A spec for tests."""
     fields.setdefault("origin", Origin.CONFIG)
     fields.setdefault("spec_hash", f"hash of {config}")

@@ -131,7 +131,7 @@ _KEYS = frozenset({"name", "start_time", "stop_time", "days", "date", "timezone"
 
 @cache
 def _zone(timezone: str) -> zoneinfo.ZoneInfo:
-    """zoneinfo itself keeps only eight zones and parses the others anew each time."""
+    """Each zone once: `zoneinfo` keeps only eight and parses the others anew each time."""
     return zoneinfo.ZoneInfo(timezone)
 
 

@@ -368,7 +368,7 @@ def test_token_of_another_kind_is_refused(subject: Subject) -> None:
             subject.store.list(1, token)
 
 
-def test_unreadable_item_is_passed_over(subject: Subject, caplog: Any) -> None:  # noqa: ANN401
+def test_unreadable_item_is_passed_over(subject: Subject, caplog: Any) -> None:
     subject.declare(a_spec("good"))
     if isinstance(subject.store, FakeStateStore):
         return  # holds parsed specs only

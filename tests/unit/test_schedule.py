@@ -152,9 +152,9 @@ def test_schedules_unite_and_touching_windows_are_one() -> None:
 def test_lease_and_windows_merge_into_one_end() -> None:
     meter = Meter(utc(2026, 3, 2, 9, 30), [weekly("09:00", "17:00")])
     assert meter.wanted_until(utc(2026, 3, 2, 8)) == utc(2026, 3, 2, 17)
-    assert Meter(utc(2026, 3, 2, 8, 30), meter.schedules).wanted_until(
-        utc(2026, 3, 2, 8)
-    ) == utc(2026, 3, 2, 8, 30)
+    assert Meter(utc(2026, 3, 2, 8, 30), meter.schedules).wanted_until(utc(2026, 3, 2, 8)) == utc(
+        2026, 3, 2, 8, 30
+    )
 
 
 def test_lease_is_half_open() -> None:
@@ -307,7 +307,9 @@ def fifty() -> list[Schedule]:
 
 def fifty_a_year_away() -> list[Schedule]:
     return [
-        Schedule(f"d{n}", time(9), time(17), on_date=date(2027, 3, 1 + n % 28), timezone=ZONES[n % 9])
+        Schedule(
+            f"d{n}", time(9), time(17), on_date=date(2027, 3, 1 + n % 28), timezone=ZONES[n % 9]
+        )
         for n in range(50)
     ]
 

@@ -1,0 +1,413 @@
+"""The REST API, event in, answer out: every bad input gets a 4xx with a clear JSON error."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lambdas.core.errors import AwsRefused, Busy, Unanswered
+from lambdas.handlers import api
+from lambdas.handlers.routes import events, expiry, health, schedule
+from tests.fakes import a_spec, clock
+from tests.world import World
+
+ALL = "read renew manage invoke"
+SCHEDULE = {"name": "w", "start_time": "09:00", "stop_time": "17:00", "days": ["mon"]}
+
+
+class Client:
+    """Calls the handler as API Gateway does."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        scopes: str = ALL,
+    ) -> SimpleNamespace:
+        event = {
+            "httpMethod": method,
+            "path": path,
+            "resource": path,
+            "headers": {"Content-Type": "application/json", **(headers or {})},
+            "multiValueHeaders": {},
+            "queryStringParameters": query,
+            "multiValueQueryStringParameters": {k: [v] for k, v in (query or {}).items()},
+            "body": body if isinstance(body, str) or body is None else json.dumps(body),
+            "isBase64Encoded": False,
+            "requestContext": {
+                "requestId": "r-1",
+                "path": f"/prod{path}",
+                "stage": "prod",
+                "authorizer": {"principal": "ann", "scopes": scopes},
+            },
+        }
+        reply = api.handler(event, SimpleNamespace(aws_request_id="a-1"))  # type: ignore[arg-type]
+        self.world.settle()
+        headers_sent = {**reply.get("headers", {})}
+        for name, values in (reply.get("multiValueHeaders") or {}).items():
+            headers_sent[name] = values[0]
+        document = json.loads(reply["body"]) if reply.get("body") else None
+        return SimpleNamespace(
+            status=reply["statusCode"], document=document, headers=headers_sent, text=reply["body"]
+        )
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.deploy(a_spec("demo-Falcon40B-Endpoint"), a_spec("demo-FlanT5-Endpoint", "flan-1"))
+    world.endpoints.configs.add("jumpstart-example-model-inpainting-cfg")
+    return world
+
+
+@pytest.fixture
+def call(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
+    for module in (expiry, schedule, events, health):
+        monkeypatch.setattr(module, "parking_meter", lambda: world.meter)
+        if hasattr(module, "utc_now"):
+            monkeypatch.setattr(module, "utc_now", lambda: world.now)
+    return Client(world)
+
+
+FALCON = "demo-Falcon40B-Endpoint"
+
+
+def test_renewal_answers_in_the_originals_fields_and_ours(call: Client) -> None:
+    reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 10})
+    assert reply.status == 200
+    assert reply.document == {
+        "EndpointName": FALCON,
+        "EndpointExpiry": "02-03-2026-09-10-00",
+        "EndpointExpiry ": "02-03-2026-09-10-00",
+        "TimeLeft": "0:10:00",
+        "ExpiresAt": "2026-03-02T09:10:00Z",
+        "SecondsLeft": 600.0,
+        "LeaseExpiresAt": "2026-03-02T09:10:00Z",
+        "Wanted": "running",
+        "Status": "Absent",
+        "NextTransition": "2026-03-02T09:10:00Z",
+        "EndpointConfigName": "falcon-1",
+        "ServedConfigName": None,
+        "Reason": "no lease and no open window",
+        "Owner": "config",
+    }
+
+
+def test_one_endpoint_or_all_are_listed(call: Client) -> None:
+    one = call("GET", "/endpoint-expiry", query={"EndpointName": FALCON})
+    assert (one.status, one.document["TimeLeft"]) == (200, "0:00:00")
+    every = call("GET", "/endpoint-expiry")
+    assert [entry["EndpointName"] for entry in every.document] == [FALCON, "demo-FlanT5-Endpoint"]
+
+
+def test_list_is_paged_where_a_limit_is_given(call: Client) -> None:
+    first = call("GET", "/endpoint-expiry", query={"limit": "1"})
+    token = first.headers["X-Next"]
+    second = call("GET", "/endpoint-expiry", query={"limit": "1", "next": token})
+    assert second.document[0]["EndpointName"] == "demo-FlanT5-Endpoint"
+    assert "X-Next" not in second.headers
+
+
+def test_endpoint_names_are_found_in_any_case(call: Client) -> None:
+    reply = call("GET", "/endpoint-expiry", query={"EndpointName": FALCON.upper()})
+    assert reply.document["EndpointName"] == FALCON
+
+
+def test_add_then_renew_then_forget(call: Client) -> None:
+    body = {
+        "EndpointName": "test-inpainting-Endpoint",
+        "EndpointConfigName": "jumpstart-example-model-inpainting-cfg",
+        "minutes": 30,
+    }
+    added = call("POST", "/endpoint-expiry", body)
+    assert (added.status, added.document["TimeLeft"]) == (201, "0:30:00")
+    assert call("POST", "/endpoint-expiry", body).status == 200
+    query = {"EndpointName": "test-inpainting-Endpoint", "forget": "true"}
+    assert call("DELETE", "/endpoint-expiry", query=query).status == 200
+    assert call("DELETE", "/endpoint-expiry", query=query).status == 404
+
+
+def test_stop_answers_with_no_time_left(call: Client) -> None:
+    call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 10})
+    reply = call("DELETE", "/endpoint-expiry", query={"EndpointName": FALCON})
+    assert (reply.document["TimeLeft"], reply.document["Wanted"]) == ("0:00:00", "stopped")
+
+
+def test_idempotency_key_makes_a_retry_safe_whatever_its_case(call: Client) -> None:
+    body = {"EndpointName": FALCON, "minutes": 10}
+    first = call("POST", "/endpoint-expiry", body, headers={"Idempotency-Key": "k"})
+    again = call("POST", "/endpoint-expiry", body, headers={"idempotency-key": "k"})
+    assert again.text == first.text
+    other = call(
+        "POST", "/endpoint-expiry", {**body, "minutes": 9}, headers={"Idempotency-Key": "k"}
+    )
+    assert (other.status, other.document["code"]) == (422, "IdempotencyConflict")
+
+
+def test_schedules_of_an_added_endpoint_can_be_set_and_removed(call: Client) -> None:
+    cfg = "jumpstart-example-model-inpainting-cfg"
+    call("POST", "/endpoint-expiry", {"EndpointName": "x", "EndpointConfigName": cfg, "minutes": 1})
+    put = call("PUT", "/endpoint-schedule", {"EndpointName": "x", "Schedules": [SCHEDULE]})
+    assert put.document["Schedules"] == [{**SCHEDULE, "timezone": "UTC"}]
+    assert call("DELETE", "/endpoint-schedule", query={"EndpointName": "x"}).status == 200
+    read = call("GET", "/endpoint-schedule", query={"EndpointName": "x"})
+    assert read.document == {"EndpointName": "x", "Schedules": [], "Owner": "api"}
+
+
+def test_schedules_of_the_config_are_read_only(call: Client) -> None:
+    reply = call("PUT", "/endpoint-schedule", {"EndpointName": FALCON, "Schedules": []})
+    assert (reply.status, reply.document["code"]) == (409, "ConfigOwned")
+
+
+def test_bad_schedule_names_its_field(call: Client) -> None:
+    bad = {**SCHEDULE, "start_time": "9"}
+    reply = call(
+        "PUT", "/endpoint-schedule", {"EndpointName": FALCON, "Schedules": [SCHEDULE, bad]}
+    )
+    assert reply.status == 400
+    assert reply.document["error"].startswith("Schedules[1].start_time: must be a time")
+
+
+def test_events_are_newest_first(call: Client) -> None:
+    call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 10})
+    reply = call("GET", "/endpoint-events", query={"EndpointName": FALCON})
+    entry = next(event for event in reply.document if event["Event"] == "renewed")
+    assert entry == {
+        "EndpointName": FALCON.casefold(),
+        "At": "2026-03-02T09:00:00Z",
+        "Event": "renewed",
+        "Reason": "10 minutes",
+        "Actor": "ann",
+    }
+
+
+def test_health_tells_the_last_beats_and_is_503_when_they_are_late(
+    call: Client, world: World
+) -> None:
+    assert call("GET", "/health", scopes="").document["status"] == "ok"
+    world.advance(minutes=2)
+    reply = call("GET", "/health", scopes="")
+    assert (reply.status, reply.document["lastTick"]) == (200, "2026-03-02T09:02:00Z")
+    world.now += 10 * (clock(1) - clock(0)) / 60
+    late = call("GET", "/health", scopes="")
+    assert (late.status, late.document["late"]) == (503, ["tick", "reconcile"])
+
+
+def test_openapi_describes_every_route(call: Client) -> None:
+    document = call("GET", "/openapi.json").document
+    assert document["openapi"].startswith("3.")
+    assert set(document["paths"]) == {
+        "/endpoint-expiry",
+        "/endpoint-schedule",
+        "/endpoint-events",
+        "/health",
+    }
+
+
+POST_BODIES: list[Any] = [
+    "",
+    "{",
+    "null",
+    "[]",
+    '"x"',
+    "{}",
+    f'{{"EndpointName": "{FALCON}"}}',
+    f'{{"EndpointName": "{FALCON}", "minutes": NaN}}',
+    f'{{"EndpointName": "{FALCON}", "minutes": Infinity}}',
+    f'{{"EndpointName": "{FALCON}", "minutes": 1e400}}',
+    "[" * 100_000,
+    '{"a":' * 50_000,
+    {"EndpointName": FALCON, "minutes": 0},
+    {"EndpointName": FALCON, "minutes": -5},
+    {"EndpointName": FALCON, "minutes": 1.5},
+    {"EndpointName": FALCON, "minutes": "10"},
+    {"EndpointName": FALCON, "minutes": True},
+    {"EndpointName": FALCON, "minutes": None},
+    {"EndpointName": FALCON, "minutes": [1]},
+    {"EndpointName": FALCON, "minutes": 1_000_000_000},
+    {"EndpointName": FALCON, "minutes": 10**400},
+    {"EndpointName": FALCON, "minutes": 43_201},
+    {"EndpointName": FALCON, "Minutes": 10, "minutes": 1},
+    {"EndpointName": 7, "minutes": 10},
+    {"EndpointName": None, "minutes": 10},
+    {"EndpointName": "", "minutes": 10},
+    {"EndpointName": "nobody", "minutes": 10},
+    {"EndpointName": "../../etc/passwd", "minutes": 10},
+    {"EndpointName": "-x", "minutes": 10},
+    {"EndpointName": "x" * 64, "minutes": 10},
+    {"EndpointName": "naïve", "minutes": 10},
+    {"EndpointName": "a\u0000b", "minutes": 10},
+    {"EndpointName": "💥", "minutes": 10},
+    {"EndpointName": "x", "EndpointConfigName": "no such", "minutes": 10},
+    {"EndpointName": "x", "EndpointConfigName": "", "minutes": 10},
+    {"EndpointName": "x", "EndpointConfigName": 5, "minutes": 10},
+    {"EndpointName": "x", "EndpointConfigName": "missing-config", "minutes": 10},
+    {"EndpointName": FALCON, "EndpointConfigName": "other", "minutes": 10},
+    {"EndpointName": FALCON.lower(), "EndpointConfigName": "falcon-1", "minutes": 10},
+    {"EndpointName": "x", "EndpointConfigName": "c", "minutes": 10, "adopt": "yes"},
+    {"EndpointName": "x", "minutes": 10, "padding": "p" * 200_000},
+]
+
+
+@pytest.mark.parametrize("body", POST_BODIES, ids=range(len(POST_BODIES)))
+def test_bad_renewals_get_a_clear_4xx_and_change_nothing(
+    call: Client, world: World, body: object
+) -> None:
+    before = dict(world.store.records)
+    reply = call("POST", "/endpoint-expiry", body)
+    assert 400 <= reply.status < 500, reply.text
+    assert set(reply.document) == {"error", "code", "requestId"}
+    assert reply.document["code"][0].isupper()
+    assert "Traceback" not in reply.text
+    assert world.store.records == before
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"EndpointName": "nobody", "minutes": 10}, 404),
+        ({"EndpointName": FALCON, "minutes": 43_201}, 422),
+        ({"EndpointName": "x", "EndpointConfigName": "missing-config", "minutes": 1}, 422),
+        ({"EndpointName": FALCON, "EndpointConfigName": "other", "minutes": 1}, 409),
+        ({"EndpointName": FALCON.upper(), "EndpointConfigName": "falcon-1", "minutes": 1}, 409),
+        ({"EndpointName": FALCON, "minutes": True}, 400),
+        ("{", 400),
+        ({"EndpointName": "x", "minutes": 10, "padding": "p" * 200_000}, 413),
+    ],
+)
+def test_errors_carry_the_right_status(call: Client, body: object, status: int) -> None:
+    assert call("POST", "/endpoint-expiry", body).status == status
+
+
+def test_other_content_types_are_415(call: Client) -> None:
+    headers = {"content-type": "text/csv", "Content-Type": "text/csv"}
+    assert call("POST", "/endpoint-expiry", "a,b", headers=headers).status == 415
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("PUT", "/endpoint-expiry", "GET, POST, DELETE"),
+        ("PATCH", "/endpoint-expiry", "GET, POST, DELETE"),
+        ("POST", "/endpoint-events", "GET"),
+        ("POST", "/health", "GET"),
+        ("DELETE", "/openapi.json", "GET"),
+    ],
+)
+def test_unknown_methods_are_405_with_allow(
+    call: Client, method: str, path: str, allow: str
+) -> None:
+    reply = call(method, path)
+    assert (reply.status, reply.headers["Allow"]) == (405, allow)
+    assert reply.document["code"] == "MethodNotAllowed"
+
+
+def test_unknown_paths_are_404(call: Client) -> None:
+    assert call("GET", "/nothing").document["code"] == "RouteNotFound"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "0"},
+        {"limit": "-1"},
+        {"limit": "1001"},
+        {"limit": "x"},
+        {"EndpointName": "nobody"},
+        {"EndpointName": ""},
+    ],
+)
+def test_bad_queries_are_4xx(call: Client, query: dict[str, str]) -> None:
+    assert call("GET", "/endpoint-expiry", query=query).status in {400, 404}
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "tab\there"])
+def test_unusable_idempotency_keys_are_400(call: Client, key: str) -> None:
+    body = {"EndpointName": FALCON, "minutes": 10}
+    reply = call("POST", "/endpoint-expiry", body, headers={"Idempotency-Key": key})
+    assert (reply.status, reply.document["code"]) == (400, "InvalidField")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "query", "scopes"),
+    [
+        ("GET", "/endpoint-expiry", None, None, "renew invoke"),
+        ("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 1}, None, "read"),
+        ("DELETE", "/endpoint-expiry", None, {"EndpointName": FALCON}, "read"),
+        ("PUT", "/endpoint-schedule", {"EndpointName": "x", "Schedules": []}, None, "read renew"),
+        ("GET", "/endpoint-events", None, {"EndpointName": FALCON}, ""),
+    ],
+)
+def test_missing_scope_is_403(
+    call: Client,
+    method: str,
+    path: str,
+    body: object,
+    query: dict[str, str] | None,
+    scopes: str,
+) -> None:
+    reply = call(method, path, body, query=query, scopes=scopes)
+    assert (reply.status, reply.document["code"]) == (403, "ScopeMissing")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Unanswered("ReadTimeoutError", "secret host"), 504),
+        (AwsRefused("InternalServerError", "secret host"), 502),
+        (Busy(), 503),
+        (RuntimeError("secret host"), 500),
+    ],
+)
+def test_failures_behind_the_api_never_leak(
+    call: Client, world: World, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    def fail(*_args: object) -> None:
+        raise error
+
+    monkeypatch.setattr(world.store, "renew", fail)
+    reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 1})
+    assert reply.status == status
+    assert "secret" not in reply.text
+
+
+def test_draining_refuses_posts_with_503(call: Client, world: World) -> None:
+    world.sweeper.drain(60)
+    reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 1})
+    assert (reply.status, reply.document["code"]) == (503, "Draining")
+    assert reply.headers["Retry-After"]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    body=json_values
+    | st.fixed_dictionaries(
+        {"EndpointName": st.just(FALCON) | json_values, "minutes": json_values},
+        optional={"EndpointConfigName": json_values, "adopt": json_values},
+    )
+)
+def test_no_body_whatever_causes_a_5xx(call: Client, body: object) -> None:
+    assert call("POST", "/endpoint-expiry", body).status < 500
