@@ -53,8 +53,7 @@ VARIANTS_CHANGED = Wording(  # assumed
 )
 EULA = Wording(
     "The AcceptEula value must be explicitly defined as True in order to accept the end-user "
-    'license agreement (EULA) that this "{uri}" model requires. Please see the terms of the '
-    "license before accepting it."
+    'license agreement (EULA) that this "{uri}" model requires.'
 )
 SCALING_NEEDS_COMPONENTS = Wording(
     "ManagedInstanceScaling is only supported for inference component endpoints."

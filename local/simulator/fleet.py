@@ -15,7 +15,6 @@ from local.simulator.lifecycle import (
     Durations,
     Endpoint,
     Json,
-    Pending,
     Status,
     advance,
     begin,
@@ -39,7 +38,7 @@ class Fleet:
     def __init__(self, account: Account, catalog: Catalog, durations: Durations) -> None:
         self._catalog = catalog
         self._durations = durations
-        self._due: list[tuple[datetime, int, str]] = []
+        self._due: list[tuple[datetime, int, str]] = []  # one for each change that is not held
         self._pushed = 0
         self.shelf: Shelf[Endpoint] = Shelf(account, Kind.ENDPOINT)
         self.changes: list[StatusChange] = []
@@ -75,8 +74,7 @@ class Fleet:
 
     def update_weights(self, call: Call) -> Json:
         endpoint = self._changeable(call.request["EndpointName"])
-        if endpoint.serving is None:
-            raise BUSY.error(arn=self.shelf.arn(endpoint.name))
+        assert endpoint.serving is not None  # only what has served is settled and not Failed
         desired = call.request["DesiredWeightsAndCapacities"]
         self._begin_update(endpoint, reweighted(endpoint.serving, desired), call)
         return {"EndpointArn": self.shelf.arn(endpoint.name)}
@@ -92,8 +90,6 @@ class Fleet:
         """Lets every change end that is due by `now`, in the order in which they are due."""
         while self._due and self._due[0][0] <= now:
             due, _, name = heapq.heappop(self._due)
-            if self._pending_at(name, due) is None:
-                continue
             after = advance(self.shelf.get(name))
             if after is None:
                 self.shelf.remove(name)
@@ -102,19 +98,12 @@ class Fleet:
 
     def next_change(self) -> datetime | None:
         """When `settle` has something to do next."""
-        while self._due and self._pending_at(self._due[0][2], self._due[0][0]) is None:
-            heapq.heappop(self._due)
         return self._due[0][0] if self._due else None
 
     def release_stuck(self, now: datetime) -> None:
         for endpoint in list(self.shelf):
             if endpoint.pending is not None and endpoint.pending.held:
                 self._keep(release(endpoint, now))
-
-    def _pending_at(self, name: str, due: datetime) -> Pending | None:
-        """The change that an entry of the heap announced, unless it is out of date."""
-        pending = self.shelf.get(name).pending if name in self.shelf else None
-        return pending if pending and pending.due == due and not pending.held else None
 
     def _begin_update(self, endpoint: Endpoint, target: Deployment, call: Call) -> None:
         seconds = self._durations.update_seconds

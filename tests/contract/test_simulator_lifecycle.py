@@ -1,5 +1,6 @@
 """How endpoints come, change and go, told by describes alone; no test sleeps but the last."""
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.simulator.account import Account
-from local.simulator.lifecycle import Durations
+from local.simulator.fleet import StatusChange
+from local.simulator.lifecycle import Durations, Status
 from local.simulator.server import serving
 from local.simulator.service import Simulator
 from local.simulator.world import World
@@ -216,12 +218,15 @@ def test_the_last_deployment_config_is_shown_and_can_be_retained(here: Simulated
 
 
 def test_changes_happen_on_time_when_nobody_looks() -> None:
-    durations = Durations(create_seconds=0.2, delete_seconds=0.1, update_seconds=0.1)
-    seen: list[tuple[str, float]] = []
-    simulator = Simulator(
-        World(Account(), durations),
-        on_change=lambda change, _: seen.append((change.endpoint.status.value, time.monotonic())),
-    )
+    seen: dict[str, float] = {}
+    in_service = threading.Event()
+
+    def note(change: StatusChange, _: object) -> None:
+        seen[change.endpoint.status.value] = time.monotonic()
+        if change.endpoint.status is Status.IN_SERVICE:
+            in_service.set()
+
+    simulator = Simulator(World(Account(), Durations(create_seconds=0.2)), on_change=note)
     with serving(simulator) as server:
         client = SESSION.client("sagemaker", endpoint_url=server.url)
         client.create_model(
@@ -229,7 +234,6 @@ def test_changes_happen_on_time_when_nobody_looks() -> None:
         )
         client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[a_variant()])
         client.create_endpoint(EndpointName="Falcon", EndpointConfigName="c")
-        time.sleep(0.4)
+        assert in_service.wait(5)
 
-    assert [status for status, _ in seen] == ["Creating", "InService"]
-    assert seen[1][1] - seen[0][1] == pytest.approx(0.2, abs=0.1)
+    assert 0.19 < seen["InService"] - seen["Creating"] < 1

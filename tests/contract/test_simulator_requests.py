@@ -141,6 +141,42 @@ def test_a_raw_request_that_is_malformed_is_refused(
     assert sentence in answer["message"]
 
 
+@pytest.mark.parametrize(
+    ("operation", "body", "sentence"),
+    [
+        ("AddTags", {"ResourceArn": "a", "Tags": {}}, "can not be converted to a List"),
+        (
+            "CreateModel",
+            {"ModelName": "m", "PrimaryContainer": {"Image": "i", "Environment": []}},
+            "can not be converted to a Map",
+        ),
+        ("ListEndpoints", {"CreationTimeAfter": "soon"}, "can not be converted to a Timestamp"),
+        ("ListEndpoints", {"MaxResults": 1.5}, "DECIMAL_VALUE can not be converted to a Integer"),
+        (
+            "CreateModel",
+            {"ModelName": "m", "PrimaryContainer": {"Environment": {"9": ""}}},
+            "regular expression pattern",
+        ),
+    ],
+)
+def test_a_member_of_the_wrong_kind_is_refused(
+    here: Simulated, operation: str, body: dict[str, Any], sentence: str
+) -> None:
+    status, answer = raw(here, f"SageMaker.{operation}", json.dumps(body).encode())
+
+    assert status == 400
+    assert sentence in answer["message"]
+
+
+def test_times_and_whole_numbers_may_be_written_otherwise(here: Simulated) -> None:
+    here.has_endpoint()
+    query = {"CreationTimeAfter": "2030-01-07T09:00:00Z", "MaxResults": 5.0}
+
+    status, answer = raw(here, "SageMaker.ListEndpoints", json.dumps(query).encode())
+
+    assert (status, len(answer["Endpoints"])) == (200, 1)
+
+
 @pytest.mark.parametrize("target", ["", "SageMaker.", "SageMaker.Nothing", "DynamoDB.ListTables"])
 def test_a_target_that_is_no_operation_is_unknown(here: Simulated, target: str) -> None:
     assert raw(here, target, b"{}")[1]["__type"] == "UnknownOperationException"

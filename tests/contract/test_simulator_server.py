@@ -6,6 +6,7 @@ import http.client
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import threading
@@ -190,9 +191,10 @@ def test_a_bug_of_ours_answers_as_an_internal_failure(
 
 def test_describes_are_quick(here: Simulated) -> None:
     here.has_endpoint()
-    began = time.perf_counter()
-    for _ in range(100):
+    seconds = []
+    for _ in range(50):
+        began = time.perf_counter()
         here.status()
-    each_seconds = (time.perf_counter() - began) / 100
+        seconds.append(time.perf_counter() - began)
 
-    assert each_seconds < 0.02  # about 1 ms; a lost TCP_NODELAY would cost 40
+    assert statistics.median(seconds) < 0.02  # about 1 ms; a lost TCP_NODELAY would cost 40
