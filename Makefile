@@ -12,9 +12,12 @@ VENV := .venv/bin/python
 # uv trusts what the machine trusts: companies have certificate authorities of their own.
 export UV_SYSTEM_CERTS ?= 1
 
-BOOTSTRAP := command -v $(PYTHON) >/dev/null 2>&1 \
-	|| { echo "error: python3 >= 3.11 is missing: install it" >&2; exit 1; }; \
-	$(PYTHON) local/bootstrap.py
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+bootstrap = for python in $(PYTHON) python3.13 python3.12 python3.11; do \
+		if "$$python" -c "$(NEW_ENOUGH)" 2>/dev/null; then exec "$$python" local/bootstrap.py $(1); fi; \
+	done; \
+	echo "error: python3 >= 3.11 is missing: install it, or name one: make PYTHON=/path/to/python3" >&2; \
+	exit 1
 
 .PHONY: help
 help: ## show this list
@@ -86,12 +89,12 @@ lock-deps: ready ## resolve Pipfile and package.json anew into their locks
 
 .PHONY: ready
 ready:
-	@{ [ -x $(VENV) ] && cmp -s Pipfile.lock .venv/installed.lock; } || { $(BOOTSTRAP); }
+	@{ [ -x $(VENV) ] && cmp -s Pipfile.lock .venv/installed.lock; } || { $(call bootstrap); }
 
 .PHONY: ready-terraform
 ready-terraform:
-	@$(BOOTSTRAP) --terraform
+	@$(call bootstrap,--terraform)
 
 .PHONY: ready-cdktf
 ready-cdktf:
-	@$(BOOTSTRAP) --terraform --node-packages
+	@$(call bootstrap,--terraform --node-packages)

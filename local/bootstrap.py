@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
-PYTHON_MISSING = (
-    "python3 >= 3.11 is missing (this is {found}): install it, or name one: make PYTHON=python3.12"
-)
 NATIVE_PACKAGE = "@cdktf/node-pty-prebuilt-multiarch"
 VENV_MISSING = (
     "python3 cannot make virtual environments (no ensurepip): install python3-venv, or uv"
@@ -42,7 +39,9 @@ class Unready(Exception):
 def main(arguments: list[str]) -> int:
     """Bring the checkout up to its locks; returns the exit code."""
     if sys.version_info[:2] < OLDEST_PYTHON:
-        return run_on_newer_python(arguments)
+        found = ".".join(str(part) for part in sys.version_info[:3])
+        print(f"error: python3 >= 3.11 is missing: this is {found}", file=sys.stderr)
+        return 1
     sys.path.insert(0, str(ROOT))
     try:
         if "--terraform" in arguments:
@@ -65,17 +64,6 @@ def main(arguments: list[str]) -> int:
         print("interrupted: the next run takes it up again", file=sys.stderr)
         return 130
     return 0
-
-
-def run_on_newer_python(arguments: list[str]) -> int:
-    """This Python is too old: go on with a newer one where the machine has it."""
-    for minor in (13, 12, 11):
-        newer = shutil.which(f"python3.{minor}")
-        if newer and subprocess.run([newer, "-c", ""], check=False).returncode == 0:
-            os.execv(newer, [newer, __file__, *arguments])  # noqa: S606  # does not return
-    found = ".".join(str(part) for part in sys.version_info[:3])
-    print(f"error: {PYTHON_MISSING.format(found=found)}", file=sys.stderr)
-    return 1
 
 
 def require_terraform() -> None:
