@@ -47,9 +47,10 @@ def build(environment: Mapping[str, str], outdir: Path) -> App:
     )
 
     fast_bindings.install(CACHE)
-    from cdktf import App  # after install: it is what makes these imports quick
+    # after install: it is what makes these imports quick
+    from cdktf import App  # noqa: PLC0415
 
-    from constructs_lib.stack import EndpointManagerStack
+    from constructs_lib.stack import EndpointManagerStack  # noqa: PLC0415
 
     app = App(outdir=str(outdir))
     EndpointManagerStack(app, config, models, code=code, layer=layer)

@@ -5,8 +5,9 @@ The function answers 405 to a method it does not know, so each route is one ANY 
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cdktf import TerraformResource, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.api_gateway_account import ApiGatewayAccount
@@ -34,10 +35,13 @@ from cdktf_cdktf_provider_aws.iam_role_policy_attachment import IamRolePolicyAtt
 from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
+from constructs_lib.canonical import canonical
 from constructs_lib.config import Throttle
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.function import PythonFunction
 from constructs_lib.policy import trust_document
+
+Part = TypeVar("Part", bound=TerraformResource)
 
 STAGE = "prod"
 _AUTHORIZER_CACHE_SECONDS = 60
@@ -96,7 +100,7 @@ _ACCESS_LOG = {
 
 
 class RestApi(Construct):
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         scope: Construct,
         at: Deployment,
@@ -108,7 +112,7 @@ class RestApi(Construct):
         own_account_role: bool,
     ) -> None:
         super().__init__(scope, "api")
-        self._deployed: list[TerraformResource] = []
+        self._snapshot: list[str] = []
         self.api = addressed(
             ApiGatewayRestApi(
                 self,
@@ -146,20 +150,15 @@ class RestApi(Construct):
         self.url = self.stage.invoke_url
 
     def _authorize_with(self, function: PythonFunction) -> str:
-        authorizer = addressed(
-            ApiGatewayAuthorizer(
-                self,
-                "authorizer",
-                rest_api_id=self.api.id,
-                name="token",
-                type="REQUEST",
-                identity_source="method.request.header.Authorization",
-                authorizer_uri=function.invoke_arn,
-                authorizer_result_ttl_in_seconds=_AUTHORIZER_CACHE_SECONDS,
-            ),
+        authorizer = self._part(
+            ApiGatewayAuthorizer,
             "token",
+            name="token",
+            type="REQUEST",
+            identity_source="method.request.header.Authorization",
+            authorizer_uri=function.invoke_arn,
+            authorizer_result_ttl_in_seconds=_AUTHORIZER_CACHE_SECONDS,
         )
-        self._deployed.append(authorizer)
         source = f"{self.api.execution_arn}/authorizers/{authorizer.id}"
         self._allow("authorizer", function, source)
         return authorizer.id
@@ -179,72 +178,66 @@ class RestApi(Construct):
         )
 
     def _route(self, route: Route, function: PythonFunction, authorizer_id: str | None) -> None:
-        resource = addressed(
-            ApiGatewayResource(
-                self,
-                f"{route.path}-resource",
-                rest_api_id=self.api.id,
-                parent_id=self.api.root_resource_id,
-                path_part=route.path,
-            ),
+        resource = self._part(
+            ApiGatewayResource,
             route.id,
+            parent_id=self.api.root_resource_id,
+            path_part=route.path,
         )
-        method = addressed(
-            ApiGatewayMethod(
-                self,
-                f"{route.path}-method",
-                rest_api_id=self.api.id,
-                resource_id=resource.id,
-                http_method="ANY",
-                authorization="CUSTOM" if authorizer_id else "NONE",
-                authorizer_id=authorizer_id,
-            ),
+        method = self._part(
+            ApiGatewayMethod,
             route.id,
+            resource_id=resource.id,
+            http_method="ANY",
+            authorization="CUSTOM" if authorizer_id else "NONE",
+            authorizer_id=authorizer_id,
         )
-        integration = addressed(
-            ApiGatewayIntegration(
-                self,
-                f"{route.path}-integration",
-                rest_api_id=self.api.id,
-                resource_id=resource.id,
-                http_method=method.http_method,
-                type="AWS_PROXY",
-                integration_http_method="POST",
-                uri=function.invoke_arn,
-            ),
+        self._part(
+            ApiGatewayIntegration,
             route.id,
+            resource_id=resource.id,
+            http_method=method.http_method,
+            type="AWS_PROXY",
+            integration_http_method="POST",
+            uri=function.invoke_arn,
         )
-        self._deployed += [resource, method, integration]
 
     def _refuse_in_json(self) -> None:
         for response_type, (status, sentence, code) in _REFUSALS.items():
             body = {"error": sentence, "code": code, "requestId": "$context.requestId"}
-            response = addressed(
-                ApiGatewayGatewayResponse(
-                    self,
-                    f"{response_type}-response",
-                    rest_api_id=self.api.id,
-                    response_type=response_type,
-                    status_code=str(status) if status else None,
-                    response_templates={"application/json": json.dumps(body)},
-                ),
+            self._part(
+                ApiGatewayGatewayResponse,
                 response_type.lower(),
+                response_type=response_type,
+                status_code=str(status) if status else None,
+                response_templates={"application/json": canonical(body)},
             )
-            self._deployed.append(response)
+
+    def _part(self, kind: Callable[..., Part], logical_id: str, **properties: object) -> Part:
+        """Make a resource that belongs into the deployment's snapshot, with all that is set."""
+        part = addressed(
+            kind(self, f"{kind.__name__}-{logical_id}", rest_api_id=self.api.id, **properties),
+            logical_id,
+        )
+        for name, value in properties.items():
+            if value is not None:
+                self._snapshot.append(f"{part.terraform_resource_type}.{logical_id}.{name}")
+        return part
 
     def _deploy(self, allowed: LambdaPermission) -> ApiGatewayDeployment:
         """A deployment is a snapshot: take a new one exactly when any part of it changes.
 
-        Terraform itself hashes all attributes of all parts, so no property of a route can be
-        forgotten here.
+        Terraform hashes whatever was set on any part, ids of other parts included. (Whole
+        resources would not do: the provider reads some unset attributes back as empty, which
+        would be a change.)
         """
-        parts = ", ".join(part.fqn for part in self._deployed)
+        parts = ", ".join(f'"{attribute}" = {attribute}' for attribute in self._snapshot)
         return addressed(
             ApiGatewayDeployment(
                 self,
                 "deployment",
                 rest_api_id=self.api.id,
-                triggers={"parts": f"${{sha256(jsonencode([{parts}]))}}"},
+                triggers={"parts": f"${{sha256(jsonencode({{{parts}}}))}}"},
                 lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
                 depends_on=[allowed],
             ),
@@ -271,7 +264,7 @@ class RestApi(Construct):
                 deployment_id=deployment.id,
                 stage_name=STAGE,
                 access_log_settings=ApiGatewayStageAccessLogSettings(
-                    destination_arn=logs.arn, format=json.dumps(_ACCESS_LOG)
+                    destination_arn=logs.arn, format=canonical(_ACCESS_LOG)
                 ),
             ),
             "api",
@@ -301,8 +294,6 @@ class RestApi(Construct):
             "api_gateway_logs",
         )
         return addressed(
-            ApiGatewayAccount(
-                self, "account", cloudwatch_role_arn=role.arn, depends_on=[attached]
-            ),
+            ApiGatewayAccount(self, "account", cloudwatch_role_arn=role.arn, depends_on=[attached]),
             "api_gateway",
         )

@@ -13,7 +13,7 @@ from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPubli
 from cdktf_cdktf_provider_aws.s3_object import S3Object
 from constructs import Construct
 
-from constructs_lib.bundle import PYTHON_VERSION, Archive, Architecture
+from constructs_lib.bundle import PYTHON_VERSION, Architecture, Archive
 from constructs_lib.deployment import Deployment, addressed
 
 

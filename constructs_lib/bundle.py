@@ -98,7 +98,8 @@ def locked_requirements(lock_file: Path, category: str = "layer") -> str:
 
 
 def _install(requirements: str, tree: Path, platform: str | None) -> None:
-    from uv import find_uv_bin  # here: a synth with a filled cache needs no installer
+    # here, not above: a synth with a filled cache needs no installer
+    from uv import find_uv_bin  # noqa: PLC0415
 
     wanted = tree.parent / "requirements.txt"
     wanted.write_text(requirements, encoding="utf-8")
@@ -149,7 +150,7 @@ def _archive(path: Path) -> Archive:
 def _kept(made: Path, kept: Path) -> Path:
     """Move `made` to `kept` in one step: a synth at the same time sees all of it or none."""
     if not kept.exists():
-        os.chmod(made, 0o644)
+        made.chmod(0o644)
         shutil.move(made, kept)
     return kept
 

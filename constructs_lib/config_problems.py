@@ -84,7 +84,7 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
     """What spans several fields. Takes a document that may be wrong elsewhere, so that all
     problems are told at once."""
     models = document.get("jumpstart_models")
-    entries = [e if isinstance(e, dict) else {} for e in models] if _is_list(models) else []
+    entries = [e if isinstance(e, dict) else {} for e in models or ()] if _is_list(models) else []
     yield from _duplicates(
         [e.get("name") for e in entries], "name", "names of models differ in more than case"
     )

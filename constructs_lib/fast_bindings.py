@@ -61,7 +61,7 @@ class _Finder(MetaPathFinder):
         self.package = package
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self, fullname: str, path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if fullname != self.package:
             return None

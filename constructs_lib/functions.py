@@ -150,7 +150,7 @@ class Functions(Construct):
             *self.state.list_endpoints(),
             *self.state.write(),
             *self._send_hints(),
-            *self._sagemaker.list(),
+            *self._sagemaker.list_all(),
             *self._sagemaker.describe(),
         ]
         return self._function("sweep", SWEEP, settings, statements)

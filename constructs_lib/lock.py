@@ -101,9 +101,7 @@ class Lock:
                 f"'{instance_type}' is not locked for {model_id} in {self.source}; locked: {known}",
             )
         elif model["gated"] or model["eula"]:
-            yield Problem(
-                f"{where}.model_id", "needs its licence accepted, which is not built yet"
-            )
+            yield Problem(f"{where}.model_id", "needs its licence accepted, which is not built yet")
 
     def _locked(self, model_id: str, instance_type: str) -> LockedModel:
         model = self._models[model_id]

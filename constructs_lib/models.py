@@ -8,8 +8,6 @@ config is there until the running endpoint has moved.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 
 from cdktf import TerraformResourceLifecycle
@@ -27,6 +25,7 @@ from cdktf_cdktf_provider_aws.sagemaker_model import (
 )
 from constructs import Construct
 
+from constructs_lib.canonical import digest
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.lock import LockedModel
 from constructs_lib.policy import Statement, policy_document, trust_document
@@ -51,8 +50,7 @@ class Hosting:
         whole = asdict(self)
         # left out where unset, so that a new optional field changes no hash
         whole["model"] = {key: value for key, value in whole["model"].items() if value is not None}
-        described = json.dumps([_RECIPE, VARIANT, whole], sort_keys=True)
-        return hashlib.sha256(described.encode()).hexdigest()[:_HASH_DIGITS]
+        return digest([_RECIPE, VARIANT, whole])[:_HASH_DIGITS]
 
 
 class HostedModel(Construct):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from constructs_lib.canonical import canonical
 
 Conditions = Mapping[str, Mapping[str, str | list[str]]]
 
@@ -42,7 +42,7 @@ def policy_document(statements: Iterable[Statement]) -> str:
     that equal policies are equal bytes."""
     merged: dict[str, Statement] = {}
     for statement in statements:
-        key = json.dumps([sorted(statement.resources), statement.conditions], sort_keys=True)
+        key = canonical([sorted(statement.resources), statement.conditions])
         before = merged.get(key, statement)
         actions = tuple({*before.actions, *statement.actions})
         merged[key] = replace(before, actions=actions)
@@ -77,4 +77,4 @@ def resource_document(service: str, action: str, resource: str, source_arn: str)
 
 
 def _document(statements: list[dict[str, object]]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": statements}, sort_keys=True)
+    return canonical({"Version": "2012-10-17", "Statement": statements})

@@ -5,12 +5,11 @@ Starts and everything else travel apart: a flood of starts must not delay a stop
 
 from __future__ import annotations
 
-import json
-
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from cdktf_cdktf_provider_aws.sqs_queue_redrive_policy import SqsQueueRedrivePolicy
 from constructs import Construct
 
+from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.policy import Statement
 
@@ -60,9 +59,8 @@ class HintQueue(Construct):
                 self,
                 "redrive",
                 queue_url=self.resource.id,
-                redrive_policy=json.dumps(
-                    {"deadLetterTargetArn": dead.arn, "maxReceiveCount": _MAX_RECEIVES},
-                    sort_keys=True,
+                redrive_policy=canonical(
+                    {"deadLetterTargetArn": dead.arn, "maxReceiveCount": _MAX_RECEIVES}
                 ),
             ),
             name,

@@ -15,9 +15,7 @@ class SageMakerAccess:
         self._endpoints = (at.arn("sagemaker", "endpoint/*"),)
         self._configs = (at.arn("sagemaker", "endpoint-config/*"),)
         self._targets = (at.arn("application-autoscaling", "scalable-target/*"),)
-        self._carries_our_tag = {
-            "StringEquals": {f"aws:ResourceTag/{STACK_TAG_KEY}": at.stack_tag}
-        }
+        self._carries_our_tag = {"StringEquals": {f"aws:ResourceTag/{STACK_TAG_KEY}": at.stack_tag}}
         self._brings_our_tag = {"StringEquals": {f"aws:RequestTag/{STACK_TAG_KEY}": at.stack_tag}}
 
     def describe(self) -> list[Statement]:
@@ -27,7 +25,7 @@ class SageMakerAccess:
     def describe_configs(self) -> list[Statement]:
         return [Statement(("sagemaker:DescribeEndpointConfig",), self._configs)]
 
-    def list(self) -> list[Statement]:
+    def list_all(self) -> list[Statement]:
         return [
             Statement(
                 ("sagemaker:ListEndpoints",),
@@ -58,7 +56,5 @@ class SageMakerAccess:
         """Tag an endpoint that carries no stack's tag, as this stack's."""
         untagged = {"Null": {f"aws:ResourceTag/{STACK_TAG_KEY}": "true"}}
         return [
-            Statement(
-                ("sagemaker:AddTags",), self._endpoints, {**self._brings_our_tag, **untagged}
-            )
+            Statement(("sagemaker:AddTags",), self._endpoints, {**self._brings_our_tag, **untagged})
         ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
@@ -25,6 +24,7 @@ from cdktf_cdktf_provider_aws.scheduler_schedule import (
 from cdktf_cdktf_provider_aws.sqs_queue_policy import SqsQueuePolicy
 from constructs import Construct
 
+from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.function import PythonFunction
 from constructs_lib.policy import policy_document, resource_document, trust_document
@@ -65,7 +65,7 @@ class Scheduler(Construct):
         self._every("tick", "rate(1 minute)", tick, role, at, {})
         self._every("sweep", "rate(15 minutes)", sweep, role, at, {"action": "sweep"})
 
-    def _every(  # noqa: PLR0913
+    def _every(
         self,
         name: str,
         rate: str,
@@ -84,7 +84,7 @@ class Scheduler(Construct):
                 target=SchedulerScheduleTarget(
                     arn=function.arn,
                     role_arn=role.arn,
-                    input=json.dumps(event),
+                    input=canonical(event),
                     # the next one comes anyhow: a late repeat would only run beside it
                     retry_policy=SchedulerScheduleTargetRetryPolicy(
                         maximum_event_age_in_seconds=60, maximum_retry_attempts=0
@@ -139,7 +139,7 @@ class EndpointEvents(Construct):
                 self,
                 "rule",
                 name=at.name("endpoint-events"),
-                event_pattern=json.dumps(pattern, sort_keys=True),
+                event_pattern=canonical(pattern),
             ),
             "endpoint_events",
         )

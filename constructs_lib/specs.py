@@ -10,8 +10,6 @@ function, queue or table goes.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +25,7 @@ from cdktf_cdktf_provider_aws.dynamodb_table_item import DynamodbTableItem
 from cdktf_cdktf_provider_aws.lambda_invocation import LambdaInvocation
 from constructs import Construct
 
+from constructs_lib.canonical import canonical, digest
 from constructs_lib.deployment import addressed
 from constructs_lib.function import PythonFunction
 from constructs_lib.models import HostedModel
@@ -42,7 +41,7 @@ class DeclaredEndpoint:
     hosted: HostedModel
 
     def whole(self) -> Spec:
-        return replace(self.spec, spec_hash=_digest(spec_values(self.spec)))
+        return replace(self.spec, spec_hash=digest(spec_values(self.spec)))
 
 
 def spec_values(spec: Spec) -> dict[str, Any]:
@@ -52,8 +51,8 @@ def spec_values(spec: Spec) -> dict[str, Any]:
         "endpoint_config_name": spec.endpoint_config_name,
         "initial_provision_minutes": spec.initial_provision_minutes,
         "max_lease_minutes": spec.max_lease_minutes,
-        "schedules": _canonical([schedule.document() for schedule in spec.schedules]),
-        "update": _canonical(dict(spec.update)),
+        "schedules": canonical([schedule.document() for schedule in spec.schedules]),
+        "update": canonical(dict(spec.update)),
         "spec_hash": spec.spec_hash,
     }
 
@@ -73,7 +72,7 @@ class Specs(Construct):
         super().__init__(scope, "specs")
         items = [self._item(table, endpoint) for endpoint in endpoints]
         manifest = {e.spec.name: e.spec.endpoint_config_name for e in endpoints}
-        specs = _digest([endpoint.whole().spec_hash for endpoint in endpoints])
+        specs = digest([endpoint.whole().spec_hash for endpoint in endpoints])
         sync = addressed(
             LambdaInvocation(
                 self,
@@ -116,7 +115,7 @@ class Specs(Construct):
                 table_name=table.resource.name,
                 hash_key="pk",
                 range_key="sk",
-                item=_canonical({key: _typed(value) for key, value in values.items()}),
+                item=canonical({key: _typed(value) for key, value in values.items()}),
             ),
             spec.name,
         )
@@ -158,25 +157,15 @@ class Specs(Construct):
             ]
         )
         addressed(
-            DataResource(
-                self, "settled", input={"specs": specs, **manifest}, depends_on=[verdict]
-            ),
+            DataResource(self, "settled", input={"specs": specs, **manifest}, depends_on=[verdict]),
             "settled",
         )
 
 
 def _event(action: str, manifest: Mapping[str, str], **more: str) -> str:
-    return _canonical({"action": action, "manifest": dict(manifest), **more})
+    return canonical({"action": action, "manifest": dict(manifest), **more})
 
 
 def _typed(value: str | int) -> dict[str, str]:
     """A value in DynamoDB's JSON."""
     return {"N": str(value)} if isinstance(value, int) else {"S": value}
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(_canonical(value).encode()).hexdigest()

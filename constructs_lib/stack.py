@@ -121,7 +121,8 @@ class EndpointManagerStack(TerraformStack):
             kms_key_id=backend.kms_key_id,
             encrypt=True,
         )
-        self.add_override("terraform.backend.s3.use_lockfile", True)
+        # the bindings do not know it
+        self.add_override("terraform.backend.s3.use_lockfile", value=True)
 
     def _deployment(self) -> Deployment:
         account = addressed(DataAwsCallerIdentity(self, "account"), "current")

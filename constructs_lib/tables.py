@@ -125,7 +125,13 @@ class AuthTable(Construct):
     """The token table: one of ours, or one that exists already and is only read."""
 
     def __init__(
-        self, scope: Construct, at: Deployment, name: str, *, create: bool, deletion_protection: bool
+        self,
+        scope: Construct,
+        at: Deployment,
+        name: str,
+        *,
+        create: bool,
+        deletion_protection: bool,
     ) -> None:
         super().__init__(scope, "auth")
         self.name = name
