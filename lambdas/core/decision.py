@@ -11,6 +11,8 @@ from lambdas.core.state import Observed, State, Status, Step
 
 POLL = timedelta(seconds=15)
 """How soon an endpoint in transition is looked at again if no event comes first."""
+POLL_DELETING = timedelta(seconds=5)
+"""SageMaker sends no event when a deletion is through."""
 FIRST_BACKOFF = timedelta(seconds=15)
 MAX_BACKOFF = timedelta(minutes=15)
 LOOK_AGAIN = timedelta(minutes=15)
@@ -76,7 +78,8 @@ def decide(
     if observed.status in _IN_TRANSITION:
         # A failure stays in sight until the endpoint is well again.
         reason = state.reason if state.attempts else f"SageMaker is {_doing(observed.status)}"
-        return _wait(state, now + POLL, reason)
+        poll = POLL_DELETING if observed.status is Status.DELETING else POLL
+        return _wait(state, now + poll, reason)
     if not wanted:
         why = _why_stopped(spec, state, draining=draining)
         return Decision(Step.DELETE, why, state, observed.config_name)

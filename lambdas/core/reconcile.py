@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lambdas.core.decision import POLL, Decision, decide, refused
+from lambdas.core.decision import POLL, POLL_DELETING, Decision, decide, refused
 from lambdas.core.errors import (
     AlreadyExists,
     AwsRefused,
@@ -178,7 +178,7 @@ class Reconciler:
         except AwsRefused as error:
             self.history.append(Event(record.key, now, f"{step} refused", str(error)))
             return refused(state, step, str(error), now)
-        return _begun(look_again, decision)
+        return _begun(look_again, decision, now)
 
     def _save(self, key: str, state: State, now: datetime) -> None:
         """Save, then put a near instant on the queue: the tick arms only from minute to minute."""
@@ -190,7 +190,7 @@ class Reconciler:
             self.hints.send([hint_at(key, Cause.RETRY, state.next_step, due, now)])
 
 
-def _begun(state: State, decision: Decision) -> State:
+def _begun(state: State, decision: Decision, now: datetime) -> State:
     """The state once SageMaker has accepted the step."""
     match decision.step:
         case Step.CREATE:
@@ -203,7 +203,12 @@ def _begun(state: State, decision: Decision) -> State:
             )
         case Step.DELETE:
             reason = state.reason if state.attempts else f"being deleted: {decision.reason}"
-            return replace(state, observed_status=Status.DELETING, reason=reason)
+            return replace(
+                state,
+                observed_status=Status.DELETING,
+                reason=reason,
+                next_due=now + POLL_DELETING,
+            )
         case _:
             return replace(
                 state,

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
     EventType,
@@ -20,12 +19,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.reconcile import Outcome, Reconciler
-from lambdas.core.settings import HEARTBEAT_METRIC, METRICS_NAMESPACE, ReconcilerSettings
+from lambdas.core.settings import HEARTBEAT_METRIC, ReconcilerSettings
 from lambdas.core.state import Step
 from lambdas.handlers import wiring
+from lambdas.handlers.metrics import count
 
 _log = Logger()
-_metrics = Metrics(namespace=METRICS_NAMESPACE)
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -46,7 +45,6 @@ def _reconciler(owner: str) -> Reconciler:
     )
 
 
-@_metrics.log_metrics
 def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, Any]:
     """Heed each hint of a batch; one that fails is delivered again, the others are done."""
 
@@ -77,8 +75,8 @@ def _report(hint: Hint, outcome: Outcome) -> None:
         next_due=decision and decision.next_due,
     )
     if hint.cause is Cause.CANARY:
-        _metrics.add_metric(HEARTBEAT_METRIC, MetricUnit.Count, 1)
+        count(HEARTBEAT_METRIC)
     elif decision and decision.step is Step.GIVE_UP:
-        _metrics.add_metric("GaveUp", MetricUnit.Count, 1)
+        count("GaveUp")
     elif decision and decision.state.attempts:
-        _metrics.add_metric("Failures", MetricUnit.Count, 1)
+        count("Failures")

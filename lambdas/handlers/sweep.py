@@ -10,15 +10,14 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
-from lambdas.core.settings import METRICS_NAMESPACE, SweepSettings
+from lambdas.core.settings import SweepSettings
 from lambdas.core.sweep import Sweep
 from lambdas.handlers import wiring
+from lambdas.handlers.metrics import count
 
 _log = Logger()
-_metrics = Metrics(namespace=METRICS_NAMESPACE)
 
 
 @cache
@@ -39,7 +38,6 @@ def _sweep() -> Sweep:
     )
 
 
-@_metrics.log_metrics
 def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
     """Do what `action` says: sweep (by schedule), sync, wait or verdict (by Terraform).
 
@@ -70,8 +68,8 @@ def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
 
 def _swept() -> Mapping[str, Any]:
     found = _sweep().sweep()
-    _metrics.add_metric("Endpoints", MetricUnit.Count, found.endpoints)
-    _metrics.add_metric("Unexplained", MetricUnit.Count, len(found.unexplained))
+    count("Endpoints", found.endpoints)
+    count("Unexplained", len(found.unexplained))
     if found.unexplained:
         _log.warning("endpoints with our tag but no record", endpoints=list(found.unexplained))
     _log.info("swept", endpoints=found.endpoints, hinted=list(found.hinted)[:100])

@@ -1,0 +1,139 @@
+"""SageMaker behind its port: the adapter on the served simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from lambdas.aws.sagemaker import SageMakerEndpoints
+from lambdas.core.errors import AlreadyExists, AwsRefused, Gone, InProgress, Throttled, Unanswered
+from lambdas.core.state import Status
+from tests.contract.simulated import DURATIONS, Simulated, simulated
+
+TAG = "demo-eu-west-1"
+
+
+@pytest.fixture
+def world() -> Iterator[Simulated]:
+    with simulated() as served:
+        served.has_config("falcon-1")
+        yield served
+
+
+@pytest.fixture
+def endpoints(world: Simulated) -> SageMakerEndpoints:
+    return SageMakerEndpoints(world.sagemaker, world.sagemaker, TAG)
+
+
+def test_endpoint_is_created_with_our_tag_and_described(
+    world: Simulated, endpoints: SageMakerEndpoints
+) -> None:
+    assert endpoints.describe("falcon") is None
+    began = world.clock()
+    endpoints.create("Falcon", "falcon-1")
+    seen = endpoints.describe("falcon")
+    assert seen is not None
+    assert (seen.status, seen.config_name) == (Status.CREATING, "falcon-1")
+    assert seen.created_at == began
+    assert endpoints.carries_our_tag(seen.arn)
+    world.clock.pass_seconds(DURATIONS.create_seconds)
+    again = endpoints.describe("Falcon")
+    assert again is not None
+    assert (again.status, again.created_at) == (Status.IN_SERVICE, seen.created_at)
+
+
+def test_creation_time_tells_one_endpoint_from_the_next(
+    world: Simulated, endpoints: SageMakerEndpoints
+) -> None:
+    endpoints.create("falcon", "falcon-1")
+    first = endpoints.describe("falcon")
+    world.clock.pass_seconds(DURATIONS.create_seconds)
+    endpoints.delete("falcon")
+    world.clock.pass_seconds(DURATIONS.delete_seconds)
+    endpoints.create("falcon", "falcon-1")
+    second = endpoints.describe("falcon")
+    assert first is not None
+    assert second is not None
+    assert first.created_at is not None
+    assert second.created_at == first.created_at + timedelta(
+        seconds=DURATIONS.create_seconds + DURATIONS.delete_seconds
+    )
+
+
+def test_gone_and_busy_are_told_apart(world: Simulated, endpoints: SageMakerEndpoints) -> None:
+    with pytest.raises(Gone):
+        endpoints.delete("falcon")
+    endpoints.create("falcon", "falcon-1")
+    with pytest.raises(InProgress):
+        endpoints.delete("falcon")
+    with pytest.raises(AlreadyExists):
+        endpoints.create("FALCON", "falcon-1")
+    world.clock.pass_seconds(DURATIONS.create_seconds)
+    endpoints.delete("falcon")
+
+
+def test_missing_config_is_not_a_missing_endpoint(endpoints: SageMakerEndpoints) -> None:
+    with pytest.raises(AwsRefused) as refusal:
+        endpoints.create("falcon", "no-such-config")
+    assert not isinstance(refusal.value, Gone)
+    assert endpoints.config_exists("falcon-1")
+    assert not endpoints.config_exists("no-such-config")
+
+
+def test_update_moves_to_the_new_config(world: Simulated, endpoints: SageMakerEndpoints) -> None:
+    world.has_endpoint("falcon", "cfg-a")
+    world.has_config("cfg-b")
+    endpoints.update("falcon", "cfg-b", {})
+    with pytest.raises(InProgress):
+        endpoints.update("falcon", "cfg-a", {})
+    world.clock.pass_seconds(DURATIONS.update_seconds)
+    seen = endpoints.describe("falcon")
+    assert seen is not None
+    assert (seen.status, seen.config_name) == (Status.IN_SERVICE, "cfg-b")
+
+
+def test_throttles_are_told_from_other_refusals(
+    world: Simulated, endpoints: SageMakerEndpoints
+) -> None:
+    world.fault("CreateEndpoint", "ThrottlingException", count=1)
+    with pytest.raises(Throttled):
+        endpoints.create("falcon", "falcon-1")
+
+
+def test_call_that_worked_without_an_answer_is_unanswered(
+    world: Simulated, endpoints: SageMakerEndpoints
+) -> None:
+    world.fault("CreateEndpoint", "TimeoutAfter", count=1)
+    with pytest.raises(Unanswered):
+        endpoints.create("falcon", "falcon-1")
+    assert endpoints.describe("falcon") is not None
+
+
+def test_strangers_lack_our_tag_until_adopted(
+    world: Simulated, endpoints: SageMakerEndpoints
+) -> None:
+    world.has_endpoint("hand-made", "theirs")
+    seen = endpoints.describe("hand-made")
+    assert seen is not None
+    assert not endpoints.carries_our_tag(seen.arn)
+    endpoints.adopt(seen.arn)
+    assert endpoints.carries_our_tag(seen.arn)
+    assert not endpoints.carries_our_tag(seen.arn.replace("hand-made", "nobody"))
+
+
+def test_listing_reads_every_page(world: Simulated, endpoints: SageMakerEndpoints) -> None:
+    names = {f"endpoint-{number}" for number in range(23)}
+    for name in names:
+        world.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName="falcon-1")
+    assert {seen.name for seen in endpoints.list()} == names
+    assert {seen.status for seen in endpoints.list()} == {Status.CREATING}
+
+
+def test_more_endpoints_than_a_page_holds_are_all_listed(
+    world: Simulated, endpoints: SageMakerEndpoints
+) -> None:
+    for number in range(130):
+        world.sagemaker.create_endpoint(EndpointName=f"e{number}", EndpointConfigName="falcon-1")
+    assert len(list(endpoints.list())) == 130

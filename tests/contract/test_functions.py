@@ -1,0 +1,268 @@
+"""The functions as AWS calls them, on moto's tables and queues and the served simulator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from lambdas.aws import clients
+from lambdas.aws.items import encode, spec_values
+from lambdas.core.errors import AwsRefused
+from lambdas.core.settings import (
+    AdopterSettings,
+    AuthorizerSettings,
+    ReconcilerSettings,
+    SweepSettings,
+    TickSettings,
+)
+from lambdas.core.state import State
+from lambdas.core.sweep import DrainIncomplete
+from lambdas.handlers import adopter, authorizer, reconciler, sweep, tick, wiring
+from tests.aws_tables import create_tables
+from tests.contract.simulated import Simulated, simulated
+from tests.fakes import a_spec
+
+ARN = "arn:aws:execute-api:us-east-1:123456789012:abc123/prod/GET/endpoint-expiry"
+
+
+@dataclass
+class Cloud:
+    """The account in which the functions run."""
+
+    dynamodb: Any
+    sqs: Any
+    starts: str
+    work: str
+    sagemaker: Simulated
+
+    def declare(self, name: str, **fields: Any) -> None:
+        spec = a_spec(name, "falcon-1", **fields)
+        keys = {"pk": f"ENDPOINT#{spec.key}", "sk": "SPEC#config"}
+        self.dynamodb.put_item(TableName="state", Item=encode({**spec_values(spec), **keys}))
+
+    def queued(self, url: str) -> list[dict[str, Any]]:
+        """Take all messages, as events to the reconciler; delayed ones too."""
+        self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "0"})
+        messages = []
+        while got := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in got:
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                messages.append({"messageId": message["MessageId"], "body": message["Body"]})
+        return messages
+
+    def store(self) -> Any:
+        return wiring.store("state", wiring.history("history", 90))
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    environment = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "POWERTOOLS_METRICS_NAMESPACE": "EndpointMeter",
+        "POWERTOOLS_SERVICE_NAME": "demo",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with simulated() as served, mock_aws():
+        served.has_config("falcon-1")
+        dynamodb = boto3.client("dynamodb")
+        create_tables(dynamodb, "state", "history", "auth")
+        sqs = boto3.client("sqs")
+        starts = sqs.create_queue(QueueName="starts")["QueueUrl"]
+        work = sqs.create_queue(QueueName="work")["QueueUrl"]
+        common = {"state_table": "state", "starts_queue_url": starts, "work_queue_url": work}
+        tagged = {"history_table": "history", "history_days": 90, "stack_tag": "demo"}
+        for settings in (
+            AuthorizerSettings("auth"),
+            AdopterSettings("demo"),
+            TickSettings(**common),
+            ReconcilerSettings(**common, **tagged),  # type: ignore[arg-type]
+            SweepSettings(**common, **tagged, drain_wait_seconds=0),  # type: ignore[arg-type]
+        ):
+            for name, value in settings.to_environment().items():
+                monkeypatch.setenv(name, value)
+        monkeypatch.setattr(clients, "dynamodb", lambda: dynamodb)
+        monkeypatch.setattr(clients, "dynamodb_once", lambda: dynamodb)
+        monkeypatch.setattr(clients, "sqs", lambda: sqs)
+        monkeypatch.setattr(clients, "sagemaker", lambda: served.sagemaker)
+        monkeypatch.setattr(clients, "sagemaker_once", lambda: served.sagemaker)
+        for cached in (
+            authorizer._tokens,
+            tick._ports,
+            reconciler._settings,
+            sweep._settings,
+            sweep._sweep,
+        ):
+            cached.cache_clear()
+        yield Cloud(dynamodb, sqs, starts, work, served)
+
+
+def context() -> Any:
+    return SimpleNamespace(
+        aws_request_id="request-1",
+        function_name="f",
+        memory_limit_in_mb=128,
+        invoked_function_arn="arn",
+        get_remaining_time_in_millis=lambda: 30_000,
+    )
+
+
+def authorize(headers: dict[str, str] | None, several: dict[str, list[str]] | None = None) -> Any:
+    event = {"methodArn": ARN, "headers": headers, "multiValueHeaders": several}
+    return authorizer.handler(event, None)
+
+
+def effect(answer: Any) -> str:
+    (statement,) = answer["policyDocument"]["Statement"]
+    assert statement["Resource"] == "arn:aws:execute-api:us-east-1:123456789012:abc123/prod/*"
+    return str(statement["Effect"])
+
+
+def test_pass_code_of_the_original_may_do_all(cloud: Cloud) -> None:
+    cloud.dynamodb.put_item(TableName="auth", Item={"token": {"S": "open sesame"}})
+    answer = authorize({"authorization": "open sesame"})
+    assert effect(answer) == "Allow"
+    assert answer["context"]["scopes"] == "read renew manage invoke"
+
+
+def test_scopes_and_name_of_a_token_travel_in_the_context(cloud: Cloud) -> None:
+    item = {"token": "t1", "name": "ann", "scopes": "read renew"}
+    cloud.dynamodb.put_item(TableName="auth", Item=encode(item))
+    answer = authorize({"Authorization": "t1"})
+    assert answer["context"] == {"principal": "ann", "scopes": "read renew"}
+    assert answer["principalId"] == "ann"
+
+
+@pytest.mark.parametrize(
+    ("headers", "several"),
+    [
+        (None, None),
+        ({}, {}),
+        ({"Authorization": ""}, None),
+        ({"Authorization": "   "}, None),
+        ({"Authorization": "wrong"}, None),
+        ({"Authorization": "T1"}, None),
+        ({"Authorization": "t1 "}, None),
+        ({"Authorization": "Bearer t1"}, None),
+        ({"Authorization": "x" * 5000}, None),
+        ({"Authorization": "pässwörd"}, None),
+        ({"Authorization": "t1"}, {"Authorization": ["t1", "t1"]}),
+    ],
+)
+def test_everybody_else_is_denied(
+    cloud: Cloud, headers: dict[str, str] | None, several: dict[str, list[str]] | None
+) -> None:
+    cloud.dynamodb.put_item(TableName="auth", Item={"token": {"S": "t1"}})
+    answer = authorize(headers, several)
+    assert effect(answer) == "Deny"
+    assert "context" not in answer
+
+
+def test_tokens_are_never_logged(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+    cloud.dynamodb.put_item(TableName="auth", Item={"token": {"S": "s3cret"}})
+    authorize({"Authorization": "s3cret"})
+    authorize({"Authorization": "wr0ng"})
+    assert "s3cret" not in caplog.text
+    assert "wr0ng" not in caplog.text
+
+
+def test_renewed_endpoint_goes_from_tick_through_queue_to_sagemaker(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.declare("falcon", initial_provision_minutes=30)
+    sweep.handler({"action": "sync", "manifest": {"falcon": "falcon-1"}}, None)
+    tick.handler({}, None)
+    records = cloud.queued(cloud.starts) + cloud.queued(cloud.work)
+    assert {json.loads(record["body"])["cause"] for record in records} >= {"sweep", "canary"}
+    answer = reconciler.handler({"Records": records}, context())
+    assert answer == {"batchItemFailures": []}
+    heartbeat = next(
+        json.loads(line) for line in capsys.readouterr().out.splitlines() if "Heartbeat" in line
+    )
+    assert (heartbeat["service"], heartbeat["Heartbeat"]) == ("demo", [1.0])
+    assert cloud.sagemaker.status("falcon") == "Creating"
+    state = cloud.store().load("falcon").state
+    assert state.observed_status == "Creating"
+    assert cloud.store().control().last_reconcile is not None
+
+
+def test_one_failing_hint_leaves_the_others_of_its_batch_done(cloud: Cloud) -> None:
+    cloud.declare("falcon", initial_provision_minutes=30)
+    cloud.declare("broken", initial_provision_minutes=30)
+    cloud.sagemaker.fault("DescribeEndpoint", "InternalFailure", endpoint="broken", count=10)
+    records = [
+        {"messageId": name, "body": json.dumps({"endpoint": name, "cause": "api"})}
+        for name in ("broken", "falcon")
+    ]
+    answer = reconciler.handler({"Records": records}, context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "broken"}]}
+    assert cloud.sagemaker.status("falcon") == "Creating"
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "{}", '{"endpoint": 5, "cause": "api"}'])
+def test_message_that_is_no_hint_is_dropped_and_logged(cloud: Cloud, body: str) -> None:
+    record = {"messageId": "m", "body": body}
+    assert reconciler.handler({"Records": [record]}, context()) == {"batchItemFailures": []}
+    assert not cloud.queued(cloud.work)
+
+
+def test_tick_sends_more_than_one_batch(cloud: Cloud) -> None:
+    store = cloud.store()
+    for number in range(25):
+        cloud.declare(f"e{number}")
+        store.create_state(
+            f"e{number}", State(next_due=datetime.now(UTC) + timedelta(seconds=number))
+        )
+    assert tick.handler({}, None) == {"hinted": 25}
+    assert tick.handler({}, None) == {"hinted": 0}, "claimed"
+
+
+def test_sweep_reports_and_beats(cloud: Cloud) -> None:
+    cloud.declare("falcon")
+    assert sweep.handler({"action": "sweep"}, None)["endpoints"] == 1
+    assert cloud.store().control().last_sweep is not None
+
+
+def test_terraform_gets_a_verdict_as_plain_json(cloud: Cloud) -> None:
+    cloud.declare("falcon")
+    answer = sweep.handler({"action": "verdict", "manifest": {"falcon": "falcon-1"}}, None)
+    assert json.loads(json.dumps(answer)) == {"settled": True, "unsettled": []}
+
+
+def test_destroy_fails_while_an_endpoint_is_left_and_names_it(cloud: Cloud) -> None:
+    cloud.declare("falcon", initial_provision_minutes=30)
+    sweep.handler({"action": "sync", "manifest": {"falcon": "falcon-1"}}, None)
+    reconciler.handler({"Records": cloud.queued(cloud.work)}, context())
+    event = {"action": "sync", "manifest": {}, "tf": {"action": "delete"}}
+    with pytest.raises(DrainIncomplete, match="falcon"):
+        sweep.handler(event, None)
+
+
+def test_only_the_first_invocation_drains_on_destroy(cloud: Cloud) -> None:
+    assert sweep.handler({"action": "wait", "tf": {"action": "delete"}}, None) == {}
+    assert cloud.store().control().drain_until is None
+
+
+@pytest.mark.usefixtures("cloud")
+def test_unknown_action_fails_loudly() -> None:
+    with pytest.raises(ValueError, match="unknown action"):
+        sweep.handler({"action": "polish"}, None)
+
+
+def test_adopter_tags_what_it_is_told(cloud: Cloud) -> None:
+    cloud.sagemaker.has_endpoint("hand-made", "theirs")
+    arn = cloud.sagemaker.sagemaker.describe_endpoint(EndpointName="hand-made")["EndpointArn"]
+    adopter.handler({"arn": arn}, None)
+    assert wiring.endpoints("demo").carries_our_tag(arn)
+    with pytest.raises(AwsRefused):
+        adopter.handler({"arn": "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/none"}, None)
