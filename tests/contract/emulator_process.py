@@ -31,7 +31,7 @@ class Emulator:
         """Where it serves every AWS API."""
         return f"http://127.0.0.1:{self.port}"
 
-    def client(self, service: str) -> Any:  # noqa: ANN401  # the client of any service at all
+    def client(self, service: str) -> Any:  # the client of any service at all
         """Make a boto3 client of one AWS service."""
         return boto3.client(
             service,  # type: ignore[call-overload]  # any service at all

@@ -4,8 +4,6 @@ MiniStack's XML leaves out the statistic, period, dimensions, actions and what m
 (its JSON has them): Terraform then finds every alarm changed, at each plan.
 """
 
-# ruff: noqa: ANN401, FBT001, FBT002, FBT003, SLF001  # signatures and private names of MiniStack
-
 import json
 from datetime import UTC, datetime
 from importlib import import_module

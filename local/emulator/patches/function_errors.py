@@ -5,8 +5,6 @@ MiniStack answers with the error's message, and past the API's own gateway respo
 response sets another.
 """
 
-# ruff: noqa: ANN401, SLF001  # signatures and private names of MiniStack
-
 from importlib import import_module
 from typing import Any
 

@@ -4,8 +4,6 @@ On AWS only SageMaker itself may send them, and MiniStack refuses them likewise.
 is SageMaker, and this public call is its only way in. Other `aws.*` sources stay refused.
 """
 
-# ruff: noqa: ANN401, FBT001, FBT002, SLF001  # signatures and private names of MiniStack
-
 from importlib import import_module
 from typing import Any
 

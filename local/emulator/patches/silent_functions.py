@@ -5,8 +5,6 @@ five times what a warm invocation takes. On a local pipe, what was written befor
 there within a few milliseconds.
 """
 
-# ruff: noqa: ANN401, SLF001  # signatures and private names of MiniStack
-
 from importlib import import_module
 from typing import Any
 

@@ -1,0 +1,56 @@
+"""The environments of what `make up` starts: nothing of the user's own AWS settings gets in."""
+
+import os
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+LOOPBACK = "127.0.0.1"
+# What a process needs from the user's machine and nothing that could change what it does.
+KEPT_FOR_DAEMONS = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "USER")
+DURATIONS = ("LOCAL_CREATE_SECONDS", "LOCAL_DELETE_SECONDS", "LOCAL_UPDATE_SECONDS")
+# Settings that would make Terraform do something else than is meant here.
+TERRAFORM_REDIRECTIONS = ("TF_CLI_ARGS", "TF_DATA_DIR", "TF_VAR_", "TF_WORKSPACE")
+
+
+class NotLoopbackError(Exception):
+    """An address outside this machine was about to be used as the embedded AWS."""
+
+
+def without_aws(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the user's environment less all that concerns AWS or redirects Terraform."""
+    dropped = ("AWS_", *TERRAFORM_REDIRECTIONS)
+    return {name: value for name, value in environ.items() if not name.startswith(dropped)}
+
+
+def for_daemons(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what a process in the background gets of the user's environment."""
+    kept = {name: environ[name] for name in KEPT_FOR_DAEMONS if name in environ}
+    return {**kept, "TZ": "UTC", "PYTHONUNBUFFERED": "1"}
+
+
+def durations(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the simulator's settings that the user chose."""
+    return {name: environ[name] for name in DURATIONS if environ.get(name)}
+
+
+def embedded_aws(emulator_url: str, simulator_url: str, region: str) -> dict[str, str]:
+    """Return the settings by which Terraform and boto3 reach the embedded AWS and no other.
+
+    Raises NotLoopbackError.
+    """
+    for url in (emulator_url, simulator_url):
+        if urlsplit(url).hostname != LOOPBACK:
+            raise NotLoopbackError(f"{url} is not on this machine: refused.")
+    return {
+        "AWS_ENDPOINT_URL": emulator_url,
+        "AWS_ENDPOINT_URL_SAGEMAKER": simulator_url,
+        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": simulator_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "3",
+    }

@@ -1,0 +1,61 @@
+"""Where the embedded AWS keeps what it needs; all of it is under `.local` in the checkout."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Places:
+    """The checkout, and the files under its `.local`."""
+
+    root: Path
+
+    @property
+    def home(self) -> Path:
+        """Everything below belongs to `make up` and `make down`."""
+        return self.root / ".local"
+
+    @property
+    def synthesized(self) -> Path:
+        """The app's output; apart from `cdktf.out`, which may be meant for a real account."""
+        return self.home / "cdktf.out"
+
+    @property
+    def terraform(self) -> Path:
+        """Terraform's working copy of the stack, with the state of the embedded one."""
+        return self.home / "terraform"
+
+    @property
+    def scratch(self) -> Path:
+        """Temporary files of the emulator: the unpacked code of running functions."""
+        return self.home / "tmp"
+
+    @property
+    def logs(self) -> Path:
+        """One file for each process."""
+        return self.home / "log"
+
+    def log(self, name: str) -> Path:
+        """Return the log of one process, in a folder that exists."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        return self.logs / f"{name}.log"
+
+    @property
+    def stack_file(self) -> Path:
+        """What clients need to know; there only while the stack is up."""
+        return self.home / "stack.json"
+
+    @property
+    def tokens(self) -> Path:
+        """The two tokens, the same from one `make up` to the next."""
+        return self.home / "tokens.json"
+
+    @property
+    def applying(self) -> Path:
+        """There while Terraform changes the stack: left behind, its state may not be true."""
+        return self.home / "applying"
+
+
+def here() -> Places:
+    """Return the places of the checkout that holds this file."""
+    return Places(Path(__file__).resolve().parent.parent)

@@ -1,0 +1,41 @@
+"""`.local/stack.json`: what clients and tests need to know of the stack that is up."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class StackFile:
+    """The fields of the file."""
+
+    api_url: str
+    token: str
+    admin_token: str
+    region: str
+    aws_endpoint_url: str
+    sagemaker_endpoint_url: str
+    state_table: str
+    auth_table: str
+    pids: Mapping[str, int]
+
+    def write(self, path: Path) -> None:
+        """Put it there in one step, for its owner's eyes alone: it holds tokens."""
+        write_private(path, json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> "StackFile":
+        """Read it; raises FileNotFoundError while no stack is up."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step; nobody but its owner may ever read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)

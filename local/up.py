@@ -1,0 +1,156 @@
+"""`python -m local.up`: from the config to a running API, on this machine alone.
+
+Environment: CONFIG (default configs/configs.json), LOCAL_PORT (default 8080),
+LOCAL_CREATE_SECONDS, LOCAL_DELETE_SECONDS, LOCAL_UPDATE_SECONDS of the SageMaker simulator.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lambdas.aws import clients
+from local import embedded, front, terraform_cli, tokens
+from local.daemon import NotStartedError
+from local.embedded import Embedded
+from local.environment import without_aws
+from local.front import Front
+from local.places import Places, here
+from local.stack_file import StackFile
+from local.steps import Steps
+from local.terraform_run import Terraform, TerraformFailedError
+from local.turn import taking_turns
+
+STACK = Path("stacks") / "endpoint-manager"
+OVERLAY = Path(__file__).resolve().with_name("overlay.json")
+INTERRUPTED = 130
+EXPECTED = (
+    front.PortTakenError,
+    NotStartedError,
+    terraform_cli.TerraformMissing,
+    TerraformFailedError,
+)
+
+
+class SynthFailedError(Exception):
+    """The config is wrong, or the app failed: it has said so itself."""
+
+
+@dataclass(frozen=True)
+class Up:
+    """One run."""
+
+    places: Places
+    environ: Mapping[str, str]
+
+    def run(self) -> None:
+        """Bring the stack up, or up to date."""
+        steps = Steps(count=6)
+        with steps.step("check Terraform and the port"):
+            binary = terraform_cli.require(self.environ)
+            provision = terraform_cli.provision(without_aws(self.environ))
+            gateway = Front(self.places, front.chosen_port(self.environ))
+            gateway.require_port()
+        with steps.step("synthesize the stack"):
+            region = self._synthesize()
+        with steps.step("start the embedded AWS") as step:
+            pair, step.outcome = self._embedded(region)
+        terraform = Terraform(binary, provision.environment | pair.aws, self.places)
+        with steps.step("terraform init"):
+            terraform.take(self.places.synthesized / STACK)
+            terraform.init()
+        with steps.step("terraform apply") as step:
+            applied = terraform.apply(step)
+            step.outcome = applied.summary
+        with steps.step("tokens, gateway, health") as step:
+            stack = self._open(gateway, pair, applied.outputs)
+            step.outcome = stack.api_url
+        print(f"\nUp after {steps.seconds:.0f} s.\n{what_next(stack, applied.outputs)}")
+
+    def _synthesize(self) -> str:
+        """Run the app on the config with our overlay; returns the region of the stack."""
+        environment = without_aws(self.environ) | {
+            "CONFIG_OVERLAY": str(OVERLAY),
+            "CDKTF_OUTDIR": str(self.places.synthesized),
+        }
+        done = subprocess.run(
+            [sys.executable, str(self.places.root / "main.py")], env=environment, check=False
+        )
+        if done.returncode:
+            raise SynthFailedError
+        stack = json.loads((self.places.synthesized / STACK / "cdk.tf.json").read_text())
+        region: str = stack["provider"]["aws"][0]["region"]
+        return region
+
+    def _embedded(self, region: str) -> tuple[Embedded, str]:
+        found = embedded.running(self.places, region, self.environ)
+        if found is not None:
+            return found, "still running: its state is kept"
+        afresh = self.places.terraform.exists()
+        pair = embedded.start(self.places, region, self.environ)
+        return pair, "started afresh: what an earlier one held is gone" if afresh else ""
+
+    def _open(self, gateway: Front, pair: Embedded, outputs: Mapping[str, Any]) -> StackFile:
+        """Let the tokens in, start the gateway and write down where everything is."""
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[name]
+        os.environ.update(pair.aws)
+        both = tokens.kept(self.places.tokens)
+        tokens.enter(both, outputs["auth_table_name"], clients.dynamodb())
+        gateway.serve(outputs["api_url"], pair, self.environ)
+        stack = StackFile(
+            api_url=gateway.url,
+            token=both.token,
+            admin_token=both.admin_token,
+            region=pair.region,
+            aws_endpoint_url=pair.emulator_url,
+            sagemaker_endpoint_url=pair.simulator_url,
+            state_table=outputs["state_table_name"],
+            auth_table=outputs["auth_table_name"],
+            pids={name: found.pid for name, found in embedded.daemons(self.places).items()},
+        )
+        stack.write(self.places.stack_file)
+        return stack
+
+
+def what_next(stack: StackFile, outputs: Mapping[str, Any]) -> str:
+    """Return the address, a token and the calls to try first."""
+    call = f"curl -s -H 'Authorization: {stack.token}'"
+    lines = [
+        f"  API    {stack.api_url}",
+        f"  token  {stack.token}  (the admin's, and more: .local/stack.json)",
+        "Try:",
+        f"  {call} {stack.api_url}/endpoint-expiry",
+    ]
+    for name in outputs["endpoint_names"][:1]:
+        body = json.dumps({"EndpointName": name, "minutes": 5})
+        lines.append(f"  {call} {stack.api_url}/endpoint-expiry -d '{body}'")
+    return "\n".join([*lines, "`make up` again applies changes; `make down` ends it."])
+
+
+def main(places: Places) -> int:
+    """Run, and turn what may go wrong into one line and an exit code."""
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is a text stream
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with taking_turns(places):
+            Up(places, dict(os.environ)).run()
+    except SynthFailedError:
+        return 1
+    except EXPECTED as error:
+        print(f"\nerror: {error}\nLogs: {places.logs}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted: `make up` takes it up again, `make down` clears it.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(here()))
