@@ -1,0 +1,2 @@
+"""Benchmarks: `make bench` prints one table. Ratios and counts rather than absolute times, which
+say more about the machine than about the code."""

@@ -1,0 +1,26 @@
+"""Run all benchmarks, or those whose module is named, and print one table."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from benches.row import Row
+
+BENCHES = ("idle_tick", "transitions", "cold_start", "synth")
+
+
+def main() -> None:
+    """Print a row as soon as it is measured."""
+    parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
+    parser.add_argument("bench", nargs="*", choices=[*BENCHES, []], help="all, if none is named")
+    chosen = parser.parse_args().bench or BENCHES
+    print(f"{'what':<42} {'figure':<48} should be")
+    for name in chosen:
+        row: Row
+        for row in importlib.import_module(f"benches.{name}").rows():
+            print(f"{row.what:<42} {row.figure:<48} {row.against}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
