@@ -112,6 +112,19 @@ def test_an_alarm_is_described_with_all_that_was_set(emulator: Emulator) -> None
     assert "T" in alarm["StateUpdatedTimestamp"]
 
 
+def test_an_object_uploaded_in_parts_gets_its_tags(emulator: Emulator) -> None:
+    s3 = emulator.client("s3")
+    s3.create_bucket(Bucket="parts")
+    target = {"Bucket": "parts", "Key": "layer.zip"}
+    upload = s3.create_multipart_upload(**target, Tagging="stack=demo%20one")["UploadId"]
+    part = s3.upload_part(**target, UploadId=upload, PartNumber=1, Body=b"code")["ETag"]
+
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part}]}
+    s3.complete_multipart_upload(**target, UploadId=upload, MultipartUpload=parts)
+
+    assert s3.get_object_tagging(**target)["TagSet"] == [{"Key": "stack", "Value": "demo one"}]
+
+
 def described_alarm(emulator: Emulator) -> dict[str, str]:
     """Describe the first alarm over the Query protocol, which Terraform speaks."""
     answer = httpx.post(

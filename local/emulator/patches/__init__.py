@@ -7,6 +7,7 @@ Import this package only once the settings are in the environment: MiniStack rea
 from local.emulator.patches import (
     alarm_listing,
     function_errors,
+    multipart_tags,
     sagemaker_events,
     silent_functions,
 )
@@ -16,5 +17,8 @@ __all__ = ["apply"]
 
 def apply() -> None:
     """Change MiniStack in this process; before it serves."""
-    for patch in (alarm_listing, function_errors, sagemaker_events, silent_functions):
-        patch.apply()
+    alarm_listing.apply()
+    function_errors.apply()
+    multipart_tags.apply()
+    sagemaker_events.apply()
+    silent_functions.apply()
