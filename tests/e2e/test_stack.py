@@ -1,0 +1,87 @@
+"""Bringing the stack up: again, changed, through the CLI; and what it leaves open."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from tests.e2e.checkout import Checkout, descendants, listening, until
+from tests.e2e.test_rest import FALCON, FLAN, get, renew
+
+
+def test_second_up_changes_nothing_in_under_forty_seconds(checkout: Checkout) -> None:
+    began = time.monotonic()
+    printed = checkout.up()
+    assert time.monotonic() - began < 40
+    assert re.search(r"No changes|0 added, 0 changed, 0 destroyed", printed), printed
+
+
+def test_nothing_listens_outside_loopback(checkout: Checkout) -> None:
+    stack = checkout.stack
+    pids = set(stack["pids"].values())
+    addresses = listening(descendants(pids))
+    assert len(addresses) >= 3, addresses
+    assert all(a.startswith(("127.", "::1", "::ffff:127.")) for a in addresses), addresses
+
+
+def test_stack_file_is_for_its_owner_only(checkout: Checkout) -> None:
+    assert (checkout.folder / ".local/stack.json").stat().st_mode & 0o077 == 0
+
+
+def test_cdktf_diff_and_deploy_work_against_the_embedded_aws(checkout: Checkout) -> None:
+    """As users deploy: the pinned CLI, a state of its own, another prefix beside the first."""
+    config = {**checkout.config(), "project_prefix": "cli", "ddb_auth_table_name": "cli-auth"}
+    path = checkout.write_config(config)
+    environment = {**checkout.aws(), "CONFIG": path, "CONFIG_OVERLAY": "local/overlay.json"}
+    planned = checkout.run("local.cdktf_cli", "diff", **environment)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert re.search(r"Plan: \d+ to add, 0 to change, 0 to destroy", planned.stdout)
+    deployed = checkout.run("local.cdktf_cli", "deploy", "--auto-approve", **environment)
+    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+    assert "api_url" in deployed.stdout
+    tables = checkout.client("dynamodb").list_tables()["TableNames"]
+    assert {"cli-state", "cli-auth", "demo-state"} <= set(tables)
+    destroyed = checkout.run("local.cdktf_cli", "destroy", "--auto-approve", **environment)
+    assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+    assert "cli-state" not in checkout.client("dynamodb").list_tables()["TableNames"]
+
+
+def test_changed_entry_moves_the_running_endpoint_and_keeps_its_lease(checkout: Checkout) -> None:
+    renew(checkout, FALCON, 60)
+    until(lambda: get(checkout, FALCON)["Status"] == "InService", 60)
+    before = get(checkout, FALCON)
+    config = checkout.config()
+    config["jumpstart_models"][0]["inference_instance_type"] = "ml.g5.24xlarge"
+    checkout.up(CONFIG=checkout.write_config(config))
+    after = get(checkout, FALCON)
+    assert after["EndpointConfigName"] != before["EndpointConfigName"]
+    assert after["ServedConfigName"] == after["EndpointConfigName"]
+    assert after["LeaseExpiresAt"] == before["LeaseExpiresAt"]
+    configs = checkout.client("sagemaker").list_endpoint_configs(MaxResults=100)
+    names = {config["EndpointConfigName"] for config in configs["EndpointConfigs"]}
+    assert before["EndpointConfigName"] not in names, "the old config went after the move"
+
+
+def test_entry_taken_out_is_stopped_before_its_config_goes(checkout: Checkout) -> None:
+    checkout.up()
+    renew(checkout, FLAN, 60)
+    until(lambda: get(checkout, FLAN)["Status"] == "InService", 60)
+    config = checkout.config()
+    config["jumpstart_models"].pop()
+    printed = checkout.up(CONFIG=checkout.write_config(config))
+    assert "destroyed" in printed
+    assert checkout.status(FLAN) == "Absent"
+    with checkout.simulator() as simulator:
+        calls = simulator.get("/_calls").json()["calls"]
+    order = [
+        call["operation"]
+        for call in calls
+        if call["operation"] in ("DeleteEndpoint", "DeleteEndpointConfig") and not call["error"]
+    ]
+    assert "DeleteEndpoint" in order
+    last_delete = max(i for i, operation in enumerate(order) if operation == "DeleteEndpoint")
+    assert order[last_delete:] == ["DeleteEndpoint", "DeleteEndpointConfig"], order
+    with checkout.api() as api:
+        assert api.get("/endpoint-expiry", params={"EndpointName": FLAN}).status_code == 404
+    checkout.up()
+    assert get(checkout, FLAN)["LeaseExpiresAt"] is None, "an entry that comes back is new"
