@@ -13,7 +13,6 @@ import boto3
 from moto import mock_aws
 
 from benches.row import Row
-from lambdas.aws.history import DynamoHistory
 from lambdas.aws.items import encode, epoch, key_of
 from lambdas.aws.queues import SqsHints
 from lambdas.aws.state_store import DUE_SHARDS, DynamoStateStore
@@ -34,9 +33,7 @@ def calls_of_an_idle_tick(endpoints: int) -> Counter[str]:
         create_tables(dynamodb, "state", "history", "auth")
         _fill(dynamodb, endpoints)
         urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("starts", "work")]
-        store = DynamoStateStore(
-            dynamodb, dynamodb, "state", DynamoHistory(dynamodb, "history", timedelta(days=1))
-        )
+        store = DynamoStateStore(dynamodb, dynamodb, "state")
         calls: Counter[str] = Counter()
 
         def count(event_name: str, **_: object) -> None:
@@ -48,7 +45,7 @@ def calls_of_an_idle_tick(endpoints: int) -> Counter[str]:
         return calls
 
 
-def _fill(dynamodb: Any, endpoints: int) -> None:  # noqa: ANN401 (a client)
+def _fill(dynamodb: Any, endpoints: int) -> None:
     items = _items(endpoints)
     while batch := list(islice(items, _BATCH)):
         dynamodb.batch_write_item(

@@ -137,8 +137,6 @@ class Functions(Construct):
     def _sweep(self) -> PythonFunction:
         settings = SweepSettings(
             state_table=self.state.name,
-            history_table=self.history.name,
-            history_days=self._config.history_days,
             starts_queue_url=self.starts.url,
             work_queue_url=self.work.url,
             stack_tag=self._at.stack_tag,

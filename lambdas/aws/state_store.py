@@ -62,10 +62,15 @@ _Result = TypeVar("_Result")
 
 class DynamoStateStore:
     """`once` must be a client that does not repeat calls by itself: a lease-changing write that
-    timed out may have worked. Explicit throttles are repeated here: those did nothing."""
+    timed out may have worked. Explicit throttles are repeated here: those did nothing. `begin`
+    needs the `history`; nothing else does."""
 
     def __init__(
-        self, client: DynamoDBClient, once: DynamoDBClient, table: str, history: DynamoHistory
+        self,
+        client: DynamoDBClient,
+        once: DynamoDBClient,
+        table: str,
+        history: DynamoHistory | None = None,
     ) -> None:
         self._client = client
         self._once = once
@@ -208,6 +213,7 @@ class DynamoStateStore:
             return
 
     def begin(self, key: str, owner: str, state: State, intent: Intent, event: Event) -> None:
+        assert self._history is not None, "a step is begun together with its history entry"
         values = state_values(replace(state, intent=intent))
         del values["next_due"]  # stays due until the outcome is saved
         update = _under_lock(Update().assign(values), owner, state.rev)

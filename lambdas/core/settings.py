@@ -65,8 +65,6 @@ class ReconcilerSettings(Settings):
 @dataclass(frozen=True, slots=True)
 class SweepSettings(Settings):
     state_table: str
-    history_table: str
-    history_days: int
     starts_queue_url: str
     work_queue_url: str
     stack_tag: str

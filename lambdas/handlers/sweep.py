@@ -28,9 +28,8 @@ def _settings() -> SweepSettings:
 @cache
 def _sweep() -> Sweep:
     settings = _settings()
-    history = wiring.history(settings.history_table, settings.history_days)
     return Sweep(
-        store=wiring.store(settings.state_table, history),
+        store=wiring.store(settings.state_table),
         endpoints=wiring.endpoints(settings.stack_tag),
         hints=wiring.hints(settings.starts_queue_url, settings.work_queue_url),
         clock=lambda: datetime.now(UTC),

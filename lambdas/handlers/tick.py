@@ -21,8 +21,7 @@ _log = Logger()
 @cache
 def _ports() -> tuple[StateStore, Hints]:
     settings = TickSettings.from_environment(os.environ)
-    # The tick writes no history.
-    store = wiring.store(settings.state_table, wiring.history("", 0))
+    store = wiring.store(settings.state_table)
     return store, wiring.hints(settings.starts_queue_url, settings.work_queue_url)
 
 

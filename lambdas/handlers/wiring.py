@@ -15,7 +15,8 @@ def history(table: str, days: int) -> DynamoHistory:
     return DynamoHistory(clients.dynamodb(), table, timedelta(days=days))
 
 
-def store(state_table: str, events: DynamoHistory) -> DynamoStateStore:
+def store(state_table: str, events: DynamoHistory | None = None) -> DynamoStateStore:
+    """The state table; functions that begin no steps need no history with it."""
     return DynamoStateStore(clients.dynamodb(), clients.dynamodb_once(), state_table, events)
 
 

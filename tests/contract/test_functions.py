@@ -81,13 +81,13 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         starts = sqs.create_queue(QueueName="starts")["QueueUrl"]
         work = sqs.create_queue(QueueName="work")["QueueUrl"]
         common = {"state_table": "state", "starts_queue_url": starts, "work_queue_url": work}
-        tagged = {"history_table": "history", "history_days": 90, "stack_tag": "demo"}
+        told = {"history_table": "history", "history_days": 90, "stack_tag": "demo"}
         for settings in (
             AuthorizerSettings("auth"),
             AdopterSettings("demo"),
             TickSettings(**common),
-            ReconcilerSettings(**common, **tagged),  # type: ignore[arg-type]
-            SweepSettings(**common, **tagged, drain_wait_seconds=0),  # type: ignore[arg-type]
+            ReconcilerSettings(**common, **told),  # type: ignore[arg-type]
+            SweepSettings(**common, stack_tag="demo", drain_wait_seconds=0),
         ):
             for name, value in settings.to_environment().items():
                 monkeypatch.setenv(name, value)
