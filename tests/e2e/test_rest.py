@@ -49,7 +49,7 @@ def test_list_shows_the_endpoints_of_the_config(checkout: Checkout) -> None:
 
 
 def test_calls_without_a_token_are_401_and_with_a_wrong_one_403(checkout: Checkout) -> None:
-    for token, status, code in (("", 401, "Unauthorized"), ("wrong", 403, "AccessDenied")):
+    for token, status, code in (("", 401, "Unauthorized"), ("wrong", 403, "Forbidden")):
         with checkout.api(token) as api:
             for method in ("GET", "POST", "DELETE"):
                 answer = api.request(method, "/endpoint-expiry")
