@@ -1,0 +1,189 @@
+"""`make up` and `make down` on a small project: what they print, leave, and take up again."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import httpx
+import pytest
+
+from local.processes import stop
+from tests.contract.emulator_process import free_port
+from tests.contract.listeners import listening
+from tests.contract.small_project import SmallProject, small_project, small_stack
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallProject]:
+    """A project that is up; its tests leave it so."""
+    project = small_project(tmp_path_factory.mktemp("project"))
+    project.up()
+    yield project
+    project.run("down")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[SmallProject]:
+    """A project on which nothing was ever called."""
+    project = small_project(tmp_path)
+    yield project
+    stop(project.places, project.processes())
+
+
+def test_the_api_answers_where_the_stack_file_says(project: SmallProject) -> None:
+    answer = httpx.get(f"{project.stack.api_url}/health")
+
+    assert answer.json() == {"status": "ok"}
+    assert project.stack.api_url == f"http://127.0.0.1:{project.port}/prod"
+    assert project.stack.region == "eu-west-1"
+
+
+def test_the_stack_file_is_for_its_owner_alone(project: SmallProject) -> None:
+    files = [project.places.stack_file, project.places.tokens]
+
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600, 0o600]
+
+
+def test_both_tokens_are_in_the_auth_table_with_their_scopes(project: SmallProject) -> None:
+    dynamodb = boto3.client(
+        "dynamodb",
+        endpoint_url=project.stack.aws_endpoint_url,
+        region_name=project.stack.region,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+    items = dynamodb.scan(TableName=project.stack.auth_table)["Items"]
+
+    assert {item["token"]["S"]: item["scopes"]["S"] for item in items} == {
+        project.stack.token: "read renew invoke",
+        project.stack.admin_token: "read renew manage invoke",
+    }
+
+
+def test_nothing_listens_beyond_loopback(project: SmallProject) -> None:
+    addresses = {a for process in project.processes() for a in listening(process.pid)}
+
+    assert len(addresses) == 3
+    assert all(address.startswith("127.0.0.1:") for address in addresses)
+
+
+def test_a_second_run_changes_nothing_and_keeps_everything(project: SmallProject) -> None:
+    before = project.stack
+
+    after, said = project.up()
+
+    assert "Resources: 0 added, 0 changed, 0 destroyed" in said
+    assert after == before
+
+
+def test_what_is_printed_tells_how_to_go_on(project: SmallProject) -> None:
+    _, said = project.up()
+
+    assert project.stack.api_url in said
+    assert f"curl -s -H 'Authorization: {project.stack.token}'" in said
+    assert "[5/6] terraform apply" in said
+
+
+def test_a_changed_config_is_applied(project: SmallProject) -> None:
+    project.configure(stack=small_stack(aws_sns_topic={"more": {"name": "more"}}))
+    _, added = project.up()
+    project.configure()
+    _, removed = project.up()
+
+    assert "1 added, 0 changed, 0 destroyed" in added
+    assert "0 added, 0 changed, 1 destroyed" in removed
+
+
+def test_the_users_own_aws_settings_play_no_part(project: SmallProject) -> None:
+    code, said = project.run(
+        "up",
+        {
+            "AWS_PROFILE": "production",
+            "AWS_ENDPOINT_URL": "https://example.com",
+            "AWS_REGION": "us-west-2",
+            "TF_WORKSPACE": "production",
+            "TF_CLI_ARGS_apply": "-destroy",
+        },
+    )
+
+    assert (code, "0 added, 0 changed, 0 destroyed" in said) == (0, True)
+
+
+def test_a_real_deployments_state_is_not_touched(project: SmallProject) -> None:
+    assert not list(project.places.root.rglob("real.tfstate"))
+    assert (project.places.terraform / "terraform.tfstate").exists()
+
+
+def test_another_port_moves_the_gateway(project: SmallProject) -> None:
+    other = free_port()
+
+    code, _ = project.run("up", {"LOCAL_PORT": str(other)})
+
+    moved = httpx.get(f"http://127.0.0.1:{other}/prod/health")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{project.port}/prod/health")
+    assert (code, moved.status_code) == (0, 200)
+    project.up()
+
+
+def test_a_wrong_config_fails_with_its_own_message(project: SmallProject) -> None:
+    project.configure(mistake="jumpstart_models[0].name: is missing")
+
+    code, said = project.run("up")
+
+    project.configure()
+    assert code == 1
+    assert "jumpstart_models[0].name: is missing" in said
+
+
+def test_a_failed_apply_says_why_and_where_the_logs_are(project: SmallProject) -> None:
+    project.configure(stack=small_stack(aws_sqs_queue={"bad": {"name": "blanks are not allowed"}}))
+
+    code, said = project.run("up")
+
+    project.configure()
+    assert code == 1
+    assert "error: " in said
+    assert "aws_sqs_queue.bad" in said
+    assert str(project.places.logs) in said
+
+
+def test_simulator_settings_that_change_start_it_afresh(project: SmallProject) -> None:
+    before = project.stack
+
+    code, said = project.run("up", {"LOCAL_CREATE_SECONDS": "1"})
+
+    assert (code, "started afresh" in said) == (0, True)
+    assert project.stack.pids["simulator"] != before.pids["simulator"]
+    assert project.stack.token == before.token
+    project.up()
+
+
+def test_a_port_in_use_is_named_before_anything_starts(
+    fresh: SmallProject, project: SmallProject
+) -> None:
+    code, said = fresh.run("up", {"LOCAL_PORT": str(project.port)})
+
+    assert code == 1
+    assert f"Port {project.port} cannot be used" in said
+    assert f"LOCAL_PORT={project.port + 1}" in said
+    assert not fresh.processes()
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
+def test_a_port_that_is_none_is_refused(fresh: SmallProject, port: str) -> None:
+    code, said = fresh.run("up", {"LOCAL_PORT": port})
+
+    assert (code, f"LOCAL_PORT={port} is no port" in said) == (1, True)
+
+
+def test_terraform_that_is_missing_is_named(fresh: SmallProject) -> None:
+    code, said = fresh.run("up", {"PATH": "/nonexistent"})
+
+    assert (code, "terraform" in said) == (1, True)
+
+
+def test_down_where_nothing_is_up_does_no_harm(fresh: SmallProject) -> None:
+    assert fresh.run("down")[0] == 0

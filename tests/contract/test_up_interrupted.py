@@ -1,0 +1,116 @@
+"""`make up` cut off, its processes killed, and what `make down` leaves of that: nothing."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from local.processes import stop
+from tests.contract.small_project import SmallProject, small_project, small_stack
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[SmallProject]:
+    project = small_project(tmp_path)
+    yield project
+    stop(project.places, project.processes())
+
+
+def test_down_leaves_no_process_no_port_and_no_state(project: SmallProject) -> None:
+    project.up()
+
+    code, _ = project.run("down")
+
+    assert code == 0
+    assert not project.processes()
+    assert not list(project.places.home.iterdir())
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{project.port}/prod/health")
+
+
+@pytest.mark.parametrize("daemon", ["emulator", "simulator"])
+def test_a_daemon_that_died_is_noticed_and_the_stack_made_afresh(
+    project: SmallProject, daemon: str
+) -> None:
+    before, _ = project.up()
+    os.kill(before.pids[daemon], signal.SIGKILL)
+
+    after, said = project.up()
+
+    assert "started afresh" in said
+    assert httpx.get(f"{after.api_url}/health").status_code == 200
+    assert after.token == before.token
+    assert len(project.processes()) == 3
+
+
+def test_a_gateway_that_died_is_started_again_and_the_stack_kept(project: SmallProject) -> None:
+    before, _ = project.up()
+    os.kill(before.pids["gateway"], signal.SIGKILL)
+
+    after, said = project.up()
+
+    assert "0 added, 0 changed, 0 destroyed" in said
+    assert after.pids["emulator"] == before.pids["emulator"]
+    assert httpx.get(f"{after.api_url}/health").status_code == 200
+
+
+@pytest.mark.parametrize("cut_off", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_a_run_cut_off_while_terraform_works_is_taken_up_by_the_next(
+    project: SmallProject, cut_off: signal.Signals
+) -> None:
+    project.configure(stack=small_stack(seconds=3))
+    interrupted = started_applying(project)
+    interrupted.send_signal(cut_off)
+    interrupted.communicate(timeout=60)
+
+    project.configure()
+    stack, _ = project.up()
+
+    assert interrupted.returncode == (-signal.SIGKILL if cut_off == signal.SIGKILL else 130)
+    assert httpx.get(f"{stack.api_url}/health").status_code == 200
+    assert sorted(process.daemon for process in project.processes()) == [
+        "emulator",
+        "gateway",
+        "simulator",
+    ]
+
+
+def test_down_clears_what_a_killed_run_left(project: SmallProject) -> None:
+    project.configure(stack=small_stack(seconds=60))
+    interrupted = started_applying(project)
+    interrupted.kill()
+    interrupted.communicate()
+
+    project.run("down")
+
+    assert not project.processes()
+    assert not list(project.places.home.iterdir())
+
+
+def test_of_two_at_once_the_second_waits_and_says_so(project: SmallProject) -> None:
+    project.configure(stack=small_stack(seconds=2))
+    first = started_applying(project)
+
+    code, said = project.run("up")
+
+    first.communicate(timeout=60)
+    assert (first.returncode, code) == (0, 0)
+    assert "waiting for it" in said
+    assert "0 added, 0 changed, 0 destroyed" in said
+
+
+def started_applying(project: SmallProject) -> subprocess.Popen[str]:
+    """Start `make up`; returns once Terraform has begun to make resources."""
+    process = project.command("up")
+    log = project.places.log("terraform-apply")
+    deadline = time.monotonic() + 60
+    while not log.exists() or '"apply_start"' not in log.read_text():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return process
