@@ -12,8 +12,8 @@ import sys
 from local import terraform_cli
 from local.bootstrap import ROOT, with_node
 
-# These make the CLI lock the provider for other platforms too, which asks the registry.
-LOCKING_COMMANDS = {"apply", "deploy", "destroy", "diff", "plan"}
+# These run Terraform; and they lock the provider for other platforms too, by asking the registry.
+TERRAFORM_COMMANDS = {"apply", "deploy", "destroy", "diff", "plan"}
 QUIET = {"CHECKPOINT_DISABLE": "1", "DISABLE_VERSION_CHECK": "1"}
 
 
@@ -26,15 +26,17 @@ def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
         print(f"error: {missing}", file=sys.stderr)
         return 1
     environment = with_node(provision.environment) | QUIET
-    command = cdktf_command(arguments, mirrored=provision.mirrored)
+    command = cdktf_command(arguments, mirrored=provision.mirrored, terminal=sys.stdout.isatty())
     os.chdir(ROOT)
     os.execve(command[0], command, environment)  # noqa: S606
 
 
-def cdktf_command(arguments: list[str], *, mirrored: bool) -> list[str]:
-    """The CLI's command line."""
-    locking = bool(arguments) and arguments[0] in LOCKING_COMMANDS
-    extra = ["--skip-provider-lock"] if mirrored and locking else []
+def cdktf_command(arguments: list[str], *, mirrored: bool, terminal: bool) -> list[str]:
+    """The CLI's command line; Terraform's words have no colours unless a terminal shows them."""
+    extra: list[str] = []
+    if arguments and arguments[0] in TERRAFORM_COMMANDS:
+        extra += ["--skip-provider-lock"] if mirrored else []
+        extra += [] if terminal else ["--no-color"]
     return [str(ROOT / "node_modules" / ".bin" / "cdktf"), *arguments[:1], *extra, *arguments[1:]]
 
 

@@ -200,11 +200,23 @@ def test_what_the_user_told_uv_itself_is_kept(
     assert "UV_DEFAULT_INDEX" not in bootstrap.index_settings(checkout.python)
 
 
-def test_the_cdktf_cli_skips_the_provider_lock_only_with_a_mirror() -> None:
-    assert cdktf_cli.cdktf_command(["diff", "x"], mirrored=True)[1:] == [
-        "diff",
-        "--skip-provider-lock",
-        "x",
-    ]
-    assert cdktf_cli.cdktf_command(["diff"], mirrored=False)[1:] == ["diff"]
-    assert cdktf_cli.cdktf_command(["--version"], mirrored=True)[1:] == ["--version"]
+@pytest.mark.parametrize(
+    ("mirrored", "terminal", "expected"),
+    [
+        (True, True, ["diff", "--skip-provider-lock", "stack"]),
+        (False, False, ["diff", "--no-color", "stack"]),
+        (False, True, ["diff", "stack"]),
+    ],
+)
+def test_cdktf_skips_the_provider_lock_with_a_mirror_and_colours_without_a_terminal(
+    mirrored: bool, terminal: bool, expected: list[str]
+) -> None:
+    _, *words = cdktf_cli.cdktf_command(["diff", "stack"], mirrored=mirrored, terminal=terminal)
+
+    assert words == expected
+
+
+def test_cdktf_commands_without_terraform_are_passed_on_as_they_are() -> None:
+    _, *words = cdktf_cli.cdktf_command(["--version"], mirrored=True, terminal=False)
+
+    assert words == ["--version"]
