@@ -93,7 +93,13 @@ class Sweep:
         return looked_at
 
     def wait(self, manifest: Mapping[str, str]) -> Verdict:
-        """Wait until every running endpoint serves its manifest's config, 10 min at most."""
+        """Wait until every running endpoint serves its manifest's config, 10 min at most.
+
+        A destroy that failed left its drain behind and took Terraform's wait along: the deploy
+        that brings the wait back ends the drain, since sync itself may have nothing to do.
+        """
+        if self.store.control().draining(self.clock()):
+            self.sync(manifest)
         deadline = self.clock() + WAIT_LIMIT
         while True:
             verdict = self.verdict(manifest)

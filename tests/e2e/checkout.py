@@ -209,6 +209,14 @@ def _ip(text: str, width: int) -> str:
     return socket.inet_ntop(family, b"".join(words))
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits for its parent to take note does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def descendants(pids: set[int]) -> set[int]:
     """The processes and all that they started."""
     parents: dict[int, int] = {}

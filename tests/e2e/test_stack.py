@@ -9,6 +9,11 @@ from tests.e2e.checkout import Checkout, descendants, listening, until
 from tests.e2e.test_rest import FALCON, FLAN, get, renew
 
 
+def plain(printed: str) -> str:
+    """What a terminal showed, without colours, cursor movements and line breaks."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", printed).split())
+
+
 def test_second_up_changes_nothing_in_under_forty_seconds(checkout: Checkout) -> None:
     began = time.monotonic()
     printed = checkout.up()
@@ -35,7 +40,7 @@ def test_cdktf_diff_and_deploy_work_against_the_embedded_aws(checkout: Checkout)
     environment = {**checkout.aws(), "CONFIG": path, "CONFIG_OVERLAY": "local/overlay.json"}
     planned = checkout.run("local.cdktf_cli", "diff", **environment)
     assert planned.returncode == 0, planned.stdout + planned.stderr
-    assert re.search(r"Plan: \d+ to add, 0 to change, 0 to destroy", planned.stdout)
+    assert re.search(r"Plan: \d+ to add, 0 to change, 0 to destroy", plain(planned.stdout))
     deployed = checkout.run("local.cdktf_cli", "deploy", "--auto-approve", **environment)
     assert deployed.returncode == 0, deployed.stdout + deployed.stderr
     assert "api_url" in deployed.stdout

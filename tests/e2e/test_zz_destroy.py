@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from tests.e2e.checkout import Checkout, descendants, until
+from tests.e2e.checkout import Checkout, alive, descendants, until
 from tests.e2e.test_rest import FALCON, get, renew
 
 
@@ -51,5 +49,5 @@ def test_down_leaves_no_process_and_no_file(checkout: Checkout) -> None:
     family = descendants(set(checkout.stack["pids"].values()))
     assert family
     checkout.down()
-    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+    assert not [pid for pid in family if alive(pid)]
     assert not (checkout.folder / ".local/stack.json").exists()

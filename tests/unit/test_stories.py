@@ -394,6 +394,14 @@ def test_deploy_after_a_failed_destroy_lets_endpoints_run_again(world: World) ->
     assert world.status("falcon") is Status.IN_SERVICE
 
 
+def test_wait_that_comes_back_after_a_failed_destroy_ends_the_drain(world: World) -> None:
+    world.renew("falcon", 600)
+    world.sweeper.drain(60)
+    world.sweeper.wait({"falcon": "falcon-1"})
+    world.advance(minutes=1)
+    assert world.status("falcon") is Status.IN_SERVICE
+
+
 def test_destroy_waits_for_a_reconcile_that_began_before_it(world: World) -> None:
     world.store.lock("falcon", "an earlier run", world.now, world.now + timedelta(seconds=45))
     began = world.now
