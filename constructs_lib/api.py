@@ -5,7 +5,7 @@ The function answers 405 to a method it does not know, so each route is one ANY 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -129,9 +129,8 @@ class RestApi(Construct):
         self._refuse_in_json()
         allowed = self._allow("api", function, f"{self.api.execution_arn}/{STAGE}/*/*")
         deployment = self._deploy(allowed)
-        self.stage = self._stage(at, deployment, log_retention_days)
-        if own_account_role:
-            self.stage.node.add_dependency(self._account_role(at))
+        role = [self._account_role(at)] if own_account_role else []
+        self.stage = self._stage(at, deployment, log_retention_days, role)
         addressed(
             ApiGatewayMethodSettings(
                 self,
@@ -245,7 +244,11 @@ class RestApi(Construct):
         )
 
     def _stage(
-        self, at: Deployment, deployment: ApiGatewayDeployment, log_retention_days: int
+        self,
+        at: Deployment,
+        deployment: ApiGatewayDeployment,
+        log_retention_days: int,
+        first: Sequence[TerraformResource],
     ) -> ApiGatewayStage:
         logs = addressed(
             CloudwatchLogGroup(
@@ -266,6 +269,7 @@ class RestApi(Construct):
                 access_log_settings=ApiGatewayStageAccessLogSettings(
                     destination_arn=logs.arn, format=canonical(_ACCESS_LOG)
                 ),
+                depends_on=first,
             ),
             "api",
         )

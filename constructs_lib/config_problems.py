@@ -113,6 +113,10 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
 def _endpoint_name(where: str, prefix: str, name: str) -> Iterator[Problem]:
     whole = endpoint_name(prefix, name)
     try:
+        sagemaker_name(prefix, "project_prefix")
+    except InvalidField:
+        return  # told at its own field
+    try:
         sagemaker_name(whole, "name")
     except InvalidField as error:
         yield Problem(f"{where}.name", f"makes the endpoint name '{whole}', which {error.sentence}")
@@ -171,7 +175,7 @@ def _sentence(details: ErrorDetails, path: Path, context: Mapping[str, Any]) -> 
         shown = "" if isinstance(value, list | dict) or value == "" else f", not {_json(value)}"
         return _TYPES[kind] + shown
     if kind in ("literal_error", "union_tag_invalid", "union_tag_not_found"):
-        return _one_of(value, context)
+        return _one_of(context.get("tag", value), context)
     if kind in ("greater_than_equal", "less_than_equal"):
         bound, limit = ("least", "ge") if kind == "greater_than_equal" else ("most", "le")
         return f"must be at {bound} {context[limit]}, not {_json(value)}"

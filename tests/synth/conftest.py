@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from tests.synth.stacks import DEFAULT, Stack, synthesize
+
+Synthesize = Callable[[Mapping[str, Any]], Stack]
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """The stack of the config that is shipped."""
+    return synthesize(DEFAULT, tmp_path_factory.mktemp("default"))
+
+
+@pytest.fixture(scope="session")
+def stack_of(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
+    """Synthesizes a config, each one once."""
+    made: dict[str, Stack] = {}
+
+    def of(config: Mapping[str, Any]) -> Stack:
+        text = json.dumps(config, sort_keys=True)
+        if text not in made:
+            folder = tmp_path_factory.mktemp("stack")
+            (folder / "config.json").write_text(text)
+            made[text] = synthesize(folder / "config.json", folder / "out")
+        return made[text]
+
+    return of

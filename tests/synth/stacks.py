@@ -1,0 +1,86 @@
+"""Synthesized stacks, made once for each config in a test session, and readers of their JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import main
+from constructs_lib.stack import STACK_NAME
+
+DEFAULT = main.PROJECT / "configs" / "configs.json"
+EXAMPLES = sorted((main.PROJECT / "configs" / "examples").glob("*.json"))
+FLAN: Mapping[str, Any] = {
+    "name": "FlanT5",
+    "model_id": "huggingface-text2text-flan-t5-xxl",
+    "inference_instance_type": "ml.g5.12xlarge",
+    "inference_type": "realtime",
+}
+_REFERENCE = re.compile(r"\b(aws_\w+)\.([\w-]+)\.")
+
+
+def config_with(*models: Mapping[str, Any], **extra: Any) -> dict[str, Any]:
+    """A config that is right but for what the test puts into it."""
+    return {
+        "project_prefix": "demo",
+        "region_name": "us-east-1",
+        "ddb_auth_table_name": "auth",
+        "jumpstart_models": [dict(model) for model in models],
+        **extra,
+    }
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What Terraform would read."""
+
+    folder: Path
+    document: Mapping[str, Any]
+
+    def all(self, kind: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.document["resource"].get(kind, {})
+        return found
+
+    def one(self, kind: str, logical_id: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.document["resource"][kind][logical_id]
+        return found
+
+    def statements(self, role: str) -> list[Mapping[str, Any]]:
+        """The statements of the role policy at `aws_iam_role_policy.{role}`."""
+        policy = json.loads(self.one("aws_iam_role_policy", role)["policy"])
+        found: list[Mapping[str, Any]] = policy["Statement"]
+        return found
+
+    def upstream(self, address: str) -> set[str]:
+        """Every address that Terraform creates before `address` and destroys after it."""
+        seen: set[str] = set()
+        waiting = [address]
+        while waiting:
+            for found in self._references(waiting.pop()):
+                if found not in seen:
+                    seen.add(found)
+                    waiting.append(found)
+        return seen
+
+    def _references(self, address: str) -> Iterator[str]:
+        section = "data" if address.startswith("data.") else "resource"
+        kind, logical_id = address.removeprefix("data.").split(".", 1)
+        body = self.document[section][kind][logical_id]
+        text = json.dumps({key: value for key, value in body.items() if key != "//"})
+        for found in _REFERENCE.finditer(text):
+            if found[2] in self.document["resource"].get(found[1], {}):
+                yield f"{found[1]}.{found[2]}"
+        yield from body.get("depends_on", [])
+
+
+def synthesize(config: Path, outdir: Path, overlay: Path | None = None) -> Stack:
+    environment = {"CONFIG": str(config)}
+    if overlay:
+        environment["CONFIG_OVERLAY"] = str(overlay)
+    main.build(environment, outdir).synth()
+    folder = outdir / "stacks" / STACK_NAME
+    return Stack(folder, json.loads((folder / "cdk.tf.json").read_text()))

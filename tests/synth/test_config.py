@@ -1,0 +1,361 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import main
+from constructs_lib.config import DeployConfig
+from constructs_lib.config_file import load, notes, parse
+from constructs_lib.config_problems import RESERVED_ROUTES, InvalidConfig
+from constructs_lib.lock import Lock
+from constructs_lib.schema import SCHEMA_FILE, schema_text
+from tests.synth.stacks import DEFAULT, EXAMPLES, FLAN, config_with
+
+NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+WORKDAYS = {
+    "name": "workdays",
+    "start_time": "09:00",
+    "stop_time": "17:00",
+    "days": ["mon", "fri"],
+    "timezone": "Australia/Melbourne",
+}
+
+
+def problems(document: dict[str, Any]) -> list[str]:
+    with pytest.raises(InvalidConfig) as caught:
+        parse(document)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def api(route: str) -> dict[str, Any]:
+    return {"type": "api", "properties": {"api_resource_name": route}}
+
+
+def with_schedule(**changes: Any) -> dict[str, Any]:
+    entry = {**WORKDAYS, **changes}
+    return config_with(
+        {**FLAN, "schedule": [{key: value for key, value in entry.items() if value is not None}]}
+    )
+
+
+@pytest.mark.parametrize("example", [DEFAULT, *EXAMPLES], ids=lambda path: path.stem)
+def test_every_shipped_config_loads_and_is_locked(example: Path) -> None:
+    config = load(example)
+    lock = Lock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
+    assert [model.image for model in lock.resolve(config)]
+
+
+def test_the_reference_has_eight_examples() -> None:
+    assert len(EXAMPLES) == 8
+
+
+def test_a_handler_folder_as_the_reference_names_it_loads() -> None:
+    properties = {"lambda_src": "functions/flan", "api_resource_name": "flan"}
+    config = config_with({**FLAN, "integration": {"type": "lambda", "properties": properties}})
+    assert parse(config).jumpstart_models[0].integration
+
+
+def test_the_schema_for_editors_is_current() -> None:
+    assert SCHEMA_FILE.read_text() == schema_text(), "run `make schema`"
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (
+            config_with({**FLAN, "shedule": {}}),
+            "jumpstart_models[0].shedule: unknown key; did you mean 'schedule'?",
+        ),
+        (
+            config_with({**FLAN, "schedule": {"initial_provision_minute": 5}}),
+            "jumpstart_models[0].schedule.initial_provision_minute: unknown key; "
+            "did you mean 'initial_provision_minutes'?",
+        ),
+        (
+            with_schedule(start="09:00"),
+            "jumpstart_models[0].schedule[0].start: unknown key; did you mean 'start_time'?",
+        ),
+        (
+            config_with(lambda_={}),
+            "lambda_: unknown key; did you mean 'lambda'?",
+        ),
+        (
+            config_with(FLAN, colour="red"),
+            "colour: unknown key; known here: $schema, alarm_emails, api_gateway_account_role, "
+            "backend, create_auth_table, ddb_auth_table_name, deletion_protection, "
+            "destroy_wait_seconds, history_days, jumpstart_models, lambda, log_retention_days, "
+            "max_lease_minutes, project_prefix, reconciler_concurrency, region_name, throttle",
+        ),
+        (
+            with_schedule(days=["mon", "tues"]),
+            "jumpstart_models[0].schedule[0].days[1]: must be one of mon, tue, wed, thu, fri, "
+            "sat, sun",
+        ),
+        (
+            with_schedule(date="31/12/2030"),
+            "jumpstart_models[0].schedule[0].days: give either `days` or `date`, not both and "
+            "not neither",
+        ),
+        (
+            with_schedule(days=None, date="31/02/2030"),
+            "jumpstart_models[0].schedule[0].date: '31/02/2030' is no day of the calendar",
+        ),
+        (
+            with_schedule(except_dates=["25/12/2030", "2030-12-26"]),
+            "jumpstart_models[0].schedule[0].except_dates[1]: must be a date 'dd/mm/yyyy', "
+            "such as '31/12/2027'",
+        ),
+        (
+            with_schedule(start_time="9:00"),
+            "jumpstart_models[0].schedule[0].start_time: must be a time 'hh:mm' from 00:00 to "
+            "23:59, such as '09:00'",
+        ),
+        (
+            with_schedule(timezone="Melbourne"),
+            "jumpstart_models[0].schedule[0].timezone: must be a TZ identifier such as "
+            "'Australia/Melbourne' or 'UTC'",
+        ),
+        (
+            config_with({**FLAN, "schedule": [WORKDAYS, WORKDAYS]}),
+            "jumpstart_models[0].schedule[1].name: 'workdays' is used twice; rename one",
+        ),
+        (
+            config_with(FLAN, {**FLAN, "name": "flant5"}),
+            "jumpstart_models[1].name: 'flant5' is taken by jumpstart_models[0] already; names "
+            "of models differ in more than case",
+        ),
+        (
+            config_with(
+                {**FLAN, "integration": api("flan")},
+                {**FLAN, "name": "B", "integration": api("flan")},
+            ),
+            "jumpstart_models[1].integration.properties.api_resource_name: 'flan' is taken by "
+            "jumpstart_models[0] already; each route leads to one model",
+        ),
+        (
+            config_with({**FLAN, "integration": api("health")}),
+            "jumpstart_models[0].integration.properties.api_resource_name: 'health' is a route "
+            "of this product; choose another name",
+        ),
+        (
+            config_with({**FLAN, "integration": {**api("flan"), "type": "lamda"}}),
+            "jumpstart_models[0].integration.type: must be one of 'lambda', 'api', not 'lamda'; "
+            "did you mean 'lambda'?",
+        ),
+        (
+            config_with({**FLAN, "integration": {**api("flan"), "type": "lambda"}}),
+            "jumpstart_models[0].integration.properties.lambda_src: is required where `type` is "
+            "'lambda': the folder of the handler, such as 'lambdas/falcon'",
+        ),
+        (
+            config_with({**FLAN, "inference_type": "real-time"}),
+            "jumpstart_models[0].inference_type: must be one of 'realtime', 'async', not "
+            "'real-time'; did you mean 'realtime'?",
+        ),
+        (
+            config_with({**FLAN, "inference_instance_type": "g5.12xlarge"}),
+            "jumpstart_models[0].inference_instance_type: must be an instance type such as "
+            "'ml.g5.12xlarge', not 'g5.12xlarge'",
+        ),
+        (
+            config_with({**FLAN, "name": "Flan_T5"}),
+            "jumpstart_models[0].name: makes the endpoint name 'demo-Flan_T5-Endpoint', which "
+            "must be 1 to 63 letters, digits or hyphens, beginning and ending with a letter or "
+            "digit",
+        ),
+        (
+            config_with(
+                {**FLAN, "schedule": {"initial_provision_minutes": 61}}, max_lease_minutes=60
+            ),
+            "jumpstart_models[0].schedule.initial_provision_minutes: must be at most 60 "
+            "(max_lease_minutes)",
+        ),
+        (
+            config_with({**FLAN, "schedule": {"initial_provision_minutes": -1}}),
+            "jumpstart_models[0].schedule.initial_provision_minutes: must be at least 0, not -1",
+        ),
+        (
+            config_with({**FLAN, "schedule": {"initial_provision_minutes": True}}),
+            "jumpstart_models[0].schedule.initial_provision_minutes: must be a whole number, "
+            "not true",
+        ),
+        (
+            config_with({**FLAN, "schedule": "always"}),
+            "jumpstart_models[0].schedule: must be an object {...}, not 'always'",
+        ),
+        (
+            config_with({**FLAN, "async_api_enabled": "yes"}),
+            "jumpstart_models[0].async_api_enabled: must be true or false, not 'yes'",
+        ),
+        (
+            config_with({"name": "X"}),
+            "jumpstart_models[0].model_id: is required",
+        ),
+        (
+            config_with(FLAN, project_prefix="1demo"),
+            "project_prefix: must be 1 to 30 letters, digits and single hyphens, beginning with "
+            "a letter and not ending with a hyphen, such as 'demo', not '1demo'",
+        ),
+        (
+            config_with(FLAN, region_name="Ireland"),
+            "region_name: must be an AWS region such as 'us-east-1', not 'Ireland'",
+        ),
+        (
+            config_with(FLAN, ddb_auth_table_name="demo-state"),
+            "ddb_auth_table_name: 'demo-state' is a table of this product; rename it",
+        ),
+        (
+            config_with(FLAN, destroy_wait_seconds=841),
+            "destroy_wait_seconds: must be at most 840, not 841",
+        ),
+        (
+            config_with(FLAN, backend={"type": "s4"}),
+            "backend: must be one of 'local', 's3', not 's4'",
+        ),
+        (
+            config_with(FLAN, backend={"type": "s3", "bucket": "states"}),
+            "backend.key: is required",
+        ),
+        (
+            config_with(FLAN, alarm_emails=["nobody"]),
+            "alarm_emails[0]: must be an e-mail address, not 'nobody'",
+        ),
+        (
+            config_with(FLAN, **{"lambda": {"architecture": "arm"}}),
+            "lambda.architecture: must be one of 'arm64', 'x86_64', not 'arm'; did you mean "
+            "'arm64'?",
+        ),
+    ],
+    ids=lambda value: value[:60] if isinstance(value, str) else "",
+)
+def test_a_mistake_is_told_with_its_place_and_its_mending(
+    document: dict[str, Any], expected: str
+) -> None:
+    assert expected in problems(document)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    found = problems(
+        config_with(
+            {**FLAN, "shedule": {}, "integration": api("health")},
+            {**FLAN, "schedule": [{**WORKDAYS, "days": ["monday"], "stop_time": "25:00"}]},
+            project_prefix="",
+        )
+    )
+    assert [problem.partition(":")[0] for problem in found] == [
+        "jumpstart_models[0].integration.properties.api_resource_name",
+        "jumpstart_models[0].shedule",
+        "jumpstart_models[1].name",
+        "jumpstart_models[1].schedule[0].days[0]",
+        "jumpstart_models[1].schedule[0].stop_time",
+        "project_prefix",
+    ]
+
+
+@pytest.mark.parametrize("route", sorted(RESERVED_ROUTES))
+def test_no_model_takes_a_route_of_the_product(route: str) -> None:
+    assert problems(config_with({**FLAN, "integration": api(route.upper())}))
+
+
+def test_the_longest_endpoint_name_that_sagemaker_takes_is_taken() -> None:
+    longest = "a" * (63 - len("demo--Endpoint"))
+    assert parse(config_with({**FLAN, "name": longest}))
+    assert problems(config_with({**FLAN, "name": longest + "a"}))
+
+
+def test_a_model_or_type_that_is_not_locked_names_those_that_are() -> None:
+    config = parse(
+        config_with(
+            {**FLAN, "model_id": "gpt-2"},
+            {**FLAN, "name": "B", "inference_instance_type": "ml.c5.large"},
+        )
+    )
+    lock = Lock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
+    with pytest.raises(InvalidConfig) as caught:
+        lock.resolve(config)
+    first, second = caught.value.problems
+    assert "huggingface-text2text-flan-t5-xxl" in first.sentence
+    assert "ml.g5.12xlarge" in second.sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"a": 1,}', "it is not JSON: "),
+        ('{"a": 1, "a": 2}', "the key 'a' stands twice in one object; keep one of them"),
+        ('{"a": NaN}', "NaN is no number of JSON"),
+        ("[]", "it must be an object"),
+    ],
+)
+def test_a_file_that_is_no_config_says_why(tmp_path: Path, text: str, expected: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(InvalidConfig, match=".") as caught:
+        load(tmp_path / "config.json")
+    assert expected in str(caught.value)
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="No such file"):
+        load(tmp_path / "nothing.json")
+
+
+def test_an_overlay_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    base = config_with(FLAN, **{"lambda": {"architecture": "x86_64"}})
+    (tmp_path / "config.json").write_text(json.dumps(base))
+    overlay = {"lambda": {"layer_platform": "host"}, "deletion_protection": False}
+    (tmp_path / "overlay.json").write_text(json.dumps(overlay))
+    config = load(tmp_path / "config.json", tmp_path / "overlay.json")
+    assert config.lambda_.architecture == "x86_64"
+    assert config.lambda_.layer_platform == "host"
+    assert not config.deletion_protection
+    assert config.jumpstart_models[0].name == "FlanT5"
+
+
+def said(config: DeployConfig) -> str:
+    return "\n".join(notes(config, NOON))
+
+
+def test_an_entry_without_a_schedule_is_said_to_stay_stopped() -> None:
+    assert "it stays stopped until someone renews it" in said(parse(config_with(FLAN)))
+
+
+@pytest.mark.parametrize(("date", "past"), [("31/05/2026", True), ("01/06/2026", False)])
+def test_a_date_in_the_past_is_noted(date: str, past: bool) -> None:
+    config = parse(with_schedule(days=None, date=date, timezone="UTC"))
+    assert ("is in the past" in said(config)) is past
+
+
+def test_what_is_not_built_yet_is_said() -> None:
+    model = {
+        **FLAN,
+        "inference_type": "async",
+        "async_api_enabled": True,
+        "integration": api("flan"),
+        "schedule": {},
+    }
+    text = said(parse(config_with(model)))
+    for part in ("`inference_type` 'async'", "no route /flan", "`async_api_enabled`"):
+        assert part in text
+
+
+def test_a_type_that_the_publisher_does_not_list_is_noted() -> None:
+    config = parse(config_with({**FLAN, "inference_instance_type": "ml.g5.8xlarge"}))
+    lock = Lock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
+    assert "ml.g5.8xlarge is not among" in "\n".join(lock.notes(config))
+
+
+def test_the_locked_environment_holds_the_values_of_the_instance_type() -> None:
+    config = load(DEFAULT)
+    lock = Lock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
+    falcon = lock.resolve(config)[0]
+    assert falcon.environment["SM_NUM_GPUS"] == "4"
+    assert falcon.environment["MAX_BATCH_TOTAL_TOKENS"] == "2048"
+
+
+def test_the_lock_file_is_sorted() -> None:
+    text = (main.PROJECT / "configs" / "models.lock.json").read_text()
+    assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"

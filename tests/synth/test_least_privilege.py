@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from constructs_lib.policy import Statement, policy_document
+from tests.synth.stacks import Stack
+
+OUR_TAG = "endpoint-meter:stack"
+ENDPOINTS = ":endpoint/*"
+# Each is explained beside the statement; a new one belongs here only with a reason there.
+WITHOUT_RESOURCE = {
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    "sagemaker:ListEndpoints",
+}
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+STATE = {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"}
+SEND = {"sqs:SendMessage"}
+DESCRIBE = {"sagemaker:DescribeEndpoint", "sagemaker:ListTags"}
+# What the code of each function calls.
+CALLS = {
+    "authorizer": {"dynamodb:GetItem"},
+    "adopter": {"sagemaker:AddTags"},
+    "tick": {"dynamodb:Query", "dynamodb:UpdateItem"} | SEND,
+    "api": STATE
+    | {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:PutItem", "lambda:InvokeFunction"}
+    | {"sagemaker:DescribeEndpointConfig"}
+    | DESCRIBE
+    | SEND,
+    "reconciler": STATE
+    | {"dynamodb:DeleteItem", "dynamodb:PutItem"}
+    | {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+    | {"sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint", "sagemaker:DeleteEndpoint"}
+    | {"sagemaker:AddTags", "application-autoscaling:DeregisterScalableTarget"}
+    | DESCRIBE
+    | SEND,
+    "sweep": STATE | {"dynamodb:Scan", "sagemaker:ListEndpoints"} | DESCRIBE | SEND,
+}
+
+
+def everything(stack: Stack) -> Iterator[Mapping[str, Any]]:
+    for role in stack.all("aws_iam_role_policy"):
+        yield from stack.statements(role)
+
+
+def on_endpoints(stack: Stack, role: str, action: str) -> Mapping[str, Any]:
+    """The conditions under which `role` may do `action` to endpoints."""
+    (found,) = [
+        statement
+        for statement in stack.statements(role)
+        if action in statement["Action"] and statement["Resource"][0].endswith(ENDPOINTS)
+    ]
+    conditions: Mapping[str, Any] = found.get("Condition", {})
+    return conditions
+
+
+def test_no_policy_has_a_wildcard_action(stack: Stack) -> None:
+    for statement in everything(stack):
+        assert not [action for action in statement["Action"] if "*" in action]
+
+
+def test_only_actions_that_know_no_resource_are_allowed_on_all(stack: Stack) -> None:
+    for statement in everything(stack):
+        if "*" in statement["Resource"]:
+            assert set(statement["Action"]) <= WITHOUT_RESOURCE
+
+
+@pytest.mark.parametrize("function", CALLS)
+def test_a_function_may_do_what_its_code_calls_and_nothing_else(
+    stack: Stack, function: str
+) -> None:
+    allowed = {a for statement in stack.statements(function) for a in statement["Action"]}
+    assert allowed == CALLS[function] | LOGS
+
+
+@pytest.mark.parametrize("action", ["sagemaker:DeleteEndpoint", "sagemaker:UpdateEndpoint"])
+def test_only_endpoints_of_this_stack_are_changed_or_deleted(stack: Stack, action: str) -> None:
+    assert on_endpoints(stack, "reconciler", action) == {
+        "StringEquals": {f"aws:ResourceTag/{OUR_TAG}": "demo-us-east-1"}
+    }
+
+
+def test_an_endpoint_is_created_only_with_this_stacks_tag(stack: Stack) -> None:
+    assert on_endpoints(stack, "reconciler", "sagemaker:CreateEndpoint") == {
+        "StringEquals": {f"aws:RequestTag/{OUR_TAG}": "demo-us-east-1"}
+    }
+
+
+def test_the_reconciler_tags_only_while_it_creates(stack: Stack) -> None:
+    assert on_endpoints(stack, "reconciler", "sagemaker:AddTags") == {
+        "StringEquals": {"sagemaker:TaggingAction": "CreateEndpoint"}
+    }
+
+
+def test_only_the_adopter_tags_live_endpoints_and_only_untagged_ones(stack: Stack) -> None:
+    assert on_endpoints(stack, "adopter", "sagemaker:AddTags") == {
+        "StringEquals": {f"aws:RequestTag/{OUR_TAG}": "demo-us-east-1"},
+        "Null": {f"aws:ResourceTag/{OUR_TAG}": "true"},
+    }
+
+
+def test_a_model_reads_its_own_artifact_and_image_only(stack: Stack) -> None:
+    roles = [role for role in stack.all("aws_iam_role_policy") if role.startswith("Falcon40B")]
+    by_action = {
+        action: statement["Resource"]
+        for statement in stack.statements(roles[0])
+        for action in statement["Action"]
+    }
+    partition = "arn:${data.aws_partition.current.partition}"
+    bucket = f"{partition}:s3:::jumpstart-cache-prod-us-east-1"
+    model = "huggingface-llm/huggingface-llm-falcon-40b-instruct-bf16"
+    assert by_action["s3:GetObject"] == [f"{bucket}/{model}/artifacts/inference-prepack/v1.0.1/*"]
+    assert by_action["ecr:BatchGetImage"] == [
+        f"{partition}:ecr:us-east-1:763104351884:repository/huggingface-pytorch-tgi-inference"
+    ]
+
+
+def test_api_gateway_may_call_the_api_and_the_authorizer_on_our_behalf_only(stack: Stack) -> None:
+    for permission in stack.all("aws_lambda_permission").values():
+        assert permission["source_arn"].startswith("${aws_api_gateway_rest_api.api.execution_arn}/")
+
+
+def test_only_our_rule_may_put_events_on_the_queue(stack: Stack) -> None:
+    policy = stack.one("aws_sqs_queue_policy", "work")["policy"]
+    assert '"aws:SourceArn":"${aws_cloudwatch_event_rule.endpoint_events.arn}"' in policy
+
+
+def test_a_wildcard_needs_a_reason() -> None:
+    with pytest.raises(ValueError, match="reason"):
+        Statement(("s3:ListAllMyBuckets",), ("*",))
+    with pytest.raises(ValueError, match="wildcard"):
+        Statement(("s3:Get*",), ("arn:aws:s3:::bucket",))
+
+
+def test_statements_on_the_same_things_become_one() -> None:
+    document = policy_document(
+        [Statement(("b:B", "a:A"), ("arn:x",)), Statement(("c:C",), ("arn:x",))]
+    )
+    assert document.count('"Action":["a:A","b:B","c:C"]') == 1

@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lambdas.aws.items import decode, spec_of
+from lambdas.aws.state_store import DUE_INDEX
+from lambdas.core import settings
+from lambdas.core.schedule import Schedule
+from lambdas.core.spec import Origin
+from tests.synth.conftest import Synthesize
+from tests.synth.stacks import FLAN, Stack, config_with
+
+WORKDAYS = {
+    "name": "workdays",
+    "start_time": "22:00",
+    "stop_time": "06:00",
+    "days": ["mon", "tue"],
+    "timezone": "Australia/Melbourne",
+    "except_dates": ["26/01/2027"],
+}
+RUNNING = ("aws_lambda_function", "aws_dynamodb_table", "aws_sqs_queue", "aws_iam_role_policy")
+
+
+def item(stack: Stack, endpoint: str) -> dict[str, Any]:
+    return decode(json.loads(stack.one("aws_dynamodb_table_item", endpoint)["item"]))
+
+
+def test_the_provider_is_the_one_of_the_registry_in_the_versions_we_tried(stack: Stack) -> None:
+    assert stack.document["terraform"]["required_providers"]["aws"] == {
+        "source": "hashicorp/aws",
+        "version": ">= 5.100.0, < 7.0.0",
+    }
+
+
+def test_local_state_outlives_a_new_synth_and_names_no_machine(stack: Stack) -> None:
+    path = stack.document["terraform"]["backend"]["local"]["path"]
+    assert path == "../../../.terraform-state/endpoint-manager.tfstate"
+
+
+def test_state_in_a_bucket_has_a_lock_file(stack_of: Synthesize) -> None:
+    backend = {"type": "s3", "bucket": "our-states", "key": "meter.tfstate"}
+    stack = stack_of(config_with(FLAN, backend=backend))
+    assert stack.document["terraform"]["backend"]["s3"] == {
+        "bucket": "our-states",
+        "encrypt": True,
+        "key": "meter.tfstate",
+        "region": "us-east-1",
+        "use_lockfile": True,
+    }
+
+
+def test_the_invocation_that_drains_keeps_its_address_and_its_function(stack: Stack) -> None:
+    """Terraform replaces it where either changes, and a replacement stops every endpoint."""
+    sync = stack.one("aws_lambda_invocation", "sync")
+    assert sync["function_name"] == "demo-sweep"
+    assert sync["lifecycle_scope"] == "CRUD"
+    assert "qualifier" not in sync
+    assert "triggers" not in sync
+
+
+def test_whatever_a_drain_needs_is_there_before_sync_and_goes_after_it(stack: Stack) -> None:
+    before = stack.upstream("aws_lambda_invocation.sync")
+    after_sync = {"aws_lambda_invocation.sync", "aws_lambda_invocation.wait"}
+    everything = {
+        f"{kind}.{logical_id}"
+        for kind, resources in stack.document["resource"].items()
+        for logical_id in resources
+        if kind != "terraform_data"
+    }
+    assert everything - after_sync == before
+
+
+def test_old_configs_wait_for_the_verdict(stack: Stack) -> None:
+    before = stack.upstream("terraform_data.settled")
+    assert "data.aws_lambda_invocation.verdict" in before
+    assert {f"aws_sagemaker_endpoint_configuration.{x}" for x in configs(stack)} < before
+    for kind in ("aws_sagemaker_endpoint_configuration", "aws_sagemaker_model", "aws_iam_role"):
+        for address in configs(stack):
+            kept = stack.one(kind, address)["lifecycle"]
+            assert kept == {"create_before_destroy": True}
+
+
+def test_items_go_before_sync_so_that_it_finds_what_was_withdrawn(stack: Stack) -> None:
+    """Terraform destroys what sync depended on before it updates sync, except what is kept
+    until after by create_before_destroy."""
+    for found in stack.all("aws_dynamodb_table_item").values():
+        assert "lifecycle" not in found
+
+
+def configs(stack: Stack) -> set[str]:
+    return set(stack.all("aws_sagemaker_endpoint_configuration"))
+
+
+def test_a_verdict_that_is_not_settled_fails_the_deploy_and_says_why(stack: Stack) -> None:
+    verdict = stack.document["data"]["aws_lambda_invocation"]["verdict"]
+    (condition,) = verdict["lifecycle"]["postcondition"]
+    assert condition["condition"] == "${jsondecode(self.result).settled}"
+    assert "jsondecode(self.result).unsettled" in condition["error_message"]
+
+
+def test_the_manifest_names_what_the_items_say(stack: Stack) -> None:
+    for action in ("sync", "wait"):
+        event = json.loads(stack.one("aws_lambda_invocation", action)["input"])
+        assert event["action"] == action
+        for endpoint, config in event["manifest"].items():
+            address = config.removeprefix("demo-").replace("-", "_")
+            reference = f"${{aws_sagemaker_endpoint_configuration.{address}.name}}"
+            assert item(stack, endpoint)["endpoint_config_name"] == reference
+            declared = stack.one("aws_sagemaker_endpoint_configuration", address)
+            assert declared["name"] == config
+
+
+def test_an_item_is_what_the_functions_read(stack_of: Synthesize) -> None:
+    stack = stack_of(config_with({**FLAN, "schedule": [WORKDAYS]}, max_lease_minutes=600))
+    found = item(stack, "demo-FlanT5-Endpoint")
+    spec = spec_of(found)
+    assert found["pk"] == f"ENDPOINT#{spec.key}"
+    assert spec.name == "demo-FlanT5-Endpoint"
+    assert spec.origin is Origin.CONFIG
+    assert spec.schedules == (Schedule.parse(WORKDAYS),)
+    assert spec.initial_provision_minutes == 0
+    assert spec.max_lease_minutes == 600
+
+
+def test_the_initial_lease_is_in_the_item(stack: Stack) -> None:
+    assert spec_of(item(stack, "demo-Falcon40B-Endpoint")).initial_provision_minutes == 90
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schedule": {"initial_provision_minutes": 5}},
+        {"schedule": [WORKDAYS]},
+        {"inference_instance_type": "ml.g5.24xlarge"},
+        {"model_id": "huggingface-llm-falcon-40b-instruct-bf16"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_changed_entry_changes_its_hash_and_calls_sync(
+    stack_of: Synthesize, change: dict[str, Any]
+) -> None:
+    def hash_and_event(model: dict[str, Any]) -> tuple[str, str]:
+        stack = stack_of(config_with(model))
+        sync: str = stack.one("aws_lambda_invocation", "sync")["input"]
+        return item(stack, "demo-FlanT5-Endpoint")["spec_hash"], sync
+
+    before, after = hash_and_event({**FLAN}), hash_and_event({**FLAN, **change})
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+
+
+def test_another_instance_type_is_another_config_beside_the_old(stack_of: Synthesize) -> None:
+    before = stack_of(config_with(FLAN))
+    after = stack_of(config_with({**FLAN, "inference_instance_type": "ml.g5.24xlarge"}))
+    assert configs(before).isdisjoint(configs(after))
+
+
+def test_a_changed_schedule_leaves_the_config_alone(stack_of: Synthesize) -> None:
+    assert configs(stack_of(config_with(FLAN))) == configs(
+        stack_of(config_with({**FLAN, "schedule": [WORKDAYS]}))
+    )
+
+
+def test_no_entry_at_all_is_a_stack_too(stack_of: Synthesize) -> None:
+    stack = stack_of(config_with())
+    assert json.loads(stack.one("aws_lambda_invocation", "sync")["input"])["manifest"] == {}
+
+
+@pytest.mark.parametrize("table", ["state", "history", "auth"])
+def test_tables_are_protected_encrypted_and_restorable(stack: Stack, table: str) -> None:
+    found = stack.one("aws_dynamodb_table", table)
+    assert found["deletion_protection_enabled"] is True
+    assert found["server_side_encryption"] == {"enabled": True}
+    assert found["point_in_time_recovery"] == {"enabled": True}
+
+
+def test_the_due_index_is_the_one_that_the_tick_asks(stack: Stack) -> None:
+    (index,) = stack.one("aws_dynamodb_table", "state")["global_secondary_index"]
+    assert index["name"] == DUE_INDEX
+    assert (index["hash_key"], index["range_key"]) == ("due_shard", "next_due")
+    assert index["non_key_attributes"] == ["claimed_until", "next_step"]
+
+
+def test_only_history_items_end_by_themselves(stack: Stack) -> None:
+    assert stack.one("aws_dynamodb_table", "history")["ttl"]["attribute_name"] == "ttl"
+    assert "ttl" not in stack.one("aws_dynamodb_table", "state")
+
+
+def test_an_auth_table_that_exists_already_is_only_read(stack_of: Synthesize) -> None:
+    stack = stack_of(config_with(FLAN, create_auth_table=False, ddb_auth_table_name="tokens"))
+    assert set(stack.all("aws_dynamodb_table")) == {"state", "history"}
+    (reads,) = [s for s in stack.statements("authorizer") if "dynamodb:GetItem" in s["Action"]]
+    assert reads["Resource"][0].endswith(":table/tokens")
+
+
+@pytest.mark.parametrize(
+    ("function", "of"),
+    [
+        ("authorizer", settings.AuthorizerSettings),
+        ("api", settings.ApiSettings),
+        ("tick", settings.TickSettings),
+        ("reconciler", settings.ReconcilerSettings),
+        ("sweep", settings.SweepSettings),
+        ("adopter", settings.AdopterSettings),
+    ],
+)
+def test_a_function_is_told_what_its_handler_asks(
+    stack: Stack, function: str, of: type[settings.Settings]
+) -> None:
+    found = stack.one("aws_lambda_function", function)
+    variables = found["environment"]["variables"]
+    assert of.from_environment(variables).to_environment().items() <= variables.items()
+    assert variables["PYTHONTZPATH"] == ""
+    assert found["handler"] == f"lambdas.handlers.{function}.handler"
+    assert found["architectures"] == ["arm64"]
+    assert found["runtime"] == "python3.13"
+
+
+def test_each_function_has_its_own_role_and_a_log_that_ends(stack: Stack) -> None:
+    roles = [function["role"] for function in stack.all("aws_lambda_function").values()]
+    assert len(set(roles)) == len(roles) == 6
+    for function in stack.all("aws_lambda_function"):
+        assert stack.one("aws_cloudwatch_log_group", function)["retention_in_days"] == 30
+
+
+def test_code_comes_from_a_bucket_so_that_functions_are_made_at_once(stack: Stack) -> None:
+    for function in stack.all("aws_lambda_function").values():
+        assert "filename" not in function
+        assert function["s3_key"] == "${aws_s3_object.lambdas.key}"
+
+
+def test_a_batch_is_hidden_six_times_as_long_as_its_function_may_take(stack: Stack) -> None:
+    timeout = stack.one("aws_lambda_function", "reconciler")["timeout"]
+    for queue in ("starts", "work"):
+        found = stack.one("aws_sqs_queue", queue)
+        assert found["visibility_timeout_seconds"] == 6 * timeout
+        redrive = json.loads(stack.one("aws_sqs_queue_redrive_policy", queue)["redrive_policy"])
+        assert redrive["deadLetterTargetArn"] == f"${{aws_sqs_queue.{queue}_dead.arn}}"
+
+
+def test_single_messages_of_a_batch_may_fail(stack: Stack) -> None:
+    for queue in ("starts", "work"):
+        found = stack.one("aws_lambda_event_source_mapping", queue)
+        assert found["function_response_types"] == ["ReportBatchItemFailures"]
+        assert found["scaling_config"] == {"maximum_concurrency": 10}
+
+
+def test_silence_is_an_alarm(stack: Stack) -> None:
+    heartbeat = stack.one("aws_cloudwatch_metric_alarm", "no_heartbeat")
+    assert heartbeat["treat_missing_data"] == "breaching"
+    assert heartbeat["namespace"] == settings.METRICS_NAMESPACE
+    variables = stack.one("aws_lambda_function", "reconciler")["environment"]["variables"]
+    assert heartbeat["dimensions"] == {"service": variables["POWERTOOLS_SERVICE_NAME"]}
+
+
+def test_dead_letters_and_errors_are_alarms(stack: Stack) -> None:
+    expected = {"no_heartbeat", "starts_dead", "work_dead"}
+    expected |= {f"{function}_errors" for function in stack.all("aws_lambda_function")}
+    assert set(stack.all("aws_cloudwatch_metric_alarm")) == expected
+
+
+def test_alarms_reach_the_addresses_of_the_config(stack_of: Synthesize) -> None:
+    stack = stack_of(config_with(FLAN, alarm_emails=["ops@example.org"]))
+    (subscription,) = stack.all("aws_sns_topic_subscription").values()
+    assert subscription["endpoint"] == "ops@example.org"
+
+
+def test_the_outputs_are_those_that_others_rely_on(stack: Stack) -> None:
+    outputs = {name: output["value"] for name, output in stack.document["output"].items()}
+    assert outputs == {
+        "api_url": "${aws_api_gateway_stage.api.invoke_url}",
+        "auth_table_name": "auth",
+        "endpoint_names": ["demo-Falcon40B-Endpoint", "demo-FlanT5-Endpoint"],
+        "queue_url": "${aws_sqs_queue.work.url}",
+        "state_table_name": "demo-state",
+    }
+
+
+def test_only_health_and_openapi_need_no_token(stack: Stack) -> None:
+    methods = stack.all("aws_api_gateway_method")
+    public = {name for name, method in methods.items() if method["authorization"] == "NONE"}
+    assert public == {"health", "openapi_json"}
+    for name in methods.keys() - public:
+        assert methods[name]["authorization"] == "CUSTOM"
+        assert methods[name]["authorizer_id"] == "${aws_api_gateway_authorizer.token.id}"
+
+
+def test_refusals_of_the_gateway_are_json_with_a_code(stack: Stack) -> None:
+    for response in stack.all("aws_api_gateway_gateway_response").values():
+        body = json.loads(response["response_templates"]["application/json"])
+        assert set(body) == {"error", "code", "requestId"}
+
+
+def test_the_accounts_logging_role_is_left_alone_unless_asked_for(
+    stack: Stack, stack_of: Synthesize
+) -> None:
+    assert not stack.all("aws_api_gateway_account")
+    asked = stack_of(config_with(FLAN, api_gateway_account_role=True))
+    assert "aws_api_gateway_account.api_gateway" in asked.upstream("aws_api_gateway_stage.api")
+
+
+def test_a_model_is_hosted_as_locked(stack: Stack) -> None:
+    (address,) = [name for name in configs(stack) if name.startswith("Falcon40B")]
+    model = stack.one("aws_sagemaker_model", address)
+    assert model["enable_network_isolation"] is True
+    container = model["primary_container"]
+    (source,) = container["model_data_source"]["s3_data_source"]
+    assert source["s3_uri"].endswith("/inference-prepack/v1.0.1/")
+    (variant,) = stack.one("aws_sagemaker_endpoint_configuration", address)["production_variants"]
+    assert variant["instance_type"] == "ml.g5.12xlarge"
+    assert "volume_size_in_gb" not in variant  # its disk is local
