@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,26 @@ def test_the_python_lock_names_no_registry_and_has_every_hash() -> None:
 
     assert lock["_meta"]["sources"] == []
     assert lock_dependencies.flaws(lock) == []
+
+
+def test_the_python_lock_was_made_from_this_pipfile() -> None:
+    # pipenv counts extra indexes of pip's configuration in, so it must see none.
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PIP_")},
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIPENV_IGNORE_VIRTUALENVS": "1",
+    }
+
+    verified = subprocess.run(
+        [sys.executable, "-m", "pipenv", "verify"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert verified.returncode == 0, verified.stderr
 
 
 def test_the_node_lock_names_no_registry_and_has_every_hash() -> None:
