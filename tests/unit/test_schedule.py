@@ -314,6 +314,7 @@ def fifty_a_year_away() -> list[Schedule]:
     ]
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("schedules", [fifty(), fifty_a_year_away()])
 def test_next_transition_of_fifty_schedules_takes_under_a_millisecond(
     schedules: list[Schedule],
