@@ -16,6 +16,7 @@ from typing import Any
 
 from cdktf import (
     DataResource,
+    LocalExecProvisioner,
     Postcondition,
     TerraformResource,
     TerraformResourceLifecycle,
@@ -31,6 +32,11 @@ from constructs_lib.function import PythonFunction
 from constructs_lib.models import HostedModel
 from constructs_lib.tables import StateTable
 from lambdas.core.spec import Spec
+
+_REFUSAL = (
+    'echo \'Nothing was destroyed: set "deletion_protection": false in the config, deploy, '
+    "and destroy again.' >&2; exit 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ class Specs(Construct):
         sweep: PythonFunction,
         endpoints: Sequence[DeclaredEndpoint],
         prepared: Sequence[TerraformResource],
+        protected: bool,
     ) -> None:
         super().__init__(scope, "specs")
         items = [self._item(table, endpoint) for endpoint in endpoints]
@@ -97,7 +104,9 @@ class Specs(Construct):
             ),
             "wait",
         )
-        self._settle(manifest, specs, sweep, wait)
+        settled = self._settle(manifest, specs, sweep, wait)
+        if protected:
+            self._refuse_destroy(settled)
 
     def _item(self, table: StateTable, endpoint: DeclaredEndpoint) -> DynamodbTableItem:
         spec = endpoint.whole()
@@ -126,7 +135,7 @@ class Specs(Construct):
         specs: str,
         sweep: PythonFunction,
         wait: LambdaInvocation,
-    ) -> None:
+    ) -> DataResource:
         """Fail the deploy while a running endpoint serves a config outside the manifest.
 
         Reading the verdict holds nothing up by itself: Terraform would destroy old configs
@@ -156,9 +165,28 @@ class Specs(Construct):
                 )
             ]
         )
-        addressed(
+        return addressed(
             DataResource(self, "settled", input={"specs": specs, **manifest}, depends_on=[verdict]),
             "settled",
+        )
+
+    def _refuse_destroy(self, settled: DataResource) -> None:
+        """Let `terraform destroy` fail before it has touched anything.
+
+        Protected tables would fail it too, but last: when the functions are gone already. The
+        provisioner runs on a destroy only; where the protection is taken off, this resource
+        leaves the config and goes without it.
+        """
+        addressed(
+            DataResource(
+                self,
+                "protected",
+                depends_on=[settled],
+                provisioners=[
+                    LocalExecProvisioner(type="local-exec", when="destroy", command=_REFUSAL)
+                ],
+            ),
+            "protected",
         )
 
 

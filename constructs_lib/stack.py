@@ -81,6 +81,7 @@ class EndpointManagerStack(TerraformStack):
             sweep=functions.sweep,
             endpoints=endpoints,
             prepared=self._resources(),
+            protected=config.deletion_protection,
         )
         self._outputs(
             {

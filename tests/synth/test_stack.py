@@ -94,6 +94,20 @@ def configs(stack: Stack) -> set[str]:
     return set(stack.all("aws_sagemaker_endpoint_configuration"))
 
 
+def test_a_protected_stack_refuses_its_destroy_before_anything_else(stack: Stack) -> None:
+    protected = stack.one("terraform_data", "protected")
+    (refusal,) = protected["provisioner"]
+    assert refusal["local-exec"]["when"] == "destroy"
+    assert refusal["local-exec"]["command"].endswith("exit 1")
+    assert protected["depends_on"] == ["terraform_data.settled"]
+
+
+def test_a_stack_without_protection_can_be_destroyed(stack_of: Synthesize) -> None:
+    stack = stack_of(config_with(FLAN, deletion_protection=False))
+    assert set(stack.all("terraform_data")) == {"settled"}
+    assert not stack.one("aws_dynamodb_table", "state")["deletion_protection_enabled"]
+
+
 def test_a_verdict_that_is_not_settled_fails_the_deploy_and_says_why(stack: Stack) -> None:
     verdict = stack.document["data"]["aws_lambda_invocation"]["verdict"]
     (condition,) = verdict["lifecycle"]["postcondition"]
