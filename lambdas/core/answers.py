@@ -53,7 +53,7 @@ def endpoint_document(
 def schedule_document(spec: Spec) -> Mapping[str, Any]:
     return {
         "EndpointName": spec.name,
-        "Schedules": [schedule.document() for schedule in spec.schedules],
+        "schedule": [schedule.document() for schedule in spec.schedules],
         "Owner": "config" if spec.origin is Origin.CONFIG else "api",
     }
 

@@ -222,7 +222,7 @@ def test_schedules_over_the_api_open_and_close_an_endpoint(idle: Checkout) -> No
     with idle.api() as api, idle.api(idle.stack["admin_token"]) as admin:
         body = {"EndpointName": name, "EndpointConfigName": config, "minutes": 1}
         assert api.post("/endpoint-expiry", json=body).status_code == 201
-        sent = {"EndpointName": name, "Schedules": [opening]}
+        sent = {"EndpointName": name, "schedule": [opening]}
         assert api.put("/endpoint-schedule", json=sent).status_code == 403, "needs manage"
         assert admin.put("/endpoint-schedule", json=sent).status_code == 200
         document = get(idle, name)

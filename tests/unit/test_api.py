@@ -159,25 +159,23 @@ def test_idempotency_key_makes_a_retry_safe_whatever_its_case(call: Client) -> N
 def test_schedules_of_an_added_endpoint_can_be_set_and_removed(call: Client) -> None:
     cfg = "jumpstart-example-model-inpainting-cfg"
     call("POST", "/endpoint-expiry", {"EndpointName": "x", "EndpointConfigName": cfg, "minutes": 1})
-    put = call("PUT", "/endpoint-schedule", {"EndpointName": "x", "Schedules": [SCHEDULE]})
-    assert put.document["Schedules"] == [{**SCHEDULE, "timezone": "UTC"}]
+    put = call("PUT", "/endpoint-schedule", {"EndpointName": "x", "schedule": [SCHEDULE]})
+    assert put.document["schedule"] == [{**SCHEDULE, "timezone": "UTC"}]
     assert call("DELETE", "/endpoint-schedule", query={"EndpointName": "x"}).status == 200
     read = call("GET", "/endpoint-schedule", query={"EndpointName": "x"})
-    assert read.document == {"EndpointName": "x", "Schedules": [], "Owner": "api"}
+    assert read.document == {"EndpointName": "x", "schedule": [], "Owner": "api"}
 
 
 def test_schedules_of_the_config_are_read_only(call: Client) -> None:
-    reply = call("PUT", "/endpoint-schedule", {"EndpointName": FALCON, "Schedules": []})
+    reply = call("PUT", "/endpoint-schedule", {"EndpointName": FALCON, "schedule": []})
     assert (reply.status, reply.document["code"]) == (409, "ConfigOwned")
 
 
 def test_bad_schedule_names_its_field(call: Client) -> None:
     bad = {**SCHEDULE, "start_time": "9"}
-    reply = call(
-        "PUT", "/endpoint-schedule", {"EndpointName": FALCON, "Schedules": [SCHEDULE, bad]}
-    )
+    reply = call("PUT", "/endpoint-schedule", {"EndpointName": FALCON, "schedule": [SCHEDULE, bad]})
     assert reply.status == 400
-    assert reply.document["error"].startswith("Schedules[1].start_time: must be a time")
+    assert reply.document["error"].startswith("schedule[1].start_time: must be a time")
 
 
 def test_events_are_newest_first(call: Client) -> None:
@@ -346,7 +344,7 @@ def test_unusable_idempotency_keys_are_400(call: Client, key: str) -> None:
         ("GET", "/endpoint-expiry", None, None, "renew invoke"),
         ("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 1}, None, "read"),
         ("DELETE", "/endpoint-expiry", None, {"EndpointName": FALCON}, "read"),
-        ("PUT", "/endpoint-schedule", {"EndpointName": "x", "Schedules": []}, None, "read renew"),
+        ("PUT", "/endpoint-schedule", {"EndpointName": "x", "schedule": []}, None, "read renew"),
         ("GET", "/endpoint-events", None, {"EndpointName": FALCON}, ""),
     ],
 )
@@ -411,3 +409,22 @@ json_values = st.recursive(
 )
 def test_no_body_whatever_causes_a_5xx(call: Client, body: object) -> None:
     assert call("POST", "/endpoint-expiry", body).status < 500
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "status"),
+    [
+        ({"EndpointName": "x"}, {"schedule": []}, 200),
+        ({"EndpointName": "x"}, {"EndpointName": "x", "schedule": []}, 200),
+        ({"EndpointName": "x"}, {"EndpointName": "y", "schedule": []}, 400),
+        (None, {"schedule": []}, 400),
+        (None, {"EndpointName": "x"}, 400),
+        (None, {"EndpointName": "x", "schedule": {}}, 400),
+    ],
+)
+def test_endpoint_of_a_schedule_is_named_once(
+    call: Client, query: dict[str, str] | None, body: object, status: int
+) -> None:
+    cfg = "jumpstart-example-model-inpainting-cfg"
+    call("POST", "/endpoint-expiry", {"EndpointName": "x", "EndpointConfigName": cfg, "minutes": 1})
+    assert call("PUT", "/endpoint-schedule", body, query=query).status == status

@@ -20,12 +20,12 @@ router = APIGatewayRouter()
 
 
 class ScheduleRequest(BaseModel):
-    """The schedules as in the config: objects with name, start_time, stop_time, days or date."""
+    """`schedule` as in the config: objects with name, start_time, stop_time, days or date."""
 
     model_config = ConfigDict(extra="forbid")
 
-    EndpointName: str
-    Schedules: list[dict[str, Any]]
+    EndpointName: str | None = None
+    schedule: list[dict[str, Any]]
 
 
 @router.get(PATH, summary="The schedules of an endpoint")
@@ -35,10 +35,16 @@ def get(EndpointName: Annotated[str, Query()]) -> Mapping[str, Any]:  # noqa: N8
 
 
 @router.put(PATH, summary="Replace the schedules of an endpoint that was added over the API")
-def put(body: Annotated[ScheduleRequest, Body()]) -> Mapping[str, Any]:
+def put(
+    body: Annotated[ScheduleRequest, Body()],
+    EndpointName: Annotated[str | None, Query()] = None,  # noqa: N803 (the wire's name)
+) -> Mapping[str, Any]:
     actor = caller(router, "manage")
-    schedules = [_parsed(index, document) for index, document in enumerate(body.Schedules)]
-    spec = parking_meter().set_schedules(body.EndpointName, schedules, utc_now(), Request(actor))
+    names = {name for name in (EndpointName, body.EndpointName) if name is not None}
+    if len(names) != 1:
+        raise InvalidField("EndpointName", "give it once, in the query or in the body")
+    schedules = [_parsed(index, document) for index, document in enumerate(body.schedule)]
+    spec = parking_meter().set_schedules(names.pop(), schedules, utc_now(), Request(actor))
     return schedule_document(spec)
 
 
@@ -53,4 +59,4 @@ def _parsed(index: int, document: Mapping[str, Any]) -> Schedule:
     try:
         return Schedule.parse(document)
     except InvalidField as error:
-        raise InvalidField(f"Schedules[{index}].{error.field}", error.sentence) from error
+        raise InvalidField(f"schedule[{index}].{error.field}", error.sentence) from error
