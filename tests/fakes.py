@@ -228,6 +228,8 @@ class FakeEndpoints:
     calls: list[tuple[str, str]] = field(default_factory=list)
     refusals: dict[str, list[Exception]] = field(default_factory=dict)
     failing: str = ""
+    full: set[str] = field(default_factory=set)
+    """Configs for whose instance type there is no capacity."""
     rolling_back: str = ""
 
     def describe(self, name: str) -> Observed | None:
@@ -255,7 +257,8 @@ class FakeEndpoints:
         self.calls.append(("create", name))
         if self._find(name):
             raise AlreadyExists("ValidationException", "Cannot create already existing endpoint")
-        end = Status.FAILED if self.failing else Status.IN_SERVICE
+        fails = self.failing or config_name in self.full
+        end = Status.FAILED if fails else Status.IN_SERVICE
         self.live[endpoint_key(name)] = FakeEndpoint(
             name,
             config_name,
@@ -320,7 +323,7 @@ class FakeEndpoints:
             found.failure_reason = self.rolling_back
         found.status = found.settles_as
         if found.status is Status.FAILED:
-            found.failure_reason = self.failing
+            found.failure_reason = self.failing or "InsufficientInstanceCapacity error"
         found.settles_at = None
         return found
 

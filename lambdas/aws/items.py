@@ -61,6 +61,7 @@ def state_values(state: State) -> dict[str, Any]:
         and {"step": intent.step.value, "config_name": intent.config_name, "at": epoch(intent.at)},
         "attempts": state.attempts,
         "retry_at": epoch(state.retry_at),
+        "fallback_config": state.fallback_config,
         "updating_to": state.updating_to,
         "rolled_back": state.rolled_back,
         "owned_since": epoch(state.owned_since),
@@ -94,6 +95,7 @@ def state_of(item: Item) -> State:
         ),
         attempts=int(item.get("attempts", 0)),
         retry_at=instant(item.get("retry_at")),
+        fallback_config=item.get("fallback_config"),
         updating_to=item.get("updating_to"),
         rolled_back=item.get("rolled_back"),
         owned_since=instant(item.get("owned_since")),
@@ -122,6 +124,7 @@ def spec_values(spec: Spec) -> dict[str, Any]:
         "initial_provision_minutes": spec.initial_provision_minutes,
         "max_lease_minutes": spec.max_lease_minutes,
         "schedules": json.dumps([schedule.document() for schedule in spec.schedules]),
+        "fallback_configs": json.dumps(spec.fallback_configs),
         "update": json.dumps(dict(spec.update)),
         "spec_hash": spec.spec_hash,
     }
@@ -136,6 +139,7 @@ def spec_of(item: Item) -> Spec:
         schedules=tuple(Schedule.parse(document) for document in schedules),
         initial_provision_minutes=int(item.get("initial_provision_minutes", 0)),
         max_lease_minutes=int(item.get("max_lease_minutes", DEFAULT_MAX_LEASE_MINUTES)),
+        fallback_configs=tuple(json.loads(item.get("fallback_configs", "[]"))),
         update=json.loads(item.get("update", "{}")),
         spec_hash=item.get("spec_hash", ""),
     )

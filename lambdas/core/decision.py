@@ -18,6 +18,9 @@ MAX_BACKOFF = timedelta(minutes=15)
 LOOK_AGAIN = timedelta(minutes=15)
 """How soon a situation that only people can mend is looked at again."""
 
+NO_CAPACITY = "InsufficientInstanceCapacity"
+"""Stands in the FailureReason of an endpoint that found no instances."""
+
 _IN_TRANSITION = frozenset(
     {
         Status.CREATING,
@@ -53,6 +56,13 @@ def meter_of(spec: Spec | None, state: State) -> Meter:
     if spec is None:
         return Meter()
     return Meter(state.expires_at, spec.schedules, state.held_since)
+
+
+def wanted_config(spec: Spec, state: State) -> str:
+    """The endpoint config that should run: a fallback only while the spec still lists it."""
+    if state.fallback_config in spec.fallback_configs:
+        return state.fallback_config or spec.endpoint_config_name
+    return spec.endpoint_config_name
 
 
 def backoff(attempts: int) -> timedelta:
@@ -100,7 +110,7 @@ def _decide_absent(
         return Decision(Step.FORGET, "no spec and no endpoint are left", state)
     if not meter.wanted(now):
         return _wait(
-            replace(state, attempts=0, retry_at=None),
+            replace(state, attempts=0, retry_at=None, fallback_config=None),
             meter.next_transition(now),
             _why_stopped(spec, state, draining=draining),
             Step.CREATE,
@@ -108,7 +118,7 @@ def _decide_absent(
     if state.retry_at and state.retry_at > now:
         due = _earlier(state.retry_at, meter.next_transition(now))
         return _wait(state, due, state.reason, Step.CREATE)
-    return Decision(Step.CREATE, _why_started(state, now), state, spec.endpoint_config_name)
+    return Decision(Step.CREATE, _why_started(state, now), state, wanted_config(spec, state))
 
 
 def _decide_foreign(spec: Spec | None, state: State, now: datetime) -> Decision:
@@ -126,7 +136,7 @@ def _decide_running(
 ) -> Decision:
     assert spec is not None, "an endpoint without a spec is never wanted"
     due = meter.next_transition(now)
-    config = spec.endpoint_config_name
+    config = wanted_config(spec, state)
     recovered = replace(state, attempts=0, retry_at=None)
     if observed.config_name == config:
         return _wait(recovered, due, _why_started(state, now), Step.DELETE)
@@ -144,10 +154,13 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
     )
     if observed.status in _BROKEN and state.observed_status is not observed.status:
         attempts = state.attempts + 1
+        fallback = _next_fallback(spec, observed)
         seen = replace(
             seen,
             attempts=attempts,
-            retry_at=now + backoff(attempts),
+            # Another instance type has a capacity of its own: no reason to wait long for it.
+            retry_at=now + (FIRST_BACKOFF if fallback else backoff(attempts)),
+            fallback_config=fallback,
             reason=f"{observed.status}: {observed.failure_reason or 'no reason given'}",
         )
     if observed.status is Status.IN_SERVICE and state.updating_to:
@@ -160,6 +173,15 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
                 reason=f"the update to {state.updating_to} was rolled back: {why}",
             )
     return seen
+
+
+def _next_fallback(spec: Spec | None, observed: Observed) -> str | None:
+    """The config to try after one that found no capacity; None: the first choice again."""
+    if spec is None or NO_CAPACITY not in observed.failure_reason:
+        return None
+    configs = spec.configs()
+    tried = configs.index(observed.config_name) if observed.config_name in configs else 0
+    return configs[tried + 1] if tried + 1 < len(configs) else None
 
 
 def rollback_mark(spec: Spec) -> str:

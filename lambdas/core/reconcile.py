@@ -176,8 +176,10 @@ class Reconciler:
                 # Not ours from before a crash: what was deleted may not be quite gone yet.
                 return refused(state, step, error.message, now)
         except AwsRefused as error:
-            self.history.append(Event(record.key, now, f"{step} refused", str(error)))
-            return refused(state, step, str(error), now)
+            waiting = refused(state, step, str(error), now)
+            if record.state is None or record.state.reason != waiting.reason:  # once, not each try
+                self.history.append(Event(record.key, now, f"{step} refused", str(error)))
+            return waiting
         return _begun(look_again, decision, now)
 
     def _save(self, key: str, state: State, now: datetime) -> None:

@@ -25,7 +25,8 @@ class Origin(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Spec:
     """A declared endpoint. `max_lease_minutes` bounds what may lie ahead on its meter;
-    `update` holds options of UpdateEndpoint; `spec_hash` changes whenever the rest does."""
+    `fallback_configs` are started in turn where the first finds no capacity; `update` holds
+    options of UpdateEndpoint; `spec_hash` changes whenever the rest does."""
 
     name: str
     endpoint_config_name: str
@@ -33,6 +34,7 @@ class Spec:
     schedules: tuple[Schedule, ...] = ()
     initial_provision_minutes: int = 0
     max_lease_minutes: int = DEFAULT_MAX_LEASE_MINUTES
+    fallback_configs: tuple[str, ...] = ()
     update: Mapping[str, Any] = field(default_factory=dict)
     spec_hash: str = ""
 
@@ -51,6 +53,10 @@ class Spec:
         for index, name in enumerate(names):
             if name in names[:index]:
                 raise InvalidField(f"schedules[{index}].name", f"'{name}' is used twice")
+
+    def configs(self) -> tuple[str, ...]:
+        """The endpoint configs that it may run, the first choice first."""
+        return (self.endpoint_config_name, *self.fallback_configs)
 
     @property
     def key(self) -> str:

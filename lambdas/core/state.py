@@ -74,6 +74,7 @@ class State:
 
     `rev` counts the users' writes: the reconciler saves only over the revision that it loaded.
     `attempts` counts failures in a row, `retry_at` is when the next start may be tried.
+    `fallback_config` is the one that a shortage of capacity led to, until the next start.
     `updating_to` is the config of an update under way, `rolled_back` names the
     (spec hash, config) that SageMaker rolled back.
     """
@@ -89,6 +90,7 @@ class State:
     intent: Intent | None = None
     attempts: int = 0
     retry_at: datetime | None = None
+    fallback_config: str | None = None
     updating_to: str | None = None
     rolled_back: str | None = None
     owned_since: datetime | None = None

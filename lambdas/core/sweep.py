@@ -157,7 +157,10 @@ class Sweep:
             if record.state and record.state.owned_since == seen.created_at:
                 return f"withdrawn from the config but {seen.status}"
             return None
-        if seen.config_name != config or seen.status in (Status.UPDATING, Status.ROLLING_BACK):
+        spec = record.spec
+        fits = spec is not None and spec.endpoint_config_name == config
+        allowed = spec.configs() if spec and fits else (config,)
+        if seen.config_name not in allowed or seen.status in (Status.UPDATING, Status.ROLLING_BACK):
             return f"{seen.status} on {seen.config_name}, not {config} ({reason})"
         return None
 

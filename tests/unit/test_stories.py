@@ -262,7 +262,7 @@ def test_refused_delete_is_tried_again_every_minute(world: World) -> None:
     assert "delete refused" in world.get("falcon")["Reason"]
     world.advance(minutes=2, seconds=30)
     assert world.status("falcon") is Status.ABSENT
-    assert world.history.kinds("falcon").count("delete refused") == 2
+    assert world.history.kinds("falcon").count("delete refused") == 1, "the same reason, told once"
 
 
 def test_endpoint_gone_before_its_delete_is_fine(world: World) -> None:
@@ -527,3 +527,67 @@ def test_early_morning_of_a_new_year_is_no_special_case() -> None:
     assert world.status("falcon") is Status.ABSENT
     assert world.endpoints.calls == [("create", "falcon"), ("delete", "falcon")]
     assert world.state("falcon").next_step is Step.CREATE
+
+
+def test_shortage_of_capacity_leads_through_the_fallbacks_and_back_at_the_next_start() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", "big", fallback_configs=("medium", "small")))
+    world.endpoints.full = {"big", "medium"}
+    world.renew("falcon", 30)
+    world.advance(seconds=100)
+    document = world.get("falcon")
+    assert (document["Status"], document["ServedConfigName"]) == ("InService", "small")
+    assert world.sweeper.verdict({"falcon": "big"}).settled
+    world.endpoints.full.clear()
+    world.advance(minutes=20)
+    assert world.get("falcon")["ServedConfigName"] == "small", "not while it runs"
+    world.advance(hours=1)
+    world.renew("falcon", 30)
+    world.advance(seconds=10)
+    assert world.get("falcon")["ServedConfigName"] == "big"
+
+
+def test_no_capacity_anywhere_begins_again_with_the_first_choice_and_waits_longer() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", "big", fallback_configs=("small",)))
+    world.endpoints.full = {"big", "small"}
+    world.renew("falcon", 60)
+    world.advance(minutes=20)
+    assert 4 <= world.endpoints.made("create", "falcon") <= 10
+    world.endpoints.full = {"small"}
+    world.advance(minutes=16)
+    assert world.get("falcon")["ServedConfigName"] == "big"
+
+
+def test_other_failures_stay_with_the_first_choice() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", "big", fallback_configs=("small",)))
+    world.endpoints.failing = "did not pass the ping health check"
+    world.renew("falcon", 60)
+    world.advance(minutes=2)
+    world.endpoints.failing = ""
+    world.advance(minutes=16)
+    assert world.get("falcon")["ServedConfigName"] == "big"
+
+
+def test_fallback_that_a_deploy_took_away_is_left_by_an_update() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", "big", fallback_configs=("small",)))
+    world.endpoints.full = {"big"}
+    world.renew("falcon", 60)
+    world.advance(minutes=1)
+    world.endpoints.full.clear()
+    world.deploy(a_spec("falcon", "new"))
+    world.advance(minutes=1)
+    assert world.get("falcon")["ServedConfigName"] == "new"
+
+
+def test_refusal_for_want_of_quota_is_reported_once_and_not_hammered(world: World) -> None:
+    quota = AwsRefused("ResourceLimitExceeded", "The account-level service limit is 0")
+    world.endpoints.refusals["create"] = [quota] * 50
+    world.renew("falcon", 60)
+    world.advance(minutes=30)
+    tries = 50 - len(world.endpoints.refusals["create"])
+    assert 4 <= tries <= 8
+    assert world.history.kinds("falcon").count("create refused") == 1
+    assert "service limit" in world.get("falcon")["Reason"]
