@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import main
+from tests.synth.stacks import EXAMPLES, Stack, synthesize
+
+INPUTS = ("main.py", "constructs_lib", "lambdas", "configs", "Pipfile.lock")
+
+
+def run(
+    project: Path, *arguments: str, folder: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("COV_CORE")}
+    return subprocess.run(
+        [sys.executable, str(project / "main.py"), *arguments],
+        cwd=folder or project,
+        env={**plain, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def copy_of_the_project(folder: Path) -> Path:
+    """A checkout elsewhere, with other times and the layer that is kept here."""
+    for name in INPUTS:
+        source = main.PROJECT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(source, folder / name)
+    (folder / ".cache").mkdir()
+    for kept in main.CACHE.glob("layer-*.zip"):
+        os.link(kept, folder / ".cache" / kept.name)
+    return folder
+
+
+def bytes_of(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.slow
+def test_two_checkouts_synthesize_the_same_bytes(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "a folder with blanks"
+    elsewhere.mkdir()
+    other = copy_of_the_project(elsewhere)
+    assert run(main.PROJECT, CDKTF_OUTDIR=str(tmp_path / "here")).returncode == 0
+    assert run(other, folder=tmp_path).returncode == 0
+    here, there = bytes_of(tmp_path / "here"), bytes_of(other / "cdktf.out")
+    assert len(here) == 4  # manifest, JSON, code, layer
+    assert here == there
+
+
+@pytest.mark.slow
+def test_synth_without_the_tricks_writes_the_same_json(tmp_path: Path) -> None:
+    for name, switch in (("quick", "0"), ("eager", "1")):
+        outdir = str(tmp_path / name)
+        done = run(main.PROJECT, CDKTF_OUTDIR=outdir, ENDPOINT_METER_EAGER_BINDINGS=switch)
+        assert done.returncode == 0
+    assert bytes_of(tmp_path / "quick") == bytes_of(tmp_path / "eager")
+
+
+@pytest.mark.slow
+def test_synth_loads_only_the_bindings_that_it_uses(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import main, pathlib\n"
+        "main.build({}, pathlib.Path(sys.argv[2])).synth()\n"
+        "print(sum(name.startswith('cdktf_cdktf_provider_aws.') for name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(main.PROJECT), str(tmp_path)],
+        env={**os.environ, "ENDPOINT_METER_TRACE_BINDINGS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) < 100
+    assert "submodules on demand" in done.stderr
+
+
+@pytest.mark.timing
+def test_a_warm_synth_takes_two_seconds_at_most(tmp_path: Path) -> None:
+    seconds = []
+    for _ in range(4):
+        began = time.perf_counter()
+        assert run(main.PROJECT, CDKTF_OUTDIR=str(tmp_path)).returncode == 0
+        seconds.append(time.perf_counter() - began)
+    assert min(seconds[1:]) <= 2, seconds
+
+
+def test_a_wrong_config_is_told_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"project_prefix": "demo", "regoin_name": "us-east-1"}')
+    done = run(main.PROJECT, CONFIG="config.json", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        f"{tmp_path / 'config.json'} has 4 problems:",
+        "  ddb_auth_table_name: is required",
+        "  jumpstart_models: is required",
+        "  region_name: is required",
+        "  regoin_name: unknown key; did you mean 'region_name'?",
+    ]
+
+
+def test_help_says_what_can_be_set() -> None:
+    done = run(main.PROJECT, "--help")
+    assert done.returncode == 0
+    assert "CONFIG_OVERLAY" in done.stderr
+
+
+def test_an_argument_that_means_nothing_is_refused() -> None:
+    assert run(main.PROJECT, "configs/configs.json").returncode == 2
+
+
+def test_synth_says_what_may_surprise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example = next(path for path in EXAMPLES if path.stem == "flan-async")
+    synthesize(example, tmp_path)
+    said = capsys.readouterr().err
+    assert "Note: jumpstart_models[0] (FlanT5Async): has no `schedule`" in said
+    assert "ml.g5.8xlarge is not among the instance types" in said
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_of_the_reference_synthesizes(example: Path, tmp_path: Path) -> None:
+    stack: Stack = synthesize(example, tmp_path)
+    assert len(stack.all("aws_dynamodb_table_item")) == 1
+
+
+def test_an_overlay_names_the_layer_of_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "overlay.json").write_text('{"lambda": {"layer_platform": "host"}}')
+    stack = synthesize(
+        main.PROJECT / "configs" / "configs.json", tmp_path / "out", tmp_path / "overlay.json"
+    )
+    assert sys.implementation.cache_tag in stack.one("aws_s3_object", "layer")["source"]
+
+
+def test_nothing_of_the_machine_gets_into_the_json(stack: Stack) -> None:
+    text = (stack.folder / "cdk.tf.json").read_text()
+    for trace in (str(main.PROJECT), str(stack.folder), str(Path.home()), os.sep + "tmp"):
+        assert trace not in text
