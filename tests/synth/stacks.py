@@ -60,13 +60,18 @@ class Stack:
         seen: set[str] = set()
         waiting = [address]
         while waiting:
-            for found in self._references(waiting.pop()):
-                if found not in seen:
-                    seen.add(found)
-                    waiting.append(found)
+            found = set(self._referred(waiting.pop())) - seen
+            seen |= found
+            waiting += found
         return seen
 
-    def _references(self, address: str) -> Iterator[str]:
+    def references(self, address: str) -> set[str]:
+        """The managed resources that `address` refers to, through data sources too."""
+        direct = set(self._referred(address))
+        through = [self.references(other) for other in direct if other.startswith("data.")]
+        return {other for other in direct if not other.startswith("data.")}.union(*through)
+
+    def _referred(self, address: str) -> Iterator[str]:
         section = "data" if address.startswith("data.") else "resource"
         kind, logical_id = address.removeprefix("data.").split(".", 1)
         body = self.document[section][kind][logical_id]

@@ -1,0 +1,144 @@
+"""In which order Terraform does things, tried with the real Terraform on the stack's own graph.
+
+Every resource is replaced by a `terraform_data` with the same dependencies and lifecycle: the
+order comes from these alone, and nothing is called.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from constructs_lib.canonical import digest
+from local import terraform_cli
+from tests.synth.conftest import Synthesize
+from tests.synth.stacks import FLAN, Stack, config_with
+from tests.synth.test_terraform import Terraform
+
+pytestmark = pytest.mark.slow
+FALCON = {
+    "name": "Falcon",
+    "model_id": "huggingface-llm-falcon-40b-instruct-bf16",
+    "inference_instance_type": "ml.g5.12xlarge",
+    "inference_type": "realtime",
+    "schedule": {"initial_provision_minutes": 90},
+}
+SYNC, WAIT, SETTLED = "aws_lambda_invocation--sync", "aws_lambda_invocation--wait", "settled"
+
+
+def graph_of(stack: Stack) -> dict[str, Any]:
+    nodes: dict[str, Any] = {}
+    for kind, resources in stack.document["resource"].items():
+        for logical_id, body in resources.items():
+            address = f"{kind}.{logical_id}"
+            direct = stack.references(address)
+            kept = body.get("lifecycle", {}).get("create_before_destroy", False)
+            nodes[node(address)] = {
+                "input": digest({key: value for key, value in body.items() if key != "//"}),
+                "depends_on": [f"terraform_data.{node(other)}" for other in sorted(direct)],
+                "lifecycle": {"create_before_destroy": kept},
+            }
+    return {"resource": {"terraform_data": nodes}}
+
+
+def node(address: str) -> str:
+    return address.replace("terraform_data.", "").replace("data.", "").replace(".", "--")
+
+
+class Deployment:
+    """Applies stacks one after another and tells what was begun and completed, in order."""
+
+    def __init__(self, folder: Path) -> None:
+        environment = {**terraform_cli.environment(), "TF_IN_AUTOMATION": "1"}
+        self._terraform = Terraform(folder, environment)
+
+    def deploy(self, stack: Stack) -> Sequence[str]:
+        self._terraform.take(graph_of(stack))
+        self._terraform.run("init", "-input=false")
+        return self._happened("apply")
+
+    def destroy(self) -> Sequence[str]:
+        return self._happened("destroy")
+
+    def _happened(self, command: str) -> Sequence[str]:
+        lines = self._terraform.run(command, "-auto-approve", "-json").splitlines()
+        hooks = [
+            m for m in map(json.loads, lines) if m["type"] in ("apply_start", "apply_complete")
+        ]
+        return [
+            f"{'begin' if m['type'] == 'apply_start' else 'end'} {m['hook']['action']} "
+            f"{m['hook']['resource']['resource_name']}"
+            for m in hooks
+        ]
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
+
+
+def config_of(stack: Stack, name: str) -> str:
+    kind = "aws_sagemaker_endpoint_configuration"
+    (found,) = [logical for logical in stack.all(kind) if logical.startswith(f"{name}_")]
+    return node(f"{kind}.{found}")
+
+
+def item_of(name: str) -> str:
+    return node(f"aws_dynamodb_table_item.demo-{name}-Endpoint")
+
+
+def in_order(happened: Sequence[str], *expected: str) -> bool:
+    places = [happened.index(event) for event in expected]
+    return places == sorted(places)
+
+
+def test_a_withdrawn_endpoint_is_stopped_before_its_config_goes(
+    deployment: Deployment, stack_of: Synthesize
+) -> None:
+    both = stack_of(config_with(FALCON, FLAN, deletion_protection=False))
+    deployment.deploy(both)
+    happened = deployment.deploy(stack_of(config_with(FLAN, deletion_protection=False)))
+    assert in_order(
+        happened,
+        f"end delete {item_of('Falcon')}",
+        f"begin update {SYNC}",
+        f"end update {SYNC}",
+        f"begin update {WAIT}",
+        f"end update {WAIT}",
+        f"begin update {SETTLED}",
+        f"end update {SETTLED}",
+        f"begin delete {config_of(both, 'Falcon')}",
+    )
+
+
+def test_a_changed_model_is_created_moved_to_and_only_then_taken_away(
+    deployment: Deployment, stack_of: Synthesize
+) -> None:
+    before = stack_of(config_with(FALCON, deletion_protection=False))
+    larger = {**FALCON, "inference_instance_type": "ml.g5.24xlarge"}
+    after = stack_of(config_with(larger, deletion_protection=False))
+    deployment.deploy(before)
+    happened = deployment.deploy(after)
+    assert in_order(
+        happened,
+        f"end create {config_of(after, 'Falcon')}",
+        f"begin update {item_of('Falcon')}",
+        f"end update {item_of('Falcon')}",
+        f"begin update {SYNC}",
+        f"end update {WAIT}",
+        f"end update {SETTLED}",
+        f"begin delete {config_of(before, 'Falcon')}",
+    )
+
+
+def test_a_destroy_drains_before_it_takes_anything_away(
+    deployment: Deployment, stack_of: Synthesize
+) -> None:
+    deployment.deploy(stack_of(config_with(FALCON, FLAN, deletion_protection=False)))
+    happened = deployment.destroy()
+    drained = happened.index(f"end delete {SYNC}")
+    assert {event.split()[2] for event in happened[:drained]} == {SETTLED, WAIT, SYNC}
