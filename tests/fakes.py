@@ -20,7 +20,7 @@ from lambdas.core.hints import Hint
 from lambdas.core.history import Event
 from lambdas.core.names import endpoint_key
 from lambdas.core.ports import Control, Due, Keyed, Listed, RecordPage
-from lambdas.core.spec import Origin, Spec
+from lambdas.core.spec import Origin, Scaling, Spec
 from lambdas.core.state import Intent, Observed, Record, State, Status
 
 
@@ -231,6 +231,8 @@ class FakeEndpoints:
     full: set[str] = field(default_factory=set)
     """Configs for whose instance type there is no capacity."""
     rolling_back: str = ""
+    scaled: dict[str, tuple[Scaling, ...]] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def describe(self, name: str) -> Observed | None:
         self._refuse("describe")
@@ -252,8 +254,9 @@ class FakeEndpoints:
     def config_exists(self, config_name: str) -> bool:
         return config_name in self.configs
 
-    def create(self, name: str, config_name: str) -> None:
+    def create(self, name: str, config_name: str, tags: Mapping[str, str] | None = None) -> None:
         self._refuse("create")
+        self.tags[endpoint_key(name)] = dict(tags or {})
         self.calls.append(("create", name))
         if self._find(name):
             raise AlreadyExists("ValidationException", "Cannot create already existing endpoint")
@@ -284,6 +287,11 @@ class FakeEndpoints:
         found.next_config = found.config_name if self.rolling_back else config_name
         found.settles_as = Status.IN_SERVICE
         found.settles_at = self.now + timedelta(seconds=self.create_seconds)
+
+    def scale(self, name: str, scaling: Sequence[Scaling]) -> None:
+        self._refuse("scale")
+        self.calls.append(("scale", name))
+        self.scaled[endpoint_key(name)] = tuple(scaling)
 
     def list(self) -> Iterator[Listed]:
         for key in list(self.live):
@@ -317,6 +325,7 @@ class FakeEndpoints:
             return found
         if found.status is Status.DELETING:
             del self.live[endpoint_key(name)]
+            self.scaled.pop(endpoint_key(name), None)
             return None
         if found.status is Status.UPDATING:
             found.config_name = found.next_config

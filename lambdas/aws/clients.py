@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -52,3 +52,9 @@ def sagemaker_once() -> SageMakerClient:
 @cache
 def functions() -> LambdaClient:
     return boto3.client("lambda", config=_SLOW_WRITE)
+
+
+@cache
+def autoscaling() -> Any:
+    """Application Auto Scaling; its calls may be repeated."""
+    return boto3.client("application-autoscaling", config=_READ)

@@ -12,7 +12,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from lambdas.core.schedule import Schedule
-from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Origin, Spec
+from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Origin, Scaling, Spec
 from lambdas.core.state import Intent, Operation, Record, State, Status, Step
 
 PK_PREFIX = "ENDPOINT#"
@@ -64,6 +64,7 @@ def state_values(state: State) -> dict[str, Any]:
         "fallback_config": state.fallback_config,
         "updating_to": state.updating_to,
         "rolled_back": state.rolled_back,
+        "restored": state.restored,
         "owned_since": epoch(state.owned_since),
     }
 
@@ -98,6 +99,7 @@ def state_of(item: Item) -> State:
         fallback_config=item.get("fallback_config"),
         updating_to=item.get("updating_to"),
         rolled_back=item.get("rolled_back"),
+        restored=item.get("restored"),
         owned_since=instant(item.get("owned_since")),
     )
 
@@ -125,6 +127,8 @@ def spec_values(spec: Spec) -> dict[str, Any]:
         "max_lease_minutes": spec.max_lease_minutes,
         "schedules": json.dumps([schedule.document() for schedule in spec.schedules]),
         "fallback_configs": json.dumps(spec.fallback_configs),
+        "scaling": json.dumps([scaling.document() for scaling in spec.scaling]),
+        "tags": json.dumps(dict(spec.tags)),
         "update": json.dumps(dict(spec.update)),
         "spec_hash": spec.spec_hash,
     }
@@ -140,6 +144,8 @@ def spec_of(item: Item) -> Spec:
         initial_provision_minutes=int(item.get("initial_provision_minutes", 0)),
         max_lease_minutes=int(item.get("max_lease_minutes", DEFAULT_MAX_LEASE_MINUTES)),
         fallback_configs=tuple(json.loads(item.get("fallback_configs", "[]"))),
+        scaling=tuple(Scaling.parse(each) for each in json.loads(item.get("scaling", "[]"))),
+        tags=json.loads(item.get("tags", "{}")),
         update=json.loads(item.get("update", "{}")),
         spec_hash=item.get("spec_hash", ""),
     )

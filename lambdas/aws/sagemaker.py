@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from lambdas.aws import clients
 from lambdas.aws.items import status_of
 from lambdas.aws.refusals import named
 from lambdas.core.errors import AwsRefused, Gone
 from lambdas.core.ports import Listed
 from lambdas.core.settings import STACK_TAG_KEY
+from lambdas.core.spec import Scaling
 from lambdas.core.state import Observed
 
 if TYPE_CHECKING:
@@ -19,11 +21,25 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
 
+_TARGET: Mapping[str, Any] = {
+    "ServiceNamespace": "sagemaker",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+
+
 class SageMakerEndpoints:
     """`once` must be a client that does not repeat calls by itself; `stack_tag` is the value of
-    our tag, which every endpoint that we make carries."""
+    our tag, which every endpoint that we make carries. `autoscaling` makes the client of
+    Application Auto Scaling when it is first needed: most endpoints are not scaled."""
 
-    def __init__(self, client: SageMakerClient, once: SageMakerClient, stack_tag: str) -> None:
+    def __init__(
+        self,
+        client: SageMakerClient,
+        once: SageMakerClient,
+        stack_tag: str,
+        autoscaling: Callable[[], Any] = clients.autoscaling,
+    ) -> None:
+        self._autoscaling = autoscaling
         self._client = client
         self._once = once
         self._stack_tag = stack_tag
@@ -61,12 +77,13 @@ class SageMakerEndpoints:
             raise
         return True
 
-    def create(self, name: str, config_name: str) -> None:
+    def create(self, name: str, config_name: str, tags: Mapping[str, str]) -> None:
+        every = {**tags, STACK_TAG_KEY: self._stack_tag}
         with named():
             self._once.create_endpoint(
                 EndpointName=name,
                 EndpointConfigName=config_name,
-                Tags=[{"Key": STACK_TAG_KEY, "Value": self._stack_tag}],
+                Tags=[{"Key": key, "Value": value} for key, value in every.items()],
             )
 
     def delete(self, name: str) -> None:
@@ -83,6 +100,42 @@ class SageMakerEndpoints:
             self._once.add_tags(
                 ResourceArn=arn, Tags=[{"Key": STACK_TAG_KEY, "Value": self._stack_tag}]
             )
+
+    def scale(self, name: str, scaling: Sequence[Scaling]) -> None:
+        """Deregistering a target drops its policies, also those that were taken out since."""
+        with named():
+            for resource_id in self._scaled(name):
+                self._autoscaling().deregister_scalable_target(**_TARGET, ResourceId=resource_id)
+            for each in scaling:
+                resource_id = f"endpoint/{name}/variant/{each.variant}"
+                self._autoscaling().register_scalable_target(
+                    **_TARGET,
+                    ResourceId=resource_id,
+                    MinCapacity=each.min_capacity,
+                    MaxCapacity=each.max_capacity,
+                )
+                for policy_name, policy in each.policies.items():
+                    self._autoscaling().put_scaling_policy(
+                        **_TARGET,
+                        ResourceId=resource_id,
+                        PolicyName=policy_name,
+                        PolicyType="TargetTrackingScaling",
+                        TargetTrackingScalingPolicyConfiguration=policy,
+                    )
+
+    def _scaled(self, name: str) -> Sequence[str]:
+        """The scalable targets of the endpoint's variants, as resource ids."""
+        seen = self._client.describe_endpoint(EndpointName=name)
+        ids = [
+            f"endpoint/{name}/variant/{variant['VariantName']}"
+            for variant in seen.get("ProductionVariants", [])
+        ]
+        pages = (
+            self._autoscaling()
+            .get_paginator("describe_scalable_targets")
+            .paginate(**_TARGET, ResourceIds=ids)
+        )
+        return [target["ResourceId"] for page in pages for target in page["ScalableTargets"]]
 
     def list(self) -> Iterator[Listed]:
         with named():

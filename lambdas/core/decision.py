@@ -138,12 +138,16 @@ def _decide_running(
     due = meter.next_transition(now)
     config = wanted_config(spec, state)
     recovered = replace(state, attempts=0, retry_at=None)
-    if observed.config_name == config:
-        return _wait(recovered, due, _why_started(state, now), Step.DELETE)
-    if state.rolled_back == rollback_mark(spec):
-        return _wait(recovered, due, state.reason, Step.DELETE)
+    served = observed.config_name == config
+    given_up = state.rolled_back == rollback_mark(spec)
+    restored = state.restored == restored_mark(spec, observed)
+    if restored and (served or given_up):
+        reason = _why_started(state, now) if served else state.reason
+        return _wait(recovered, due, reason, Step.DELETE)
     if state.retry_at and state.retry_at > now:
         return _wait(state, _earlier(state.retry_at, due), state.reason)
+    if served or given_up:
+        return Decision(Step.RESTORE, "its scaling is to be put in place", state, config)
     return Decision(Step.UPDATE, f"the spec asks for {config}", state, config)
 
 
@@ -187,6 +191,13 @@ def _next_fallback(spec: Spec | None, observed: Observed) -> str | None:
 def rollback_mark(spec: Spec) -> str:
     """Names a declared (spec, config): what rolled back once is not tried again by itself."""
     return f"{spec.spec_hash}:{spec.endpoint_config_name}"
+
+
+def restored_mark(spec: Spec, observed: Observed) -> str | None:
+    """Names the creation and the spec whose scaling is in place; None: it never had any."""
+    if not spec.scaling:
+        return None
+    return f"{observed.created_at:%Y-%m-%dT%H:%M:%S.%f}:{spec.spec_hash}"
 
 
 def _wait(state: State, due: datetime | None, reason: str, next_step: Step = Step.WAIT) -> Decision:

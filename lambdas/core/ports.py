@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from lambdas.core.hints import Hint
 from lambdas.core.history import Event
-from lambdas.core.spec import Spec
+from lambdas.core.spec import Scaling, Spec
 from lambdas.core.state import Intent, Observed, Operation, Record, State, Status, Step
 
 
@@ -156,8 +156,8 @@ class Endpoints(Protocol):
 
     def config_exists(self, config_name: str) -> bool: ...
 
-    def create(self, name: str, config_name: str) -> None:
-        """Start the endpoint with our tag; AlreadyExists, Throttled, AwsRefused."""
+    def create(self, name: str, config_name: str, tags: Mapping[str, str]) -> None:
+        """Start the endpoint with our tag and `tags`; AlreadyExists, Throttled, AwsRefused."""
         ...
 
     def delete(self, name: str) -> None:
@@ -166,6 +166,10 @@ class Endpoints(Protocol):
 
     def update(self, name: str, config_name: str, options: dict[str, object]) -> None:
         """Gone, InProgress, Throttled, AwsRefused."""
+        ...
+
+    def scale(self, name: str, scaling: Sequence[Scaling]) -> None:
+        """Replace the endpoint's scaling targets and policies; Throttled, AwsRefused."""
         ...
 
     def list(self) -> Iterator[Listed]:

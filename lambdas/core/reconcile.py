@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lambdas.core.decision import POLL, POLL_DELETING, Decision, decide, refused
+from lambdas.core.decision import POLL, POLL_DELETING, Decision, decide, refused, restored_mark
 from lambdas.core.errors import (
     AlreadyExists,
     AwsRefused,
@@ -34,6 +34,7 @@ EARLY = timedelta(seconds=3)
 CLAIM_GRACE = timedelta(seconds=30)
 MAX_ROUNDS = 5
 _HEEDED_ALWAYS = frozenset({Cause.EVENT, Cause.SWEEP})
+_ACTIONS = frozenset({Step.CREATE, Step.DELETE, Step.UPDATE, Step.RESTORE})
 _NOTABLE = frozenset(
     {Status.IN_SERVICE, Status.FAILED, Status.OUT_OF_SERVICE, Status.UPDATE_ROLLBACK_FAILED}
 )
@@ -133,8 +134,8 @@ class Reconciler:
             self.store.forget(record.key, self.owner, state.rev)
             return Outcome("forgotten", decision)
         saved = decision.state
-        if decision.step in (Step.CREATE, Step.DELETE, Step.UPDATE):
-            saved = self._act(record, name, decision, now)
+        if decision.step in _ACTIONS:
+            saved = self._act(record, name, decision, observed, now)
         self._save(record.key, saved, now)
         return Outcome("acted" if saved is not decision.state else "settled", decision)
 
@@ -146,7 +147,9 @@ class Reconciler:
             return replace(seen, ours=True)
         return replace(seen, ours=self.endpoints.carries_our_tag(seen.arn))
 
-    def _act(self, record: Record, name: str, decision: Decision, now: datetime) -> State:
+    def _act(
+        self, record: Record, name: str, decision: Decision, observed: Observed, now: datetime
+    ) -> State:
         """Write the intent, make the call, and return the state that it leads to."""
         config = decision.config_name or ""
         step, state = decision.step, decision.state
@@ -160,13 +163,7 @@ class Reconciler:
         )
         look_again = replace(state, next_due=now + POLL, next_step=Step.WAIT)
         try:
-            if step is Step.CREATE:
-                self.endpoints.create(name, config)
-            elif step is Step.DELETE:
-                self.endpoints.delete(name)
-            else:
-                update = dict(record.spec.update) if record.spec else {}
-                self.endpoints.update(name, config, update)
+            self._call(step, name, config, record.spec)
         except Gone:
             return replace(look_again, next_due=now, observed_status=Status.ABSENT)
         except (InProgress, Unanswered):
@@ -180,7 +177,21 @@ class Reconciler:
             if record.state is None or record.state.reason != waiting.reason:  # once, not each try
                 self.history.append(Event(record.key, now, f"{step} refused", str(error)))
             return waiting
+        if step is Step.RESTORE and record.spec:
+            restored = restored_mark(record.spec, observed)
+            return replace(state, restored=restored, attempts=0, next_due=now)
         return _begun(look_again, decision, now)
+
+    def _call(self, step: Step, name: str, config: str, spec: Spec | None) -> None:
+        match step:
+            case Step.CREATE:
+                self.endpoints.create(name, config, spec.tags if spec else {})
+            case Step.DELETE:
+                self.endpoints.delete(name)
+            case Step.RESTORE:
+                self.endpoints.scale(name, spec.scaling if spec else ())
+            case _:
+                self.endpoints.update(name, config, dict(spec.update) if spec else {})
 
     def _save(self, key: str, state: State, now: datetime) -> None:
         """Save, then put a near instant on the queue: the tick arms only from minute to minute."""

@@ -23,10 +23,43 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Scaling:
+    """Scales one variant between `min_capacity` and `max_capacity` instances.
+
+    `policies` maps names to target-tracking configurations as PutScalingPolicy takes them:
+    https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScalingPolicy.html
+    """
+
+    variant: str
+    min_capacity: int
+    max_capacity: int
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        sagemaker_name(self.variant, "variant")
+        if not 0 <= self.min_capacity <= self.max_capacity or self.max_capacity < 1:
+            raise InvalidField("min_capacity", "must be 0 to max_capacity, and that at least 1")
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Scaling:
+        return cls(**document)
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object that `parse` reads back."""
+        return {
+            "variant": self.variant,
+            "min_capacity": self.min_capacity,
+            "max_capacity": self.max_capacity,
+            "policies": {name: dict(policy) for name, policy in self.policies.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """A declared endpoint. `max_lease_minutes` bounds what may lie ahead on its meter;
-    `fallback_configs` are started in turn where the first finds no capacity; `update` holds
-    options of UpdateEndpoint; `spec_hash` changes whenever the rest does."""
+    `fallback_configs` are started in turn where the first finds no capacity; `scaling` and
+    `tags` are put back after each creation; `update` holds options of UpdateEndpoint;
+    `spec_hash` changes whenever the rest does."""
 
     name: str
     endpoint_config_name: str
@@ -35,6 +68,8 @@ class Spec:
     initial_provision_minutes: int = 0
     max_lease_minutes: int = DEFAULT_MAX_LEASE_MINUTES
     fallback_configs: tuple[str, ...] = ()
+    scaling: tuple[Scaling, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
     update: Mapping[str, Any] = field(default_factory=dict)
     spec_hash: str = ""
 

@@ -36,6 +36,8 @@ class Step(StrEnum):
     CREATE = "create"
     DELETE = "delete"
     UPDATE = "update"
+    RESTORE = "restore"
+    """Put back what SageMaker dropped when the endpoint was deleted: its scaling."""
     WAIT = "wait"
     GIVE_UP = "give up"
     """Nothing that the meter may do helps: say so and look again later."""
@@ -93,6 +95,8 @@ class State:
     fallback_config: str | None = None
     updating_to: str | None = None
     rolled_back: str | None = None
+    restored: str | None = None
+    """Names the creation and spec for which scaling was put in place."""
     owned_since: datetime | None = None
     """Creation time of the endpoint that was last verified to carry our tag."""
 

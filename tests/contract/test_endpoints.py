@@ -32,12 +32,14 @@ def test_endpoint_is_created_with_our_tag_and_described(
 ) -> None:
     assert endpoints.describe("falcon") is None
     began = world.clock()
-    endpoints.create("Falcon", "falcon-1")
+    endpoints.create("Falcon", "falcon-1", {"team": "nlp"})
     seen = endpoints.describe("falcon")
     assert seen is not None
     assert (seen.status, seen.config_name) == (Status.CREATING, "falcon-1")
     assert seen.created_at == began
     assert endpoints.carries_our_tag(seen.arn)
+    tags = world.sagemaker.list_tags(ResourceArn=seen.arn)["Tags"]
+    assert {"Key": "team", "Value": "nlp"} in tags
     world.clock.pass_seconds(DURATIONS.create_seconds)
     again = endpoints.describe("Falcon")
     assert again is not None
@@ -47,12 +49,12 @@ def test_endpoint_is_created_with_our_tag_and_described(
 def test_creation_time_tells_one_endpoint_from_the_next(
     world: Simulated, endpoints: SageMakerEndpoints
 ) -> None:
-    endpoints.create("falcon", "falcon-1")
+    endpoints.create("falcon", "falcon-1", {})
     first = endpoints.describe("falcon")
     world.clock.pass_seconds(DURATIONS.create_seconds)
     endpoints.delete("falcon")
     world.clock.pass_seconds(DURATIONS.delete_seconds)
-    endpoints.create("falcon", "falcon-1")
+    endpoints.create("falcon", "falcon-1", {})
     second = endpoints.describe("falcon")
     assert first is not None
     assert second is not None
@@ -65,18 +67,18 @@ def test_creation_time_tells_one_endpoint_from_the_next(
 def test_gone_and_busy_are_told_apart(world: Simulated, endpoints: SageMakerEndpoints) -> None:
     with pytest.raises(Gone):
         endpoints.delete("falcon")
-    endpoints.create("falcon", "falcon-1")
+    endpoints.create("falcon", "falcon-1", {})
     with pytest.raises(InProgress):
         endpoints.delete("falcon")
     with pytest.raises(AlreadyExists):
-        endpoints.create("FALCON", "falcon-1")
+        endpoints.create("FALCON", "falcon-1", {})
     world.clock.pass_seconds(DURATIONS.create_seconds)
     endpoints.delete("falcon")
 
 
 def test_missing_config_is_not_a_missing_endpoint(endpoints: SageMakerEndpoints) -> None:
     with pytest.raises(AwsRefused) as refusal:
-        endpoints.create("falcon", "no-such-config")
+        endpoints.create("falcon", "no-such-config", {})
     assert not isinstance(refusal.value, Gone)
     assert endpoints.config_exists("falcon-1")
     assert not endpoints.config_exists("no-such-config")
@@ -99,7 +101,7 @@ def test_throttles_are_told_from_other_refusals(
 ) -> None:
     world.fault("CreateEndpoint", "ThrottlingException", count=1)
     with pytest.raises(Throttled):
-        endpoints.create("falcon", "falcon-1")
+        endpoints.create("falcon", "falcon-1", {})
 
 
 def test_call_that_worked_without_an_answer_is_unanswered(
@@ -107,7 +109,7 @@ def test_call_that_worked_without_an_answer_is_unanswered(
 ) -> None:
     world.fault("CreateEndpoint", "TimeoutAfter", count=1)
     with pytest.raises(Unanswered):
-        endpoints.create("falcon", "falcon-1")
+        endpoints.create("falcon", "falcon-1", {})
     assert endpoints.describe("falcon") is not None
 
 

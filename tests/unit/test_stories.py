@@ -22,6 +22,7 @@ from lambdas.core.errors import (
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.meter import Request
 from lambdas.core.schedule import Schedule
+from lambdas.core.spec import Scaling
 from lambdas.core.state import Status, Step
 from lambdas.core.sweep import DrainIncomplete
 from tests.fakes import a_spec, clock
@@ -591,3 +592,46 @@ def test_refusal_for_want_of_quota_is_reported_once_and_not_hammered(world: Worl
     assert 4 <= tries <= 8
     assert world.history.kinds("falcon").count("create refused") == 1
     assert "service limit" in world.get("falcon")["Reason"]
+
+
+TARGET = {"PredefinedMetricSpecification": {}, "TargetValue": 70.0}
+SCALING = (Scaling("AllTraffic", 1, 4, {"invocations": TARGET}),)
+
+
+def test_scaling_and_tags_are_put_back_after_each_creation() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", scaling=SCALING, tags={"team": "nlp"}))
+    world.renew("falcon", 10)
+    world.advance(minutes=1)
+    assert world.endpoints.scaled == {"falcon": SCALING}
+    assert world.endpoints.tags["falcon"] == {"team": "nlp"}
+    world.advance(minutes=30)
+    assert world.endpoints.scaled == {}
+    world.renew("falcon", 10)
+    world.advance(minutes=1)
+    assert world.endpoints.scaled == {"falcon": SCALING}
+    assert world.endpoints.made("scale", "falcon") == 2, "once for each creation"
+
+
+def test_scaling_that_a_deploy_changed_is_put_in_place_while_running() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", scaling=SCALING, spec_hash="1"))
+    world.renew("falcon", 60)
+    world.advance(minutes=1)
+    world.deploy(a_spec("falcon", scaling=(Scaling("AllTraffic", 2, 8),), spec_hash="2"))
+    assert world.endpoints.scaled["falcon"][0].max_capacity == 8
+    world.deploy(a_spec("falcon", spec_hash="3"))
+    assert world.endpoints.scaled["falcon"] == ()
+
+
+def test_refused_scaling_is_tried_again_and_does_not_stop_the_endpoint() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", scaling=SCALING))
+    world.endpoints.refusals["scale"] = [AwsRefused("AccessDeniedException", "not allowed")]
+    world.renew("falcon", 30)
+    world.advance(seconds=20)
+    assert "restore refused" in world.get("falcon")["Reason"]
+    assert world.status("falcon") is Status.IN_SERVICE
+    world.advance(minutes=1)
+    assert world.endpoints.scaled == {"falcon": SCALING}
+    assert world.state("falcon").attempts == 0
