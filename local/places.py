@@ -52,7 +52,7 @@ class Places:
 
     @property
     def applying(self) -> Path:
-        """There while Terraform changes the stack: left behind, its state may not be true."""
+        """There while Terraform makes changes: left behind, its state is not to be trusted."""
         return self.home / "applying"
 
 

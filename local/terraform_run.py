@@ -1,6 +1,7 @@
 """Terraform on a working copy of the synthesized stack, against the embedded AWS only."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,6 @@ from local.places import Places
 from local.steps import Step
 from local.terraform_output import Apply
 
-STOP_SECONDS = 60.0
 KEPT = {".terraform", ".terraform.lock.hcl", "terraform.tfstate", "terraform.tfstate.backup"}
 BACKEND_HERE = {"terraform": {"backend": {"local": {"path": "terraform.tfstate"}}}}
 
@@ -58,17 +58,24 @@ class Terraform:
             raise TerraformFailedError(done.stdout.strip())
 
     def apply(self, step: Step) -> Apply:
-        """Change the stack to what the working copy says. Raises TerraformFailedError."""
+        """Change the stack to what the working copy says. Raises TerraformFailedError.
+
+        From the plan to Terraform's own end there is a mark that changes are under way. Terraform
+        cut off then, even politely, knows nothing of what it was just creating.
+        """
         told = Apply(step.progress)
         command = self._command("apply", "-json", "-auto-approve", "-parallelism=30")
         with (
-            self.places.log("terraform-apply").open("w", encoding="utf-8") as log,
-            self._applying(command) as process,
+            self.places.log("terraform-apply").open("w", buffering=1) as log,
+            self._running(command) as process,
         ):
             assert process.stdout is not None  # it is a pipe
             for line in process.stdout:
                 log.write(line)
                 told.hear(line)
+                if told.planned:
+                    self.places.applying.touch()
+        self.places.applying.unlink(missing_ok=True)
         if process.returncode:
             raise TerraformFailedError(
                 "\n\n".join(told.errors) or f"exit code {process.returncode}"
@@ -76,13 +83,8 @@ class Terraform:
         return told
 
     @contextmanager
-    def _applying(self, command: list[str]) -> Iterator[subprocess.Popen[str]]:
-        """Run the command; interrupted, let it finish what is in flight and save its state.
-
-        It is in a session of its own, so that Ctrl-C reaches it through us alone. The mark that it
-        is at work is left behind where it could not end by itself.
-        """
-        self.places.applying.touch()
+    def _running(self, command: list[str]) -> Iterator[subprocess.Popen[str]]:
+        """Run the command in a session of its own; cut it off, provider and all, if we are."""
         process = subprocess.Popen(
             command,
             env=self._environment(),
@@ -96,16 +98,9 @@ class Terraform:
             yield process
             process.wait()
         except BaseException:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.communicate(timeout=STOP_SECONDS)
-            except BaseException:
-                process.kill()
-                process.communicate()
-                raise
-            self.places.applying.unlink()
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
             raise
-        self.places.applying.unlink()
 
     def _command(self, *words: str) -> list[str]:
         action, *options = words

@@ -137,7 +137,8 @@ def main(places: Places) -> int:
     """Run, and turn what may go wrong into one line and an exit code."""
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is a text stream
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+            signal.signal(number, signal.default_int_handler)
     try:
         with taking_turns(places):
             Up(places, dict(os.environ)).run()
@@ -147,7 +148,7 @@ def main(places: Places) -> int:
         print(f"\nerror: {error}\nLogs: {places.logs}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted: `make up` takes it up again, `make down` clears it.", file=sys.stderr)
+        print("\nInterrupted: `make up` begins again, `make down` clears it.", file=sys.stderr)
         return INTERRUPTED
     return 0
 

@@ -80,6 +80,19 @@ def test_a_run_cut_off_while_terraform_works_is_taken_up_by_the_next(
     ]
 
 
+def test_a_run_cut_off_before_its_first_change_costs_nothing(project: SmallProject) -> None:
+    before, _ = project.up()
+    interrupted = project.command("up")
+    wait_for_terraform(project, interrupted, '"refresh_start"')
+    interrupted.send_signal(signal.SIGINT)
+    interrupted.communicate(timeout=30)
+
+    after, said = project.up()
+
+    assert "0 added, 0 changed, 0 destroyed" in said
+    assert after == before
+
+
 def test_down_clears_what_a_killed_run_left(project: SmallProject) -> None:
     project.configure(stack=small_stack(seconds=60))
     interrupted = started_applying(project)
@@ -107,10 +120,16 @@ def test_of_two_at_once_the_second_waits_and_says_so(project: SmallProject) -> N
 def started_applying(project: SmallProject) -> subprocess.Popen[str]:
     """Start `make up`; returns once Terraform has begun to make resources."""
     process = project.command("up")
+    wait_for_terraform(project, process, '"apply_start"')
+    return process
+
+
+def wait_for_terraform(project: SmallProject, up: subprocess.Popen[str], message: str) -> None:
+    """Return once Terraform, as run by `up`, has said something of a kind."""
     log = project.places.log("terraform-apply")
+    log.unlink(missing_ok=True)
     deadline = time.monotonic() + 60
-    while not log.exists() or '"apply_start"' not in log.read_text():
-        assert process.poll() is None, process.communicate()[0]
+    while not log.exists() or message not in log.read_text():
+        assert up.poll() is None, up.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return process
