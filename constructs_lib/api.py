@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cdktf import TerraformResource, TerraformResourceLifecycle
-from cdktf_cdktf_provider_aws.api_gateway_account import ApiGatewayAccount
 from cdktf_cdktf_provider_aws.api_gateway_authorizer import ApiGatewayAuthorizer
 from cdktf_cdktf_provider_aws.api_gateway_deployment import ApiGatewayDeployment
 from cdktf_cdktf_provider_aws.api_gateway_gateway_response import ApiGatewayGatewayResponse
@@ -30,16 +29,15 @@ from cdktf_cdktf_provider_aws.api_gateway_stage import (
     ApiGatewayStageAccessLogSettings,
 )
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachment
 from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
+from constructs_lib.api_account import AccountLogging
+from constructs_lib.api_refusals import REFUSALS
 from constructs_lib.canonical import canonical
 from constructs_lib.config import Throttle
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.function import PythonFunction
-from constructs_lib.policy import trust_document
 
 Part = TypeVar("Part", bound=TerraformResource)
 
@@ -64,28 +62,6 @@ ROUTES = (
     Route("health", public=True),
     Route("openapi.json", public=True),
 )
-
-# API Gateway's own refusals: response type -> status, sentence, code
-_REFUSALS = {
-    "UNAUTHORIZED": (401, "Send a token in the Authorization header.", "Unauthorized"),
-    "ACCESS_DENIED": (403, "This token is not valid or may not do this.", "Forbidden"),
-    "MISSING_AUTHENTICATION_TOKEN": (
-        404,
-        "There is no such route. GET /openapi.json lists them.",
-        "RouteNotFound",
-    ),
-    "BAD_REQUEST_BODY": (400, "The body of the request is not valid.", "BadRequest"),
-    "REQUEST_TOO_LARGE": (413, "The request is too large.", "RequestTooLarge"),
-    "UNSUPPORTED_MEDIA_TYPE": (
-        415,
-        "Send JSON with the header Content-Type: application/json.",
-        "UnsupportedMediaType",
-    ),
-    "THROTTLED": (429, "Too many requests. Wait a moment and retry.", "TooManyRequests"),
-    "INTEGRATION_TIMEOUT": (504, "The request took too long. Retry.", "Timeout"),
-    "DEFAULT_4XX": (None, "The request was refused.", "Refused"),
-    "DEFAULT_5XX": (None, "Something failed on our side. Retry.", "InternalError"),
-}
 
 _ACCESS_LOG = {
     "requestId": "$context.requestId",
@@ -129,7 +105,7 @@ class RestApi(Construct):
         self._refuse_in_json()
         allowed = self._allow("api", function, f"{self.api.execution_arn}/{STAGE}/*/*")
         deployment = self._deploy(allowed)
-        role = [self._account_role(at)] if own_account_role else []
+        role = [AccountLogging(self, at).resource] if own_account_role else []
         self.stage = self._stage(at, deployment, log_retention_days, role)
         addressed(
             ApiGatewayMethodSettings(
@@ -202,7 +178,7 @@ class RestApi(Construct):
         )
 
     def _refuse_in_json(self) -> None:
-        for response_type, (status, sentence, code) in _REFUSALS.items():
+        for response_type, (status, sentence, code) in REFUSALS.items():
             body = {"error": sentence, "code": code, "requestId": "$context.requestId"}
             self._part(
                 ApiGatewayGatewayResponse,
@@ -272,32 +248,4 @@ class RestApi(Construct):
                 depends_on=first,
             ),
             "api",
-        )
-
-    def _account_role(self, at: Deployment) -> ApiGatewayAccount:
-        """The role by which API Gateway writes logs: one for the whole region of an account."""
-        role = addressed(
-            IamRole(
-                self,
-                "logs-role",
-                name=at.name("api-gateway-logs"),
-                assume_role_policy=trust_document("apigateway.amazonaws.com"),
-            ),
-            "api_gateway_logs",
-        )
-        attached = addressed(
-            IamRolePolicyAttachment(
-                self,
-                "logs-policy",
-                role=role.name,
-                policy_arn=(
-                    f"arn:{at.partition}:iam::aws:policy/service-role/"
-                    "AmazonAPIGatewayPushToCloudWatchLogs"
-                ),
-            ),
-            "api_gateway_logs",
-        )
-        return addressed(
-            ApiGatewayAccount(self, "account", cloudwatch_role_arn=role.arn, depends_on=[attached]),
-            "api_gateway",
         )

@@ -11,7 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from constructs_lib.config import DeployConfig, JumpstartModel
-from constructs_lib.config_problems import InvalidConfig, Problem, problems_across, problems_of
+from constructs_lib.config_across import problems_across
+from constructs_lib.config_problems import InvalidConfig, Problem
+from constructs_lib.config_sentences import problems_of
 
 
 def load(path: Path, overlay: Path | None = None) -> DeployConfig:

@@ -17,13 +17,13 @@ key throughout, with nulls where the published document says nothing:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from constructs_lib.config import DeployConfig
+from constructs_lib.config_file import read_json
 from constructs_lib.config_problems import InvalidConfig, Problem
 
 _FORMAT = 1
@@ -53,7 +53,7 @@ class Lock:
 
     @classmethod
     def read(cls, path: Path, region: str) -> Lock:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         if document["format"] != _FORMAT:
             raise InvalidConfig(path.name, [Problem("format", f"must be {_FORMAT}")])
         return cls(region, path.name, document["regions"].get(region, {}))

@@ -28,7 +28,8 @@ from constructs import Construct
 from constructs_lib.canonical import digest
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.lock import LockedModel
-from constructs_lib.policy import Statement, policy_document, trust_document
+from constructs_lib.model_access import execution_statements, is_prefix
+from constructs_lib.policy import policy_document, trust_document
 
 # What CloudWatch charts call it; an update that keeps a variant's weight goes by this name.
 VARIANT = "AllTraffic"
@@ -98,7 +99,7 @@ class HostedModel(Construct):
                     image=locked.image,
                     environment=dict(locked.environment),
                     model_data_source=_data_source(locked.artifact),
-                    model_data_url=None if _is_prefix(locked.artifact) else locked.artifact,
+                    model_data_url=None if is_prefix(locked.artifact) else locked.artifact,
                 ),
                 depends_on=[policy],
                 lifecycle=self._keep,
@@ -137,58 +138,8 @@ class HostedModel(Construct):
         )
 
 
-def execution_statements(at: Deployment, model: LockedModel) -> list[Statement]:
-    """What SageMaker needs to host exactly this model. Source of the list:
-    https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html (CreateModel)."""
-    bucket, _, key = model.artifact.removeprefix("s3://").partition("/")
-    account, region, repository = _image_parts(model.image)
-    return [
-        Statement(
-            ("s3:GetObject",),
-            (f"arn:{at.partition}:s3:::{bucket}/{key}{'*' if _is_prefix(key) else ''}",),
-        ),
-        Statement(
-            ("s3:ListBucket",),
-            (f"arn:{at.partition}:s3:::{bucket}",),
-            {"StringLike": {"s3:prefix": f"{key}*"}},
-        ),
-        Statement(
-            (
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:GetDownloadUrlForLayer",
-            ),
-            (f"arn:{at.partition}:ecr:{region}:{account}:repository/{repository}",),
-        ),
-        Statement(
-            ("ecr:GetAuthorizationToken",),
-            ("*",),
-            reason="a registry login names no repository; the pull itself is limited above",
-        ),
-        Statement(
-            (
-                "logs:CreateLogGroup",
-                "logs:CreateLogStream",
-                "logs:DescribeLogStreams",
-                "logs:PutLogEvents",
-            ),
-            (at.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{at.prefix}-*"),),
-        ),
-        Statement(
-            ("cloudwatch:PutMetricData",),
-            ("*",),
-            {"StringLike": {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagemaker/*"]}},
-            reason="metrics have no ARN; the condition limits the namespace",
-        ),
-    ]
-
-
-def _is_prefix(artifact: str) -> bool:
-    return artifact.endswith("/")
-
-
 def _data_source(artifact: str) -> SagemakerModelPrimaryContainerModelDataSource | None:
-    if not _is_prefix(artifact):
+    if not is_prefix(artifact):
         return None
     return SagemakerModelPrimaryContainerModelDataSource(
         s3_data_source=[
@@ -197,10 +148,3 @@ def _data_source(artifact: str) -> SagemakerModelPrimaryContainerModelDataSource
             )
         ]
     )
-
-
-def _image_parts(image: str) -> tuple[str, str, str]:
-    """Account, region and repository of `{account}.dkr.ecr.{region}.amazonaws.com/{repo}:{tag}`."""
-    registry, _, path = image.partition("/")
-    account, _, _, region, *_ = registry.split(".")
-    return account, region, path.partition("@")[0].rpartition(":")[0] or path

@@ -9,8 +9,9 @@ import pytest
 
 import main
 from constructs_lib.config import DeployConfig
+from constructs_lib.config_across import RESERVED_ROUTES
 from constructs_lib.config_file import load, notes, parse
-from constructs_lib.config_problems import RESERVED_ROUTES, InvalidConfig
+from constructs_lib.config_problems import InvalidConfig
 from constructs_lib.lock import Lock
 from constructs_lib.schema import SCHEMA_FILE, schema_text
 from tests.synth.stacks import DEFAULT, EXAMPLES, FLAN, config_with

@@ -1,0 +1,25 @@
+"""What API Gateway answers where it refuses a request itself: our JSON, with a code."""
+
+from __future__ import annotations
+
+# response type -> status, sentence, code
+REFUSALS = {
+    "UNAUTHORIZED": (401, "Send a token in the Authorization header.", "Unauthorized"),
+    "ACCESS_DENIED": (403, "This token is not valid or may not do this.", "Forbidden"),
+    "MISSING_AUTHENTICATION_TOKEN": (
+        404,
+        "There is no such route. GET /openapi.json lists them.",
+        "RouteNotFound",
+    ),
+    "BAD_REQUEST_BODY": (400, "The body of the request is not valid.", "BadRequest"),
+    "REQUEST_TOO_LARGE": (413, "The request is too large.", "RequestTooLarge"),
+    "UNSUPPORTED_MEDIA_TYPE": (
+        415,
+        "Send JSON with the header Content-Type: application/json.",
+        "UnsupportedMediaType",
+    ),
+    "THROTTLED": (429, "Too many requests. Wait a moment and retry.", "TooManyRequests"),
+    "INTEGRATION_TIMEOUT": (504, "The request took too long. Retry.", "Timeout"),
+    "DEFAULT_4XX": (None, "The request was refused.", "Refused"),
+    "DEFAULT_5XX": (None, "Something failed on our side. Retry.", "InternalError"),
+}

@@ -1,0 +1,115 @@
+"""Finds what is wrong between the fields of a config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from constructs_lib.config import endpoint_name
+from constructs_lib.config_problems import Problem
+from lambdas.core.errors import InvalidField
+from lambdas.core.names import sagemaker_name
+from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES
+
+# The paths that this product answers itself.
+RESERVED_ROUTES = frozenset(
+    {
+        "endpoint-events",
+        "endpoint-expiry",
+        "endpoint-schedule",
+        "endpoint-update",
+        "endpoint-weights",
+        "startexecution",
+        "describeexecution",
+        "health",
+        "openapi.json",
+    }
+)
+
+
+def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """What spans several fields. Takes a document that may be wrong elsewhere, so that all
+    problems are told at once."""
+    models = document.get("jumpstart_models")
+    entries = [e if isinstance(e, dict) else {} for e in models or ()] if _is_list(models) else []
+    yield from _duplicates(
+        [e.get("name") for e in entries], "name", "names of models differ in more than case"
+    )
+    routes = [_at(e, "integration", "properties", "api_resource_name") for e in entries]
+    yield from _duplicates(
+        routes,
+        "integration.properties.api_resource_name",
+        "each route leads to one model",
+    )
+    prefix, ceiling = (
+        document.get("project_prefix"),
+        document.get("max_lease_minutes", DEFAULT_MAX_LEASE_MINUTES),
+    )
+    for index, (entry, route) in enumerate(zip(entries, routes, strict=True)):
+        where = f"jumpstart_models[{index}]"
+        if isinstance(route, str) and route.casefold() in RESERVED_ROUTES:
+            path = f"{where}.integration.properties.api_resource_name"
+            yield Problem(path, f"'{route}' is a route of this product; choose another name")
+        if isinstance(prefix, str) and isinstance(entry.get("name"), str):
+            yield from _endpoint_name(where, prefix, entry["name"])
+        minutes = _at(entry, "schedule", "initial_provision_minutes")
+        if _is_int(minutes) and _is_int(ceiling) and minutes > ceiling:
+            path = f"{where}.schedule.initial_provision_minutes"
+            yield Problem(path, f"must be at most {ceiling} (max_lease_minutes)")
+        yield from _schedule_names(f"{where}.schedule", entry.get("schedule"))
+    yield from _tables(document)
+
+
+def _endpoint_name(where: str, prefix: str, name: str) -> Iterator[Problem]:
+    whole = endpoint_name(prefix, name)
+    try:
+        sagemaker_name(prefix, "project_prefix")
+    except InvalidField:
+        return  # told at its own field
+    try:
+        sagemaker_name(whole, "name")
+    except InvalidField as error:
+        yield Problem(f"{where}.name", f"makes the endpoint name '{whole}', which {error.sentence}")
+
+
+def _schedule_names(where: str, schedules: object) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, entry in enumerate(schedules if isinstance(schedules, list) else []):
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if isinstance(name, str):
+            if name in seen:
+                yield Problem(f"{where}[{index}].name", f"'{name}' is used twice; rename one")
+            seen.add(name)
+
+
+def _tables(document: Mapping[str, Any]) -> Iterator[Problem]:
+    prefix, auth = document.get("project_prefix"), document.get("ddb_auth_table_name")
+    if auth in (f"{prefix}-state", f"{prefix}-history"):
+        yield Problem("ddb_auth_table_name", f"'{auth}' is a table of this product; rename it")
+
+
+def _duplicates(values: Sequence[object], field: str, rule: str) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, value in enumerate(values):
+        if isinstance(value, str):
+            before = first.setdefault(value.casefold(), index)
+            if before != index:
+                where = f"jumpstart_models[{before}]"
+                yield Problem(
+                    f"jumpstart_models[{index}].{field}",
+                    f"'{value}' is taken by {where} already; {rule}",
+                )
+
+
+def _at(value: object, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
