@@ -7,6 +7,7 @@ machines), and what a checkout or an installer leaves behind stays out.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ _INSTALLER_FILES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_c
 _UV_PLATFORMS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
 # Part of the cache key: raise it when this file makes other bytes from the same lock.
 _RECIPE = 1
+_KEPT_SECONDS = 86_400
 
 Architecture = Literal["arm64", "x86_64"]
 
@@ -57,6 +60,7 @@ def bundle_code(project: Path, cache: Path) -> Archive:
         target = Path(folder) / "code.zip"
         _write_zip(target, project, [project / "lambdas"], prefix="")
         archive = _archive(target)
+        _drop_old(cache)
         return Archive(_kept(target, cache / f"code-{archive.hex_hash[:16]}.zip"), archive.sha256)
 
 
@@ -153,6 +157,14 @@ def _kept(made: Path, kept: Path) -> Path:
         made.chmod(0o644)
         shutil.move(made, kept)
     return kept
+
+
+def _drop_old(cache: Path) -> None:
+    """Every change of the code leaves an archive; those of yesterday serve nobody."""
+    for old in cache.glob("code-*.zip"):
+        with contextlib.suppress(FileNotFoundError):
+            if old.stat().st_mtime < time.time() - _KEPT_SECONDS:
+                old.unlink()
 
 
 def _made(folder: Path) -> Path:

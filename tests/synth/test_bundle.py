@@ -46,6 +46,15 @@ def test_changed_code_is_another_archive(tmp_path: Path) -> None:
     assert bundle_code(project, tmp_path / "cache").hex_hash != before.hex_hash
 
 
+def test_archives_of_older_code_are_dropped(tmp_path: Path) -> None:
+    project = project_with(tmp_path, {"lambdas/a.py": "a = 1\n"})
+    old = bundle_code(project, tmp_path / "cache").path
+    os.utime(old, (0, 0))
+    (project / "lambdas/a.py").write_text("a = 2\n")
+    new = bundle_code(project, tmp_path / "cache").path
+    assert list((tmp_path / "cache").iterdir()) == [new]
+
+
 def test_the_layer_holds_what_is_locked_for_the_lambdas_platform() -> None:
     names = zipfile.ZipFile(layer(main.CACHE).path).namelist()
     assert "python/aws_lambda_powertools/__init__.py" in names
