@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import main
-from constructs_lib.stack import STACK_NAME
 
 DEFAULT = main.PROJECT / "configs" / "configs.json"
 EXAMPLES = sorted((main.PROJECT / "configs" / "examples").glob("*.json"))
@@ -86,6 +85,7 @@ def synthesize(config: Path, outdir: Path, overlay: Path | None = None) -> Stack
     environment = {"CONFIG": str(config)}
     if overlay:
         environment["CONFIG_OVERLAY"] = str(overlay)
+    # imports the constructs: no test may before, since it also makes that quick
     main.build(environment, outdir).synth()
-    folder = outdir / "stacks" / STACK_NAME
+    (folder,) = (outdir / "stacks").iterdir()
     return Stack(folder, json.loads((folder / "cdk.tf.json").read_text()))

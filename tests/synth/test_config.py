@@ -47,7 +47,7 @@ def with_schedule(**changes: Any) -> dict[str, Any]:
 def test_every_shipped_config_loads_and_is_locked(example: Path) -> None:
     config = load(example)
     lock = Lock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
-    assert [model.image for model in lock.resolve(config)]
+    assert all(model.image for models in lock.resolve(config) for model in models.values())
 
 
 def test_the_reference_has_eight_examples() -> None:
@@ -88,12 +88,8 @@ def test_the_schema_for_editors_is_current() -> None:
         ),
         (
             config_with(FLAN, colour="red"),
-            (
-                "colour: unknown key; known here: $schema, alarm_emails, api_gateway_account_role, "
-                "backend, create_auth_table, ddb_auth_table_name, deletion_protection, "
-                "destroy_wait_seconds, history_days, jumpstart_models, lambda, log_retention_days, "
-                "max_lease_minutes, project_prefix, reconciler_concurrency, region_name, throttle"
-            ),
+            "colour: unknown key; known here: "
+            + ", ".join(sorted(f.alias or key for key, f in DeployConfig.model_fields.items())),
         ),
         (
             with_schedule(days=["mon", "tues"]),
@@ -390,7 +386,7 @@ def test_a_type_that_the_publisher_does_not_list_is_noted() -> None:
 def test_the_locked_environment_holds_the_values_of_the_instance_type() -> None:
     config = load(DEFAULT)
     lock = Lock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
-    falcon = lock.resolve(config)[0]
+    falcon = lock.resolve(config)[0]["ml.g5.12xlarge"]
     assert falcon.environment["SM_NUM_GPUS"] == "4"
     assert falcon.environment["MAX_BATCH_TOTAL_TOKENS"] == "2048"
 

@@ -91,6 +91,11 @@ def test_synth_loads_only_the_bindings_that_it_uses(tmp_path: Path) -> None:
     assert "submodules on demand" in done.stderr
 
 
+def test_the_tests_themselves_load_only_the_bindings_that_are_used(stack: Stack) -> None:
+    assert stack.all("aws_sqs_queue")
+    assert sum(name.startswith("cdktf_cdktf_provider_aws.") for name in sys.modules) < 200
+
+
 @pytest.mark.timing
 def test_a_warm_synth_takes_two_seconds_at_most(tmp_path: Path) -> None:
     seconds = []
