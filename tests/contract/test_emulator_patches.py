@@ -74,6 +74,7 @@ def test_the_gateway_response_of_the_api_may_set_another_status(emulator: Emulat
     assert answer.status_code == 503
 
 
+@pytest.mark.timing
 def test_a_warm_function_that_logs_nothing_answers_without_a_wait(emulator: Emulator) -> None:
     name = a_function(emulator, "quiet")
     functions = emulator.client("lambda")

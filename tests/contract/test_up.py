@@ -78,12 +78,13 @@ def test_a_second_run_changes_nothing_and_keeps_everything(project: SmallProject
     assert after == before
 
 
-def test_what_is_printed_tells_how_to_go_on(project: SmallProject) -> None:
-    _, said = project.up()
+def test_what_is_printed_tells_how_to_go_on(fresh: SmallProject) -> None:
+    stack, said = fresh.up()
 
-    assert project.stack.api_url in said
-    assert f"curl -s -H 'Authorization: {project.stack.token}'" in said
     assert "[5/6] terraform apply" in said
+    assert "Resources: 10 added, 0 changed, 0 destroyed" in said
+    assert stack.api_url in said
+    assert f"curl -s -H 'Authorization: {stack.token}'" in said
 
 
 def test_a_changed_config_is_applied(project: SmallProject) -> None:
