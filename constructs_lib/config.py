@@ -33,7 +33,7 @@ from lambdas.core.schedule import (
     parse_time,
     parse_timezone,
 )
-from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES
+from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Scaling
 
 # What CloudWatch Logs takes: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 RetentionDays = Literal[
@@ -157,18 +157,62 @@ class Integration(Model):
         raise as_pydantic_error(InvalidField("properties.lambda_src", sentence))
 
 
+InstanceType = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
+MAX_TAGS = 49  # SageMaker takes 50, and one is ours
+Tags = Annotated[
+    dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=128)],
+        Annotated[str, StringConstraints(max_length=256)],
+    ],
+    Field(max_length=MAX_TAGS),
+]
+
+
+class Autoscaling(Model):
+    """Keeps the invocations a minute of each instance near a target."""
+
+    min_capacity: Annotated[int, Field(ge=1)] = 1
+    max_capacity: Annotated[int, Field(ge=1)]
+    invocations_per_instance: Annotated[int, Field(ge=1)]
+    scale_in_cooldown_seconds: Annotated[int, Field(ge=0)] = 300
+    scale_out_cooldown_seconds: Annotated[int, Field(ge=0)] = 300
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Autoscaling:
+        if self.min_capacity > self.max_capacity:
+            raise as_pydantic_error(InvalidField("min_capacity", "must be at most max_capacity"))
+        return self
+
+    def scaling(self, variant: str) -> Scaling:
+        policy = {
+            "TargetValue": float(self.invocations_per_instance),
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+            },
+            "ScaleInCooldown": self.scale_in_cooldown_seconds,
+            "ScaleOutCooldown": self.scale_out_cooldown_seconds,
+        }
+        return Scaling(variant, self.min_capacity, self.max_capacity, {"invocations": policy})
+
+
 class JumpstartModel(Model):
     """An endpoint: a JumpStart model on an instance type, and when it runs."""
 
     name: Annotated[str, StringConstraints(min_length=1)]
     model_id: Annotated[str, StringConstraints(min_length=1)]
-    inference_instance_type: Annotated[
-        str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
-    ]
+    inference_instance_type: InstanceType
     inference_type: Literal["realtime", "async"]
     schedule: ScheduleField | None = None
     integration: Integration | None = None
     async_api_enabled: bool = False
+    instance_type_fallbacks: Annotated[list[InstanceType], Field(max_length=5)] = []
+    autoscaling: Autoscaling | None = None
+    tags: Tags = {}
+
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """Those that it may run on, the first choice first."""
+        return (self.inference_instance_type, *self.instance_type_fallbacks)
 
     @property
     def initial_provision_minutes(self) -> int:
@@ -225,6 +269,9 @@ class DeployConfig(Model):
     deletion_protection: bool = True
     max_lease_minutes: Annotated[int, Field(ge=1)] = DEFAULT_MAX_LEASE_MINUTES
     destroy_wait_seconds: Annotated[int, Field(ge=0, le=MAX_DRAIN_SECONDS)] = 600
+    unmanaged_endpoints: Literal["ignore", "report", "meter"] = "ignore"
+    unmanaged_lease_minutes: Annotated[int, Field(ge=1)] = 1_440
+    late_minutes: Annotated[int, Field(ge=5, le=1_440)] = 30
     backend: Annotated[LocalBackend | S3Backend, Discriminator("type")] = LocalBackend()
     lambda_: Annotated[LambdaPlatform, Field(alias="lambda")] = LambdaPlatform()
     reconciler_concurrency: Annotated[int, Field(ge=2, le=1_000)] = 10

@@ -11,6 +11,7 @@ from constructs_lib.artifacts import Artifacts
 from constructs_lib.config import DeployConfig
 from constructs_lib.deployment import Deployment
 from constructs_lib.function import PythonFunction, Sizing
+from constructs_lib.observability import alarm_topic_arn
 from constructs_lib.policy import Statement
 from constructs_lib.queues import HintQueue
 from constructs_lib.sagemaker_access import SageMakerAccess
@@ -124,6 +125,7 @@ class Functions(Construct):
         statements = [
             *self.state.read_endpoint(),
             *self.state.read_control(),
+            *self.state.read_id(),
             *self.state.write(),
             *self.state.forget(),
             *self.history.append(),
@@ -131,25 +133,37 @@ class Functions(Construct):
             *(statement for queue in self.queues for statement in queue.consume()),
             *self._sagemaker.describe(),
             *self._sagemaker.operate(),
+            *self._sagemaker.scale(),
         ]
         return self._function("reconciler", RECONCILER, settings, statements)
 
     def _sweep(self) -> PythonFunction:
         settings = SweepSettings(
             state_table=self.state.name,
+            history_table=self.history.name,
+            history_days=self._config.history_days,
             starts_queue_url=self.starts.url,
             work_queue_url=self.work.url,
+            adopter_function=self.adopter.name,
+            alarm_topic_arn=alarm_topic_arn(self._at),
             stack_tag=self._at.stack_tag,
             drain_wait_seconds=self._config.destroy_wait_seconds,
+            unmanaged_endpoints=self._config.unmanaged_endpoints,
+            unmanaged_lease_minutes=self._config.unmanaged_lease_minutes,
+            late_minutes=self._config.late_minutes,
         )
         statements = [
             *self.state.read_endpoint(),
             *self.state.read_control(),
+            *self.state.read_id(),
             *self.state.list_endpoints(),
             *self.state.write(),
+            *self.history.append(),
             *self._send_hints(),
             *self._sagemaker.list_all(),
             *self._sagemaker.describe(),
+            *self.adopter.invoke(),
+            Statement(("sns:Publish",), (alarm_topic_arn(self._at),)),
         ]
         return self._function("sweep", SWEEP, settings, statements)
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from constructs_lib.config import DeployConfig
+from constructs_lib.config import DeployConfig, JumpstartModel
 from constructs_lib.config_file import read_json
 from constructs_lib.config_problems import InvalidConfig, Problem
 
@@ -58,20 +58,18 @@ class Lock:
             raise InvalidConfig(path.name, [Problem("format", f"must be {_FORMAT}")])
         return cls(region, path.name, document["regions"].get(region, {}))
 
-    def resolve(self, config: DeployConfig) -> Sequence[LockedModel]:
-        """The locked model of each entry, in order. Raises InvalidConfig naming all that are
-        missing."""
+    def resolve(self, config: DeployConfig) -> Sequence[Mapping[str, LockedModel]]:
+        """The locked model of each entry by instance type, in order. Raises InvalidConfig
+        naming all that are missing."""
         problems = [
             problem
             for index, entry in enumerate(config.jumpstart_models)
-            for problem in self._problems(
-                f"jumpstart_models[{index}]", entry.model_id, entry.inference_instance_type
-            )
+            for problem in self._problems(f"jumpstart_models[{index}]", entry)
         ]
         if problems:
             raise InvalidConfig("The config", problems)
         return [
-            self._locked(entry.model_id, entry.inference_instance_type)
+            {kind: self._locked(entry.model_id, kind) for kind in entry.instance_types}
             for entry in config.jumpstart_models
         ]
 
@@ -79,14 +77,16 @@ class Lock:
         """Instance types on which the model may run, but which its publisher does not list."""
         for index, entry in enumerate(config.jumpstart_models):
             supported = self._models[entry.model_id]["supported_instance_types"]
-            if entry.inference_instance_type not in supported:
-                yield (
-                    f"jumpstart_models[{index}] ({entry.name}): {entry.inference_instance_type} "
-                    f"is not among the instance types that the model's publisher lists "
-                    f"({', '.join(supported)}); it may be too small."
-                )
+            for kind in entry.instance_types:
+                if kind not in supported:
+                    yield (
+                        f"jumpstart_models[{index}] ({entry.name}): {kind} is not among the "
+                        f"instance types that the model's publisher lists "
+                        f"({', '.join(supported)}); it may be too small."
+                    )
 
-    def _problems(self, where: str, model_id: str, instance_type: str) -> Iterator[Problem]:
+    def _problems(self, where: str, entry: JumpstartModel) -> Iterator[Problem]:
+        model_id = entry.model_id
         model = self._models.get(model_id)
         if model is None:
             known = ", ".join(sorted(self._models)) or "none"
@@ -94,14 +94,20 @@ class Lock:
                 f"{where}.model_id",
                 f"'{model_id}' is not in {self.source} for {self.region}; locked there: {known}",
             )
-        elif instance_type not in model["instance_types"]:
-            known = ", ".join(sorted(model["instance_types"]))
-            yield Problem(
-                f"{where}.inference_instance_type",
-                f"'{instance_type}' is not locked for {model_id} in {self.source}; locked: {known}",
-            )
-        elif model["gated"] or model["eula"]:
+            return
+        if model["gated"] or model["eula"]:
             yield Problem(f"{where}.model_id", "needs its licence accepted, which is not built yet")
+        known = ", ".join(sorted(model["instance_types"]))
+        fields = [
+            f"{where}.inference_instance_type",
+            *(f"{where}.instance_type_fallbacks[{n}]" for n in range(len(entry.instance_types))),
+        ]
+        for field, kind in zip(fields, entry.instance_types, strict=False):
+            if kind not in model["instance_types"]:
+                yield Problem(
+                    field,
+                    f"'{kind}' is not locked for {model_id} in {self.source}; locked: {known}",
+                )
 
     def _locked(self, model_id: str, instance_type: str) -> LockedModel:
         model = self._models[model_id]

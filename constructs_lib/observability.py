@@ -16,6 +16,13 @@ from constructs_lib.function import PythonFunction
 from constructs_lib.queues import HintQueue
 from lambdas.core.settings import HEARTBEAT_METRIC, METRICS_NAMESPACE
 
+TOPIC = "alarms"
+
+
+def alarm_topic_arn(at: Deployment) -> str:
+    """The topic's ARN before there is a topic: functions are made first."""
+    return at.arn("sns", at.name(TOPIC))
+
 
 @dataclass(frozen=True, slots=True)
 class _Metric:
@@ -40,7 +47,7 @@ class Observability(Construct):
         self._at = at
         self._topic = addressed(
             # Not encrypted with the AWS-managed key: CloudWatch may not publish through it.
-            SnsTopic(self, "topic", name=at.name("alarms")),
+            SnsTopic(self, "topic", name=at.name(TOPIC)),
             "alarms",
         )
         for number, email in enumerate(emails):

@@ -15,6 +15,11 @@ class SageMakerAccess:
         self._endpoints = (at.arn("sagemaker", "endpoint/*"),)
         self._configs = (at.arn("sagemaker", "endpoint-config/*"),)
         self._targets = (at.arn("application-autoscaling", "scalable-target/*"),)
+        self._scaling_role = (
+            f"arn:{at.partition}:iam::{at.account_id}:role/aws-service-role/"
+            "sagemaker.application-autoscaling.amazonaws.com/"
+            "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+        )
         self._carries_our_tag = {"StringEquals": {f"aws:ResourceTag/{STACK_TAG_KEY}": at.stack_tag}}
         self._brings_our_tag = {"StringEquals": {f"aws:RequestTag/{STACK_TAG_KEY}": at.stack_tag}}
 
@@ -47,9 +52,35 @@ class SageMakerAccess:
                 self._carries_our_tag,
             ),
             Statement(("sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"), self._configs),
-            # SageMaker deregisters the scaling targets of an endpoint that is deleted, in the
-            # caller's name: without this the delete of a scaled endpoint fails.
-            Statement(("application-autoscaling:DeregisterScalableTarget",), self._targets),
+        ]
+
+    def scale(self) -> list[Statement]:
+        """Put scaling in place. SageMaker deregisters the targets of an endpoint that is
+        deleted in the caller's name: without that right the delete of a scaled endpoint fails.
+        The first target of an account makes the service-linked role."""
+        return [
+            Statement(
+                (
+                    "application-autoscaling:DeregisterScalableTarget",
+                    "application-autoscaling:PutScalingPolicy",
+                    "application-autoscaling:RegisterScalableTarget",
+                ),
+                self._targets,
+            ),
+            Statement(
+                ("application-autoscaling:DescribeScalableTargets",),
+                ("*",),
+                reason="a listing names no target; IAM knows no narrower resource for it",
+            ),
+            Statement(
+                ("iam:CreateServiceLinkedRole",),
+                (self._scaling_role,),
+                {
+                    "StringEquals": {
+                        "iam:AWSServiceName": "sagemaker.application-autoscaling.amazonaws.com"
+                    }
+                },
+            ),
         ]
 
     def adopt(self) -> list[Statement]:

@@ -41,10 +41,11 @@ _REFUSAL = (
 
 @dataclass(frozen=True, slots=True)
 class DeclaredEndpoint:
-    """`spec` without a hash, and the model that it runs on."""
+    """`spec` without a hash, the model that it runs on, and those that it falls back to."""
 
     spec: Spec
     hosted: HostedModel
+    fallbacks: Sequence[HostedModel] = ()
 
     def whole(self) -> Spec:
         return replace(self.spec, spec_hash=digest(spec_values(self.spec)))
@@ -58,6 +59,9 @@ def spec_values(spec: Spec) -> dict[str, Any]:
         "initial_provision_minutes": spec.initial_provision_minutes,
         "max_lease_minutes": spec.max_lease_minutes,
         "schedules": canonical([schedule.document() for schedule in spec.schedules]),
+        "fallback_configs": canonical(list(spec.fallback_configs)),
+        "scaling": canonical([scaling.document() for scaling in spec.scaling]),
+        "tags": canonical(dict(spec.tags)),
         "update": canonical(dict(spec.update)),
         "spec_hash": spec.spec_hash,
     }
@@ -125,6 +129,7 @@ class Specs(Construct):
                 hash_key="pk",
                 range_key="sk",
                 item=canonical({key: _typed(value) for key, value in values.items()}),
+                depends_on=[fallback.resource for fallback in endpoint.fallbacks] or None,
             ),
             spec.name,
         )

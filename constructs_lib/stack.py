@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cdktf import LocalBackend, S3Backend, TerraformOutput, TerraformResource, TerraformStack
 from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
@@ -17,7 +17,7 @@ from constructs_lib.bundle import Archive
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.functions import Functions
 from constructs_lib.lock import LockedModel
-from constructs_lib.models import HostedModel, Hosting
+from constructs_lib.models import VARIANT, HostedModel, Hosting
 from constructs_lib.observability import Observability
 from constructs_lib.scheduler import EndpointEvents, QueueConsumer, Scheduler
 from constructs_lib.specs import DeclaredEndpoint, Specs
@@ -35,7 +35,7 @@ class EndpointManagerStack(TerraformStack):
         self,
         scope: Construct,
         config: settings.DeployConfig,
-        models: Sequence[LockedModel],
+        models: Sequence[Mapping[str, LockedModel]],
         *,
         code: Archive,
         layer: Archive,
@@ -135,20 +135,27 @@ class EndpointManagerStack(TerraformStack):
             partition=partition.partition,
         )
 
-    def _endpoints(self, at: Deployment, models: Sequence[LockedModel]) -> list[DeclaredEndpoint]:
+    def _endpoints(
+        self, at: Deployment, models: Sequence[Mapping[str, LockedModel]]
+    ) -> list[DeclaredEndpoint]:
         declared = []
-        for entry, model in zip(self._config.jumpstart_models, models, strict=True):
-            hosting = Hosting(model=model, instance_type=entry.inference_instance_type)
-            hosted = HostedModel(self, at, entry.name, hosting)
+        for entry, by_type in zip(self._config.jumpstart_models, models, strict=True):
+            hosted, *fallbacks = [
+                HostedModel(self, at, entry.name, Hosting(model=model, instance_type=kind))
+                for kind, model in by_type.items()
+            ]
             spec = Spec(
                 name=self._config.endpoint_name(entry),
                 endpoint_config_name=hosted.config_name,
+                fallback_configs=tuple(fallback.config_name for fallback in fallbacks),
+                scaling=(entry.autoscaling.scaling(VARIANT),) if entry.autoscaling else (),
+                tags=entry.tags,
                 origin=Origin.CONFIG,
                 schedules=entry.schedules(),
                 initial_provision_minutes=entry.initial_provision_minutes,
                 max_lease_minutes=self._config.max_lease_minutes,
             )
-            declared.append(DeclaredEndpoint(spec, hosted))
+            declared.append(DeclaredEndpoint(spec, hosted, fallbacks))
         return declared
 
     def _resources(self) -> list[TerraformResource]:

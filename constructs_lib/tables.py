@@ -91,6 +91,9 @@ class StateTable(_Table):
     def list_endpoints(self) -> list[Statement]:
         return [Statement(("dynamodb:Scan",), (self.arn,))]
 
+    def read_id(self) -> list[Statement]:
+        return [Statement(("dynamodb:DescribeTable",), (self.arn,))]
+
     def read_due(self) -> list[Statement]:
         return [Statement(("dynamodb:Query",), (f"{self.arn}/index/{DUE_INDEX}",))]
 

@@ -21,7 +21,7 @@ from lambdas.core.history import Event
 from lambdas.core.names import endpoint_key
 from lambdas.core.ports import Control, Due, Keyed, Listed, RecordPage
 from lambdas.core.spec import Origin, Scaling, Spec
-from lambdas.core.state import Intent, Observed, Record, State, Status
+from lambdas.core.state import Intent, Observed, Owner, Record, State, Status
 
 
 class FakeHistory:
@@ -48,6 +48,7 @@ class FakeStateStore:
     records: dict[str, Record] = field(default_factory=dict)
     claims: dict[str, datetime] = field(default_factory=dict)
     control_item: Control = field(default_factory=Control)
+    id: str | None = "table-1"
 
     def declare(self, spec: Spec) -> None:
         """What Terraform does: write SPEC#config."""
@@ -167,6 +168,14 @@ class FakeStateStore:
     def control(self) -> Control:
         return self.control_item
 
+    def table_id(self) -> str | None:
+        return self.id
+
+    def set_table_id(self, table_id: str, *, replacing: str | None) -> None:
+        if self.control_item.table_id != replacing:
+            raise Conflict("another table id")
+        self.control_item = replace(self.control_item, table_id=table_id)
+
     def set_drain(self, until: datetime | None) -> None:
         self.control_item = replace(self.control_item, drain_until=until)
 
@@ -209,7 +218,8 @@ class FakeEndpoint:
     status: Status
     created_at: datetime
     settles_at: datetime | None
-    ours: bool = True
+    owner: Owner = Owner.US
+    modified_at: datetime | None = None
     failure_reason: str = ""
     settles_as: Status = Status.IN_SERVICE
     next_config: str = ""
@@ -244,12 +254,13 @@ class FakeEndpoints:
             found.config_name,
             found.failure_reason,
             found.created_at,
+            found.modified_at or found.created_at,
             f"arn:{endpoint_key(name)}",
         )
 
-    def carries_our_tag(self, arn: str) -> bool:
+    def owner(self, arn: str) -> Owner:
         found = self._find(arn.removeprefix("arn:"))
-        return found is not None and found.ours
+        return found.owner if found else Owner.NOBODY
 
     def config_exists(self, config_name: str) -> bool:
         return config_name in self.configs
@@ -287,6 +298,7 @@ class FakeEndpoints:
         found.next_config = found.config_name if self.rolling_back else config_name
         found.settles_as = Status.IN_SERVICE
         found.settles_at = self.now + timedelta(seconds=self.create_seconds)
+        found.modified_at = found.settles_at
 
     def scale(self, name: str, scaling: Sequence[Scaling]) -> None:
         self._refuse("scale")
@@ -297,15 +309,16 @@ class FakeEndpoints:
         for key in list(self.live):
             found = self._find(key)
             if found:
-                yield Listed(found.name, found.status, f"arn:{key}")
+                modified = found.modified_at or found.created_at
+                yield Listed(found.name, found.status, f"arn:{key}", modified)
 
     def adopt(self, arn: str) -> None:
-        self._existing(arn.removeprefix("arn:")).ours = True
+        self._existing(arn.removeprefix("arn:")).owner = Owner.US
 
-    def run_by_hand(self, name: str, config_name: str, *, ours: bool = False) -> None:
+    def run_by_hand(self, name: str, config_name: str, owner: Owner = Owner.NOBODY) -> None:
         """An endpoint that somebody else made."""
         self.live[endpoint_key(name)] = FakeEndpoint(
-            name, config_name, Status.IN_SERVICE, self.now, None, ours=ours
+            name, config_name, Status.IN_SERVICE, self.now, None, owner
         )
 
     def made(self, operation: str, name: str) -> int:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from lambdas.core.deploys import Deploys
 from lambdas.core.meter import Answer, ParkingMeter, Request
 from lambdas.core.reconcile import Outcome, Reconciler
 from lambdas.core.spec import Spec
 from lambdas.core.state import State, Status
-from lambdas.core.sweep import Sweep
+from lambdas.core.sweep import Policy, Sweep
 from lambdas.core.tick import tick
 from tests.fakes import FakeEndpoints, FakeHints, FakeHistory, FakeStateStore, clock
 
@@ -29,12 +30,29 @@ class World:
         self.meter = ParkingMeter(
             self.store, self.endpoints, self.endpoints, self.hints, self.history, 43_200
         )
-        self.sweeper = Sweep(
+        self.notices: list[str] = []
+        self.deploys = Deploys(
             self.store, self.endpoints, self.hints, lambda: self.now, self._sleep
         )
+        self.sweeper = self.sweep_with(Policy())
         self.outcomes: list[Outcome] = []
         self._next_tick = self.now
         self._runs = 0
+
+    def sweep_with(self, policy: Policy) -> Sweep:
+        return Sweep(
+            store=self.store,
+            endpoints=self.endpoints,
+            adopter=self.endpoints,
+            hints=self.hints,
+            history=self.history,
+            notices=self,
+            clock=lambda: self.now,
+            policy=policy,
+        )
+
+    def tell(self, subject: str, text: str) -> None:
+        self.notices.append(f"{subject}: {text}")
 
     def deploy(self, *specs: Spec) -> None:
         """What Terraform does: write the specs, drop others, call sync."""
@@ -44,7 +62,7 @@ class World:
         for spec in specs:
             self.store.declare(spec)
             self.endpoints.configs.add(spec.endpoint_config_name)
-        self.sweeper.sync({spec.name: spec.endpoint_config_name for spec in specs})
+        self.deploys.sync({spec.name: spec.endpoint_config_name for spec in specs})
         self.settle()
 
     def renew(self, name: str, minutes: int, key: str | None = None) -> Answer:
@@ -102,9 +120,7 @@ class World:
 
     def reconciler(self) -> Reconciler:
         self._runs += 1
-        return Reconciler(
-            self.store, self.endpoints, self.hints, self.history, f"run-{self._runs}"
-        )
+        return Reconciler(self.store, self.endpoints, self.hints, self.history, f"run-{self._runs}")
 
     def _move(self, to: datetime) -> None:
         self.now = self.endpoints.now = self.hints.now = to

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 _READ = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
@@ -52,6 +53,11 @@ def sagemaker_once() -> SageMakerClient:
 @cache
 def functions() -> LambdaClient:
     return boto3.client("lambda", config=_SLOW_WRITE)
+
+
+@cache
+def sns() -> SNSClient:
+    return boto3.client("sns", config=_READ)
 
 
 @cache

@@ -66,6 +66,10 @@ def state_values(state: State) -> dict[str, Any]:
         "rolled_back": state.rolled_back,
         "restored": state.restored,
         "owned_since": epoch(state.owned_since),
+        "observed_modified": epoch(state.observed_modified),
+        "last_wanted": state.last_wanted,
+        "last_wanted_change": epoch(state.last_wanted_change),
+        "orphaned_at": epoch(state.orphaned_at),
     }
 
 
@@ -101,6 +105,10 @@ def state_of(item: Item) -> State:
         rolled_back=item.get("rolled_back"),
         restored=item.get("restored"),
         owned_since=instant(item.get("owned_since")),
+        observed_modified=instant(item.get("observed_modified")),
+        last_wanted=bool(item.get("last_wanted", False)),
+        last_wanted_change=instant(item.get("last_wanted_change")),
+        orphaned_at=instant(item.get("orphaned_at")),
     )
 
 

@@ -14,7 +14,7 @@ from lambdas.core.errors import AwsRefused, Gone
 from lambdas.core.ports import Listed
 from lambdas.core.settings import STACK_TAG_KEY
 from lambdas.core.spec import Scaling
-from lambdas.core.state import Observed
+from lambdas.core.state import Observed, Owner
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -55,17 +55,21 @@ class SageMakerEndpoints:
             config_name=seen.get("EndpointConfigName"),
             failure_reason=seen.get("FailureReason", ""),
             created_at=_utc_milliseconds(seen["CreationTime"]),
+            modified_at=_utc_milliseconds(seen["LastModifiedTime"]),
             arn=seen["EndpointArn"],
         )
 
-    def carries_our_tag(self, arn: str) -> bool:
+    def owner(self, arn: str) -> Owner:
         try:
             with named():
                 pages = self._client.get_paginator("list_tags").paginate(ResourceArn=arn)
                 tags = [tag for page in pages for tag in page["Tags"]]
         except Gone:
-            return False
-        return {"Key": STACK_TAG_KEY, "Value": self._stack_tag} in tags
+            return Owner.NOBODY
+        stacks = [tag["Value"] for tag in tags if tag["Key"] == STACK_TAG_KEY]
+        if not stacks:
+            return Owner.NOBODY
+        return Owner.US if stacks == [self._stack_tag] else Owner.ANOTHER_STACK
 
     def config_exists(self, config_name: str) -> bool:
         try:
@@ -145,6 +149,7 @@ class SageMakerEndpoints:
                         seen["EndpointName"],
                         status_of(seen["EndpointStatus"]),
                         seen["EndpointArn"],
+                        _utc_milliseconds(seen["LastModifiedTime"]),
                     )
 
 

@@ -57,6 +57,7 @@ DUE_SHARDS = ("0", "1", "2", "3")
 """The due index is spread over these hash keys; a tick asks each once."""
 _CONTROL = encode({"pk": "CONTROL", "sk": "CONTROL"})
 _TRIES = 6
+_TABLE_ID_SECONDS = 60
 _Result = TypeVar("_Result")
 
 
@@ -76,6 +77,8 @@ class DynamoStateStore:
         self._once = once
         self._table = table
         self._history = history
+        self._table_id: str | None = None
+        self._table_id_stale_at = 0.0
 
     def load(self, key: str) -> Record:
         with named():
@@ -269,15 +272,28 @@ class DynamoStateStore:
             last_tick=instant(item.get("last_tick")),
             last_reconcile=instant(item.get("last_reconcile")),
             last_sweep=instant(item.get("last_sweep")),
+            table_id=item.get("table_id"),
         )
 
+    def table_id(self) -> str | None:
+        """Asked anew once a minute: a restore does not restart the functions."""
+        if self._table_id is None or time.monotonic() >= self._table_id_stale_at:
+            with named():
+                table = self._client.describe_table(TableName=self._table)["Table"]
+            self._table_id = table.get("TableId")
+            self._table_id_stale_at = time.monotonic() + _TABLE_ID_SECONDS
+        return self._table_id
+
+    def set_table_id(self, table_id: str, *, replacing: str | None) -> None:
+        update = Update().assign({"table_id": table_id})
+        if replacing is None:
+            update.when("attribute_not_exists({table_id})")
+        else:
+            update.when("{table_id} = :replacing", replacing=replacing)
+        self._update_control(update)
+
     def set_drain(self, until: datetime | None) -> None:
-        with named():
-            self._client.update_item(
-                TableName=self._table,
-                Key=_CONTROL,
-                **Update().assign({"drain_until": epoch(until)}).arguments(),
-            )
+        self._update_control(Update().assign({"drain_until": epoch(until)}))
 
     def beat(self, what: str, now: datetime) -> None:
         update = Update().assign({f"last_{what}": epoch(now)})
@@ -285,11 +301,7 @@ class DynamoStateStore:
             f"attribute_not_exists({{last_{what}}}) OR {{last_{what}}} < :now", now=epoch(now)
         )
         try:
-            self._repeat_throttled(
-                lambda: self._client.update_item(
-                    TableName=self._table, Key=_CONTROL, **update.arguments()
-                )
-            )
+            self._update_control(update)
         except Conflict:  # a later beat was first
             return
 
@@ -311,6 +323,13 @@ class DynamoStateStore:
             )
         )
         return state_of(decode(answer["Attributes"]))
+
+    def _update_control(self, update: Update) -> None:
+        self._repeat_throttled(
+            lambda: self._client.update_item(
+                TableName=self._table, Key=_CONTROL, **update.arguments()
+            )
+        )
 
     def _delete(self, key: str, sort_key: str, condition: str, values: dict[str, Any]) -> None:
         self._repeat_throttled(

@@ -15,9 +15,12 @@ POLL_DELETING = timedelta(seconds=5)
 """SageMaker sends no event when a deletion is through."""
 FIRST_BACKOFF = timedelta(seconds=15)
 MAX_BACKOFF = timedelta(minutes=15)
+ORPHAN_GRACE = timedelta(hours=1)
+"""How long an endpoint that nobody declared is left alone, and alarmed about, before it goes."""
 LOOK_AGAIN = timedelta(minutes=15)
 """How soon a situation that only people can mend is looked at again."""
 
+DRAINED = "the stack is being destroyed"
 NO_CAPACITY = "InsufficientInstanceCapacity"
 """Stands in the FailureReason of an endpoint that found no instances."""
 
@@ -72,15 +75,24 @@ def backoff(attempts: int) -> timedelta:
 
 
 def decide(
-    spec: Spec | None, state: State, observed: Observed, now: datetime, *, draining: bool = False
+    spec: Spec | None,
+    state: State,
+    observed: Observed,
+    now: datetime,
+    *,
+    draining: bool = False,
+    restored: bool = False,
 ) -> Decision:
     """Return the one step that brings the endpoint nearer to what is wanted at `now`.
 
-    While `draining`, nothing is wanted.
+    While `draining`, nothing is wanted. With a `restored` state table nothing is deleted: what
+    it says of leases may be long out of date.
     """
     meter = meter_of(None if draining else spec, state)
     wanted = meter.wanted(now)
     state = _with_observation(spec, state, observed, now)
+    if wanted is not state.last_wanted or state.last_wanted_change is None:
+        state = replace(state, last_wanted=wanted, last_wanted_change=now)
     if observed.status is Status.ABSENT:
         return _decide_absent(spec, state, meter, now, draining=draining)
     if not observed.ours:
@@ -90,9 +102,10 @@ def decide(
         reason = state.reason if state.attempts else f"SageMaker is {_doing(observed.status)}"
         poll = POLL_DELETING if observed.status is Status.DELETING else POLL
         return _wait(state, now + poll, reason)
+    if draining:
+        return Decision(Step.DELETE, DRAINED, state, observed.config_name)
     if not wanted:
-        why = _why_stopped(spec, state, draining=draining)
-        return Decision(Step.DELETE, why, state, observed.config_name)
+        return _decide_unwanted(spec, state, observed, now, restored=restored)
     if observed.status in _BROKEN:
         why = f"{observed.status}: {observed.failure_reason or 'no reason given'}"
         return Decision(Step.DELETE, why, state, observed.config_name)
@@ -101,6 +114,19 @@ def decide(
             state, now, "an update failed and so did its rollback; SageMaker support can mend it"
         )
     return _decide_running(spec, state, observed, meter, now)
+
+
+def _decide_unwanted(
+    spec: Spec | None, state: State, observed: Observed, now: datetime, *, restored: bool
+) -> Decision:
+    if restored:
+        return _give_up(
+            state, now, "the state table was restored: nothing is deleted until that is accepted"
+        )
+    if spec is None and state.orphaned_at and now < state.orphaned_at + ORPHAN_GRACE:
+        leaves = state.orphaned_at + ORPHAN_GRACE
+        return _wait(state, leaves, "nobody declared it, though it carries our tag")
+    return Decision(Step.DELETE, _why_stopped(spec, state), state, observed.config_name)
 
 
 def _decide_absent(
@@ -112,7 +138,7 @@ def _decide_absent(
         return _wait(
             replace(state, attempts=0, retry_at=None, fallback_config=None),
             meter.next_transition(now),
-            _why_stopped(spec, state, draining=draining),
+            DRAINED if draining else _why_stopped(spec, state),
             Step.CREATE,
         )
     if state.retry_at and state.retry_at > now:
@@ -154,7 +180,11 @@ def _decide_running(
 def _with_observation(spec: Spec | None, state: State, observed: Observed, now: datetime) -> State:
     """The state that records what was observed: a new failure or rollback counts once."""
     seen = replace(
-        state, observed_status=observed.status, observed_config=observed.config_name, intent=None
+        state,
+        observed_status=observed.status,
+        observed_config=observed.config_name,
+        observed_modified=observed.modified_at,
+        intent=None,
     )
     if observed.status in _BROKEN and state.observed_status is not observed.status:
         attempts = state.attempts + 1
@@ -240,9 +270,7 @@ def _why_started(state: State, now: datetime) -> str:
     return "a window of its schedule is open"
 
 
-def _why_stopped(spec: Spec | None, state: State, *, draining: bool) -> str:
-    if draining:
-        return "the stack is being destroyed"
+def _why_stopped(spec: Spec | None, state: State) -> str:
     if spec is None:
         return "it was taken out of the config"
     if state.held_since:

@@ -31,7 +31,7 @@ from lambdas.core.ports import Adopter, Endpoints, Hints, History, Keyed, StateS
 from lambdas.core.reconcile import load_or_create
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
-from lambdas.core.state import Operation, Record, State, Status
+from lambdas.core.state import Operation, Owner, Record, State, Status
 
 _log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class ParkingMeter:
                 return self._renew(
                     load_or_create(self.store, record.key, now), minutes, now, request, 200
                 )
-            spec = _with_hash(
+            spec = with_hash(
                 Spec(name, config_name, Origin.API, max_lease_minutes=self.max_lease_minutes)
             )
             self._check_addable(spec, adopt=adopt)
@@ -181,7 +181,7 @@ class ParkingMeter:
                     f"The schedules of '{spec.name}' come from the deployed config and are "
                     "read-only here: change them there and deploy."
                 )
-            changed = _with_hash(replace(spec, schedules=tuple(schedules)))
+            changed = with_hash(replace(spec, schedules=tuple(schedules)))
             try:
                 self.store.put_api_spec(changed, replacing=spec.spec_hash)
                 self.store.touch(record.key, now)
@@ -236,9 +236,10 @@ class ParkingMeter:
     def _check_addable(self, spec: Spec, *, adopt: bool) -> None:
         """Raise NameTaken where a live endpoint forbids the add; adopt it where asked to."""
         live = self.endpoints.describe(spec.name)
-        ours = live is not None and self.endpoints.carries_our_tag(live.arn)
-        foreign = live is not None and not ours and live.status is not Status.DELETING
-        if live and foreign and not (adopt and live.config_name == spec.endpoint_config_name):
+        owner = self.endpoints.owner(live.arn) if live else Owner.US
+        foreign = owner is not Owner.US and live and live.status is not Status.DELETING
+        adoptable = adopt and owner is Owner.NOBODY
+        if live and foreign and not (adoptable and live.config_name == spec.endpoint_config_name):
             raise NameTaken(
                 f"A live endpoint '{spec.name}' exists that is not on the meter; it runs "
                 f"config '{live.config_name}'. Send that config with \"adopt\": true to put "
@@ -280,7 +281,7 @@ def _same_endpoint(spec: Spec, name: str, config_name: str) -> None:
         )
 
 
-def _with_hash(spec: Spec) -> Spec:
+def with_hash(spec: Spec) -> Spec:
     """The spec with the hash of all that it declares."""
     text = json.dumps(
         [

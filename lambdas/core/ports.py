@@ -10,7 +10,7 @@ from typing import Protocol
 from lambdas.core.hints import Hint
 from lambdas.core.history import Event
 from lambdas.core.spec import Scaling, Spec
-from lambdas.core.state import Intent, Observed, Operation, Record, State, Status, Step
+from lambdas.core.state import Intent, Observed, Operation, Owner, Record, State, Status, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Control:
     last_tick: datetime | None = None
     last_reconcile: datetime | None = None
     last_sweep: datetime | None = None
+    table_id: str | None = None
+    """The id of the table that this item was written into; a restored table has another."""
 
     def draining(self, now: datetime) -> bool:
         return self.drain_until is not None and self.drain_until > now
@@ -115,6 +117,14 @@ class StateStore(Protocol):
 
     def control(self) -> Control: ...
 
+    def table_id(self) -> str | None:
+        """The id of the table that is read now; None where the service does not tell."""
+        ...
+
+    def set_table_id(self, table_id: str, *, replacing: str | None) -> None:
+        """Record the table's id over `replacing` (None: over none); else Conflict."""
+        ...
+
     def set_drain(self, until: datetime | None) -> None: ...
 
     def beat(self, what: str, now: datetime) -> None:
@@ -143,6 +153,7 @@ class Listed:
     name: str
     status: Status
     arn: str
+    modified_at: datetime | None = None
 
 
 class Endpoints(Protocol):
@@ -152,7 +163,9 @@ class Endpoints(Protocol):
         """The endpoint; None where there is none. `ours` is not looked up here."""
         ...
 
-    def carries_our_tag(self, arn: str) -> bool: ...
+    def owner(self, arn: str) -> Owner:
+        """Whose tag the endpoint carries; NOBODY's where it is gone."""
+        ...
 
     def config_exists(self, config_name: str) -> bool: ...
 
@@ -180,6 +193,12 @@ class Endpoints(Protocol):
 class Adopter(Protocol):
     def adopt(self, arn: str) -> None:
         """Tag a live endpoint as ours; AwsRefused."""
+        ...
+
+
+class Notices(Protocol):
+    def tell(self, subject: str, text: str) -> None:
+        """Tell people; what cannot be told is logged, not raised."""
         ...
 
 

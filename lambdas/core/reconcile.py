@@ -25,7 +25,7 @@ from lambdas.core.hints import ARM_AHEAD, Cause, Hint, hint_at
 from lambdas.core.history import Event
 from lambdas.core.ports import Endpoints, Hints, History, StateStore
 from lambdas.core.spec import Spec
-from lambdas.core.state import ABSENT, Intent, Observed, Record, State, Status, Step
+from lambdas.core.state import ABSENT, Intent, Observed, Owner, Record, State, Status, Step
 
 LOCK = timedelta(seconds=45)
 """Outlives the reconciler's timeout of 30 s."""
@@ -126,8 +126,15 @@ class Reconciler:
         observed = self._observe(name, state)
         if observed.created_at and observed.ours:
             state = replace(state, owned_since=observed.created_at)
-        draining = self.store.control().draining(now)
-        decision = decide(spec, state, observed, now, draining=draining)
+        control = self.store.control()
+        decision = decide(
+            spec,
+            state,
+            observed,
+            now,
+            draining=control.draining(now),
+            restored=control.table_id not in (None, self.store.table_id()),
+        )
         for event in _noted(record.key, state, decision, now):
             self.history.append(event)
         if decision.step is Step.FORGET:
@@ -145,7 +152,7 @@ class Reconciler:
             return ABSENT
         if state.owned_since is not None and seen.created_at == state.owned_since:
             return replace(seen, ours=True)
-        return replace(seen, ours=self.endpoints.carries_our_tag(seen.arn))
+        return replace(seen, ours=self.endpoints.owner(seen.arn) is Owner.US)
 
     def _act(
         self, record: Record, name: str, decision: Decision, observed: Observed, now: datetime

@@ -65,10 +65,17 @@ class ReconcilerSettings(Settings):
 @dataclass(frozen=True, slots=True)
 class SweepSettings(Settings):
     state_table: str
+    history_table: str
+    history_days: int
     starts_queue_url: str
     work_queue_url: str
+    adopter_function: str
+    alarm_topic_arn: str
     stack_tag: str
     drain_wait_seconds: int
+    unmanaged_endpoints: str
+    unmanaged_lease_minutes: int
+    late_minutes: int
 
 
 @dataclass(frozen=True, slots=True)

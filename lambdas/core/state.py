@@ -45,15 +45,25 @@ class Step(StrEnum):
     """No spec and no endpoint are left: remove the state."""
 
 
+class Owner(StrEnum):
+    """Whose tag an endpoint carries."""
+
+    US = "us"
+    ANOTHER_STACK = "another stack"
+    NOBODY = "nobody"
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """An endpoint as SageMaker describes it. `created_at` tells one endpoint from a later one
-    of the same name; `ours` whether it carries this stack's tag."""
+    of the same name, `modified_at` shows that somebody changed it; `ours` whether it carries
+    this stack's tag."""
 
     status: Status
     config_name: str | None = None
     failure_reason: str = ""
     created_at: datetime | None = None
+    modified_at: datetime | None = None
     arn: str = ""
     ours: bool = True
 
@@ -99,6 +109,12 @@ class State:
     """Names the creation and spec for which scaling was put in place."""
     owned_since: datetime | None = None
     """Creation time of the endpoint that was last verified to carry our tag."""
+    observed_modified: datetime | None = None
+    last_wanted: bool = False
+    last_wanted_change: datetime | None = None
+    """When a reconcile first saw that `last_wanted` holds."""
+    orphaned_at: datetime | None = None
+    """When a sweep found the endpoint with our tag though nobody had declared it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,177 +1,180 @@
-"""The sweep: the slow, full comparison with reality, and what Terraform asks of it.
-
-`sweep` runs by itself; `sync`, `wait`, `verdict` and `drain` are called while a deploy or a
-destroy is under way (https://developer.hashicorp.com/terraform/language/resources).
-"""
+"""The sweep: the slow, full comparison with reality. It mends what it can explain, by hints, and
+reports the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
-from lambdas.core.decision import meter_of
-from lambdas.core.errors import Conflict, MeterError
+from lambdas.core.answers import iso
+from lambdas.core.decision import ORPHAN_GRACE, meter_of
+from lambdas.core.errors import MeterError
 from lambdas.core.hints import Cause, Hint
+from lambdas.core.history import Event
+from lambdas.core.meter import with_hash
 from lambdas.core.names import endpoint_key
-from lambdas.core.ports import Endpoints, Hints, Listed, StateStore
+from lambdas.core.ports import (
+    Adopter,
+    Endpoints,
+    Hints,
+    History,
+    Listed,
+    Notices,
+    StateStore,
+)
 from lambdas.core.reconcile import load_or_create
-from lambdas.core.state import Record, Status
+from lambdas.core.spec import Origin, Spec
+from lambdas.core.state import Owner, Record, State, Status
 
-DRAIN = timedelta(minutes=30)
-WAIT_LIMIT = timedelta(minutes=10)
-_PAUSE_SECONDS = 2.0
-_HINT_EVERY = timedelta(seconds=30)
+_log = logging.getLogger(__name__)
+
+_SERVING = frozenset(
+    {Status.IN_SERVICE, Status.UPDATING, Status.SYSTEM_UPDATING, Status.ROLLING_BACK}
+)
 
 
-class DrainIncomplete(MeterError):
-    """Some endpoints could not be deleted in time; Terraform must not go on."""
+class Unmanaged(StrEnum):
+    """What to do about endpoints that nobody put on a meter."""
 
-    def __init__(self, left: Sequence[str]) -> None:
-        super().__init__(
-            f"still there after the wait: {', '.join(left)}. Nothing was destroyed; wait until "
-            "they can be deleted (an endpoint in Creating cannot) and destroy again."
-        )
+    IGNORE = "ignore"
+    REPORT = "report"
+    METER = "meter"
+    """Adopt them with a lease: forgotten endpoints end too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a sweep judges. `late_after` is how long wanted and observed may differ."""
+
+    unmanaged: Unmanaged = Unmanaged.IGNORE
+    unmanaged_lease: timedelta = timedelta(hours=24)
+    late_after: timedelta = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep found. `unexplained` are endpoints with our tag that no record knows."""
+    """What a sweep found, as names: `orphans` carry our tag though nobody declared them,
+    `unmanaged` carry no tag, `late` are not what they should be for too long."""
 
     endpoints: int
     hinted: Sequence[str]
-    unexplained: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether all running endpoints serve what the manifest says; else who does not, and why."""
-
-    settled: bool
-    unsettled: Sequence[str]
+    orphans: Sequence[str]
+    unmanaged: Sequence[str]
+    late: Sequence[str]
+    restored: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """The use cases. A manifest maps endpoint names to the configs that Terraform declares."""
+    """The use case. Strangers are endpoints that no record knows."""
 
     store: StateStore
     endpoints: Endpoints
+    adopter: Adopter
     hints: Hints
+    history: History
+    notices: Notices
     clock: Callable[[], datetime]
-    sleep: Callable[[float], None]
+    policy: Policy = Policy()
 
     def sweep(self) -> Swept:
-        """Hint at every endpoint whose record disagrees with what SageMaker lists."""
+        """Hint at every endpoint whose record disagrees with what SageMaker lists, and see to
+        those that no record knows."""
         now = self.clock()
         listed = {endpoint_key(seen.name): seen for seen in self.endpoints.list()}
         records = [self._with_state(record, now) for record in self.store.list().records]
-        draining = self.store.control().draining(now)
+        control = self.store.control()
+        draining = control.draining(now)
         astray = [
             r.key for r in records if _disagrees(r, listed.get(r.key), now, draining=draining)
         ]
         self._hint(astray)
+        late = [
+            r.key for r in records if self._is_late(r, listed.get(r.key), now, draining=draining)
+        ]
+        orphans = [r.key for r in records if r.spec is None and r.state and r.state.orphaned_at]
         known = {record.key for record in records}
-        strangers = (seen for key, seen in listed.items() if key not in known)
-        ours = [seen.name for seen in strangers if self.endpoints.carries_our_tag(seen.arn)]
+        new_orphans, unmanaged = self._strangers(
+            [seen for key, seen in listed.items() if key not in known], now
+        )
         self.store.beat("sweep", now)
-        return Swept(len(records), astray, ours)
+        restored = control.table_id not in (None, self.store.table_id())
+        return Swept(len(records), astray, [*orphans, *new_orphans], unmanaged, late, restored)
 
-    def sync(self, manifest: Mapping[str, str]) -> Sequence[str]:
-        """After Terraform changed specs: end a drain, grant new endpoints their initial lease,
-        and have every endpoint looked at whose spec was added, changed or withdrawn."""
-        self.store.set_drain(None)
-        now = self.clock()
-        keys = {endpoint_key(name) for name in manifest}
-        keys.update(r.key for r in self.store.list().records if r.api_spec is None)
-        looked_at = []
-        for key in sorted(keys):
-            if load_or_create(self.store, key, now).state is not None:
-                self._touch(key, now)
-                looked_at.append(key)
-        self._hint(looked_at)
-        return looked_at
+    def _strangers(
+        self, strangers: Sequence[Listed], now: datetime
+    ) -> tuple[Sequence[str], Sequence[str]]:
+        """The names of new orphans and of unmanaged endpoints; one that fails stops no other."""
+        orphans, unmanaged = [], []
+        for seen in strangers:
+            try:
+                owner = self.endpoints.owner(seen.arn)
+                if owner is Owner.US:
+                    self._note_orphan(seen, now)
+                    orphans.append(seen.name)
+                elif owner is Owner.NOBODY and self.policy.unmanaged is not Unmanaged.IGNORE:
+                    unmanaged.append(seen.name)
+                    if self.policy.unmanaged is Unmanaged.METER:
+                        self._put_on_the_meter(seen, now)
+            except MeterError:
+                _log.exception("could not see to %s", seen.name)
+        return orphans, unmanaged
 
-    def wait(self, manifest: Mapping[str, str]) -> Verdict:
-        """Wait until every running endpoint serves its manifest's config, 10 min at most.
+    def _note_orphan(self, seen: Listed, now: datetime) -> None:
+        """Give it a STATE: it is deleted after a grace period unless somebody adds it."""
+        key = endpoint_key(seen.name)
+        leaves = now + ORPHAN_GRACE
+        self.store.create_state(key, State(next_due=leaves, orphaned_at=now))
+        text = f"it carries our tag, but nobody declared it; it is deleted at {iso(leaves)}"
+        self.history.append(Event(key, now, "orphan", text))
+        self.notices.tell(f"Orphaned endpoint {seen.name}", f"{seen.name}: {text}")
 
-        A destroy that failed left its drain behind and took Terraform's wait along: the deploy
-        that brings the wait back ends the drain, since sync itself may have nothing to do.
-        """
-        if self.store.control().draining(self.clock()):
-            self.sync(manifest)
-        deadline = self.clock() + WAIT_LIMIT
-        while True:
-            verdict = self.verdict(manifest)
-            if verdict.settled or self.clock() >= deadline:
-                return verdict
-            self.sleep(_PAUSE_SECONDS)
+    def _put_on_the_meter(self, seen: Listed, now: datetime) -> None:
+        """Adopt a running endpoint with the default lease."""
+        if seen.status is not Status.IN_SERVICE:
+            return
+        described = self.endpoints.describe(seen.name)
+        if described is None or described.config_name is None:
+            return
+        key = endpoint_key(seen.name)
+        self.adopter.adopt(seen.arn)
+        spec = with_hash(Spec(seen.name, described.config_name, Origin.API))
+        self.store.put_api_spec(spec, replacing=None)
+        ends = now.replace(microsecond=0) + self.policy.unmanaged_lease
+        self.store.create_state(key, State(expires_at=ends, next_due=now))
+        text = f"nobody had it on a meter; it stops at {iso(ends)} unless it is renewed"
+        self.history.append(Event(key, now, "adopted", text))
+        self.notices.tell(f"Endpoint {seen.name} is on the meter now", f"{seen.name}: {text}")
 
-    def verdict(self, manifest: Mapping[str, str]) -> Verdict:
-        """Compare the live endpoints of the config with the manifest; stopped ones are fine."""
-        declared = {endpoint_key(name): config for name, config in manifest.items()}
-        unsettled = []
-        for record in self.store.list().records:
-            if record.api_spec is not None and record.key not in declared:
-                continue
-            why = self._unsettled(record, declared.get(record.key))
-            if why:
-                unsettled.append(f"{_name(record)}: {why}")
-        return Verdict(not unsettled, sorted(unsettled))
+    def _is_late(
+        self, record: Record, seen: Listed | None, now: datetime, *, draining: bool
+    ) -> bool:
+        """Whether an endpoint runs unwanted, or is wanted and not in service, for too long."""
+        state = record.state
+        if state is None or draining:
+            return False
+        wanted = meter_of(record.spec, state).wanted(now)
+        right = seen is not None and seen.status in _SERVING if wanted else seen is None
+        if right:
+            return False
+        patience = now - self.policy.late_after
+        if wanted is state.last_wanted:
+            return state.last_wanted_change is not None and state.last_wanted_change <= patience
+        return state.next_due is not None and state.next_due <= patience
 
-    def drain(self, wait_seconds: int) -> None:
-        """Before a destroy: want nothing, and wait until every endpoint is gone.
-
-        Raises DrainIncomplete naming those that could not be deleted within `wait_seconds`.
-        """
-        start = now = self.clock()
-        self.store.set_drain(start + DRAIN)
-        hint_at = start
-        while left := self._still_there(now):
-            if (now - start).total_seconds() >= wait_seconds:
-                raise DrainIncomplete(left)
-            if now >= hint_at:
-                self.store.set_drain(now + DRAIN)
-                self._hint([endpoint_key(name) for name in left])
-                hint_at = now + _HINT_EVERY
-            self.sleep(_PAUSE_SECONDS)
-            now = self.clock()
-
-    def _still_there(self, now: datetime) -> Sequence[str]:
-        """Endpoints of ours that exist, or that a reconcile begun before the drain may create."""
-        records = {record.key: record for record in self.store.list().records}
-        left = {_name(r) for r in records.values() if r.locked_until and r.locked_until > now}
-        for seen in self.endpoints.list():
-            record = records.get(endpoint_key(seen.name))
-            owned = record is not None and record.state is not None and record.state.owned_since
-            if owned or self.endpoints.carries_our_tag(seen.arn):
-                left.add(seen.name)
-        return sorted(left)
-
-    def _unsettled(self, record: Record, config: str | None) -> str | None:
-        seen = self.endpoints.describe(_name(record))
-        if seen is None or seen.status is Status.DELETING:
-            return "being deleted" if seen and config is None else None
-        reason = record.state.reason if record.state else "not looked at yet"
-        if config is None:
-            if record.state and record.state.owned_since == seen.created_at:
-                return f"withdrawn from the config but {seen.status}"
-            return None
-        spec = record.spec
-        fits = spec is not None and spec.endpoint_config_name == config
-        allowed = spec.configs() if spec and fits else (config,)
-        if seen.config_name not in allowed or seen.status in (Status.UPDATING, Status.ROLLING_BACK):
-            return f"{seen.status} on {seen.config_name}, not {config} ({reason})"
-        return None
+    def accept_restored_table(self) -> bool:
+        """Say that the restored table may be trusted; whether there was one."""
+        recorded, actual = self.store.control().table_id, self.store.table_id()
+        if actual is None or recorded == actual:
+            return False
+        self.store.set_table_id(actual, replacing=recorded)
+        return recorded is not None
 
     def _with_state(self, record: Record, now: datetime) -> Record:
         return record if record.state else load_or_create(self.store, record.key, now)
-
-    def _touch(self, key: str, now: datetime) -> None:
-        try:
-            self.store.touch(key, now)
-        except Conflict:  # forgotten meanwhile: nothing to look at
-            return
 
     def _hint(self, keys: Iterable[str]) -> None:
         self.hints.send([Hint(key, Cause.SWEEP) for key in keys])
@@ -179,18 +182,17 @@ class Sweep:
 
 def _disagrees(record: Record, seen: Listed | None, now: datetime, *, draining: bool) -> bool:
     """Whether what is recorded or wanted does not fit what SageMaker lists."""
-    if record.state is None:
+    state = record.state
+    if state is None:
         return False
     status = seen.status if seen else Status.ABSENT
-    wanted = meter_of(None if draining else record.spec, record.state).wanted(now)
-    overdue = record.state.next_due is not None and record.state.next_due <= now
+    meter = meter_of(None if draining else record.spec, state)
+    turn = meter.next_transition(now)
     return (
-        overdue
-        or record.state.observed_status is not status
-        or wanted is (status is Status.ABSENT)
+        (state.next_due is not None and state.next_due <= now)
+        or (turn is not None and (state.next_due is None or state.next_due > turn))
+        or state.observed_status is not status
+        or (seen is not None and state.observed_modified != seen.modified_at)
+        or meter.wanted(now) is (status is Status.ABSENT)
         or (record.spec is None and seen is None)
     )
-
-
-def _name(record: Record) -> str:
-    return record.spec.name if record.spec else record.key

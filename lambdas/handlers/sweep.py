@@ -1,4 +1,4 @@
-"""The sweep, and what Terraform asks of it during a deploy and before a destroy."""
+"""The sweep, and what Terraform asks of the meter during a deploy and before a destroy."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from lambdas.aws import clients
+from lambdas.aws.notices import SnsNotices
+from lambdas.aws.sagemaker import AdopterFunction
+from lambdas.core.deploys import Deploys
 from lambdas.core.settings import SweepSettings
-from lambdas.core.sweep import Sweep
+from lambdas.core.sweep import Policy, Sweep, Unmanaged
 from lambdas.handlers import wiring
 from lambdas.handlers.metrics import count
 
@@ -25,20 +29,44 @@ def _settings() -> SweepSettings:
     return SweepSettings.from_environment(os.environ)
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @cache
-def _sweep() -> Sweep:
-    settings = _settings()
-    return Sweep(
-        store=wiring.store(settings.state_table),
-        endpoints=wiring.endpoints(settings.stack_tag),
-        hints=wiring.hints(settings.starts_queue_url, settings.work_queue_url),
-        clock=lambda: datetime.now(UTC),
+def _deploys() -> Deploys:
+    told = _settings()
+    return Deploys(
+        store=wiring.store(told.state_table),
+        endpoints=wiring.endpoints(told.stack_tag),
+        hints=wiring.hints(told.starts_queue_url, told.work_queue_url),
+        clock=_now,
         sleep=time.sleep,
     )
 
 
+@cache
+def _sweep() -> Sweep:
+    told = _settings()
+    return Sweep(
+        store=wiring.store(told.state_table),
+        endpoints=wiring.endpoints(told.stack_tag),
+        adopter=AdopterFunction(clients.functions(), told.adopter_function),
+        hints=wiring.hints(told.starts_queue_url, told.work_queue_url),
+        history=wiring.history(told.history_table, told.history_days),
+        notices=SnsNotices(clients.sns(), told.alarm_topic_arn),
+        clock=_now,
+        policy=Policy(
+            Unmanaged(told.unmanaged_endpoints),
+            timedelta(minutes=told.unmanaged_lease_minutes),
+            timedelta(minutes=told.late_minutes),
+        ),
+    )
+
+
 def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
-    """Do what `action` says: sweep (by schedule), sync, wait or verdict (by Terraform).
+    """Do what `action` says: sweep (by schedule), sync, wait or verdict (by Terraform), or
+    accept_restored_table (by hand).
 
     Terraform's `delete` of the sync drains the stack; it fails, and with it the destroy, while
     an endpoint is left.
@@ -49,16 +77,18 @@ def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
     _log.info("called", action=action, destroying=destroying)
     match action:
         case "sync" if destroying:
-            _sweep().drain(_settings().drain_wait_seconds)
+            _deploys().drain(_settings().drain_wait_seconds)
             return {"drained": True}
         case "sync":
-            return {"looked_at": len(_sweep().sync(manifest))}
+            return {"looked_at": len(_deploys().sync(manifest))}
         case "wait" if destroying:
             return {}
         case "wait":
-            return asdict(_sweep().wait(manifest))
+            return asdict(_deploys().wait(manifest))
         case "verdict":
-            return asdict(_sweep().verdict(manifest))
+            return asdict(_deploys().verdict(manifest))
+        case "accept_restored_table":
+            return {"accepted": _sweep().accept_restored_table()}
         case "sweep":
             return _swept()
         case _:
@@ -68,8 +98,23 @@ def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
 def _swept() -> Mapping[str, Any]:
     found = _sweep().sweep()
     count("Endpoints", found.endpoints)
-    count("Unexplained", len(found.unexplained))
-    if found.unexplained:
-        _log.warning("endpoints with our tag but no record", endpoints=list(found.unexplained))
-    _log.info("swept", endpoints=found.endpoints, hinted=list(found.hinted)[:100])
-    return asdict(found)
+    count("Orphans", len(found.orphans))
+    count("Unmanaged", len(found.unmanaged))
+    count("Late", len(found.late))
+    count("RestoredTable", int(found.restored))
+    _log.info(
+        "swept",
+        endpoints=found.endpoints,
+        hinted=list(found.hinted)[:100],
+        orphans=list(found.orphans)[:100],
+        unmanaged=list(found.unmanaged)[:100],
+        late=list(found.late)[:100],
+        restored=found.restored,
+    )
+    return {
+        "endpoints": found.endpoints,
+        "hinted": len(found.hinted),
+        "orphans": len(found.orphans),
+        "unmanaged": len(found.unmanaged),
+        "late": len(found.late),
+    }

@@ -9,7 +9,7 @@ import pytest
 
 from lambdas.aws.sagemaker import SageMakerEndpoints
 from lambdas.core.errors import AlreadyExists, AwsRefused, Gone, InProgress, Throttled, Unanswered
-from lambdas.core.state import Status
+from lambdas.core.state import Owner, Status
 from tests.contract.simulated import DURATIONS, Simulated, simulated
 
 TAG = "demo-eu-west-1"
@@ -37,7 +37,7 @@ def test_endpoint_is_created_with_our_tag_and_described(
     assert seen is not None
     assert (seen.status, seen.config_name) == (Status.CREATING, "falcon-1")
     assert seen.created_at == began
-    assert endpoints.carries_our_tag(seen.arn)
+    assert endpoints.owner(seen.arn) is Owner.US
     tags = world.sagemaker.list_tags(ResourceArn=seen.arn)["Tags"]
     assert {"Key": "team", "Value": "nlp"} in tags
     world.clock.pass_seconds(DURATIONS.create_seconds)
@@ -119,10 +119,12 @@ def test_strangers_lack_our_tag_until_adopted(
     world.has_endpoint("hand-made", "theirs")
     seen = endpoints.describe("hand-made")
     assert seen is not None
-    assert not endpoints.carries_our_tag(seen.arn)
+    assert endpoints.owner(seen.arn) is Owner.NOBODY
     endpoints.adopt(seen.arn)
-    assert endpoints.carries_our_tag(seen.arn)
-    assert not endpoints.carries_our_tag(seen.arn.replace("hand-made", "nobody"))
+    assert endpoints.owner(seen.arn) is Owner.US
+    assert endpoints.owner(seen.arn.replace("hand-made", "nobody")) is Owner.NOBODY
+    elsewhere = SageMakerEndpoints(world.sagemaker, world.sagemaker, "another-stack")
+    assert elsewhere.owner(seen.arn) is Owner.ANOTHER_STACK
 
 
 def test_listing_reads_every_page(world: Simulated, endpoints: SageMakerEndpoints) -> None:

@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from lambdas.aws import clients
 from lambdas.aws.items import encode, spec_values
+from lambdas.core.deploys import DrainIncomplete
 from lambdas.core.errors import AwsRefused
 from lambdas.core.settings import (
     AdopterSettings,
@@ -23,8 +24,7 @@ from lambdas.core.settings import (
     SweepSettings,
     TickSettings,
 )
-from lambdas.core.state import State
-from lambdas.core.sweep import DrainIncomplete
+from lambdas.core.state import Owner, State
 from lambdas.handlers import adopter, authorizer, reconciler, sweep, tick, wiring
 from tests.aws_tables import create_tables
 from tests.contract.simulated import Simulated, simulated
@@ -78,6 +78,8 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         dynamodb = boto3.client("dynamodb")
         create_tables(dynamodb, "state", "history", "auth")
         sqs = boto3.client("sqs")
+        sns = boto3.client("sns")
+        topic = sns.create_topic(Name="alarms")["TopicArn"]
         starts = sqs.create_queue(QueueName="starts")["QueueUrl"]
         work = sqs.create_queue(QueueName="work")["QueueUrl"]
         common = {"state_table": "state", "starts_queue_url": starts, "work_queue_url": work}
@@ -87,13 +89,23 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
             AdopterSettings("demo"),
             TickSettings(**common),
             ReconcilerSettings(**common, **told),  # type: ignore[arg-type]
-            SweepSettings(**common, stack_tag="demo", drain_wait_seconds=0),
+            SweepSettings(
+                **common,  # type: ignore[arg-type]
+                **told,  # type: ignore[arg-type]
+                adopter_function="adopter",
+                alarm_topic_arn=topic,
+                drain_wait_seconds=0,
+                unmanaged_endpoints="report",
+                unmanaged_lease_minutes=60,
+                late_minutes=30,
+            ),
         ):
             for name, value in settings.to_environment().items():
                 monkeypatch.setenv(name, value)
         monkeypatch.setattr(clients, "dynamodb", lambda: dynamodb)
         monkeypatch.setattr(clients, "dynamodb_once", lambda: dynamodb)
         monkeypatch.setattr(clients, "sqs", lambda: sqs)
+        monkeypatch.setattr(clients, "sns", lambda: sns)
         monkeypatch.setattr(clients, "sagemaker", lambda: served.sagemaker)
         monkeypatch.setattr(clients, "sagemaker_once", lambda: served.sagemaker)
         for cached in (
@@ -102,6 +114,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
             reconciler._settings,
             sweep._settings,
             sweep._sweep,
+            sweep._deploys,
         ):
             cached.cache_clear()
         yield Cloud(dynamodb, sqs, starts, work, served)
@@ -263,6 +276,6 @@ def test_adopter_tags_what_it_is_told(cloud: Cloud) -> None:
     cloud.sagemaker.has_endpoint("hand-made", "theirs")
     arn = cloud.sagemaker.sagemaker.describe_endpoint(EndpointName="hand-made")["EndpointArn"]
     adopter.handler({"arn": arn}, None)
-    assert wiring.endpoints("demo").carries_our_tag(arn)
+    assert wiring.endpoints("demo").owner(arn) is Owner.US
     with pytest.raises(AwsRefused):
         adopter.handler({"arn": "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/none"}, None)

@@ -12,6 +12,7 @@ OUR_TAG = "endpoint-meter:stack"
 ENDPOINTS = ":endpoint/*"
 # Each is explained beside the statement; a new one belongs here only with a reason there.
 WITHOUT_RESOURCE = {
+    "application-autoscaling:DescribeScalableTargets",
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
     "sagemaker:ListEndpoints",
@@ -34,10 +35,20 @@ CALLS = {
     | {"dynamodb:DeleteItem", "dynamodb:PutItem"}
     | {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
     | {"sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint", "sagemaker:DeleteEndpoint"}
-    | {"sagemaker:AddTags", "application-autoscaling:DeregisterScalableTarget"}
+    | {"sagemaker:AddTags", "dynamodb:DescribeTable", "iam:CreateServiceLinkedRole"}
+    | {
+        "application-autoscaling:DeregisterScalableTarget",
+        "application-autoscaling:DescribeScalableTargets",
+        "application-autoscaling:PutScalingPolicy",
+        "application-autoscaling:RegisterScalableTarget",
+    }
     | DESCRIBE
     | SEND,
-    "sweep": STATE | {"dynamodb:Scan", "sagemaker:ListEndpoints"} | DESCRIBE | SEND,
+    "sweep": STATE
+    | {"dynamodb:DescribeTable", "dynamodb:PutItem", "dynamodb:Scan"}
+    | {"lambda:InvokeFunction", "sagemaker:ListEndpoints", "sns:Publish"}
+    | DESCRIBE
+    | SEND,
 }
 
 

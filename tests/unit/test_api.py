@@ -382,7 +382,7 @@ def test_failures_behind_the_api_never_leak(
 
 
 def test_draining_refuses_posts_with_503(call: Client, world: World) -> None:
-    world.sweeper.drain(60)
+    world.deploys.drain(60)
     reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 1})
     assert (reply.status, reply.document["code"]) == (503, "Draining")
     assert reply.headers["Retry-After"]

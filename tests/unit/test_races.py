@@ -22,7 +22,7 @@ from lambdas.core.errors import (
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.meter import Request
 from lambdas.core.spec import Origin
-from lambdas.core.state import Observed, Operation, State, Status, Step
+from lambdas.core.state import Observed, Operation, Owner, State, Status, Step
 from tests.fakes import a_spec, clock
 from tests.unit.test_stories import OFFICE_HOURS
 from tests.world import World
@@ -204,7 +204,7 @@ def test_state_forgotten_before_the_lock_is_no_error(world: World) -> None:
 
 
 def test_create_that_finds_an_endpoint_not_quite_gone_waits_and_tries_again(world: World) -> None:
-    world.endpoints.run_by_hand("falcon", "falcon-1", ours=True)
+    world.endpoints.run_by_hand("falcon", "falcon-1", Owner.US)
     describe = world.endpoints.describe
     world.endpoints.describe = lambda _name: None  # type: ignore[assignment,method-assign]
     world.meter.renew("falcon", 30, world.now, ANN)
@@ -230,18 +230,18 @@ def test_verdict_says_what_is_withdrawn_and_still_there(world: World) -> None:
     world.renew("falcon", 60)
     world.advance(minutes=1)
     world.store.withdraw("falcon")
-    verdict = world.sweeper.verdict({})
+    verdict = world.deploys.verdict({})
     assert verdict.unsettled == ["falcon: withdrawn from the config but InService"]
     world.endpoints.delete("falcon")
-    assert world.sweeper.verdict({}).unsettled == ["falcon: being deleted"]
+    assert world.deploys.verdict({}).unsettled == ["falcon: being deleted"]
     world.advance(minutes=1)
-    assert world.sweeper.verdict({}).settled
+    assert world.deploys.verdict({}).settled
 
 
 def test_verdict_leaves_endpoints_of_the_api_alone(world: World) -> None:
     world.add("mine", "cfg", 60)
     world.advance(minutes=1)
-    assert world.sweeper.verdict({"falcon": "falcon-1"}).settled
+    assert world.deploys.verdict({"falcon": "falcon-1"}).settled
 
 
 def test_wait_gives_up_after_ten_minutes_and_says_why(world: World) -> None:
@@ -250,7 +250,7 @@ def test_wait_gives_up_after_ten_minutes_and_says_why(world: World) -> None:
     world.endpoints.rolling_back = "an alarm tripped"
     world.deploy(a_spec("falcon", "falcon-2"))
     began = world.now
-    assert not world.sweeper.wait({"falcon": "falcon-2"}).settled
+    assert not world.deploys.wait({"falcon": "falcon-2"}).settled
     assert timedelta(minutes=10) <= world.now - began < timedelta(minutes=11)
 
 
@@ -263,7 +263,7 @@ def test_sweep_has_what_a_lost_spec_left_forgotten(world: World) -> None:
 
 def test_sync_passes_over_what_was_forgotten_meanwhile(world: World) -> None:
     world.store.touch = failing(Conflict("gone"))  # type: ignore[method-assign]
-    assert world.sweeper.sync({"falcon": "falcon-1"}) == ["falcon"]
+    assert world.deploys.sync({"falcon": "falcon-1"}) == ["falcon"]
 
 
 def test_events_of_an_endpoint_without_any_are_empty(world: World) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lambdas.core.deploys import DrainIncomplete
 from lambdas.core.errors import (
     AwsRefused,
     ConfigOwned,
@@ -23,8 +24,7 @@ from lambdas.core.hints import Cause, Hint
 from lambdas.core.meter import Request
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Scaling
-from lambdas.core.state import Status, Step
-from lambdas.core.sweep import DrainIncomplete
+from lambdas.core.state import Owner, Status, Step
 from tests.fakes import a_spec, clock
 from tests.world import World
 
@@ -208,7 +208,7 @@ def test_changed_config_is_moved_to_while_running(world: World) -> None:
     assert world.status("falcon") is Status.UPDATING
     world.advance(minutes=1)
     assert world.get("falcon")["ServedConfigName"] == "falcon-2"
-    assert world.sweeper.verdict({"falcon": "falcon-2"}).settled
+    assert world.deploys.verdict({"falcon": "falcon-2"}).settled
 
 
 def test_rolled_back_update_is_recorded_and_not_tried_again(world: World) -> None:
@@ -219,7 +219,7 @@ def test_rolled_back_update_is_recorded_and_not_tried_again(world: World) -> Non
     world.advance(minutes=30)
     assert world.endpoints.made("update", "falcon") == 1
     assert "an alarm tripped" in world.get("falcon")["Reason"]
-    verdict = world.sweeper.verdict({"falcon": "falcon-2"})
+    verdict = world.deploys.verdict({"falcon": "falcon-2"})
     assert not verdict.settled
     assert "an alarm tripped" in verdict.unsettled[0]
     world.endpoints.rolling_back = ""
@@ -233,7 +233,7 @@ def test_wait_returns_once_the_update_is_through(world: World) -> None:
     world.advance(minutes=1)
     world.deploy(a_spec("falcon", "falcon-2"))
     before = world.now
-    assert world.sweeper.wait({"falcon": "falcon-2"}).settled
+    assert world.deploys.wait({"falcon": "falcon-2"}).settled
     assert world.now - before < timedelta(seconds=30)
 
 
@@ -372,7 +372,7 @@ def test_idempotency_keys_are_pruned_after_a_day(world: World) -> None:
 def test_destroy_stops_a_running_endpoint_and_nothing_starts_it_again(world: World) -> None:
     world.renew("falcon", 600)
     world.advance(minutes=1)
-    world.sweeper.drain(60)
+    world.deploys.drain(60)
     assert world.status("falcon") is Status.ABSENT
     with pytest.raises(Draining):
         world.renew("falcon", 5)
@@ -384,12 +384,12 @@ def test_destroy_with_an_endpoint_in_creating_fails_and_names_it(world: World) -
     world.endpoints.create_seconds = 3600
     world.renew("falcon", 600)
     with pytest.raises(DrainIncomplete, match="falcon"):
-        world.sweeper.drain(60)
+        world.deploys.drain(60)
 
 
 def test_deploy_after_a_failed_destroy_lets_endpoints_run_again(world: World) -> None:
     world.renew("falcon", 600)
-    world.sweeper.drain(60)
+    world.deploys.drain(60)
     world.deploy(a_spec("falcon"))
     world.advance(minutes=1)
     assert world.status("falcon") is Status.IN_SERVICE
@@ -397,8 +397,8 @@ def test_deploy_after_a_failed_destroy_lets_endpoints_run_again(world: World) ->
 
 def test_wait_that_comes_back_after_a_failed_destroy_ends_the_drain(world: World) -> None:
     world.renew("falcon", 600)
-    world.sweeper.drain(60)
-    world.sweeper.wait({"falcon": "falcon-1"})
+    world.deploys.drain(60)
+    world.deploys.wait({"falcon": "falcon-1"})
     world.advance(minutes=1)
     assert world.status("falcon") is Status.IN_SERVICE
 
@@ -406,14 +406,14 @@ def test_wait_that_comes_back_after_a_failed_destroy_ends_the_drain(world: World
 def test_destroy_waits_for_a_reconcile_that_began_before_it(world: World) -> None:
     world.store.lock("falcon", "an earlier run", world.now, world.now + timedelta(seconds=45))
     began = world.now
-    world.sweeper.drain(60)
+    world.deploys.drain(60)
     assert world.now - began >= timedelta(seconds=45)
 
 
 def test_sweep_reports_endpoints_with_our_tag_that_nobody_declared(world: World) -> None:
-    world.endpoints.run_by_hand("stray", "some-config", ours=True)
+    world.endpoints.run_by_hand("stray", "some-config", Owner.US)
     world.endpoints.run_by_hand("theirs", "some-config")
-    assert world.sweeper.sweep().unexplained == ["stray"]
+    assert world.sweeper.sweep().orphans == ["stray"]
 
 
 def test_renewal_while_the_reconciler_holds_the_lock_is_not_slept_through(world: World) -> None:
@@ -538,7 +538,7 @@ def test_shortage_of_capacity_leads_through_the_fallbacks_and_back_at_the_next_s
     world.advance(seconds=100)
     document = world.get("falcon")
     assert (document["Status"], document["ServedConfigName"]) == ("InService", "small")
-    assert world.sweeper.verdict({"falcon": "big"}).settled
+    assert world.deploys.verdict({"falcon": "big"}).settled
     world.endpoints.full.clear()
     world.advance(minutes=20)
     assert world.get("falcon")["ServedConfigName"] == "small", "not while it runs"
