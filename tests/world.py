@@ -67,7 +67,7 @@ class World:
 
     def renew(self, name: str, minutes: int, key: str | None = None) -> Answer:
         body = {"EndpointName": name, "minutes": minutes}
-        request = Request.of("ann", "POST", key, body)
+        request = Request.of("ann", "POST", key, body, identity="ann")
         answer = self.meter.renew(name, minutes, self.now, request)
         self.settle()
         return answer

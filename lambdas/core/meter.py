@@ -52,12 +52,22 @@ class Request:
     body_hash: str = ""
 
     @classmethod
-    def of(cls, actor: str, route: str, key: str | None, body: Mapping[str, Any]) -> Request:
+    def of(
+        cls,
+        actor: str,
+        route: str,
+        key: str | None,
+        body: Mapping[str, Any],
+        *,
+        identity: str | None = None,
+    ) -> Request:
+        """`identity` tells one caller's keys from another's, where names are not unique."""
         if key is None:
             return cls(actor)
         text = json.dumps(body, sort_keys=True)
-        identity = hashlib.sha256(json.dumps([actor, route, key]).encode()).hexdigest()[:32]
-        return cls(actor, identity, hashlib.sha256(text.encode()).hexdigest()[:32])
+        whose = json.dumps([identity or actor, route, key])
+        key_id = hashlib.sha256(whose.encode()).hexdigest()[:32]
+        return cls(actor, key_id, hashlib.sha256(text.encode()).hexdigest()[:32])
 
 
 @dataclass(frozen=True, slots=True)
