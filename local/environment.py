@@ -45,6 +45,7 @@ def embedded_aws(emulator_url: str, simulator_url: str, region: str) -> dict[str
         "AWS_ENDPOINT_URL": emulator_url,
         "AWS_ENDPOINT_URL_SAGEMAKER": simulator_url,
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": simulator_url,
+        "AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING": simulator_url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": region,

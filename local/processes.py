@@ -78,14 +78,18 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _everything() -> Iterator[Process]:
-    if Path("/proc/self/cmdline").exists():
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = path.read_bytes().rstrip(b"\0").split(b"\0")
-            except OSError:  # it ended meanwhile
-                continue
+    return _from_proc() if Path("/proc/self/cmdline").exists() else _from_ps()
+
+
+def _from_proc() -> Iterator[Process]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            words = path.read_bytes().rstrip(b"\0").split(b"\0")
             yield Process(int(path.parent.name), " ".join(os.fsdecode(word) for word in words))
-        return
+
+
+def _from_ps() -> Iterator[Process]:
+    """List them where there is no /proc, as on macOS."""
     listed = subprocess.run(
         ["ps", "-A", "-ww", "-o", "pid=,command="], capture_output=True, text=True, check=True
     )

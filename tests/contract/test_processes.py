@@ -1,0 +1,73 @@
+"""How processes of ours are told from others."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local import processes
+from local.places import Places
+from local.processes import Process, mark, ours, stop
+
+SLEEP = "import time; time.sleep(60)"
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(tmp_path)
+
+
+@pytest.fixture
+def marked(places: Places) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, mark(places), "-c", SLEEP])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_marked_process_is_ours_and_can_be_stopped(
+    places: Places, marked: subprocess.Popen[bytes]
+) -> None:
+    stop(places, ours(places))
+
+    assert marked.wait(5) < 0
+    assert not ours(places)
+
+
+@pytest.mark.usefixtures("marked")
+def test_another_checkouts_process_is_not_ours(places: Places) -> None:
+    other = Places(places.root / "other")
+
+    assert not ours(other)
+
+
+def test_an_editor_of_a_log_of_ours_is_not_ours(places: Places) -> None:
+    reader = subprocess.Popen([sys.executable, "-c", SLEEP, str(places.log("emulator"))])
+
+    found = ours(places)
+
+    reader.kill()
+    reader.wait()
+    assert not found
+
+
+def test_a_process_that_is_gone_is_stopped_already(places: Places) -> None:
+    stop(places, [Process(2**22 + 1, f"python {mark(places)} -c pass")])
+
+
+@pytest.mark.parametrize("listing", ["_from_proc", "_from_ps"])
+def test_both_ways_of_listing_see_the_command_line(
+    listing: str, places: Places, marked: subprocess.Popen[bytes]
+) -> None:
+    listed = {found.pid: found.command for found in getattr(processes, listing)()}
+
+    assert mark(places) in listed[marked.pid]
+
+
+def test_a_daemon_tells_its_name_and_port() -> None:
+    daemon = Process(1, "python -Xa=b -m local.gateway --port 8080 --stage prod")
+
+    assert (daemon.daemon, daemon.port) == ("gateway", 8080)
+    assert Process(1, "terraform -chdir=x apply").daemon == ""
