@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,12 @@ MAX_TOKEN_BYTES = 2048
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a token belongs to. `scopes` are words separated by blanks."""
+    """Who a token belongs to. `scopes` are words separated by blanks; `identity` tells this
+    token from all others, also from those of the same name, without giving it away."""
 
     name: str
     scopes: str
+    identity: str
 
 
 class DynamoTokens:
@@ -38,4 +41,11 @@ class DynamoTokens:
         if "Item" not in answer:
             return None
         item = decode(answer["Item"])
-        return Principal(str(item.get("name", "token")), str(item.get("scopes", EVERY_SCOPE)))
+        return Principal(
+            str(item.get("name", "token")), str(item.get("scopes", EVERY_SCOPE)), identity_of(token)
+        )
+
+
+def identity_of(token: str) -> str:
+    """A short hash of a token, to be kept where the token itself must never be."""
+    return hashlib.sha256(f"endpoint-meter token {token}".encode()).hexdigest()[:32]

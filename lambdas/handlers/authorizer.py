@@ -62,5 +62,9 @@ def _policy(method_arn: str, principal: Principal | None) -> Mapping[str, Any]:
         },
     }
     if principal:
-        answer["context"] = {"principal": principal.name, "scopes": principal.scopes}
+        answer["context"] = {
+            "principal": principal.name,
+            "scopes": principal.scopes,
+            "identity": principal.identity,
+        }
     return answer

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
@@ -57,16 +58,25 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def caller(router: APIGatewayRouter, scope: Scope) -> str:
-    """The name of the token's holder; raises ScopeMissing unless it has `scope`."""
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose token it is: `name` for people, `identity` to tell one token from another."""
+
+    name: str
+    identity: str
+
+
+def caller(router: APIGatewayRouter, scope: Scope) -> Caller:
+    """The token's holder; raises ScopeMissing unless it has `scope`."""
     context = router.current_event.raw_event["requestContext"].get("authorizer") or {}
     if scope not in str(context.get("scopes", "")).split():
         raise ScopeMissing(scope)
-    return str(context.get("principal", "unknown"))
+    name = str(context.get("principal", "unknown"))
+    return Caller(name, str(context.get("identity", name)))
 
 
 def keyed_request(
-    router: APIGatewayRouter, actor: str, route: str, body: Mapping[str, Any]
+    router: APIGatewayRouter, who: Caller, route: str, body: Mapping[str, Any]
 ) -> Request:
     """The request with its Idempotency-Key; raises InvalidField for an unusable one."""
     headers = router.current_event.raw_event.get("headers") or {}
@@ -75,7 +85,7 @@ def keyed_request(
         raise InvalidField(
             "Idempotency-Key", f"must be 1 to {_MAX_KEY_LENGTH} printable characters"
         )
-    return Request.of(actor, route, key, body)
+    return Request.of(who.name, route, key, body, identity=who.identity)
 
 
 def refuse_raw(event: Mapping[str, Any], request_id: str) -> Response[str] | None:

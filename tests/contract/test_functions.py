@@ -152,8 +152,21 @@ def test_scopes_and_name_of_a_token_travel_in_the_context(cloud: Cloud) -> None:
     item = {"token": "t1", "name": "ann", "scopes": "read renew"}
     cloud.dynamodb.put_item(TableName="auth", Item=encode(item))
     answer = authorize({"Authorization": "t1"})
-    assert answer["context"] == {"principal": "ann", "scopes": "read renew"}
+    context = answer["context"]
+    assert (context["principal"], context["scopes"]) == ("ann", "read renew")
     assert answer["principalId"] == "ann"
+
+
+def test_tokens_of_one_name_have_identities_that_do_not_give_them_away(cloud: Cloud) -> None:
+    tokens = ("open sesame", "close sesame")
+    for token in tokens:
+        cloud.dynamodb.put_item(TableName="auth", Item={"token": {"S": token}})
+    contexts = [authorize({"Authorization": token})["context"] for token in (*tokens, *tokens)]
+    assert {context["principal"] for context in contexts} == {"token"}
+    first, second, *again = [context["identity"] for context in contexts]
+    assert first != second
+    assert again == [first, second]
+    assert "sesame" not in first + second
 
 
 @pytest.mark.parametrize(

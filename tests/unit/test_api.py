@@ -35,6 +35,7 @@ class Client:
         query: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
         scopes: str = ALL,
+        identity: str = "a1",
     ) -> SimpleNamespace:
         event = {
             "httpMethod": method,
@@ -50,7 +51,7 @@ class Client:
                 "requestId": "r-1",
                 "path": f"/prod{path}",
                 "stage": "prod",
-                "authorizer": {"principal": "ann", "scopes": scopes},
+                "authorizer": {"principal": "ann", "scopes": scopes, "identity": identity},
             },
         }
         reply = api.handler(event, SimpleNamespace(aws_request_id="a-1"))  # type: ignore[arg-type]
@@ -100,7 +101,7 @@ def test_renewal_answers_in_the_originals_fields_and_ours(call: Client) -> None:
         "NextTransition": "2026-03-02T09:10:00Z",
         "EndpointConfigName": "falcon-1",
         "ServedConfigName": None,
-        "Reason": "no lease and no open window",
+        "Reason": "the lease is paid until 2026-03-02T09:10:00Z",
         "Owner": "config",
     }
 
@@ -154,6 +155,18 @@ def test_idempotency_key_makes_a_retry_safe_whatever_its_case(call: Client) -> N
         "POST", "/endpoint-expiry", {**body, "minutes": 9}, headers={"Idempotency-Key": "k"}
     )
     assert (other.status, other.document["code"]) == (422, "IdempotencyConflict")
+
+
+def test_tokens_of_one_name_do_not_share_idempotency_keys(call: Client) -> None:
+    body, key = {"EndpointName": FALCON, "minutes": 10}, {"Idempotency-Key": "k"}
+    call("POST", "/endpoint-expiry", body, headers=key, identity="a1")
+    call.world.advance(seconds=1)
+    other = call("POST", "/endpoint-expiry", body, headers=key, identity="b2")
+    assert other.document["LeaseExpiresAt"] == "2026-03-02T09:20:00Z"
+    again = call("POST", "/endpoint-expiry", body, headers=key, identity="b2")
+    assert again.text == other.text
+    history = call("GET", "/endpoint-events", query={"EndpointName": FALCON}).document
+    assert [e["Actor"] for e in history if e["Event"] == "renewed"] == ["ann", "ann"]
 
 
 def test_schedules_of_an_added_endpoint_can_be_set_and_removed(call: Client) -> None:

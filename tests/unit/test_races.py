@@ -114,7 +114,7 @@ def test_schedules_set_twice_at_once_leave_the_last(world: World) -> None:
 
 def test_one_key_sent_twice_at_once_renews_once(world: World) -> None:
     body = {"minutes": 10}
-    request = Request.of("ann", "POST", "k", body)
+    request = Request.of("ann", "POST", "k", body, identity="ann")
     before(
         world.store, "renew", lambda: world.meter.renew("falcon", 10, world.now, request), times=1
     )

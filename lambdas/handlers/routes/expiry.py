@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
+from lambdas.core.meter import Request
 from lambdas.core.names import sagemaker_name
 from lambdas.handlers.requests import caller, keyed_request, parking_meter, utc_now
 
@@ -46,9 +47,9 @@ def get(
 
 @router.post(PATH, summary="Renew an endpoint, or add one")
 def post(body: Annotated[ExpiryRequest, Body()]) -> Response[Any]:
-    actor = caller(router, "renew")
+    who = caller(router, "renew")
     sent = body.model_dump(exclude_unset=True)
-    request = keyed_request(router, actor, f"POST {PATH}", sent)
+    request = keyed_request(router, who, f"POST {PATH}", sent)
     name = sagemaker_name(body.EndpointName, "EndpointName")
     if body.EndpointConfigName is None:
         answer = parking_meter().renew(name, body.minutes, utc_now(), request)
@@ -65,8 +66,8 @@ def delete(
     EndpointName: Annotated[str, Query()],  # noqa: N803 (the wire's name)
     forget: Annotated[bool, Query()] = False,  # noqa: FBT002 (a query parameter)
 ) -> Response[Any]:
-    actor = caller(router, "renew")
-    request = keyed_request(router, actor, f"DELETE {PATH}", {})
+    who = caller(router, "renew")
+    request = Request(who.name)
     answer = parking_meter().stop(EndpointName, utc_now(), request, forget=forget)
     return _json(HTTPStatus(answer.http_status), answer.document)
 

@@ -39,19 +39,19 @@ def put(
     body: Annotated[ScheduleRequest, Body()],
     EndpointName: Annotated[str | None, Query()] = None,  # noqa: N803 (the wire's name)
 ) -> Mapping[str, Any]:
-    actor = caller(router, "manage")
+    who = caller(router, "manage")
     names = {name for name in (EndpointName, body.EndpointName) if name is not None}
     if len(names) != 1:
         raise InvalidField("EndpointName", "give it once, in the query or in the body")
     schedules = [_parsed(index, document) for index, document in enumerate(body.schedule)]
-    spec = parking_meter().set_schedules(names.pop(), schedules, utc_now(), Request(actor))
+    spec = parking_meter().set_schedules(names.pop(), schedules, utc_now(), Request(who.name))
     return schedule_document(spec)
 
 
 @router.delete(PATH, summary="Remove the schedules of an endpoint that was added over the API")
 def delete(EndpointName: Annotated[str, Query()]) -> Mapping[str, Any]:  # noqa: N803 (wire name)
-    actor = caller(router, "manage")
-    spec = parking_meter().set_schedules(EndpointName, [], utc_now(), Request(actor))
+    who = caller(router, "manage")
+    spec = parking_meter().set_schedules(EndpointName, [], utc_now(), Request(who.name))
     return schedule_document(spec)
 
 
