@@ -87,7 +87,7 @@ class FakeStateStore:
         end = (base if base > now else whole_second) + timedelta(minutes=minutes)
         if end > whole_second + timedelta(minutes=max_lease_minutes):
             raise LeaseTooLong(max_lease_minutes)
-        state = replace(record.state, expires_at=end, held_since=None)
+        state = replace(record.state, expires_at=end, held_since=None, attempts=0, retry_at=None)
         operations = dict(record.operations)
         if keyed:
             operations[keyed.id] = replace(keyed.operation, expires_at=end)
@@ -310,7 +310,7 @@ class FakeEndpoints:
             found = self._find(key)
             if found:
                 modified = found.modified_at or found.created_at
-                yield Listed(found.name, found.status, f"arn:{key}", modified)
+                yield Listed(found.name, found.status, f"arn:{key}", modified, found.created_at)
 
     def adopt(self, arn: str) -> None:
         self._existing(arn.removeprefix("arn:")).owner = Owner.US
@@ -366,7 +366,8 @@ class FakeHints:
     def send(self, hints: Iterable[Hint]) -> None:
         for hint in hints:
             self.sent.append(hint)
-            self.queue.append((self.now + timedelta(seconds=hint.delay_seconds), hint))
+            delay = timedelta(seconds=hint.delay_seconds(self.now))
+            self.queue.append((self.now + delay, hint))
 
     def receive(self) -> list[Hint]:
         """Take what may be received by now."""

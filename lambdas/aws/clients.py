@@ -35,6 +35,12 @@ def dynamodb_once() -> DynamoDBClient:
 
 
 @cache
+def dynamodb_hasty() -> DynamoDBClient:
+    """For what a request must not wait for."""
+    return boto3.client("dynamodb", config=_WRITE.merge(Config(connect_timeout=1, read_timeout=1)))
+
+
+@cache
 def sqs() -> SQSClient:
     return boto3.client("sqs", config=_READ)
 

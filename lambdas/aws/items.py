@@ -4,6 +4,7 @@ epoch seconds."""
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,9 +12,12 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from lambdas.core.schedule import Schedule
+from lambdas.core.errors import InvalidField
+from lambdas.core.schedule import SCHEDULE_KEYS, Schedule
 from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Origin, Scaling, Spec
 from lambdas.core.state import Intent, Operation, Record, State, Status, Step
+
+_log = logging.getLogger(__name__)
 
 PK_PREFIX = "ENDPOINT#"
 STATE = "STATE"
@@ -63,6 +67,7 @@ def state_values(state: State) -> dict[str, Any]:
         "retry_at": epoch(state.retry_at),
         "fallback_config": state.fallback_config,
         "updating_to": state.updating_to,
+        "updating_mark": state.updating_mark,
         "rolled_back": state.rolled_back,
         "restored": state.restored,
         "owned_since": epoch(state.owned_since),
@@ -102,6 +107,7 @@ def state_of(item: Item) -> State:
         retry_at=instant(item.get("retry_at")),
         fallback_config=item.get("fallback_config"),
         updating_to=item.get("updating_to"),
+        updating_mark=item.get("updating_mark"),
         rolled_back=item.get("rolled_back"),
         restored=item.get("restored"),
         owned_since=instant(item.get("owned_since")),
@@ -143,12 +149,28 @@ def spec_values(spec: Spec) -> dict[str, Any]:
 
 
 def spec_of(item: Item) -> Spec:
+    """Read a SPEC item. What a newer version added is passed over; what cannot be read is left
+    out and named in `unreadable`, so that the lease still decides and a stop still works."""
+    try:
+        return _whole_spec(item)
+    except (InvalidField, KeyError, TypeError, ValueError) as error:
+        _log.error("unreadable spec of %s: %s", item.get("pk"), error)
+        return Spec(
+            name=item["pk"].removeprefix(PK_PREFIX),
+            endpoint_config_name=str(item.get("endpoint_config_name", "")),
+            origin=Origin(item["sk"]),
+            spec_hash=str(item.get("spec_hash", "")),
+            unreadable=str(error)[:200],
+        )
+
+
+def _whole_spec(item: Item) -> Spec:
     schedules = json.loads(item.get("schedules", "[]"))
     return Spec(
         name=item["name"],
         endpoint_config_name=item["endpoint_config_name"],
         origin=Origin(item["sk"]),
-        schedules=tuple(Schedule.parse(document) for document in schedules),
+        schedules=tuple(Schedule.parse(_known(document)) for document in schedules),
         initial_provision_minutes=int(item.get("initial_provision_minutes", 0)),
         max_lease_minutes=int(item.get("max_lease_minutes", DEFAULT_MAX_LEASE_MINUTES)),
         fallback_configs=tuple(json.loads(item.get("fallback_configs", "[]"))),
@@ -157,6 +179,10 @@ def spec_of(item: Item) -> Spec:
         update=json.loads(item.get("update", "{}")),
         spec_hash=item.get("spec_hash", ""),
     )
+
+
+def _known(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: value for key, value in document.items() if key in SCHEDULE_KEYS}
 
 
 def operation_values(operation: Operation) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,18 @@ _TRIES = 3
 
 
 class SqsHints:
-    """Starts go to a queue of their own: a flood of them must not delay the stops."""
+    """Starts go to a queue of their own: a flood of them must not delay the stops. Delays are
+    counted when a message is sent, which may be seconds after it was decided on."""
 
-    def __init__(self, client: SQSClient, starts_url: str, work_url: str) -> None:
+    def __init__(
+        self,
+        client: SQSClient,
+        starts_url: str,
+        work_url: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._client = client
+        self._clock = clock
         self._starts_url = starts_url
         self._work_url = work_url
 
@@ -34,11 +43,12 @@ class SqsHints:
     def _send_all(self, url: str, hints: list[Hint]) -> None:
         rest = iter(hints)
         while batch := list(islice(rest, _BATCH)):
+            now = self._clock()
             entries: list[Any] = [
                 {
                     "Id": str(index),
                     "MessageBody": hint.to_body(),
-                    "DelaySeconds": min(hint.delay_seconds, _MAX_DELAY_SECONDS),
+                    "DelaySeconds": min(hint.delay_seconds(now), _MAX_DELAY_SECONDS),
                 }
                 for index, hint in enumerate(batch)
             ]

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    SSLError,
+)
 
 from lambdas.core.errors import (
     AlreadyExists,
@@ -33,6 +40,7 @@ _THROTTLES = frozenset(
 _TRANSACTION_THROTTLES = frozenset(
     {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 )
+_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, SSLError)
 # "Gone" and "busy" share one error code; only the message tells them apart.
 _BY_MESSAGE = (
     ("Cannot create already existing endpoint ", AlreadyExists),
@@ -49,8 +57,12 @@ def named() -> Iterator[None]:
         yield
     except ClientError as error:
         raise refusal(error) from error
-    except BotoCoreError as error:  # no connection, a time-out, no credentials
+    except _NEVER_SENT as error:
+        raise AwsRefused(type(error).__name__, str(error)) from error
+    except HTTPClientError as error:  # a time-out or a broken connection
         raise Unanswered(type(error).__name__, str(error)) from error
+    except BotoCoreError as error:  # wrong parameters, no credentials
+        raise AwsRefused(type(error).__name__, str(error)) from error
 
 
 def refusal(error: ClientError) -> AwsRefused | Conflict:

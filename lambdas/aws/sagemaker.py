@@ -150,6 +150,7 @@ class SageMakerEndpoints:
                         status_of(seen["EndpointStatus"]),
                         seen["EndpointArn"],
                         _utc_milliseconds(seen["LastModifiedTime"]),
+                        _utc_milliseconds(seen["CreationTime"]),
                     )
 
 

@@ -151,7 +151,9 @@ class DynamoStateStore:
 
     def _lease_update(self, key: str, now: datetime, keyed: Keyed | None) -> Update:
         """What every write by users does: a new revision that is due now, and no hold."""
-        update = _user_write(key, now).remove("held_since").when("attribute_exists({pk})")
+        # A renewal also ends the wait after failures: whoever pays asks for another try.
+        update = _user_write(key, now).remove("held_since", "retry_at").assign({"attempts": 0})
+        update.when("attribute_exists({pk})")
         if keyed:
             operation = operation_values(keyed.operation)
             update.set(f"ops.{keyed.id}", ":operation", operation=operation)

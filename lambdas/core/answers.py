@@ -45,7 +45,7 @@ def endpoint_document(
         "ServedConfigName": state.observed_config
         if state.observed_status is not Status.ABSENT
         else None,
-        "Reason": state.reason,
+        "Reason": f"unreadable spec: {spec.unreadable}" if spec.unreadable else state.reason,
         "Owner": "config" if spec.origin is Origin.CONFIG else "api",
     }
 

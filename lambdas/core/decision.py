@@ -19,6 +19,9 @@ ORPHAN_GRACE = timedelta(hours=1)
 """How long an endpoint that nobody declared is left alone, and alarmed about, before it goes."""
 LOOK_AGAIN = timedelta(minutes=15)
 """How soon a situation that only people can mend is looked at again."""
+LOOK_AGAIN_WANTED = timedelta(minutes=1)
+UNSEEN = timedelta(minutes=2)
+"""How long after a CreateEndpoint without an answer its endpoint may still turn up."""
 
 DRAINED = "the stack is being destroyed"
 NO_CAPACITY = "InsufficientInstanceCapacity"
@@ -90,13 +93,13 @@ def decide(
     """
     meter = meter_of(None if draining else spec, state)
     wanted = meter.wanted(now)
-    state = _with_observation(spec, state, observed, now)
+    before, state = state, _with_observation(spec, state, observed, now)
     if wanted is not state.last_wanted or state.last_wanted_change is None:
         state = replace(state, last_wanted=wanted, last_wanted_change=now)
     if observed.status is Status.ABSENT:
-        return _decide_absent(spec, state, meter, now, draining=draining)
+        return _decide_absent(spec, before, state, meter, now, draining=draining)
     if not observed.ours:
-        return _decide_foreign(spec, state, now)
+        return _decide_foreign(spec, state, observed, meter, now)
     if observed.status in _IN_TRANSITION:
         # A failure stays in sight until the endpoint is well again.
         reason = state.reason if state.attempts else f"SageMaker is {_doing(observed.status)}"
@@ -110,8 +113,9 @@ def decide(
         why = f"{observed.status}: {observed.failure_reason or 'no reason given'}"
         return Decision(Step.DELETE, why, state, observed.config_name)
     if observed.status is Status.UPDATE_ROLLBACK_FAILED:
+        due = _earlier(now + LOOK_AGAIN, meter.next_transition(now))
         return _give_up(
-            state, now, "an update failed and so did its rollback; SageMaker support can mend it"
+            state, due, "an update failed and so did its rollback; SageMaker support can mend it"
         )
     return _decide_running(spec, state, observed, meter, now)
 
@@ -121,7 +125,9 @@ def _decide_unwanted(
 ) -> Decision:
     if restored:
         return _give_up(
-            state, now, "the state table was restored: nothing is deleted until that is accepted"
+            state,
+            now + LOOK_AGAIN,
+            "the state table was restored: nothing is deleted until that is accepted",
         )
     if spec is None and state.orphaned_at and now < state.orphaned_at + ORPHAN_GRACE:
         leaves = state.orphaned_at + ORPHAN_GRACE
@@ -130,8 +136,19 @@ def _decide_unwanted(
 
 
 def _decide_absent(
-    spec: Spec | None, state: State, meter: Meter, now: datetime, *, draining: bool
+    spec: Spec | None,
+    before: State,
+    state: State,
+    meter: Meter,
+    now: datetime,
+    *,
+    draining: bool,
 ) -> Decision:
+    intent = before.intent
+    creating = intent is not None and intent.step is Step.CREATE and now - intent.at < UNSEEN
+    if creating and not meter.wanted(now):
+        unseen = replace(state, intent=intent)
+        return _wait(unseen, now + POLL, "it may have been created without our knowing")
     if spec is None:
         return Decision(Step.FORGET, "no spec and no endpoint are left", state)
     if not meter.wanted(now):
@@ -147,12 +164,18 @@ def _decide_absent(
     return Decision(Step.CREATE, _why_started(state, now), state, wanted_config(spec, state))
 
 
-def _decide_foreign(spec: Spec | None, state: State, now: datetime) -> Decision:
+def _decide_foreign(
+    spec: Spec | None, state: State, observed: Observed, meter: Meter, now: datetime
+) -> Decision:
     if spec is None:
         return Decision(Step.FORGET, "the endpoint of that name is not ours", state)
+    if observed.status is Status.DELETING:
+        return _wait(state, now + POLL_DELETING, "SageMaker is deleting another's endpoint")
+    # Nobody tells when the owner has deleted it: while ours is wanted, look every minute.
+    soon = LOOK_AGAIN_WANTED if meter.wanted(now) else LOOK_AGAIN
     return _give_up(
         state,
-        now,
+        _earlier(now + soon, meter.next_transition(now)),
         "an endpoint of that name exists that this stack did not make: delete it, or adopt it",
     )
 
@@ -197,13 +220,15 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
             fallback_config=fallback,
             reason=f"{observed.status}: {observed.failure_reason or 'no reason given'}",
         )
+    if observed.status is Status.ABSENT:
+        seen = replace(seen, updating_to=None, updating_mark=None)
     if observed.status is Status.IN_SERVICE and state.updating_to:
-        seen = replace(seen, updating_to=None)
-        if observed.config_name != state.updating_to and spec is not None:
+        seen = replace(seen, updating_to=None, updating_mark=None)
+        if observed.config_name != state.updating_to:
             why = observed.failure_reason or "SageMaker gave no reason"
             seen = replace(
                 seen,
-                rolled_back=rollback_mark(spec),
+                rolled_back=state.updating_mark,
                 reason=f"the update to {state.updating_to} was rolled back: {why}",
             )
     return seen
@@ -236,8 +261,7 @@ def _wait(state: State, due: datetime | None, reason: str, next_step: Step = Ste
     )
 
 
-def _give_up(state: State, now: datetime, reason: str) -> Decision:
-    due = now + LOOK_AGAIN
+def _give_up(state: State, due: datetime, reason: str) -> Decision:
     return Decision(Step.GIVE_UP, reason, replace(state, next_due=due, reason=reason))
 
 
@@ -245,11 +269,20 @@ def refused(state: State, step: Step, why: str, now: datetime) -> State:
     """The state after SageMaker refused a step: the next try waits longer and longer. A stop
     is tried again every minute: what it fails to stop costs money."""
     attempts = state.attempts + 1
-    retry_at = now + (timedelta(minutes=1) if step is Step.DELETE else backoff(attempts))
     reason = f"{step} refused: {why}"
-    return replace(
-        state, attempts=attempts, retry_at=retry_at, next_due=retry_at, reason=reason, intent=None
-    )
+    state = replace(state, attempts=attempts, reason=reason, intent=None)
+    if step is Step.DELETE:
+        return replace(state, next_due=now + timedelta(minutes=1))
+    retry_at = now + backoff(attempts)
+    return replace(state, retry_at=retry_at, next_due=retry_at)
+
+
+def not_seen(state: State, why: str, now: datetime) -> State:
+    """The state after SageMaker did not say how the endpoint is. Looked at again soon: what
+    runs unwanted meanwhile costs money."""
+    attempts = state.attempts + 1
+    soon = now + min(backoff(attempts), timedelta(minutes=1))
+    return replace(state, attempts=attempts, reason=f"not seen: {why}", next_due=soon)
 
 
 def _earlier(one: datetime, other: datetime | None) -> datetime:

@@ -6,16 +6,17 @@ docs/decisions/0011.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from lambdas.core.decision import rollback_mark
 from lambdas.core.errors import Conflict, MeterError
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.names import endpoint_key
 from lambdas.core.ports import Endpoints, Hints, StateStore
 from lambdas.core.reconcile import load_or_create
-from lambdas.core.state import Owner, Record, Status
+from lambdas.core.state import Observed, Owner, Record, State, Status, Step
 
 DRAIN = timedelta(minutes=30)
 WAIT_LIMIT = timedelta(minutes=10)
@@ -34,11 +35,23 @@ class DrainIncomplete(MeterError):
 
 
 @dataclass(frozen=True, slots=True)
+class Unsettled:
+    """One endpoint that is not as declared; `hopeless` if waiting will not change that."""
+
+    text: str
+    hopeless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether all running endpoints serve what the manifest says; else who does not, and why."""
 
     settled: bool
     unsettled: Sequence[str]
+
+    @classmethod
+    def of(cls, unsettled: Sequence[Unsettled]) -> Verdict:
+        return cls(not unsettled, sorted(each.text for each in unsettled))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +81,8 @@ class Deploys:
         return looked_at
 
     def wait(self, manifest: Mapping[str, str]) -> Verdict:
-        """Wait until every running endpoint serves its manifest's config, 10 min at most.
+        """Wait until every running endpoint serves its manifest's config, 10 min at most, and
+        no longer than there is hope.
 
         A destroy that failed left its drain behind and took Terraform's wait along: the deploy
         that brings the wait back ends the drain, since sync itself may have nothing to do.
@@ -77,32 +91,37 @@ class Deploys:
             self.sync(manifest)
         deadline = self.clock() + WAIT_LIMIT
         while True:
-            verdict = self.verdict(manifest)
-            if verdict.settled or self.clock() >= deadline:
-                return verdict
+            unsettled = self._unsettled(manifest)
+            hopeless = all(each.hopeless for each in unsettled)
+            if hopeless or self.clock() >= deadline:
+                return Verdict.of(unsettled)
             self.sleep(_PAUSE_SECONDS)
 
     def verdict(self, manifest: Mapping[str, str]) -> Verdict:
         """Compare the live endpoints of the config with the manifest; stopped ones are fine."""
+        return Verdict.of(self._unsettled(manifest))
+
+    def _unsettled(self, manifest: Mapping[str, str]) -> Sequence[Unsettled]:
         declared = {endpoint_key(name): config for name, config in manifest.items()}
-        unsettled = []
+        found = []
         for record in self.store.list().records:
             if record.api_spec is not None and record.key not in declared:
                 continue
-            why = self._unsettled(record, declared.get(record.key))
+            seen = self.endpoints.describe(_name(record))
+            why = _why_unsettled(record, declared.get(record.key), seen)
             if why:
-                unsettled.append(f"{_name(record)}: {why}")
-        return Verdict(not unsettled, sorted(unsettled))
+                found.append(why)
+        return found
 
     def drain(self, wait_seconds: int) -> None:
         """Before a destroy: want nothing, and wait until every endpoint is gone.
 
         Raises DrainIncomplete naming those that could not be deleted within `wait_seconds`.
         """
-        start = now = self.clock()
+        start = now = hint_at = self.clock()
         self.store.set_drain(start + DRAIN)
-        hint_at = start
-        while left := self._still_there(now):
+        owners: dict[tuple[str, datetime | None], Owner] = {}
+        while left := self._still_there(now, owners):
             if (now - start).total_seconds() >= wait_seconds:
                 raise DrainIncomplete(left)
             if now >= hint_at:
@@ -112,32 +131,29 @@ class Deploys:
             self.sleep(_PAUSE_SECONDS)
             now = self.clock()
 
-    def _still_there(self, now: datetime) -> Sequence[str]:
-        """Endpoints of ours that exist, or that a reconcile begun before the drain may create."""
+    def _still_there(
+        self, now: datetime, owners: dict[tuple[str, datetime | None], Owner]
+    ) -> Sequence[str]:
+        """Endpoints of ours that exist, or that may turn up: a listing may lag behind our own
+        create, and a reconcile begun before the drain may be about to make one. `owners` keeps
+        what was learned of each creation: tags are not read again and again."""
         records = {record.key: record for record in self.store.list().records}
-        left = {_name(r) for r in records.values() if r.locked_until and r.locked_until > now}
+        left, strangers = set(), set()
         for seen in self.endpoints.list():
-            record = records.get(endpoint_key(seen.name))
-            owned = record is not None and record.state is not None and record.state.owned_since
-            if owned or self.endpoints.owner(seen.arn) is Owner.US:
+            key = endpoint_key(seen.name)
+            state = records[key].state if key in records else None
+            if state and state.owned_since and state.owned_since == seen.created_at:
                 left.add(seen.name)
+                continue
+            creation = (seen.arn, seen.created_at)
+            if creation not in owners:
+                owners[creation] = self.endpoints.owner(seen.arn)
+            if owners[creation] is Owner.US:
+                left.add(seen.name)
+            else:
+                strangers.add(key)
+        left.update(_name(r) for r in records.values() if _may_turn_up(r, now, strangers))
         return sorted(left)
-
-    def _unsettled(self, record: Record, config: str | None) -> str | None:
-        seen = self.endpoints.describe(_name(record))
-        if seen is None or seen.status is Status.DELETING:
-            return "being deleted" if seen and config is None else None
-        reason = record.state.reason if record.state else "not looked at yet"
-        if config is None:
-            if record.state and record.state.owned_since == seen.created_at:
-                return f"withdrawn from the config but {seen.status}"
-            return None
-        spec = record.spec
-        fits = spec is not None and spec.endpoint_config_name == config
-        allowed = spec.configs() if spec and fits else (config,)
-        if seen.config_name not in allowed or seen.status in (Status.UPDATING, Status.ROLLING_BACK):
-            return f"{seen.status} on {seen.config_name}, not {config} ({reason})"
-        return None
 
     def _pin_table(self) -> None:
         """Record the id of a new table; from then on another id means that it was restored."""
@@ -153,6 +169,37 @@ class Deploys:
 
     def _hint(self, keys: Iterable[str]) -> None:
         self.hints.send([Hint(key, Cause.SWEEP) for key in keys])
+
+
+def _why_unsettled(record: Record, config: str | None, seen: Observed | None) -> Unsettled | None:
+    """What keeps an endpoint from being as `config` (None: withdrawn) declares it."""
+    name = _name(record)
+    if seen is None or seen.status is Status.DELETING:
+        return Unsettled(f"{name}: being deleted") if seen and config is None else None
+    state, spec = record.state or State(), record.spec
+    if config is None:
+        withdrawn = state.owned_since == seen.created_at
+        return Unsettled(f"{name}: withdrawn, but {seen.status}") if withdrawn else None
+    fits = spec is not None and spec.endpoint_config_name == config
+    allowed = spec.configs() if spec and fits else (config,)
+    moving = seen.status in (Status.UPDATING, Status.ROLLING_BACK)
+    if seen.config_name in allowed and not moving:
+        return None
+    rolled_back = spec is not None and state.rolled_back == rollback_mark(spec)
+    foreign = state.owned_since is not None and state.owned_since != seen.created_at
+    text = f"{name}: {seen.status} on {seen.config_name}, not {config} ({state.reason})"
+    return Unsettled(text, hopeless=(rolled_back or foreign) and not moving)
+
+
+def _may_turn_up(record: Record, now: datetime, strangers: Collection[str]) -> bool:
+    """Whether an endpoint of ours may exist though no listing shows it yet."""
+    if record.locked_until and record.locked_until > now:
+        return True
+    state = record.state
+    if state is None or record.key in strangers:
+        return False
+    begun = state.intent is not None and state.intent.step is Step.CREATE
+    return begun or state.observed_status is not Status.ABSENT
 
 
 def _name(record: Record) -> str:

@@ -8,7 +8,6 @@ MeterError
 ├── ConfigOwned             the deployed config owns what was to be changed
 ├── LeaseTooLong            the meter would hold more than its maximum
 ├── IdempotencyConflict     the key was used for another request
-├── TooManyKeys             an endpoint keeps no more Idempotency-Keys just now
 ├── Draining                the stack is being destroyed
 ├── Busy                    too many writers at once: nothing was changed, try again
 ├── Locked                  another reconcile holds the endpoint (internal)
@@ -74,14 +73,6 @@ class IdempotencyConflict(MeterError):
     def __init__(self) -> None:
         super().__init__(
             "This Idempotency-Key was used for a request with another body; use a new key."
-        )
-
-
-class TooManyKeys(MeterError):
-    def __init__(self) -> None:
-        super().__init__(
-            "This endpoint holds the most Idempotency-Keys that it can; they are kept for 24 "
-            "hours. Retry later, or send the request without one."
         )
 
 

@@ -29,12 +29,18 @@ class Cause(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Hint:
     """`endpoint` is the case-folded name, None for the canary. `start` chooses the queue:
-    a flood of starts must not delay the stops."""
+    a flood of starts must not delay the stops. `at` is when it should arrive; None: at once."""
 
     endpoint: str | None
     cause: Cause
     start: bool = False
-    delay_seconds: int = 0
+    at: datetime | None = None
+
+    def delay_seconds(self, now: datetime) -> int:
+        """How long to delay it at `now`, so that it arrives at `at` and never before: SQS
+        counts whole seconds."""
+        remaining = (self.at - now).total_seconds() if self.at else 0.0
+        return int(-(-max(remaining, 0.0) // 1))
 
     def to_body(self) -> str:
         return json.dumps({"endpoint": self.endpoint, "cause": self.cause})
@@ -53,7 +59,6 @@ class Hint:
         return cls(endpoint_key(endpoint), cause)
 
 
-def hint_at(endpoint: str, cause: Cause, step: Step, due: datetime, now: datetime) -> Hint:
-    """A hint that arrives at `due`, never before: SQS counts whole seconds."""
-    remaining = max((due - now).total_seconds(), 0.0)
-    return Hint(endpoint, cause, step is Step.CREATE, int(-(-remaining // 1)))
+def hint_at(endpoint: str, cause: Cause, step: Step, due: datetime) -> Hint:
+    """A hint that arrives when `step` is due."""
+    return Hint(endpoint, cause, step is Step.CREATE, due)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from lambdas.core.answers import endpoint_document
+from lambdas.core.answers import endpoint_document, iso
 from lambdas.core.decision import meter_of
 from lambdas.core.errors import (
     AwsRefused,
@@ -19,8 +19,8 @@ from lambdas.core.errors import (
     Conflict,
     Draining,
     IdempotencyConflict,
+    InvalidField,
     NameTaken,
-    TooManyKeys,
     UnknownEndpoint,
     UnknownEndpointConfig,
 )
@@ -31,7 +31,7 @@ from lambdas.core.ports import Adopter, Endpoints, Hints, History, Keyed, StateS
 from lambdas.core.reconcile import load_or_create
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
-from lambdas.core.state import Operation, Owner, Record, State, Status
+from lambdas.core.state import Observed, Operation, Owner, Record, State, Status
 
 _log = logging.getLogger(__name__)
 
@@ -39,8 +39,8 @@ OPERATION_LIFE = timedelta(hours=24)
 _TRIES = 10
 _PRUNED_AT_ONCE = 20
 _KEPT_REASON = 100
-_MAX_OPERATIONS = 1000
-"""With their reasons these fit into one item of 400 KB."""
+_MAX_OPERATIONS = 200
+"""Beyond these the oldest go: they share an item that every write is charged for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +122,18 @@ class ParkingMeter:
             record = self.store.load(endpoint_key(sagemaker_name(name, "EndpointName")))
             if record.spec is not None:
                 _same_endpoint(record.spec, name, config_name)
+                self._claim_live(record.spec, adopt=adopt)
                 return self._renew(
                     load_or_create(self.store, record.key, now), minutes, now, request, 200
                 )
             spec = with_hash(
                 Spec(name, config_name, Origin.API, max_lease_minutes=self.max_lease_minutes)
             )
-            self._check_addable(spec, adopt=adopt)
+            adoptable = self._foreign(spec, adopt=adopt)
+            if not self.endpoints.config_exists(spec.endpoint_config_name):
+                raise UnknownEndpointConfig(spec.endpoint_config_name)
+            if adoptable:
+                self.adopter.adopt(adoptable.arn)
             try:
                 self.store.put_api_spec(spec, replacing=None)
             except Conflict:  # another added it meanwhile: look again
@@ -164,11 +169,15 @@ class ParkingMeter:
                     self.store.delete_api_spec(record.key, spec.spec_hash)
             except Conflict:  # a renewal or another stop came between: look again
                 continue
-            kind = "forgotten" if forget else "stopped"
-            self._note(record.key, now, kind, "the lease was ended by hand", request)
+            ended = [
+                *(["the lease was ended"] if expires_at != state.expires_at else []),
+                *(["the open window is held"] if open_now else []),
+            ]
+            reason = f"{' and '.join(ended) or 'nothing was running it'}, by hand"
+            self._note(record.key, now, "forgotten" if forget else "stopped", reason, request)
             self._look_at(record.key, stopped)
-            document = endpoint_document(replace(record, state=stopped), now)
-            return Answer(200, document)
+            told = replace(record, state=replace(stopped, reason=reason))
+            return Answer(200, endpoint_document(told, now))
         raise Busy
 
     def schedules(self, name: str, now: datetime) -> Spec:
@@ -205,15 +214,16 @@ class ParkingMeter:
 
     def events(self, name: str, limit: int) -> Sequence[Event]:
         """The newest events first; also of endpoints that were forgotten."""
-        key = endpoint_key(name)
+        key = _known_key(name)
         events = self.history.newest(key, limit)
         if not events and self.store.load(key).spec is None:
             raise UnknownEndpoint(name)
         return events
 
     def _record(self, name: str, now: datetime) -> Record:
-        """The record of a known endpoint, with a STATE; raises UnknownEndpoint, NameTaken."""
-        record = load_or_create(self.store, endpoint_key(name), now)
+        """The record of a known endpoint in whatever case, with a STATE; raises
+        UnknownEndpoint."""
+        record = load_or_create(self.store, _known_key(name), now)
         if record.spec is None or record.state is None:
             raise UnknownEndpoint(name)
         return record
@@ -230,9 +240,7 @@ class ParkingMeter:
                 return replay
             keyed = _keyed(record, record.state, request, now, http_status)
         try:
-            renewed = self.store.renew(
-                record.key, minutes, now, record.spec.max_lease_minutes, keyed
-            )
+            renewed = self._paid(record, record.spec, minutes, now, keyed)
         except Conflict:  # the same key came twice at once, and the other was first
             replay = _replay(self.store.load(record.key), request)
             if replay is None:
@@ -243,22 +251,42 @@ class ParkingMeter:
         operation = _operation(record.state, request, now, http_status)
         return _answer(record, replace(operation, expires_at=renewed.expires_at))
 
-    def _check_addable(self, spec: Spec, *, adopt: bool) -> None:
-        """Raise NameTaken where a live endpoint forbids the add; adopt it where asked to."""
+    def _paid(
+        self, record: Record, spec: Spec, minutes: int, now: datetime, keyed: Keyed | None
+    ) -> State:
+        """Renew; where the STATE of an earlier life was just forgotten, make a new one first."""
+        for _ in range(_TRIES):
+            try:
+                return self.store.renew(record.key, minutes, now, spec.max_lease_minutes, keyed)
+            except UnknownEndpoint:
+                if load_or_create(self.store, record.key, now).spec is None:
+                    raise
+        raise Busy
+
+    def _claim_live(self, spec: Spec, *, adopt: bool) -> None:
+        """Adopt a foreign live endpoint of a name that is on the meter already, if asked to."""
+        adoptable = self._foreign(spec, adopt=adopt)
+        if adoptable:
+            self.adopter.adopt(adoptable.arn)
+
+    def _foreign(self, spec: Spec, *, adopt: bool) -> Observed | None:
+        """The live endpoint of that name that nobody's tag is on, to be adopted; None where
+        there is no such thing in the way. Raises NameTaken unless it may be adopted."""
         live = self.endpoints.describe(spec.name)
-        owner = self.endpoints.owner(live.arn) if live else Owner.US
-        foreign = owner is not Owner.US and live and live.status is not Status.DELETING
-        adoptable = adopt and owner is Owner.NOBODY
-        if live and foreign and not (adoptable and live.config_name == spec.endpoint_config_name):
-            raise NameTaken(
-                f"A live endpoint '{spec.name}' exists that is not on the meter; it runs "
-                f"config '{live.config_name}'. Send that config with \"adopt\": true to put "
-                "it on the meter, or choose another name."
-            )
-        if not self.endpoints.config_exists(spec.endpoint_config_name):
-            raise UnknownEndpointConfig(spec.endpoint_config_name)
-        if live and foreign:
-            self.adopter.adopt(live.arn)
+        if live is None or live.status is Status.DELETING:
+            return None
+        owner = self.endpoints.owner(live.arn)
+        if owner is Owner.US:
+            return None
+        if adopt and owner is Owner.NOBODY and live.config_name == spec.endpoint_config_name:
+            return live
+        raise NameTaken(
+            f"A live endpoint '{spec.name}' exists that is not on the meter; it runs config "
+            f"'{live.config_name}'"
+            + (" and belongs to another stack" if owner is Owner.ANOTHER_STACK else "")
+            + '. Send that config with "adopt": true to put it on the meter, or choose '
+            "another name."
+        )
 
     def _refuse_while_draining(self, now: datetime) -> None:
         if self.store.control().draining(now):
@@ -276,6 +304,14 @@ class ParkingMeter:
             self.history.append(Event(key, now, kind, reason, request.actor))
         except AwsRefused:  # the write is accepted: the answer must say so
             _log.warning("history of %s lacks '%s'", key, kind, exc_info=True)
+
+
+def _known_key(name: str) -> str:
+    """The key of an endpoint that may be known; raises UnknownEndpoint for what can be none."""
+    try:
+        return endpoint_key(sagemaker_name(name, "EndpointName"))
+    except InvalidField as error:
+        raise UnknownEndpoint(name[:100]) from error
 
 
 def _same_endpoint(spec: Spec, name: str, config_name: str) -> None:
@@ -311,7 +347,7 @@ def _operation(state: State, request: Request, now: datetime, http_status: int) 
         http_status,
         state.observed_status,
         state.observed_config,
-        state.reason[:_KEPT_REASON],
+        state.reason[:_KEPT_REASON] if state.attempts else "",
         None,
     )
 
@@ -320,10 +356,10 @@ def _keyed(
     record: Record, state: State, request: Request, now: datetime, http_status: int
 ) -> Keyed:
     assert request.key_id is not None
-    old = [name for name, op in record.operations.items() if op.at < now - OPERATION_LIFE]
-    stale = sorted(old)[:_PRUNED_AT_ONCE]
-    if len(record.operations) - len(stale) >= _MAX_OPERATIONS:
-        raise TooManyKeys
+    by_age = sorted(record.operations, key=lambda name: record.operations[name].at)
+    old = [name for name in by_age if record.operations[name].at < now - OPERATION_LIFE]
+    surplus = by_age[: max(len(by_age) + 1 - _MAX_OPERATIONS, 0)]
+    stale = by_age[: max(len(old), len(surplus))][:_PRUNED_AT_ONCE]
     operation = _operation(state, request, now, http_status)
     return Keyed(request.key_id, operation, stale)
 
@@ -344,7 +380,7 @@ def _answer(record: Record, operation: Operation) -> Answer:
         expires_at=operation.expires_at,
         observed_status=operation.endpoint_status,
         observed_config=operation.observed_config,
-        reason=operation.reason,
+        reason=operation.reason or f"the lease is paid until {iso(operation.expires_at)}",
     )
     document = endpoint_document(replace(record, state=state), operation.at)
     return Answer(operation.http_status, document)

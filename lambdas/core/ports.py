@@ -154,6 +154,7 @@ class Listed:
     status: Status
     arn: str
     modified_at: datetime | None = None
+    created_at: datetime | None = None
 
 
 class Endpoints(Protocol):

@@ -11,7 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lambdas.core.decision import POLL, POLL_DELETING, Decision, decide, refused, restored_mark
+from lambdas.core.decision import (
+    POLL,
+    POLL_DELETING,
+    Decision,
+    decide,
+    not_seen,
+    refused,
+    restored_mark,
+    rollback_mark,
+)
 from lambdas.core.errors import (
     AlreadyExists,
     AwsRefused,
@@ -80,7 +89,7 @@ class Reconciler:
     def heed(self, hint: Hint, now: datetime) -> Outcome:
         """Look at the endpoint that a hint names and take one step if something is due.
 
-        Raises AwsRefused where a read failed: the hint should be delivered again.
+        Raises AwsRefused where the state table failed: the hint should be delivered again.
         """
         if hint.endpoint is None:
             self.store.beat("reconcile", now)
@@ -92,12 +101,12 @@ class Reconciler:
         if hint.cause not in _HEEDED_ALWAYS and (due is None or due > now):
             if due is None or due - now > EARLY:
                 return Outcome("not due")
-            self.hints.send([hint_at(record.key, Cause.RETRY, record.state.next_step, due, now)])
+            self.hints.send([hint_at(record.key, Cause.RETRY, record.state.next_step, due)])
             return Outcome("early")
         try:
             self.store.lock(record.key, self.owner, now, now + LOCK)
         except Locked as locked:
-            self.hints.send([hint_at(record.key, hint.cause, Step.WAIT, locked.until, now)])
+            self.hints.send([hint_at(record.key, hint.cause, Step.WAIT, locked.until)])
             return Outcome("locked")
         except Conflict:  # the state was forgotten meanwhile
             return Outcome("unknown")
@@ -123,7 +132,11 @@ class Reconciler:
     def _round(self, record: Record, state: State, now: datetime) -> Outcome:
         spec = record.spec
         name = spec.name if spec else record.key
-        observed = self._observe(name, state)
+        try:
+            observed = self._observe(name, state)
+        except AwsRefused as error:
+            self._save(record.key, not_seen(state, str(error), now), now)
+            return Outcome("not seen")
         if observed.created_at and observed.ours:
             state = replace(state, owned_since=observed.created_at)
         control = self.store.control()
@@ -141,10 +154,12 @@ class Reconciler:
             self.store.forget(record.key, self.owner, state.rev)
             return Outcome("forgotten", decision)
         saved = decision.state
+        if saved.next_due is None and control.draining(now):
+            saved = replace(saved, next_due=control.drain_until)  # in case nobody ends the drain
         if decision.step in _ACTIONS:
             saved = self._act(record, name, decision, observed, now)
         self._save(record.key, saved, now)
-        return Outcome("acted" if saved is not decision.state else "settled", decision)
+        return Outcome("acted" if decision.step in _ACTIONS else "settled", decision)
 
     def _observe(self, name: str, state: State) -> Observed:
         seen = self.endpoints.describe(name)
@@ -172,7 +187,7 @@ class Reconciler:
         try:
             self._call(step, name, config, record.spec)
         except Gone:
-            return replace(look_again, next_due=now, observed_status=Status.ABSENT)
+            return replace(look_again, next_due=now + POLL_DELETING, observed_status=Status.ABSENT)
         except (InProgress, Unanswered):
             return look_again
         except AlreadyExists as error:
@@ -187,6 +202,8 @@ class Reconciler:
         if step is Step.RESTORE and record.spec:
             restored = restored_mark(record.spec, observed)
             return replace(state, restored=restored, attempts=0, next_due=now)
+        if step is Step.UPDATE and record.spec:
+            look_again = replace(look_again, updating_mark=rollback_mark(record.spec))
         return _begun(look_again, decision, now)
 
     def _call(self, step: Step, name: str, config: str, spec: Spec | None) -> None:
@@ -207,7 +224,7 @@ class Reconciler:
         claimed_until = max(due, now) + CLAIM_GRACE if due and near else None
         self.store.save(key, self.owner, state, claimed_until)
         if due and near:
-            self.hints.send([hint_at(key, Cause.RETRY, state.next_step, due, now)])
+            self.hints.send([hint_at(key, Cause.RETRY, state.next_step, due)])
 
 
 def _begun(state: State, decision: Decision, now: datetime) -> State:

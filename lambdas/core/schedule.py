@@ -21,6 +21,7 @@ zoneinfo.reset_tzpath(())
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FIRST_YEAR, LAST_YEAR = 1970, 2999
+MAX_EXCEPT_DATES = 400
 _ONE_DAY = timedelta(days=1)
 
 
@@ -52,6 +53,8 @@ class Schedule:
     except_dates: frozenset[date] = frozenset()
 
     def __post_init__(self) -> None:
+        if len(self.except_dates) > MAX_EXCEPT_DATES:
+            raise InvalidField("except_dates", f"at most {MAX_EXCEPT_DATES} dates a schedule")
         if not self.name.strip() or len(self.name) > 100:
             raise InvalidField("name", "must be 1 to 100 characters, such as 'workdays'")
         if bool(self.days) == (self.on_date is not None):
@@ -93,9 +96,11 @@ class Schedule:
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Schedule:
         """Build a schedule from its JSON object; raises InvalidField naming the key."""
-        unknown = sorted(set(document) - _KEYS)
+        unknown = sorted(set(document) - SCHEDULE_KEYS)
         if unknown:
-            raise InvalidField(unknown[0], f"unknown key; known are {', '.join(sorted(_KEYS))}")
+            raise InvalidField(
+                unknown[0], f"unknown key; known are {', '.join(sorted(SCHEDULE_KEYS))}"
+            )
         for key in ("name", "start_time", "stop_time"):
             if not isinstance(document.get(key), str):
                 raise InvalidField(key, "is required and must be a string")
@@ -126,7 +131,9 @@ class Schedule:
         return shape
 
 
-_KEYS = frozenset({"name", "start_time", "stop_time", "days", "date", "timezone", "except_dates"})
+SCHEDULE_KEYS = frozenset(
+    {"name", "start_time", "stop_time", "days", "date", "timezone", "except_dates"}
+)
 
 
 @cache

@@ -72,6 +72,8 @@ class Spec:
     tags: Mapping[str, str] = field(default_factory=dict)
     update: Mapping[str, Any] = field(default_factory=dict)
     spec_hash: str = ""
+    unreadable: str = ""
+    """What of the stored spec could not be read; the rest decides."""
 
     def __post_init__(self) -> None:
         sagemaker_name(self.name, "EndpointName")

@@ -87,8 +87,8 @@ class State:
     `rev` counts the users' writes: the reconciler saves only over the revision that it loaded.
     `attempts` counts failures in a row, `retry_at` is when the next start may be tried.
     `fallback_config` is the one that a shortage of capacity led to, until the next start.
-    `updating_to` is the config of an update under way, `rolled_back` names the
-    (spec hash, config) that SageMaker rolled back.
+    `updating_to` is the config of an update under way and `updating_mark` the (spec hash,
+    config) that asked for it, `rolled_back` the mark of the last that SageMaker rolled back.
     """
 
     rev: int = 0
@@ -104,6 +104,7 @@ class State:
     retry_at: datetime | None = None
     fallback_config: str | None = None
     updating_to: str | None = None
+    updating_mark: str | None = None
     rolled_back: str | None = None
     restored: str | None = None
     """Names the creation and spec for which scaling was put in place."""

@@ -18,7 +18,6 @@ _STATUS: Mapping[type[errors.MeterError], HTTPStatus] = {
     errors.UnknownEndpointConfig: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.LeaseTooLong: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.IdempotencyConflict: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.TooManyKeys: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Throttled: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -15,8 +15,9 @@ from moto import mock_aws
 
 from lambdas.aws import clients
 from lambdas.aws.items import encode, spec_values
+from lambdas.aws.state_store import DynamoStateStore
 from lambdas.core.deploys import DrainIncomplete
-from lambdas.core.errors import AwsRefused
+from lambdas.core.errors import AwsRefused, Throttled
 from lambdas.core.settings import (
     AdopterSettings,
     AuthorizerSettings,
@@ -24,7 +25,7 @@ from lambdas.core.settings import (
     SweepSettings,
     TickSettings,
 )
-from lambdas.core.state import Owner, State
+from lambdas.core.state import Owner, Record, State
 from lambdas.handlers import adopter, authorizer, reconciler, sweep, tick, wiring
 from tests.aws_tables import create_tables
 from tests.contract.simulated import Simulated, simulated
@@ -226,6 +227,28 @@ def test_one_failing_hint_leaves_the_others_of_its_batch_done(cloud: Cloud) -> N
     cloud.declare("falcon", initial_provision_minutes=30)
     cloud.declare("broken", initial_provision_minutes=30)
     cloud.sagemaker.fault("DescribeEndpoint", "InternalFailure", endpoint="broken", count=10)
+    records = [
+        {"messageId": name, "body": json.dumps({"endpoint": name, "cause": "api"})}
+        for name in ("broken", "falcon")
+    ]
+    answer = reconciler.handler({"Records": records}, context())
+    assert answer == {"batchItemFailures": []}
+    assert cloud.sagemaker.status("falcon") == "Creating"
+    assert "not seen" in cloud.store().load("broken").state.reason
+
+
+def test_hint_whose_state_cannot_be_read_is_delivered_again_and_alone(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.declare("falcon", initial_provision_minutes=30)
+    load = DynamoStateStore.load
+
+    def failing(store: DynamoStateStore, key: str) -> Record:
+        if key == "broken":
+            raise Throttled("ThrottlingException", "slow down")
+        return load(store, key)
+
+    monkeypatch.setattr(DynamoStateStore, "load", failing)
     records = [
         {"messageId": name, "body": json.dumps({"endpoint": name, "cause": "api"})}
         for name in ("broken", "falcon")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import boto3
 import pytest
@@ -368,12 +367,32 @@ def test_token_of_another_kind_is_refused(subject: Subject) -> None:
             subject.store.list(1, token)
 
 
-def test_unreadable_item_is_passed_over(subject: Subject, caplog: Any) -> None:
+def test_what_cannot_be_read_of_a_spec_is_left_out_and_the_lease_still_decides(
+    subject: Subject,
+) -> None:
     subject.declare(a_spec("good"))
     if isinstance(subject.store, FakeStateStore):
         return  # holds parsed specs only
     client = boto3.client("dynamodb", region_name="us-east-1")
-    bad = encode({"pk": "ENDPOINT#bad", "sk": "SPEC#config", "name": "bad", "schedules": "{"})
-    client.put_item(TableName="state", Item=bad)
-    assert [record.key for record in subject.store.list().records] == ["good"]
-    assert "ENDPOINT#bad" in caplog.text
+    items = {
+        "newer": {
+            "name": "newer",
+            "schedules": '[{"name": "w", "priority": 1, "days": ["mon"], '
+            '"start_time": "09:00", "stop_time": "17:00"}]',
+            "glitter": 1,
+        },
+        "bad": {"name": "bad", "schedules": "{"},
+        "a b": {"name": "a b"},
+    }
+    for key, attributes in items.items():
+        keys = {"pk": f"ENDPOINT#{key}", "sk": "SPEC#config", "endpoint_config_name": "c"}
+        client.put_item(TableName="state", Item=encode({**keys, **attributes}))
+    records = {record.key: record for record in subject.store.list().records}
+    assert set(records) == {"good", "newer", "bad"}, "what has no possible name is passed over"
+    newer, bad = records["newer"].spec, records["bad"].spec
+    assert newer is not None
+    assert bad is not None
+    assert [schedule.name for schedule in newer.schedules] == ["w"]
+    assert (bad.schedules, bool(bad.unreadable)) == ((), True)
+    subject.store.create_state("bad", State())
+    assert subject.store.renew("bad", 5, NOW, 100, None).expires_at == clock(9, 5)

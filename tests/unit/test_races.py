@@ -16,7 +16,6 @@ from lambdas.core.errors import (
     Conflict,
     InvalidField,
     NameTaken,
-    TooManyKeys,
     UnknownEndpoint,
 )
 from lambdas.core.hints import Cause, Hint
@@ -155,15 +154,20 @@ def test_renewal_is_accepted_though_hint_and_history_fail(world: World) -> None:
     assert world.state("falcon").next_due == world.now, "the next tick finds it"
 
 
-def test_endpoint_keeps_a_thousand_keys_and_refuses_one_more(world: World) -> None:
-    operation = Operation("b", world.now, 200, Status.ABSENT, None, "", None)
+def test_endpoint_keeps_the_latest_two_hundred_keys(world: World) -> None:
     record = world.store.load("falcon")
-    many = {f"k{number}": operation for number in range(1000)}
+    many = {
+        f"k{number}": Operation(
+            "b", world.now - timedelta(minutes=number), 200, Status.ABSENT, None, "", None
+        )
+        for number in range(200)
+    }
     world.store.records["falcon"] = replace(record, operations=many)
-    with pytest.raises(TooManyKeys):
-        world.renew("falcon", 1, key="one more")
-    world.advance(hours=25)
-    assert world.renew("falcon", 1, key="one more").http_status == 200
+    world.renew("falcon", 1, key="one more")
+    kept = world.store.load("falcon").operations
+    assert len(kept) == 200
+    assert "k199" not in kept, "the oldest went"
+    assert "k198" in kept
 
 
 def test_reconcile_that_lost_its_lock_writes_nothing(world: World) -> None:
@@ -231,7 +235,7 @@ def test_verdict_says_what_is_withdrawn_and_still_there(world: World) -> None:
     world.advance(minutes=1)
     world.store.withdraw("falcon")
     verdict = world.deploys.verdict({})
-    assert verdict.unsettled == ["falcon: withdrawn from the config but InService"]
+    assert verdict.unsettled == ["falcon: withdrawn, but InService"]
     world.endpoints.delete("falcon")
     assert world.deploys.verdict({}).unsettled == ["falcon: being deleted"]
     world.advance(minutes=1)
@@ -247,11 +251,22 @@ def test_verdict_leaves_endpoints_of_the_api_alone(world: World) -> None:
 def test_wait_gives_up_after_ten_minutes_and_says_why(world: World) -> None:
     world.renew("falcon", 600)
     world.advance(minutes=1)
+    world.endpoints.create_seconds = 3600
+    world.deploy(a_spec("falcon", "falcon-2"))
+    began = world.now
+    verdict = world.deploys.wait({"falcon": "falcon-2"})
+    assert verdict.unsettled[0].startswith("falcon: Updating on falcon-1, not falcon-2")
+    assert timedelta(minutes=10) <= world.now - began < timedelta(minutes=11)
+
+
+def test_wait_does_not_wait_for_what_was_rolled_back(world: World) -> None:
+    world.renew("falcon", 600)
+    world.advance(minutes=1)
     world.endpoints.rolling_back = "an alarm tripped"
     world.deploy(a_spec("falcon", "falcon-2"))
     began = world.now
-    assert not world.deploys.wait({"falcon": "falcon-2"}).settled
-    assert timedelta(minutes=10) <= world.now - began < timedelta(minutes=11)
+    assert "an alarm tripped" in world.deploys.wait({"falcon": "falcon-2"}).unsettled[0]
+    assert world.now - began < timedelta(minutes=1)
 
 
 def test_sweep_has_what_a_lost_spec_left_forgotten(world: World) -> None:
