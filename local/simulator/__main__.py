@@ -18,9 +18,11 @@ from local.simulator.service import Simulator
 from local.simulator.world import World
 
 DESCRIPTION = """\
-A local Amazon SageMaker (models, endpoint configs, endpoints, tags, InvokeEndpoint as an echo)
-for boto3 and Terraform: point AWS_ENDPOINT_URL_SAGEMAKER and AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME
-at it. The first line of standard output is the port; each call is a line on standard error.
+A local Amazon SageMaker (models, endpoint configs, endpoints, tags, InvokeEndpoint as an echo) and
+Application Auto Scaling (targets and policies are kept, nothing is scaled) for boto3 and Terraform:
+point AWS_ENDPOINT_URL_SAGEMAKER, AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME and
+AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING at it. The first line of standard output is the port; each
+call is a line on standard error.
 """
 EPILOG = """\
 environment:

@@ -106,6 +106,27 @@ MODEL_TIMEOUT = Wording(
     424,
 )
 
+# Application Auto Scaling
+UNSUPPORTED_TARGET = Wording("Unsupported service namespace, resource type or scalable dimension")
+NEW_TARGET_NEEDS_CAPACITY = Wording(  # assumed
+    "Minimum and maximum capacity must be given to register a new scalable target."
+)
+MAX_BELOW_MIN = Wording("Maximum capacity cannot be less than minimum capacity")  # assumed
+NOT_A_VARIANT = Wording(
+    "No SageMaker endpoint variant found for resource ID: {resource_id}"
+)  # assumed
+NOT_SCALABLE = Wording('Cannot scale endpoint "{arn}" that is not InService.')  # assumed
+NO_TARGET = Wording(
+    "No scalable target found for service namespace: sagemaker, resource ID: {resource_id}, "
+    "scalable dimension: {dimension}",
+    "ObjectNotFoundException",
+)
+NO_TARGET_FOR_POLICY = Wording(
+    "No scalable target registered for service namespace: sagemaker, resource ID: {resource_id}, "
+    "scalable dimension: {dimension}",
+    "ObjectNotFoundException",
+)
+
 CAPACITY_REASON = (
     "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. "
     "Please retry using a different ML instance type or after some time."

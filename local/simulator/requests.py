@@ -1,4 +1,4 @@
-"""Checks a request against botocore's own service model: required, type, range, pattern, enum."""
+"""Checks a request against botocore's own service models: required, type, range, pattern, enum."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from functools import cache
 from typing import cast
 
 import botocore.session
-from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
+from local.simulator import autoscaling
 from local.simulator.errors import ApiError
 from local.simulator.lifecycle import Json
 
@@ -40,25 +41,35 @@ PYTHON: dict[str, type | tuple[type, ...]] = {
     "Timestamp": (int, float),
 }
 
+_JAVA = {
+    r"\p{L}": r"\w",
+    r"\p{N}": r"\w",
+    r"\p{Z}": r"\s",
+    r"\p{Print}": r"[\x20-\x7e]",
+    r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010FFFF",
+}
+
 
 @cache
-def service_model() -> ServiceModel:
-    """SageMaker as botocore knows it: every shape with its ranges, patterns and choices."""
-    return botocore.session.get_session().get_service_model("sagemaker")
+def _service_model(service: str) -> ServiceModel:
+    return botocore.session.get_session().get_service_model(service)
+
+
+def operation_model(operation: str) -> OperationModel:
+    """An operation as botocore knows it: every shape with its ranges, patterns and choices."""
+    service = "application-autoscaling" if operation in autoscaling.OPERATIONS else "sagemaker"
+    return _service_model(service).operation_model(operation)
 
 
 class RequestRules:
-    """What SageMaker refuses before it looks at any resource."""
-
-    def __init__(self) -> None:
-        self._model = service_model()
+    """What SageMaker and Application Auto Scaling refuse before they look at any resource."""
 
     def parse(self, operation: str, request: object) -> Json:
         """The request with times as epoch seconds; members that the model lacks are dropped.
 
         Raises SerializationException for a wrong type, ValidationException with all violations.
         """
-        shape = self._model.operation_model(operation).input_shape
+        shape = operation_model(operation).input_shape
         if shape is None:
             return {}
         parsed = _parsed(shape, request)
@@ -164,8 +175,8 @@ def _join(path: str, key: str) -> str:
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """The service model's patterns are Java's: its Unicode classes stand in tags' patterns."""
-    for java, python in ((r"\p{L}", r"\w"), (r"\p{N}", r"\w"), (r"\p{Z}", r"\s")):
+    """The service models' patterns are Java's: its Unicode classes and pairs of surrogates."""
+    for java, python in _JAVA.items():
         pattern = pattern.replace(java, python)
     return re.compile(pattern, re.DOTALL)
 

@@ -9,6 +9,7 @@ from email.message import Message
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from local.simulator import autoscaling
 from local.simulator.errors import ApiError
 from local.simulator.faults import FaultRefusedError
 from local.simulator.service import Simulator
@@ -17,7 +18,7 @@ JSON_1_1 = "application/x-amz-json-1.1"
 JSON = "application/json"
 LARGEST_PAYLOAD = 6_291_456
 LONGEST_ATTRIBUTES = 1024
-TARGET = "SageMaker."
+SAGEMAKER, AUTOSCALING = "SageMaker", "AnyScaleFrontendService"
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 
@@ -56,13 +57,15 @@ def answer(simulator: Simulator, request: Request) -> Reply:
 
 
 def _control_plane(simulator: Simulator, request: Request) -> Reply:
-    target = request.headers.get("X-Amz-Target", "")
-    operation = target.removeprefix(TARGET) if target.startswith(TARGET) else ""
+    service, _, operation = request.headers.get("X-Amz-Target", "").partition(".")
+    own = AUTOSCALING if operation in autoscaling.OPERATIONS else SAGEMAKER
+    operation = operation if service == own else ""
     note = ""
     try:
         body = _parsed(request.body or b"{}")
         if isinstance(body, dict):
-            note = str(body.get("EndpointName") or body.get("EndpointConfigName") or "")
+            named = (body.get(key) for key in ("EndpointName", "EndpointConfigName", "ResourceId"))
+            note = str(next(filter(None, named), ""))
         result = simulator.call(operation, body)
     except ApiError as error:
         content = {"__type": error.code, "message": error.message, **error.fields}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from local.simulator.account import Account, Kind
+from local.simulator.autoscaling import ScalableTargets
 from local.simulator.call import Call, epoch
 from local.simulator.catalog import Catalog, Record
 from local.simulator.errors import UNKNOWN_OPERATION
@@ -20,7 +21,7 @@ Operation = Callable[[Call], Json]
 
 
 class World:
-    """Models, endpoint configs, endpoints and tags. Not thread-safe; it reads no clock.
+    """Models, endpoint configs, endpoints, tags and scaling. Not thread-safe; it reads no clock.
 
     `now` must not go back from one call to the next: changes that are due by then happen first.
     """
@@ -30,6 +31,7 @@ class World:
         self._catalog = Catalog(account)
         self._fleet = Fleet(account, self._catalog, durations)
         self._runtime = Runtime(account, self._fleet.shelf)
+        self._targets = ScalableTargets(account, self._fleet.shelf)
         self._tags = Tags(
             account,
             {
@@ -92,7 +94,7 @@ class World:
         return event_detail(change.endpoint, self.account.arn(Kind.ENDPOINT, name), tags)
 
     def _table(self) -> dict[str, Operation]:
-        catalog, fleet, tags = self._catalog, self._fleet, self._tags
+        catalog, fleet, tags, targets = self._catalog, self._fleet, self._tags, self._targets
         return {
             "CreateModel": tags.creating(Kind.MODEL, "ModelName", catalog.create_model),
             "DescribeModel": catalog.describe_model,
@@ -108,12 +110,22 @@ class World:
             "DescribeEndpoint": fleet.describe,
             "UpdateEndpoint": fleet.update,
             "UpdateEndpointWeightsAndCapacities": fleet.update_weights,
-            "DeleteEndpoint": fleet.delete,
+            "DeleteEndpoint": self._delete_endpoint,
             "ListEndpoints": self._list_endpoints,
             "AddTags": tags.add,
             "ListTags": tags.list,
             "DeleteTags": tags.delete,
+            "RegisterScalableTarget": targets.register,
+            "DescribeScalableTargets": targets.describe,
+            "DeregisterScalableTarget": targets.deregister,
+            "PutScalingPolicy": targets.put_policy,
+            "DescribeScalingPolicies": targets.describe_policies,
         }
+
+    def _delete_endpoint(self, call: Call) -> Json:
+        answer = self._fleet.delete(call)
+        self._targets.forget(call.request["EndpointName"])
+        return answer
 
     def _list_models(self, call: Call) -> Json:
         rows = (self._record_entry(record, Kind.MODEL, "Model") for record in self._catalog.models)

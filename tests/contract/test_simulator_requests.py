@@ -12,7 +12,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from local.simulator.account import Account
 from local.simulator.lifecycle import Durations
-from local.simulator.requests import _matches, service_model
+from local.simulator.requests import _matches, operation_model
 from local.simulator.world import World
 from tests.contract.simulated import Simulated, a_variant, simulated
 
@@ -211,7 +211,7 @@ def test_every_pattern_of_the_service_model_can_be_checked() -> None:
             check(shape.value)
 
     for operation in World(Account(), Durations()).operations:
-        shape = service_model().operation_model(operation).input_shape
+        shape = operation_model(operation).input_shape
         assert shape is not None
         check(shape)
 

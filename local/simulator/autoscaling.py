@@ -1,0 +1,175 @@
+"""Application Auto Scaling of endpoint variants: targets and policies, kept but never acted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from local.simulator.account import Account, Kind, Shelf
+from local.simulator.call import Call, epoch
+from local.simulator.errors import (
+    MAX_BELOW_MIN,
+    NEW_TARGET_NEEDS_CAPACITY,
+    NO_TARGET,
+    NO_TARGET_FOR_POLICY,
+    NOT_A_VARIANT,
+    NOT_SCALABLE,
+    UNSUPPORTED_TARGET,
+)
+from local.simulator.lifecycle import Endpoint, Json, Status
+from local.simulator.listing import decode_token, encode_token
+
+NAMESPACE = "sagemaker"
+DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+OPERATIONS = frozenset(
+    {
+        "RegisterScalableTarget",
+        "DescribeScalableTargets",
+        "DeregisterScalableTarget",
+        "PutScalingPolicy",
+        "DescribeScalingPolicies",
+    }
+)
+PAGE = 50
+_LINKED_ROLE = (
+    "role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
+    "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+)
+
+
+@dataclass
+class Target:
+    """A registered variant; `policies` by name, as they were put."""
+
+    resource_id: str
+    least: int
+    most: int
+    created_at: datetime
+    policies: dict[str, Json] = field(default_factory=dict)
+
+
+class ScalableTargets:
+    """The scalable targets of one account, by resource id (`endpoint/{name}/variant/{name}`)."""
+
+    def __init__(self, account: Account, endpoints: Shelf[Endpoint]) -> None:
+        self._account = account
+        self._endpoints = endpoints
+        self._targets: dict[str, Target] = {}
+
+    def register(self, call: Call) -> Json:
+        """A new target, or new limits for one that is registered; its policies stay."""
+        resource_id = _supported(call.request)
+        self._check_variant(resource_id)
+        known = self._targets.get(resource_id)
+        least = call.request.get("MinCapacity", known and known.least)
+        most = call.request.get("MaxCapacity", known and known.most)
+        if least is None or most is None:
+            raise NEW_TARGET_NEEDS_CAPACITY.error()
+        if most < least:
+            raise MAX_BELOW_MIN.error()
+        if known:
+            known.least, known.most = least, most
+        else:
+            self._targets[resource_id] = Target(resource_id, least, most, call.now)
+        return {"ScalableTargetARN": self._arn(resource_id)}
+
+    def deregister(self, call: Call) -> Json:
+        resource_id = _supported(call.request)
+        if resource_id not in self._targets:
+            raise NO_TARGET.error(resource_id=resource_id, dimension=DIMENSION)
+        del self._targets[resource_id]
+        return {}
+
+    def put_policy(self, call: Call) -> Json:
+        resource_id, name = _supported(call.request), call.request["PolicyName"]
+        target = self._targets.get(resource_id)
+        if target is None:
+            raise NO_TARGET_FOR_POLICY.error(resource_id=resource_id, dimension=DIMENSION)
+        before = target.policies.get(name, {"CreationTime": epoch(call.now)})
+        target.policies[name] = {
+            **call.request,
+            "PolicyARN": self._arn(resource_id, f"policyName/{name}"),
+            "CreationTime": before["CreationTime"],
+        }
+        return {"PolicyARN": target.policies[name]["PolicyARN"], "Alarms": []}
+
+    def describe(self, call: Call) -> Json:
+        rows = {key: self._described(target) for key, target in self._targets.items()}
+        asked = call.request.get("ResourceIds")
+        if asked:
+            rows = {key: row for key, row in rows.items() if key in asked}
+        return _page(rows, call.request, "ScalableTargets")
+
+    def describe_policies(self, call: Call) -> Json:
+        only = call.request.get("ResourceId")
+        rows = {
+            f"{key}/{name}": policy
+            for key, target in self._targets.items()
+            for name, policy in target.policies.items()
+            if only in (None, key)
+        }
+        return _page(rows, call.request, "ScalingPolicies")
+
+    def forget(self, endpoint: str) -> None:
+        """SageMaker deregisters what scales an endpoint when that is deleted, and says nothing."""
+        prefix = f"endpoint/{endpoint.lower()}/"
+        for resource_id in [key for key in self._targets if key.lower().startswith(prefix)]:
+            del self._targets[resource_id]
+
+    def _check_variant(self, resource_id: str) -> None:
+        """Raises unless the variant of an endpoint that is in service bears this id."""
+        parts = resource_id.split("/")
+        if len(parts) != 4 or parts[::2] != ["endpoint", "variant"]:
+            raise UNSUPPORTED_TARGET.error()
+        name, variant = parts[1::2]
+        if name not in self._endpoints:
+            raise NOT_A_VARIANT.error(resource_id=resource_id)
+        endpoint = self._endpoints.get(name)
+        if endpoint.status is not Status.IN_SERVICE or endpoint.serving is None:
+            raise NOT_SCALABLE.error(arn=self._account.arn(Kind.ENDPOINT, name))
+        if variant not in {each.name for each in endpoint.serving.variants}:
+            raise NOT_A_VARIANT.error(resource_id=resource_id)
+
+    def _described(self, target: Target) -> Json:
+        return {
+            "ServiceNamespace": NAMESPACE,
+            "ResourceId": target.resource_id,
+            "ScalableDimension": DIMENSION,
+            "MinCapacity": target.least,
+            "MaxCapacity": target.most,
+            "RoleARN": f"arn:aws:iam::{self._account.account_id}:{_LINKED_ROLE}",
+            "CreationTime": epoch(target.created_at),
+            "SuspendedState": {
+                "DynamicScalingInSuspended": False,
+                "DynamicScalingOutSuspended": False,
+                "ScheduledScalingSuspended": False,
+            },
+            "ScalableTargetARN": self._arn(target.resource_id),
+        }
+
+    def _arn(self, resource_id: str, below: str = "") -> str:
+        where = f"{self._account.region}:{self._account.account_id}"
+        if below:
+            whole = f"scalingPolicy:0:resource/{NAMESPACE}/{resource_id}:{below}"
+            return f"arn:aws:autoscaling:{where}:{whole}"
+        return f"arn:aws:application-autoscaling:{where}:scalable-target/{resource_id}"
+
+
+def _supported(request: Json) -> str:
+    """The resource id of a request about instances of a variant, which is all that is here."""
+    if (request["ServiceNamespace"], request["ScalableDimension"]) != (NAMESPACE, DIMENSION):
+        raise UNSUPPORTED_TARGET.error()
+    resource_id: str = request["ResourceId"]
+    return resource_id
+
+
+def _page(rows: dict[str, Json], request: Json, result_key: str) -> Json:
+    """Rows in the order of their keys; a token holds the last key shown."""
+    token = request.get("NextToken")
+    last = decode_token(token, result_key)[0] if token else ""
+    shown = sorted(key for key in rows if key > last)
+    size = request.get("MaxResults", PAGE)
+    answer: Json = {result_key: [rows[key] for key in shown[:size]]}
+    if len(shown) > size:
+        answer["NextToken"] = encode_token(result_key, [shown[size - 1]])
+    return answer

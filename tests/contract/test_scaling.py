@@ -1,0 +1,216 @@
+"""Scaling of endpoints: the adapter's `scale` on the simulator's Application Auto Scaling."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lambdas.aws.sagemaker import SageMakerEndpoints
+from lambdas.core.errors import AwsRefused
+from lambdas.core.spec import Scaling
+from tests.contract.simulated import DURATIONS, SESSION, Simulated, a_variant, simulated
+
+TARGET = {
+    "ServiceNamespace": "sagemaker",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+FALCON = "endpoint/falcon/variant/AllTraffic"
+POLICY = {
+    "TargetValue": 70.0,
+    "PredefinedMetricSpecification": {
+        "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+    },
+    "ScaleInCooldown": 300,
+    "ScaleOutCooldown": 60,
+}
+ONE_TO_FOUR = Scaling("AllTraffic", 1, 4, {"invocations": POLICY})
+
+
+@pytest.fixture
+def world() -> Iterator[Simulated]:
+    with simulated() as served:
+        served.has_endpoint("falcon")
+        yield served
+
+
+@pytest.fixture
+def autoscaling(world: Simulated) -> Any:
+    return SESSION.client("application-autoscaling", endpoint_url=world.server.url)
+
+
+@pytest.fixture
+def endpoints(world: Simulated, autoscaling: Any) -> SageMakerEndpoints:
+    return SageMakerEndpoints(world.sagemaker, world.sagemaker, "demo", lambda: autoscaling)
+
+
+def targets(autoscaling: Any) -> dict[str, tuple[int, int]]:
+    pages = autoscaling.get_paginator("describe_scalable_targets").paginate(
+        ServiceNamespace="sagemaker"
+    )
+    found = [target for page in pages for target in page["ScalableTargets"]]
+    return {each["ResourceId"]: (each["MinCapacity"], each["MaxCapacity"]) for each in found}
+
+
+def policies(autoscaling: Any) -> dict[str, Any]:
+    found = autoscaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    return {each["PolicyName"]: each["TargetTrackingScalingPolicyConfiguration"] for each in found}
+
+
+def refusal(call: Any, **arguments: Any) -> tuple[str, str]:
+    with pytest.raises(ClientError) as caught:
+        call(**TARGET, **arguments)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+def test_scaling_is_put_in_place(endpoints: SageMakerEndpoints, autoscaling: Any) -> None:
+    endpoints.scale("falcon", [ONE_TO_FOUR])
+    assert targets(autoscaling) == {FALCON: (1, 4)}
+    assert policies(autoscaling) == {"invocations": POLICY}
+
+
+def test_again_it_is_the_same(endpoints: SageMakerEndpoints, autoscaling: Any) -> None:
+    endpoints.scale("falcon", [ONE_TO_FOUR])
+    endpoints.scale("falcon", [ONE_TO_FOUR])
+    assert targets(autoscaling) == {FALCON: (1, 4)}
+    assert policies(autoscaling) == {"invocations": POLICY}
+
+
+def test_what_was_taken_out_of_the_spec_is_taken_away(
+    endpoints: SageMakerEndpoints, autoscaling: Any
+) -> None:
+    endpoints.scale("falcon", [ONE_TO_FOUR])
+    endpoints.scale("falcon", [Scaling("AllTraffic", 2, 3, {"other": POLICY})])
+    assert targets(autoscaling) == {FALCON: (2, 3)}
+    assert set(policies(autoscaling)) == {"other"}
+    endpoints.scale("falcon", [])
+    assert targets(autoscaling) == {}
+    assert policies(autoscaling) == {}
+
+
+def test_scaling_of_other_endpoints_is_left_alone(
+    world: Simulated, endpoints: SageMakerEndpoints, autoscaling: Any
+) -> None:
+    world.has_endpoint("flan", "flan-1")
+    endpoints.scale("flan", [ONE_TO_FOUR])
+    endpoints.scale("falcon", [])
+    assert set(targets(autoscaling)) == {"endpoint/flan/variant/AllTraffic"}
+
+
+def test_deleting_an_endpoint_deregisters_it_silently_and_a_new_one_is_not_scaled(
+    world: Simulated, endpoints: SageMakerEndpoints, autoscaling: Any
+) -> None:
+    endpoints.scale("falcon", [ONE_TO_FOUR])
+    endpoints.delete("falcon")
+    assert targets(autoscaling) == {}
+    world.clock.pass_seconds(DURATIONS.delete_seconds)
+    endpoints.create("falcon", "config", {})
+    world.clock.pass_seconds(DURATIONS.create_seconds)
+    assert targets(autoscaling) == {}
+    endpoints.scale("falcon", [ONE_TO_FOUR])
+    assert policies(autoscaling) == {"invocations": POLICY}
+
+
+def test_an_endpoint_that_is_not_in_service_is_not_scaled_yet(
+    world: Simulated, endpoints: SageMakerEndpoints
+) -> None:
+    endpoints.create("new", "config", {})
+    with pytest.raises(AwsRefused, match="InService"):
+        endpoints.scale("new", [ONE_TO_FOUR])
+
+
+def test_targets_come_in_pages(world: Simulated, autoscaling: Any) -> None:
+    names = [f"variant-{number:02}" for number in range(10)]
+    world.sagemaker.create_endpoint_config(
+        EndpointConfigName="ten",
+        ProductionVariants=[a_variant(VariantName=name) for name in names],
+    )
+    every = []
+    for number in range(6):
+        world.sagemaker.create_endpoint(EndpointName=f"e-{number}", EndpointConfigName="ten")
+        every += [f"endpoint/e-{number}/variant/{name}" for name in names]
+    world.clock.pass_seconds(DURATIONS.create_seconds)
+    for resource_id in every:
+        autoscaling.register_scalable_target(
+            **TARGET, ResourceId=resource_id, MinCapacity=1, MaxCapacity=2
+        )
+    assert set(targets(autoscaling)) == set(every)
+    first = autoscaling.describe_scalable_targets(ServiceNamespace="sagemaker")
+    assert len(first["ScalableTargets"]) == 50
+    some = autoscaling.describe_scalable_targets(
+        ServiceNamespace="sagemaker", ResourceIds=every[:3]
+    )
+    assert {target["ResourceId"] for target in some["ScalableTargets"]} == set(every[:3])
+
+
+def test_refusals_are_worded_as_aws_words_them(autoscaling: Any) -> None:
+    missing = f"service namespace: sagemaker, resource ID: {FALCON}, scalable dimension: "
+    missing += TARGET["ScalableDimension"]
+    assert refusal(autoscaling.deregister_scalable_target, ResourceId=FALCON) == (
+        "ObjectNotFoundException",
+        f"No scalable target found for {missing}",
+    )
+    assert refusal(
+        autoscaling.put_scaling_policy,
+        ResourceId=FALCON,
+        PolicyName="invocations",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration=POLICY,
+    ) == ("ObjectNotFoundException", f"No scalable target registered for {missing}")
+    code, message = refusal(
+        autoscaling.register_scalable_target, ResourceId="table/x", MinCapacity=1, MaxCapacity=2
+    )
+    assert (code, message.partition(",")[0]) == (
+        "ValidationException",
+        "Unsupported service namespace",
+    )
+
+
+@pytest.mark.parametrize(
+    ("resource_id", "limits"),
+    [
+        ("endpoint/nobody/variant/AllTraffic", {"MinCapacity": 1, "MaxCapacity": 2}),
+        ("endpoint/falcon/variant/other", {"MinCapacity": 1, "MaxCapacity": 2}),
+        (FALCON, {"MinCapacity": 3, "MaxCapacity": 2}),
+        (FALCON, {"MinCapacity": 1}),
+    ],
+)
+def test_what_cannot_be_scaled_is_refused(
+    autoscaling: Any, resource_id: str, limits: dict[str, int]
+) -> None:
+    code, _ = refusal(autoscaling.register_scalable_target, ResourceId=resource_id, **limits)
+    assert code == "ValidationException"
+
+
+def test_limits_are_changed_one_at_a_time_and_policies_stay(
+    endpoints: SageMakerEndpoints, autoscaling: Any
+) -> None:
+    endpoints.scale("falcon", [ONE_TO_FOUR])
+    autoscaling.register_scalable_target(**TARGET, ResourceId=FALCON, MaxCapacity=9)
+    assert targets(autoscaling) == {FALCON: (1, 9)}
+    assert set(policies(autoscaling)) == {"invocations"}
+
+
+def test_faults_hit_scaling_too(
+    world: Simulated, endpoints: SageMakerEndpoints, autoscaling: Any
+) -> None:
+    world.fault("PutScalingPolicy", "AccessDeniedException", count=1)
+    with pytest.raises(AwsRefused):
+        endpoints.scale("falcon", [ONE_TO_FOUR])
+    endpoints.scale("falcon", [ONE_TO_FOUR])
+    assert policies(autoscaling) == {"invocations": POLICY}
+
+
+def test_each_service_answers_its_own_operations_only(world: Simulated) -> None:
+    for target in ("SageMaker.RegisterScalableTarget", "AnyScaleFrontendService.DeleteEndpoint"):
+        request = urllib.request.Request(
+            world.server.url, b"{}", {"X-Amz-Target": target}, method="POST"
+        )
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request, timeout=5)
+        assert b"UnknownOperationException" in caught.value.read()
