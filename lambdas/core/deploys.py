@@ -35,11 +35,20 @@ class DrainIncomplete(MeterError):
 
 
 @dataclass(frozen=True, slots=True)
-class Unsettled:
+class Difference:
     """One endpoint that is not as declared; `hopeless` if waiting will not change that."""
 
     text: str
     hopeless: bool = False
+
+
+class Unsettled(MeterError):
+    """Running endpoints do not serve what is declared; Terraform must not take configs away."""
+
+    def __init__(self, unsettled: Sequence[str]) -> None:
+        super().__init__(
+            f"not settled, so no endpoint config was taken away: {'; '.join(unsettled)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,7 @@ class Verdict:
     unsettled: Sequence[str]
 
     @classmethod
-    def of(cls, unsettled: Sequence[Unsettled]) -> Verdict:
+    def of(cls, unsettled: Sequence[Difference]) -> Verdict:
         return cls(not unsettled, sorted(each.text for each in unsettled))
 
 
@@ -101,7 +110,7 @@ class Deploys:
         """Compare the live endpoints of the config with the manifest; stopped ones are fine."""
         return Verdict.of(self._unsettled(manifest))
 
-    def _unsettled(self, manifest: Mapping[str, str]) -> Sequence[Unsettled]:
+    def _unsettled(self, manifest: Mapping[str, str]) -> Sequence[Difference]:
         declared = {endpoint_key(name): config for name, config in manifest.items()}
         found = []
         for record in self.store.list().records:
@@ -112,6 +121,12 @@ class Deploys:
             if why:
                 found.append(why)
         return found
+
+    def settle(self, manifest: Mapping[str, str]) -> None:
+        """Raise Unsettled unless the verdict is good."""
+        verdict = self.verdict(manifest)
+        if not verdict.settled:
+            raise Unsettled(verdict.unsettled)
 
     def drain(self, wait_seconds: int) -> None:
         """Before a destroy: want nothing, and wait until every endpoint is gone.
@@ -171,15 +186,15 @@ class Deploys:
         self.hints.send([Hint(key, Cause.SWEEP) for key in keys])
 
 
-def _why_unsettled(record: Record, config: str | None, seen: Observed | None) -> Unsettled | None:
+def _why_unsettled(record: Record, config: str | None, seen: Observed | None) -> Difference | None:
     """What keeps an endpoint from being as `config` (None: withdrawn) declares it."""
     name = _name(record)
     if seen is None or seen.status is Status.DELETING:
-        return Unsettled(f"{name}: being deleted") if seen and config is None else None
+        return Difference(f"{name}: being deleted") if seen and config is None else None
     state, spec = record.state or State(), record.spec
     if config is None:
         withdrawn = state.owned_since == seen.created_at
-        return Unsettled(f"{name}: withdrawn, but {seen.status}") if withdrawn else None
+        return Difference(f"{name}: withdrawn, but {seen.status}") if withdrawn else None
     fits = spec is not None and spec.endpoint_config_name == config
     allowed = spec.configs() if spec and fits else (config,)
     moving = seen.status in (Status.UPDATING, Status.ROLLING_BACK)
@@ -188,7 +203,7 @@ def _why_unsettled(record: Record, config: str | None, seen: Observed | None) ->
     rolled_back = spec is not None and state.rolled_back == rollback_mark(spec)
     foreign = state.owned_since is not None and state.owned_since != seen.created_at
     text = f"{name}: {seen.status} on {seen.config_name}, not {config} ({state.reason})"
-    return Unsettled(text, hopeless=(rolled_back or foreign) and not moving)
+    return Difference(text, hopeless=(rolled_back or foreign) and not moving)
 
 
 def _may_turn_up(record: Record, now: datetime, strangers: Collection[str]) -> bool:

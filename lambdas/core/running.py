@@ -6,18 +6,20 @@ All functions are pure and take aware UTC instants.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
-from lambdas.core.schedule import Schedule, Window
+from lambdas.core.schedule import Schedule, Window, clock_changes
 
-# Schedules of one zone repeat every week: once past the last special date, two weeks (two,
-# since a change of the clocks may swallow a gap between windows in one of them) and a day that
-# stay open show that they stay open for ever. Zones that change their clocks on different days
-# need a whole year, and some.
-_ONE_ZONE_HORIZON = timedelta(days=15)
-_MANY_ZONES_HORIZON = timedelta(days=400)
+# Schedules repeat every week, but around special dates and, where there are several zones, around
+# changes of their clocks. Two calm weeks and a day that stay open (two, since a change of the
+# clocks may swallow a gap between windows in one of them) show that all stays open until the
+# next such date; if there is none, for ever.
+_CALM = timedelta(days=15)
+_AROUND = timedelta(days=2)
+_CHANGES_AHEAD = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,22 @@ class Meter:
         if self.held_since is None and any(s.never_closes(instant) for s in self.schedules):
             return None
         end = self.expires_at if self.expires_at and self.expires_at > instant else instant
-        horizon = self._horizon(end)
-        for window in self._windows_from(instant):
-            if window.start > end:
+        irregular = self._irregular_dates(end)
+        calm_since = end
+        windows = self._windows_from(end)
+        while True:
+            window = next(windows, None)
+            if window is None or window.start > end:
                 return end
             end = max(end, window.stop)
-            if horizon and end > horizon:
+            while irregular and irregular[0] - _AROUND <= end:
+                calm_since = max(calm_since, irregular.popleft() + _AROUND)
+            if end - calm_since <= _CALM:
+                continue
+            if not irregular:
                 return None
-        return end
+            end = irregular[0] - _AROUND
+            windows = self._windows_from(end)
 
     def next_transition(self, instant: datetime) -> datetime | None:
         """The first instant after `instant` at which `wanted` changes; None: never."""
@@ -67,17 +77,21 @@ class Meter:
 
     def _windows_from(self, instant: datetime) -> Iterator[Window]:
         """The windows of all schedules that end after `instant` and are not held, by start."""
-        for window in heapq.merge(*(s.windows_from(instant) for s in self.schedules)):
+        distinct = {schedule.pattern: schedule for schedule in self.schedules}
+        for window in heapq.merge(*(s.windows_from(instant) for s in distinct.values())):
             if self.held_since is None or not window.contains(self.held_since):
                 yield window
 
-    def _horizon(self, instant: datetime) -> datetime | None:
-        """An instant up to which windows that stay open are open for ever; None: none are."""
-        intervals = [schedule for schedule in self.schedules if schedule.days]
-        if not intervals:
-            return None
-        special = [day for s in self.schedules for day in s.except_dates]
-        special += [s.on_date for s in self.schedules if s.on_date]
-        last = max((datetime.combine(day, time(), UTC) for day in special), default=instant)
-        one_zone = len({schedule.timezone for schedule in intervals}) == 1
-        return max(last, instant) + (_ONE_ZONE_HORIZON if one_zone else _MANY_ZONES_HORIZON)
+    def _irregular_dates(self, instant: datetime) -> deque[datetime]:
+        """The dates after `instant` around which one week may differ from the next, in order."""
+        days = {day for s in self.schedules for day in s.except_dates}
+        days |= {s.on_date for s in self.schedules if s.on_date}
+        zones = {s.timezone for s in self.schedules if s.days}
+        dates = {datetime.combine(day, time(), UTC) for day in days}
+        if len(zones) > 1:
+            for zone in zones:
+                dates.update(clock_changes(zone, instant.year))
+                dates.update(clock_changes(zone, instant.year + 1))
+            horizon = instant + _CHANGES_AHEAD
+            dates = {date for date in dates if date < horizon or date.date() in days}
+        return deque(sorted(date for date in dates if date + _AROUND > instant))

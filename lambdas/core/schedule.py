@@ -60,6 +60,18 @@ class Schedule:
         if bool(self.days) == (self.on_date is not None):
             raise InvalidField("days", "give either `days` or `date`, not both and not neither")
 
+    @property
+    def pattern(self) -> tuple[object, ...]:
+        """All but the name: schedules of one pattern have the same windows."""
+        return (
+            self.start_time,
+            self.stop_time,
+            self.days,
+            self.on_date,
+            self.timezone,
+            self.except_dates,
+        )
+
     def starts_on(self, day: date) -> bool:
         """Whether a window of this schedule starts on `day` of the zone's calendar."""
         matches = day == self.on_date if self.on_date else day.weekday() in self.days
@@ -163,6 +175,19 @@ def boundary(timezone: str, day: date, at: time) -> datetime:
         else:
             before = middle
     return after
+
+
+@lru_cache(maxsize=1024)
+def clock_changes(timezone: str, year: int) -> tuple[datetime, ...]:
+    """The days of a year (as UTC midnights) on which the zone's offset is not the day before's."""
+    zone, first = _zone(timezone), datetime(year, 1, 1, tzinfo=UTC)
+    days = [first + timedelta(days=number) for number in range(-1, 367)]
+    offsets = [day.astimezone(zone).utcoffset() for day in days]
+    return tuple(
+        day
+        for day, offset, before in zip(days[1:], offsets[1:], offsets, strict=False)
+        if offset != before
+    )
 
 
 def parse_time(text: object, field: str) -> time:

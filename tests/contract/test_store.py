@@ -374,7 +374,7 @@ def test_what_cannot_be_read_of_a_spec_is_left_out_and_the_lease_still_decides(
     if isinstance(subject.store, FakeStateStore):
         return  # holds parsed specs only
     client = boto3.client("dynamodb", region_name="us-east-1")
-    items = {
+    items: dict[str, dict[str, Any]] = {
         "newer": {
             "name": "newer",
             "schedules": '[{"name": "w", "priority": 1, "days": ["mon"], '

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import time as stopwatch
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -177,6 +180,49 @@ def test_schedules_without_a_gap_are_open_for_ever(schedules: list[Schedule]) ->
     assert meter.next_transition(utc(2026, 3, 2, 9)) is None
 
 
+def all_but_open(zones: Sequence[str]) -> st.SearchStrategy[list[Schedule]]:
+    """Sets of schedules that leave few gaps, or none."""
+    halves = st.sampled_from(
+        [
+            ("00:00", "00:00"),
+            ("00:00", "12:00"),
+            ("12:00", "00:00"),
+            ("06:00", "07:00"),
+            ("23:00", "13:00"),
+        ]
+    )
+    dates = st.frozensets(st.dates(date(2026, 3, 1), date(2027, 12, 31)), max_size=3)
+    days = st.sampled_from([EVERY_DAY, EVERY_DAY - {6}, frozenset({6}), frozenset({2, 6})])
+    one = st.builds(
+        lambda half, zone, days, except_dates: replace(
+            weekly(*half, zone, days), except_dates=except_dates
+        ),
+        halves,
+        st.sampled_from(zones),
+        days,
+        dates,
+    )
+    return st.lists(one, min_size=1, max_size=5)
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    schedules=all_but_open(["UTC", "Europe/Berlin", "America/New_York"]), day=st.integers(0, 500)
+)
+def test_end_of_long_openings_agrees_with_a_walk_window_by_window(
+    schedules: list[Schedule], day: int
+) -> None:
+    """Slow and obvious: follow the windows for three years."""
+    instant = utc(2026, 3, 1, 12) + timedelta(days=day)
+    limit = instant + timedelta(days=1100)
+    end = instant
+    for window in heapq.merge(*(s.windows_from(instant) for s in schedules)):
+        if window.start > end or end > limit:
+            break
+        end = max(end, window.stop)
+    assert Meter(schedules=schedules).wanted_until(instant) == (None if end > limit else end)
+
+
 def test_gap_that_one_change_of_clocks_swallows_is_still_found() -> None:
     """Open but for Sundays 02:00-03:00 in New York: on 8 March 2026 that hour does not exist."""
     sunday, others = frozenset({6}), frozenset(range(6))
@@ -305,6 +351,13 @@ def fifty() -> list[Schedule]:
     ]
 
 
+def fifty_that_never_close() -> list[Schedule]:
+    """In two zones, and but for one date far away."""
+    far = frozenset({date(2999, 12, 31)})
+    halves = [("00:00", "13:00", "Europe/Berlin"), ("12:00", "01:00", "America/New_York")]
+    return [replace(weekly(*halves[n % 2]), name=str(n), except_dates=far) for n in range(50)]
+
+
 def fifty_a_year_away() -> list[Schedule]:
     return [
         Schedule(
@@ -315,7 +368,7 @@ def fifty_a_year_away() -> list[Schedule]:
 
 
 @pytest.mark.timing
-@pytest.mark.parametrize("schedules", [fifty(), fifty_a_year_away()])
+@pytest.mark.parametrize("schedules", [fifty(), fifty_a_year_away(), fifty_that_never_close()])
 def test_next_transition_of_fifty_schedules_takes_under_a_millisecond(
     schedules: list[Schedule],
 ) -> None:
