@@ -20,7 +20,7 @@ _READ = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "
 _WRITE = Config(
     connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1}
 )
-_SLOW_WRITE = _WRITE.merge(Config(read_timeout=10))
+_SLOW_WRITE = _WRITE.merge(Config(read_timeout=8))
 
 
 @cache
@@ -47,7 +47,10 @@ def sqs() -> SQSClient:
 
 @cache
 def sagemaker() -> SageMakerClient:
-    return boto3.client("sagemaker", config=_READ.merge(Config(read_timeout=10)))
+    return boto3.client(
+        "sagemaker",
+        config=_READ.merge(Config(retries={"mode": "standard", "total_max_attempts": 2})),
+    )
 
 
 @cache

@@ -271,6 +271,7 @@ class DynamoStateStore:
         item = decode(answer.get("Item", {}))
         return Control(
             drain_until=instant(item.get("drain_until")),
+            last_deploy=instant(item.get("last_deploy")),
             last_tick=instant(item.get("last_tick")),
             last_reconcile=instant(item.get("last_reconcile")),
             last_sweep=instant(item.get("last_sweep")),

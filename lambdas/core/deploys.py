@@ -42,7 +42,7 @@ class Difference:
     hopeless: bool = False
 
 
-class Unsettled(MeterError):
+class NotSettled(MeterError):
     """Running endpoints do not serve what is declared; Terraform must not take configs away."""
 
     def __init__(self, unsettled: Sequence[str]) -> None:
@@ -79,6 +79,7 @@ class Deploys:
         self.store.set_drain(None)
         self._pin_table()
         now = self.clock()
+        self.store.beat("deploy", now)
         keys = {endpoint_key(name) for name in manifest}
         keys.update(r.key for r in self.store.list().records if r.api_spec is None)
         looked_at = []
@@ -123,10 +124,10 @@ class Deploys:
         return found
 
     def settle(self, manifest: Mapping[str, str]) -> None:
-        """Raise Unsettled unless the verdict is good."""
+        """Raise NotSettled unless the verdict is good."""
         verdict = self.verdict(manifest)
         if not verdict.settled:
-            raise Unsettled(verdict.unsettled)
+            raise NotSettled(verdict.unsettled)
 
     def drain(self, wait_seconds: int) -> None:
         """Before a destroy: want nothing, and wait until every endpoint is gone.

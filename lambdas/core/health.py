@@ -17,7 +17,7 @@ SWEEP_LATE = timedelta(minutes=45)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`late` names what has not worked for too long; what never ran yet is not late."""
+    """`late` names what has not worked for too long."""
 
     control: Control
     draining: bool
@@ -40,5 +40,7 @@ def health_of(control: Control, now: datetime) -> Health:
         ("reconcile", control.last_reconcile, RECONCILE_LATE),
         ("sweep", control.last_sweep, SWEEP_LATE),
     )
-    late = [name for name, last, limit in beats if last is not None and now - last > limit]
+    # What never ran is late when it had as much time since the deploy.
+    due = [(name, last or control.last_deploy, limit) for name, last, limit in beats]
+    late = [name for name, last, limit in due if last is not None and now - last > limit]
     return Health(control, control.draining(now), late)

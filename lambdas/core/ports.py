@@ -36,6 +36,7 @@ class Control:
     """The stack-wide CONTROL item."""
 
     drain_until: datetime | None = None
+    last_deploy: datetime | None = None
     last_tick: datetime | None = None
     last_reconcile: datetime | None = None
     last_sweep: datetime | None = None
@@ -128,7 +129,7 @@ class StateStore(Protocol):
     def set_drain(self, until: datetime | None) -> None: ...
 
     def beat(self, what: str, now: datetime) -> None:
-        """Record in CONTROL that `what` (tick, reconcile, sweep) was well at `now`."""
+        """Record in CONTROL that `what` (deploy, tick, reconcile, sweep) was well at `now`."""
         ...
 
 

@@ -17,6 +17,7 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambdas.aws.queues import SqsHints
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.reconcile import Outcome, Reconciler
 from lambdas.core.settings import HEARTBEAT_METRIC, ReconcilerSettings
@@ -25,6 +26,8 @@ from lambdas.handlers import wiring
 from lambdas.handlers.metrics import count
 
 _log = Logger()
+_NEEDED_MILLISECONDS = 24_000
+"""What one hint takes at the worst: a describe and a create that both end in time-outs."""
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -33,13 +36,17 @@ def _settings() -> ReconcilerSettings:
     return ReconcilerSettings.from_environment(os.environ)
 
 
+def _hints() -> SqsHints:
+    return wiring.hints(_settings().starts_queue_url, _settings().work_queue_url)
+
+
 def _reconciler(owner: str) -> Reconciler:
     settings = _settings()
     history = wiring.history(settings.history_table, settings.history_days)
     return Reconciler(
         store=wiring.store(settings.state_table, history),
         endpoints=wiring.endpoints(settings.stack_tag),
-        hints=wiring.hints(settings.starts_queue_url, settings.work_queue_url),
+        hints=_hints(),
         history=history,
         owner=owner,
     )
@@ -54,6 +61,10 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, An
         except ValueError:
             # Delivering it again would not mend it.
             _log.exception("not a hint", body=record.body[:200])
+            return
+        if context.get_remaining_time_in_millis() < _NEEDED_MILLISECONDS:
+            # Slow answers before this one left too little time: better soon than half done.
+            _hints().send([hint])
             return
         # The message id keeps two hints of one batch from sharing a lock.
         owner = f"{context.aws_request_id}/{record.message_id}"
