@@ -5,6 +5,7 @@ import json
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -21,6 +22,13 @@ def quiet(event, context):
 
 def failing(event, context):
     raise ValueError("the secret of the function")
+"""
+SLOW_TO_START = """
+import os, time
+time.sleep(0.5)
+
+def handler(event, context):
+    return os.getpid()
 """
 
 
@@ -83,6 +91,17 @@ def test_a_warm_function_that_logs_nothing_answers_without_a_wait(emulator: Emul
     seconds = min(timed(functions.invoke, FunctionName=name) for _ in range(10))
 
     assert seconds < 0.045  # unpatched: at least 0.050
+
+
+def test_a_burst_of_callers_shares_a_few_workers(emulator: Emulator) -> None:
+    name = a_function(emulator, "handler", SLOW_TO_START)
+    functions = emulator.client("lambda")
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = pool.map(lambda _: functions.invoke(FunctionName=name), range(10))
+
+    workers = {answer["Payload"].read() for answer in answers}
+    assert 1 < len(workers) < 10
 
 
 def test_an_alarm_is_described_with_all_that_was_set(emulator: Emulator) -> None:
@@ -161,17 +180,17 @@ def a_queue_for_events_of(emulator: Emulator, source: str) -> str:
     return queue
 
 
-def a_function(emulator: Emulator, handler: str) -> str:
+def a_function(emulator: Emulator, handler: str, code: str = FUNCTIONS) -> str:
     name = f"{handler}-{time.monotonic_ns()}"
-    code = io.BytesIO()
-    with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr("functions.py", FUNCTIONS)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("functions.py", code)
     emulator.client("lambda").create_function(
         FunctionName=name,
         Runtime="python3.13",
         Role=ROLE,
         Handler=f"functions.{handler}",
-        Code={"ZipFile": code.getvalue()},
+        Code={"ZipFile": packed.getvalue()},
     )
     return name
 

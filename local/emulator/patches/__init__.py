@@ -6,6 +6,7 @@ Import this package only once the settings are in the environment: MiniStack rea
 
 from local.emulator.patches import (
     alarm_listing,
+    cold_starts,
     function_errors,
     multipart_tags,
     sagemaker_events,
@@ -18,6 +19,7 @@ __all__ = ["apply"]
 def apply() -> None:
     """Change MiniStack in this process; before it serves."""
     alarm_listing.apply()
+    cold_starts.apply()
     function_errors.apply()
     multipart_tags.apply()
     sagemaker_events.apply()
