@@ -279,6 +279,7 @@ class DeployConfig(Model):
     log_retention_days: RetentionDays = 30
     alarm_emails: list[Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]] = []
     throttle: Throttle = Throttle()
+    token_requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 1_200
     api_gateway_account_role: bool = False
 
     def endpoint_name(self, model: JumpstartModel) -> str:

@@ -88,6 +88,7 @@ class Functions(Construct):
             adopter_function=self.adopter.name,
             stack_tag=self._at.stack_tag,
             max_lease_minutes=self._config.max_lease_minutes,
+            token_requests_per_minute=self._config.token_requests_per_minute,
         )
         statements = [
             *self.state.read_endpoint(),
@@ -97,6 +98,7 @@ class Functions(Construct):
             *self.state.forget(),
             *self.history.read(),
             *self.history.append(),
+            *self.history.count_requests(),
             *self._send_hints(),
             *self._sagemaker.describe(),
             *self._sagemaker.describe_configs(),

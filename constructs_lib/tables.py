@@ -123,6 +123,11 @@ class HistoryTable(_Table):
     def append(self) -> list[Statement]:
         return [Statement(("dynamodb:PutItem",), (self.arn,))]
 
+    def count_requests(self) -> list[Statement]:
+        """Change the counters of the rate limit; no entry of the history begins as they do."""
+        counters = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["RATE#*"]}}
+        return [Statement(("dynamodb:UpdateItem",), (self.arn,), counters)]
+
 
 class AuthTable(Construct):
     """The token table: one of ours, or one that exists already and is only read."""

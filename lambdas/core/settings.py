@@ -43,6 +43,7 @@ class ApiSettings(Settings):
     adopter_function: str
     stack_tag: str
     max_lease_minutes: int
+    token_requests_per_minute: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,3 +151,16 @@ def test_statements_on_the_same_things_become_one() -> None:
         [Statement(("b:B", "a:A"), ("arn:x",)), Statement(("c:C",), ("arn:x",))]
     )
     assert document.count('"Action":["a:A","b:B","c:C"]') == 1
+
+
+def test_history_is_append_only_but_for_the_counters_of_requests(stack: Stack) -> None:
+    arn = "${aws_dynamodb_table.history.arn}"
+    changes = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+    may_change = [
+        statement
+        for statement in everything(stack)
+        if arn in statement["Resource"] and changes & set(statement["Action"])
+    ]
+    (only,) = may_change
+    assert only["Action"] == ["dynamodb:UpdateItem"]
+    assert only["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["RATE#*"]}}
