@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
@@ -13,36 +14,36 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.core.errors import MeterError
-from lambdas.handlers.problems import problem, problem_of
-from lambdas.handlers.requests import ScopeMissing, refuse_raw
+from lambdas.handlers import checks, openapi
+from lambdas.handlers.operations import Operation
+from lambdas.handlers.problems import Refused, problem, problem_of
+from lambdas.handlers.requests import rates, utc_now
 from lambdas.handlers.routes import events, expiry, health, schedule
 
 _log = Logger()
 _app = APIGatewayRestResolver(enable_validation=True)
-for _route in (expiry, schedule, events, health):
-    _app.include_router(_route.router)
+_MODULES = (expiry, schedule, events, health)
+for _module in _MODULES:
+    _app.include_router(_module.router)
+OPERATIONS: tuple[Operation, ...] = tuple(
+    operation for module in _MODULES for operation in module.OPERATIONS
+)
 OPENAPI_PATH = "/openapi.json"
-
-ALLOWED: Mapping[str, str] = {
-    expiry.PATH: "GET, POST, DELETE",
-    schedule.PATH: "GET, PUT, DELETE",
-    events.PATH: "GET",
-    health.PATH: "GET",
-    OPENAPI_PATH: "GET",
-}
+_ITSELF = Operation("GET", OPENAPI_PATH, None, "This API", {})
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
     """Answer one request; every error is a JSON answer, never an exception."""
     request_id = event["requestContext"].get("requestId") or context.aws_request_id
-    answer = refuse_raw(event, request_id)
-    if answer is None:
-        reply = _app.resolve(event, context)
-    else:
+    try:
+        checks.within_rate(event, rates, utc_now())
+        reply = _app.resolve(checks.checked(event, _operation(event)), context)
+    except Refused as refused:
+        answer = refused.answer(request_id)
         reply = {
             "statusCode": answer.status_code,
             "body": answer.body,
-            "headers": {"Content-Type": "application/json"},
+            "headers": {"Content-Type": "application/json", **answer.headers},
         }
     _log.info(
         "answered",
@@ -54,18 +55,34 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
     return reply
 
 
+def _operation(event: Mapping[str, Any]) -> Operation:
+    """What is asked for; raises Refused where there is no such path or method."""
+    path = event["path"].rstrip("/")
+    methods = {each.method: each for each in (*OPERATIONS, _ITSELF) if each.path == path}
+    if not methods:
+        raise Refused(HTTPStatus.NOT_FOUND, "RouteNotFound", f"There is no {path} here.")
+    if event["httpMethod"] not in methods:
+        allowed = ", ".join(methods)
+        raise Refused(
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            "MethodNotAllowed",
+            f"{path} takes {allowed}.",
+            {"Allow": allowed},
+        )
+    return methods[event["httpMethod"]]
+
+
 @_app.get(OPENAPI_PATH, include_in_schema=False)
 def _openapi() -> Response[str]:
-    return Response(200, "application/json", _schema())
+    context = _app.current_event.raw_event["requestContext"]
+    path = str(context.get("path", ""))  # as the caller sees it: with the stage, if it has one
+    server = path.removesuffix(OPENAPI_PATH) if path.endswith(OPENAPI_PATH) else ""
+    return Response(200, "application/json", _document(server))
 
 
 @cache
-def _schema() -> str:
-    return _app.get_openapi_json_schema(
-        title="SageMaker Endpoint Manager",
-        version="1",
-        description="A parking meter on each SageMaker endpoint.",
-    )
+def _document(server: str) -> str:
+    return json.dumps(openapi.document(_app, OPERATIONS, server))
 
 
 def _request_id() -> str:
@@ -74,10 +91,8 @@ def _request_id() -> str:
 
 @_app.exception_handler(MeterError)
 def _meter_error(error: MeterError) -> Response[str]:
-    if isinstance(error, ScopeMissing):
-        return problem(HTTPStatus.FORBIDDEN, "ScopeMissing", str(error), _request_id())
-    _log.info("refused", error=str(error))
-    return problem_of(error, _request_id())
+    _log.info("refused", error=str(error), request_id=_request_id())
+    return problem_of(error, _request_id(), changes=_app.current_event.http_method != "GET")
 
 
 @_app.exception_handler(RequestValidationError)
@@ -88,29 +103,12 @@ def _invalid(error: RequestValidationError) -> Response[str]:
 
 @_app.exception_handler(Exception)
 def _bug(error: Exception) -> Response[str]:
-    _log.exception("a bug", exc_info=error)
+    _log.exception("a bug", exc_info=error, request_id=_request_id())
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "InternalError",
         "The meter failed to handle this request; its log has the reason.",
         _request_id(),
-    )
-
-
-@_app.not_found
-def _not_found(_error: Exception) -> Response[str]:
-    event = _app.current_event
-    allowed = ALLOWED.get(event.path.rstrip("/"))
-    if allowed:
-        return problem(
-            HTTPStatus.METHOD_NOT_ALLOWED,
-            "MethodNotAllowed",
-            f"{event.path} takes {allowed}.",
-            _request_id(),
-            {"Allow": allowed},
-        )
-    return problem(
-        HTTPStatus.NOT_FOUND, "RouteNotFound", f"There is no {event.path} here.", _request_id()
     )
 
 

@@ -16,10 +16,10 @@ from typing import Any
 from lambdas.aws import clients
 from lambdas.aws.tokens import DynamoTokens, Principal
 from lambdas.core.settings import AuthorizerSettings
+from lambdas.handlers.headers import values_of
 
 _log = logging.getLogger(__name__)
 _log.setLevel(logging.INFO)
-_HEADER = "authorization"
 
 
 @cache
@@ -38,11 +38,7 @@ def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
 
 def _sent_token(event: Mapping[str, Any]) -> str | None:
     """The Authorization header; None where it is missing, blank or sent more than once."""
-    several = event.get("multiValueHeaders") or {}
-    single = event.get("headers") or {}
-    values = [v for name, vs in several.items() if name.lower() == _HEADER for v in vs or []]
-    if not values:
-        values = [value for name, value in single.items() if name.lower() == _HEADER]
+    values = values_of(event, "authorization")
     return values[0] if len(values) == 1 and values[0].strip() else None
 
 

@@ -24,7 +24,33 @@ _STATUS: Mapping[type[errors.MeterError], HTTPStatus] = {
     errors.Unanswered: HTTPStatus.GATEWAY_TIMEOUT,
     errors.AwsRefused: HTTPStatus.BAD_GATEWAY,
 }
+WORTH_A_RETRY = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})
 _RETRY_AFTER_SECONDS = "5"
+_NOT_BY_WAITING = {
+    "AccessDeniedException": "AWS denies the meter a permission that this needs. Another try will "
+    "not help; the meter's log has the reason, for whoever runs it.",
+    "AdoptionFailed": "The endpoint could not be tagged, so it is not on the meter. Another try "
+    "is unlikely to help; the meter's log has the reason, for whoever runs it.",
+}
+
+
+class Refused(Exception):
+    """A request that no route gets to see; the arguments of its answer."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        sentence: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.code = code
+        self.headers = headers
+
+    def answer(self, request_id: str) -> Response[str]:
+        return problem(self.status, self.code, str(self), request_id, self.headers)
 
 
 def problem(
@@ -39,15 +65,30 @@ def problem(
     return Response(int(status), "application/json", body, headers=dict(headers or {}))
 
 
-def problem_of(error: errors.MeterError, request_id: str) -> Response[str]:
-    """The answer to an error of the core. What a service said is kept to the log."""
+def problem_of(error: errors.MeterError, request_id: str, *, changes: bool) -> Response[str]:
+    """The answer to an error of the core; `changes` says whether the request was to change
+    anything. What a service said is kept to the log."""
     kind = next(kind for kind in type(error).__mro__ if kind in _STATUS)
     status = _STATUS[kind]
-    sentence = str(error)
-    if isinstance(error, errors.AwsRefused):
-        sentence = "AWS did not carry this out; nothing is lost, try again in a moment."
-    retry = {"Retry-After": _RETRY_AFTER_SECONDS} if status in _WORTH_A_RETRY else None
+    retry = {"Retry-After": _RETRY_AFTER_SECONDS} if status in WORTH_A_RETRY else None
+    sentence = _sentence(error, changes=changes)
     return problem(status, kind.__name__, sentence, request_id, retry)
 
 
-_WORTH_A_RETRY = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})
+def _sentence(error: errors.MeterError, *, changes: bool) -> str:
+    match error:
+        case errors.Throttled():
+            return "AWS takes no more calls of the meter just now; try again in a moment."
+        case errors.Unanswered() if changes:
+            return (
+                "AWS did not answer in time: this may or may not have happened. Look with GET "
+                "/endpoint-expiry, or repeat it with the same Idempotency-Key; without one, a "
+                "renewal that is repeated may count twice."
+            )
+        case errors.Unanswered():
+            return "AWS did not answer in time; nothing was to be changed, so ask again."
+        case errors.AwsRefused(code=code):
+            other = "AWS did not carry this out; the meter's log has the reason."
+            return _NOT_BY_WAITING.get(code, other)
+        case _:
+            return str(error)

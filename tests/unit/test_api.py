@@ -9,15 +9,45 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import validate
 
-from lambdas.core.errors import AwsRefused, Busy, Unanswered
+from lambdas.core.errors import AwsRefused, Busy, Throttled, Unanswered
 from lambdas.handlers import api
+from lambdas.handlers.operations import Operation
 from lambdas.handlers.routes import events, expiry, health, schedule
 from tests.fakes import a_spec, clock
 from tests.world import World
 
 ALL = "read renew manage invoke"
 SCHEDULE = {"name": "w", "start_time": "09:00", "stop_time": "17:00", "days": ["mon"]}
+
+
+API = json.loads(api._document("/prod"))
+
+
+def require_documented(method: str, path: str, status: int, document: object) -> None:
+    """Every answer that any test gets is one that /openapi.json tells of."""
+    operation = API["paths"].get(path, {}).get(method.lower())
+    if operation is None:
+        assert status in {200, 400, 404, 405, 429}
+        return
+    told = operation["responses"][str(status)]["content"]["application/json"]["schema"]
+    OAS31Validator({**told, "components": API["components"]}).validate(document)
+
+
+class Counted:
+    """Stands in for the counters of requests; `wait` is what it says, or raises."""
+
+    def __init__(self) -> None:
+        self.wait: int | Exception | None = None
+        self.identities: list[str] = []
+
+    def wait_seconds(self, identity: str, now: object) -> int | None:
+        self.identities.append(identity)
+        if isinstance(self.wait, Exception):
+            raise self.wait
+        return self.wait
 
 
 class Client:
@@ -36,6 +66,7 @@ class Client:
         headers: dict[str, str] | None = None,
         scopes: str = ALL,
         identity: str = "a1",
+        sent: dict[str, Any] | None = None,
     ) -> SimpleNamespace:
         event = {
             "httpMethod": method,
@@ -54,12 +85,14 @@ class Client:
                 "authorizer": {"principal": "ann", "scopes": scopes, "identity": identity},
             },
         }
+        event = {**event, **(sent or {})}
         reply = api.handler(event, SimpleNamespace(aws_request_id="a-1"))  # type: ignore[arg-type]
         self.world.settle()
         headers_sent = {**reply.get("headers", {})}
         for name, values in (reply.get("multiValueHeaders") or {}).items():
             headers_sent[name] = values[0]
         document = json.loads(reply["body"]) if reply.get("body") else None
+        require_documented(method, path, reply["statusCode"], document)
         return SimpleNamespace(
             status=reply["statusCode"], document=document, headers=headers_sent, text=reply["body"]
         )
@@ -74,7 +107,14 @@ def world() -> World:
 
 
 @pytest.fixture
-def call(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    counted = Counted()
+    monkeypatch.setattr(api, "rates", lambda: counted)
+    return counted
+
+
+@pytest.fixture
+def call(world: World, counted: Counted, monkeypatch: pytest.MonkeyPatch) -> Client:
     for module in (expiry, schedule, events, health):
         monkeypatch.setattr(module, "parking_meter", lambda: world.meter)
         if hasattr(module, "utc_now"):
@@ -196,7 +236,7 @@ def test_events_are_newest_first(call: Client) -> None:
     reply = call("GET", "/endpoint-events", query={"EndpointName": FALCON})
     entry = next(event for event in reply.document if event["Event"] == "renewed")
     assert entry == {
-        "EndpointName": FALCON.casefold(),
+        "EndpointName": FALCON,
         "At": "2026-03-02T09:00:00Z",
         "Event": "renewed",
         "Reason": "10 minutes",
@@ -219,12 +259,45 @@ def test_health_tells_the_last_beats_and_is_503_when_they_are_late(
 def test_openapi_describes_every_route(call: Client) -> None:
     document = call("GET", "/openapi.json").document
     assert document["openapi"].startswith("3.")
-    assert set(document["paths"]) == {
-        "/endpoint-expiry",
-        "/endpoint-schedule",
-        "/endpoint-events",
-        "/health",
+    described = {
+        (method.upper(), path) for path, item in document["paths"].items() for method in item
     }
+    assert described == {(each.method, each.path) for each in api.OPERATIONS}
+    assert {path.rpartition("/")[2] for _, path in described} == {
+        *("endpoint-expiry", "endpoint-schedule", "endpoint-events", "health")
+    }
+    validate(document)
+
+
+@pytest.mark.parametrize("operation", api.OPERATIONS, ids=lambda each: each.method + each.path)
+def test_openapi_says_what_the_api_checks(operation: Operation) -> None:
+    told = API["paths"][operation.path][operation.method.lower()]
+    parameters = told.get("parameters", [])
+    assert [p["name"] for p in parameters if p["in"] == "query"] == list(operation.query)
+    assert ("requestBody" in told) == operation.takes_body
+    assert [p["name"] for p in parameters if p["in"] == "header"] == (
+        ["Idempotency-Key"] if operation.keyed else []
+    )
+    assert (told.get("security") == []) == (operation.scope is None)
+    assert (f"scope `{operation.scope}`" in told["description"]) == (operation.scope is not None)
+    assert {"429", "500", "502", "503", "504"} <= set(told["responses"])
+    assert ("401" in told["responses"]) == ("403" in told["responses"]) == bool(operation.scope)
+
+
+def test_openapi_tells_of_the_token_the_stage_and_the_next_page(call: Client) -> None:
+    document = call("GET", "/openapi.json").document
+    assert [server["url"] for server in document["servers"]] == ["/prod"]
+    scheme = document["components"]["securitySchemes"]["token"]
+    assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "header", "Authorization")
+    listed = document["paths"]["/endpoint-expiry"]["get"]["responses"]["200"]
+    assert "X-Next" in listed["headers"]
+    assert "ValidationError" not in json.dumps(document)
+
+
+def test_openapi_of_a_domain_of_ones_own_has_no_stage(call: Client) -> None:
+    context = {"requestId": "r-1", "stage": "prod", "path": "/meter/openapi.json"}
+    document = call("GET", "/openapi.json", sent={"requestContext": context}).document
+    assert document["servers"][0]["url"] == "/meter"
 
 
 POST_BODIES: list[Any] = [
@@ -441,3 +514,147 @@ def test_endpoint_of_a_schedule_is_named_once(
     cfg = "jumpstart-example-model-inpainting-cfg"
     call("POST", "/endpoint-expiry", {"EndpointName": "x", "EndpointConfigName": cfg, "minutes": 1})
     assert call("PUT", "/endpoint-schedule", body, query=query).status == status
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/x-www-form-urlencoded",
+        "Application/JSON",
+        "APPLICATION/JSON; charset=utf-8",
+        "application/json;charset=utf-8",
+        "",
+    ],
+)
+@pytest.mark.parametrize("header", ["Content-Type", "content-type", "CONTENT-TYPE"])
+def test_body_is_json_whatever_curl_or_a_client_calls_it(
+    call: Client, header: str, kind: str
+) -> None:
+    sent = {"headers": {header: kind}, "multiValueHeaders": {header: [kind]}}
+    body = {"EndpointName": FALCON, "minutes": 5}
+    reply = call("POST", "/endpoint-expiry", body, sent=sent)
+    assert (reply.status, reply.document["TimeLeft"]) == (200, "0:05:00"), reply.text
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data", "nonsense", "application"])
+@pytest.mark.parametrize("body", [None, "", "{}", '{"EndpointName": "x", "minutes": 1}'])
+def test_other_media_types_are_415_whatever_the_body(
+    call: Client, kind: str, body: str | None
+) -> None:
+    assert call("POST", "/endpoint-expiry", body, headers={"Content-Type": kind}).status == 415
+
+
+@pytest.mark.parametrize("body", [None, "", " ", '"\\ud800"', '{"EndpointName": "\\ud800"}'])
+def test_no_body_and_half_characters_are_400(call: Client, body: str | None) -> None:
+    assert call("POST", "/endpoint-expiry", body).document["code"] == "MalformedJson"
+
+
+def test_misspelt_parameters_are_refused_with_the_nearest_known(call: Client) -> None:
+    call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 10})
+    query = {"EndpointName": FALCON, "Forget": "true"}
+    reply = call("DELETE", "/endpoint-expiry", query=query)
+    assert (reply.status, reply.document["code"]) == (400, "UnknownParameter")
+    assert reply.document["error"] == "Forget: unknown parameter; did you mean 'forget'?"
+    assert call("GET", "/endpoint-expiry", query={"EndpointName": FALCON}).document["TimeLeft"]
+    odd = call("GET", "/endpoint-events", query={"EndpointName": FALCON, "zzz": "1"})
+    assert odd.document["error"].endswith("this call takes EndpointName, limit")
+    assert call("GET", "/health", query={"deep": "1"}).status == 400
+
+
+def test_parameters_are_given_once(call: Client) -> None:
+    several = {"EndpointName": [FALCON, "demo-FlanT5-Endpoint"]}
+    reply = call(
+        "DELETE",
+        "/endpoint-expiry",
+        query={"EndpointName": FALCON},
+        sent={"multiValueQueryStringParameters": several},
+    )
+    assert (reply.status, reply.document["error"]) == (400, "EndpointName: give it once")
+
+
+def test_several_idempotency_keys_are_400(call: Client, world: World) -> None:
+    several = {"Idempotency-Key": ["a"], "idempotency-key": ["b"]}
+    for headers in ({"Idempotency-Key": ["a", "b"]}, several):
+        body = {"EndpointName": FALCON, "minutes": 10}
+        reply = call("POST", "/endpoint-expiry", body, sent={"multiValueHeaders": headers})
+        assert (reply.status, reply.document["error"]) == (400, "Idempotency-Key: send it once")
+    assert world.state(FALCON.casefold()).expires_at is None
+
+
+@pytest.mark.parametrize("body", ["{", "[]", None, {"minutes": "x"}])
+def test_missing_scope_is_403_whatever_the_body(call: Client, body: object) -> None:
+    assert call("POST", "/endpoint-expiry", body, scopes="read").status == 403
+
+
+def test_events_of_what_was_forgotten_have_the_folded_name(call: Client) -> None:
+    cfg = "jumpstart-example-model-inpainting-cfg"
+    added = {"EndpointName": "Mine", "EndpointConfigName": cfg, "minutes": 1}
+    call("POST", "/endpoint-expiry", added)
+    shown = call("GET", "/endpoint-events", query={"EndpointName": "mine"}).document
+    assert {event["EndpointName"] for event in shown} == {"Mine"}
+    call("DELETE", "/endpoint-expiry", query={"EndpointName": "mine", "forget": "true"})
+    left = call("GET", "/endpoint-events", query={"EndpointName": "Mine"}).document
+    assert {event["EndpointName"] for event in left} == {"mine"}
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "unsaid"),
+    [
+        (Unanswered("ReadTimeoutError", ""), "may or may not have happened", "again in a moment"),
+        (Unanswered("ReadTimeoutError", ""), "same Idempotency-Key", "nothing"),
+        (AwsRefused("AccessDeniedException", ""), "permission", "in a moment"),
+        (AwsRefused("AdoptionFailed", ""), "not on the meter", "in a moment"),
+        (AwsRefused("ValidationException", ""), "log has the reason", "in a moment"),
+        (Throttled("ThrottlingException", ""), "try again in a moment", "may or may not"),
+    ],
+)
+def test_failures_say_what_is_known_and_what_to_do(
+    call: Client,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    said: str,
+    unsaid: str,
+) -> None:
+
+    def fail(*_args: object) -> None:
+        raise error
+
+    monkeypatch.setattr(world.store, "renew", fail)
+    reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 1})
+    assert said in reply.document["error"]
+    assert unsaid not in reply.document["error"]
+
+
+def test_question_without_an_answer_changed_nothing(
+    call: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> None:
+        raise Unanswered("ReadTimeoutError", "")
+
+    monkeypatch.setattr(world.store, "list", fail)
+    reply = call("GET", "/endpoint-expiry")
+    assert (reply.status, "may or may not" in reply.document["error"]) == (504, False)
+
+
+def test_one_request_too_many_is_429_and_does_nothing(
+    call: Client, world: World, counted: Counted
+) -> None:
+    counted.wait = 17
+    reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 1}, identity="t")
+    assert (reply.status, reply.headers["Retry-After"]) == (429, "17")
+    assert reply.document["code"] == "TooManyRequests"
+    assert counted.identities == ["t"]
+    assert world.state(FALCON.casefold()).expires_at is None
+
+
+def test_count_that_fails_never_fails_the_request(call: Client, counted: Counted) -> None:
+    counted.wait = Unanswered("ReadTimeoutError", "")
+    assert call("GET", "/endpoint-expiry").status == 200
+
+
+def test_requests_without_a_token_are_not_counted(call: Client, counted: Counted) -> None:
+    for path in ("/health", "/openapi.json"):
+        context = {"requestId": "r-1", "stage": "prod", "path": f"/prod{path}"}
+        assert call("GET", path, sent={"requestContext": context}).status == 200
+    assert counted.identities == []

@@ -9,16 +9,34 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from lambdas.core.answers import event_document
-from lambdas.handlers.requests import caller, parking_meter
+from lambdas.core.names import endpoint_key
+from lambdas.handlers.documents import Event
+from lambdas.handlers.operations import Operation, answer
+from lambdas.handlers.requests import parking_meter
 
 PATH = "/endpoint-events"
 router = APIGatewayRouter()
+GET = Operation(
+    "GET",
+    PATH,
+    "read",
+    "What happened to an endpoint and why, newest first",
+    {200: answer("The newest entries.", list[Event])},
+    refusals=(404,),
+    query=("EndpointName", "limit"),
+    description="Also of endpoints that were forgotten, as long as the history is kept.",
+    tag="History",
+)
+OPERATIONS = (GET,)
 
 
-@router.get(PATH, summary="What happened to an endpoint, newest first")
+@GET.on(router)
 def get(
-    EndpointName: Annotated[str, Query()],  # noqa: N803 (the wire's name)
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    EndpointName: Annotated[str, Query(description="In any case")],  # noqa: N803 (wire name)
+    limit: Annotated[int, Query(ge=1, le=1000, description="Of the answer")] = 100,
 ) -> Sequence[Mapping[str, Any]]:
-    caller(router, "read")
-    return [event_document(event) for event in parking_meter().events(EndpointName, limit)]
+    events = parking_meter().events(EndpointName, limit)
+    # The history knows the case-folded name; of what was forgotten nothing better is left.
+    spec = parking_meter().store.load(endpoint_key(EndpointName)).spec
+    name = {"EndpointName": spec.name} if spec else {}
+    return [{**event_document(event), **name} for event in events]

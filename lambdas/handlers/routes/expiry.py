@@ -14,30 +14,90 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 
 from lambdas.core.meter import Request
 from lambdas.core.names import sagemaker_name
+from lambdas.handlers.documents import Endpoint
+from lambdas.handlers.operations import Operation, answer
 from lambdas.handlers.requests import caller, keyed_request, parking_meter, utc_now
 
 PATH = "/endpoint-expiry"
 router = APIGatewayRouter()
 
+_X_NEXT = {
+    "description": "The `next` of the following page; absent on the last.",
+    "schema": {"type": "string"},
+}
+GET = Operation(
+    "GET",
+    PATH,
+    "read",
+    "What is on the meter of one endpoint, or of all",
+    {
+        200: answer(
+            "The endpoint; without EndpointName an array of all, or with `limit` of a page.",
+            Endpoint | list[Endpoint],
+            headers={"X-Next": _X_NEXT},
+        )
+    },
+    refusals=(404,),
+    query=("EndpointName", "limit", "next"),
+)
+POST = Operation(
+    "POST",
+    PATH,
+    "renew",
+    "Renew an endpoint, or add one",
+    {
+        200: answer("Renewed.", Endpoint),
+        201: answer("Added, with its first lease.", Endpoint),
+    },
+    refusals=(404, 409, 422),
+    takes_body=True,
+    keyed=True,
+    description="Adds `minutes` to what is left, or counts from now where nothing is. With "
+    "EndpointConfigName the endpoint is put on the meter first if it is not yet. Renewals at once "
+    "add up exactly.",
+)
+DELETE = Operation(
+    "DELETE",
+    PATH,
+    "renew",
+    "Stop an endpoint now",
+    {200: answer("Stopped; SageMaker deletes it within seconds.", Endpoint)},
+    refusals=(404, 409),
+    query=("EndpointName", "forget"),
+    description="Ends the lease and holds the windows that are open until they close.",
+)
+OPERATIONS = (GET, POST, DELETE)
+
 
 class ExpiryRequest(BaseModel):
     """Renew `EndpointName` by `minutes`; with `EndpointConfigName`, add it first if need be."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        title="Renewal",
+        json_schema_extra={"examples": [{"EndpointName": "demo-FlanT5-Endpoint", "minutes": 10}]},
+    )
 
-    EndpointName: StrictStr
-    minutes: Annotated[StrictInt, Field(gt=0)]
-    EndpointConfigName: StrictStr | None = None
-    adopt: StrictBool = False
+    EndpointName: Annotated[StrictStr, Field(description="In any case")]
+    minutes: Annotated[StrictInt, Field(gt=0, description="Added to what is left")]
+    EndpointConfigName: Annotated[
+        StrictStr | None, Field(description="An endpoint config that exists in SageMaker")
+    ] = None
+    adopt: Annotated[
+        StrictBool, Field(description="Put a live endpoint of that config on the meter")
+    ] = False
 
 
-@router.get(PATH, summary="What is on the meter of one endpoint, or of all")
+@GET.on(router)
 def get(
-    EndpointName: Annotated[str | None, Query()] = None,  # noqa: N803 (the wire's name)
-    limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
-    next: Annotated[str | None, Query()] = None,  # noqa: A002 (the wire's name)
+    EndpointName: Annotated[  # noqa: N803 (the wire's name)
+        str | None, Query(description="In any case; without it all are listed")
+    ] = None,
+    limit: Annotated[int | None, Query(ge=1, le=1000, description="Of a page")] = None,
+    next: Annotated[  # noqa: A002 (the wire's name)
+        str | None, Query(description="The X-Next of the page before")
+    ] = None,
 ) -> Response[Any]:
-    caller(router, "read")
     now = utc_now()
     if EndpointName is not None:
         return _json(HTTPStatus.OK, parking_meter().get(EndpointName, now))
@@ -45,31 +105,29 @@ def get(
     return _json(HTTPStatus.OK, documents, {"X-Next": token} if token else {})
 
 
-@router.post(PATH, summary="Renew an endpoint, or add one")
+@POST.on(router)
 def post(body: Annotated[ExpiryRequest, Body()]) -> Response[Any]:
-    who = caller(router, "renew")
     sent = body.model_dump(exclude_unset=True)
-    request = keyed_request(router, who, f"POST {PATH}", sent)
+    request = keyed_request(router, f"POST {PATH}", sent)
     name = sagemaker_name(body.EndpointName, "EndpointName")
     if body.EndpointConfigName is None:
-        answer = parking_meter().renew(name, body.minutes, utc_now(), request)
+        answered = parking_meter().renew(name, body.minutes, utc_now(), request)
     else:
         config = body.EndpointConfigName
-        answer = parking_meter().add(
+        answered = parking_meter().add(
             name, config, body.minutes, utc_now(), request, adopt=body.adopt
         )
-    return _json(HTTPStatus(answer.http_status), answer.document)
+    return _json(HTTPStatus(answered.http_status), answered.document)
 
 
-@router.delete(PATH, summary="Stop an endpoint now")
+@DELETE.on(router)
 def delete(
-    EndpointName: Annotated[str, Query()],  # noqa: N803 (the wire's name)
-    forget: Annotated[bool, Query()] = False,  # noqa: FBT002 (a query parameter)
+    EndpointName: Annotated[str, Query(description="In any case")],  # noqa: N803 (wire name)
+    forget: Annotated[bool, Query(description="Also remove what was added over the API")] = False,  # noqa: FBT002 (a query parameter)
 ) -> Response[Any]:
-    who = caller(router, "renew")
-    request = Request(who.name)
-    answer = parking_meter().stop(EndpointName, utc_now(), request, forget=forget)
-    return _json(HTTPStatus(answer.http_status), answer.document)
+    request = Request(caller(router).name)
+    answered = parking_meter().stop(EndpointName, utc_now(), request, forget=forget)
+    return _json(HTTPStatus(answered.http_status), answered.document)
 
 
 def _json(

@@ -10,13 +10,27 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from lambdas.core.health import health_of
+from lambdas.handlers.documents import Error, Health
+from lambdas.handlers.operations import Operation, answer
 from lambdas.handlers.requests import parking_meter, utc_now
 
 PATH = "/health"
 router = APIGatewayRouter()
+GET = Operation(
+    "GET",
+    PATH,
+    None,
+    "When the meter last did its work; 503 when it is late",
+    {
+        200: answer("All parts work.", Health),
+        503: answer("A part is late, or the meter cannot tell.", Health | Error),
+    },
+    tag="The meter itself",
+)
+OPERATIONS = (GET,)
 
 
-@router.get(PATH, summary="When the meter last did its work; 503 when it is late")
+@GET.on(router)
 def get() -> Response[Any]:
     health = health_of(parking_meter().store.control(), utc_now())
     document = {**health.document(), "tzdata": tzdata.IANA_VERSION}

@@ -7,56 +7,96 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from lambdas.core import schedule as core
 from lambdas.core.answers import schedule_document
 from lambdas.core.errors import InvalidField
 from lambdas.core.meter import Request
-from lambdas.core.schedule import Schedule
+from lambdas.handlers.documents import Schedules, request_schema
+from lambdas.handlers.operations import Operation, answer
 from lambdas.handlers.requests import caller, parking_meter, utc_now
 
 PATH = "/endpoint-schedule"
 router = APIGatewayRouter()
 
+_TAG = "Schedules"
+GET = Operation(
+    "GET",
+    PATH,
+    "read",
+    "The schedules of an endpoint",
+    {200: answer("Its schedules.", Schedules)},
+    refusals=(404,),
+    query=("EndpointName",),
+    tag=_TAG,
+)
+PUT = Operation(
+    "PUT",
+    PATH,
+    "manage",
+    "Replace the schedules of an endpoint that was added over the API",
+    {200: answer("The schedules that are in force now.", Schedules)},
+    refusals=(404, 409),
+    query=("EndpointName",),
+    takes_body=True,
+    description="EndpointName is given once, in the query or in the body. The schedules of the "
+    "deployed config are read-only (409).",
+    tag=_TAG,
+)
+DELETE = Operation(
+    "DELETE",
+    PATH,
+    "manage",
+    "Remove the schedules of an endpoint that was added over the API",
+    {200: answer("It has none now.", Schedules)},
+    refusals=(404, 409),
+    query=("EndpointName",),
+    tag=_TAG,
+)
+OPERATIONS = (GET, PUT, DELETE)
+_Name = Annotated[str, Query(description="In any case")]
+
 
 class ScheduleRequest(BaseModel):
     """`schedule` as in the config: objects with name, start_time, stop_time, days or date."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", title="ScheduleRequest")
 
     EndpointName: str | None = None
-    schedule: list[dict[str, Any]]
+    schedule: Annotated[
+        list[Annotated[dict[str, Any], WithJsonSchema(request_schema())]],
+        Field(json_schema_extra={"maxItems": 100}),
+    ]
 
 
-@router.get(PATH, summary="The schedules of an endpoint")
-def get(EndpointName: Annotated[str, Query()]) -> Mapping[str, Any]:  # noqa: N803 (wire name)
-    caller(router, "read")
+@GET.on(router)
+def get(EndpointName: _Name) -> Mapping[str, Any]:  # noqa: N803 (the wire's name)
     return schedule_document(parking_meter().schedules(EndpointName, utc_now()))
 
 
-@router.put(PATH, summary="Replace the schedules of an endpoint that was added over the API")
+@PUT.on(router)
 def put(
     body: Annotated[ScheduleRequest, Body()],
-    EndpointName: Annotated[str | None, Query()] = None,  # noqa: N803 (the wire's name)
+    EndpointName: Annotated[str | None, Query(description="In any case")] = None,  # noqa: N803
 ) -> Mapping[str, Any]:
-    who = caller(router, "manage")
     names = {name for name in (EndpointName, body.EndpointName) if name is not None}
     if len(names) != 1:
         raise InvalidField("EndpointName", "give it once, in the query or in the body")
     schedules = [_parsed(index, document) for index, document in enumerate(body.schedule)]
-    spec = parking_meter().set_schedules(names.pop(), schedules, utc_now(), Request(who.name))
+    request = Request(caller(router).name)
+    spec = parking_meter().set_schedules(names.pop(), schedules, utc_now(), request)
     return schedule_document(spec)
 
 
-@router.delete(PATH, summary="Remove the schedules of an endpoint that was added over the API")
-def delete(EndpointName: Annotated[str, Query()]) -> Mapping[str, Any]:  # noqa: N803 (wire name)
-    who = caller(router, "manage")
-    spec = parking_meter().set_schedules(EndpointName, [], utc_now(), Request(who.name))
-    return schedule_document(spec)
+@DELETE.on(router)
+def delete(EndpointName: _Name) -> Mapping[str, Any]:  # noqa: N803 (the wire's name)
+    request = Request(caller(router).name)
+    return schedule_document(parking_meter().set_schedules(EndpointName, [], utc_now(), request))
 
 
-def _parsed(index: int, document: Mapping[str, Any]) -> Schedule:
+def _parsed(index: int, document: Mapping[str, Any]) -> core.Schedule:
     try:
-        return Schedule.parse(document)
+        return core.Schedule.parse(document)
     except InvalidField as error:
         raise InvalidField(f"schedule[{index}].{error.field}", error.sentence) from error

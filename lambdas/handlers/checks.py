@@ -1,0 +1,119 @@
+"""What is checked of every request before a route sees it: the share of its token, the scope,
+the query's parameters, and that a body is JSON."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from lambdas.aws.rates import DynamoRates
+from lambdas.core.errors import AwsRefused
+from lambdas.handlers.headers import values_of, with_header
+from lambdas.handlers.operations import Operation
+from lambdas.handlers.problems import Refused
+from lambdas.handlers.requests import caller_of
+
+MAX_BODY_BYTES = 128_000
+_JSON = "application/json"
+_READ_AS_JSON = frozenset({_JSON, "application/x-www-form-urlencoded"})
+"""The second is what curl's `--data` says of itself; the body is JSON all the same."""
+_log = Logger(child=True)
+
+
+def within_rate(event: Mapping[str, Any], rates: Callable[[], DynamoRates], now: datetime) -> None:
+    """Count the request; raises Refused where its token has made too many this minute."""
+    who = caller_of(event)
+    if who is None:
+        return
+    try:
+        seconds = rates().wait_seconds(who.identity, now)
+    except AwsRefused as error:  # better one request too many than an API that is down
+        _log.warning("request not counted", error=str(error))
+        return
+    if seconds is not None:
+        raise Refused(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "TooManyRequests",
+            f"This token has made its requests of this minute; wait {seconds} s.",
+            {"Retry-After": str(seconds)},
+        )
+
+
+def checked(event: Mapping[str, Any], operation: Operation) -> dict[str, Any]:
+    """The event, fit for its route; raises Refused."""
+    _require_scope(event, operation)
+    _require_known_parameters(event, operation)
+    if not operation.takes_body:
+        return dict(event)
+    _require_json(event)
+    return with_header(event, "content-type", _JSON)
+
+
+def _require_scope(event: Mapping[str, Any], operation: Operation) -> None:
+    if operation.scope is None:
+        return
+    who = caller_of(event)
+    if who is None or operation.scope not in who.scopes:
+        raise Refused(
+            HTTPStatus.FORBIDDEN, "ScopeMissing", f"This token lacks the scope '{operation.scope}'."
+        )
+
+
+def _require_known_parameters(event: Mapping[str, Any], operation: Operation) -> None:
+    """A misspelt `forget` must not pass for none."""
+    sent = {
+        **{name: [value] for name, value in (event.get("queryStringParameters") or {}).items()},
+        **(event.get("multiValueQueryStringParameters") or {}),
+    }
+    for name, values in sent.items():
+        if name not in operation.query:
+            raise Refused(
+                HTTPStatus.BAD_REQUEST, "UnknownParameter", _unknown(name, operation.query)
+            )
+        if len(values) > 1:
+            raise Refused(HTTPStatus.BAD_REQUEST, "InvalidRequest", f"{name}: give it once")
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    by_folded = {each.casefold(): each for each in known}
+    near = difflib.get_close_matches(name.casefold(), by_folded, n=1)
+    if near:
+        return f"{name}: unknown parameter; did you mean '{by_folded[near[0]]}'?"
+    takes = f"this call takes {', '.join(known)}" if known else "this call takes none"
+    return f"{name}: unknown parameter; {takes}"
+
+
+def _require_json(event: Mapping[str, Any]) -> None:
+    body = event.get("body") or ""
+    if len(body.encode("utf-8", "surrogatepass")) > MAX_BODY_BYTES:
+        raise Refused(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "BodyTooLarge",
+            f"The body may have at most {MAX_BODY_BYTES} bytes.",
+        )
+    kinds = {value.split(";")[0].strip().lower() for value in values_of(event, "content-type")}
+    if kinds - _READ_AS_JSON - {""}:
+        raise Refused(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "UnsupportedMediaType",
+            f"Send JSON with 'Content-Type: {_JSON}'.",
+        )
+    try:
+        document = json.loads(body, parse_constant=_refuse_constant)
+        json.dumps(document, ensure_ascii=False).encode()  # no half characters (surrogates)
+    except (ValueError, RecursionError) as error:
+        raise Refused(
+            HTTPStatus.BAD_REQUEST, "MalformedJson", f"The body is no JSON: {error}."
+        ) from error
+    if not isinstance(document, dict):
+        raise Refused(HTTPStatus.BAD_REQUEST, "InvalidBody", "The body must be a JSON object.")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

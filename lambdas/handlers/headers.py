@@ -1,0 +1,27 @@
+"""Headers of API Gateway's events, which come in any case and as often as they were sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def values_of(event: Mapping[str, Any], name: str) -> list[str]:
+    """All that was sent under a header; `name` in lower case."""
+    several = event.get("multiValueHeaders") or {}
+    single = event.get("headers") or {}
+    values = [value for sent, vs in several.items() if sent.lower() == name for value in vs or []]
+    return values or [value for sent, value in single.items() if sent.lower() == name]
+
+
+def with_header(event: Mapping[str, Any], name: str, value: str) -> dict[str, Any]:
+    """The event as if `value` alone had been sent under `name`, which is in lower case."""
+    several, single = (
+        {sent: v for sent, v in (event.get(where) or {}).items() if sent.lower() != name}
+        for where in ("multiValueHeaders", "headers")
+    )
+    return {
+        **event,
+        "headers": {**single, name: value},
+        "multiValueHeaders": {**several, name: [value]},
+    }

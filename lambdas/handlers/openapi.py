@@ -1,0 +1,108 @@
+"""What GET /openapi.json answers: Powertools' document, and what Powertools cannot say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, Server, Tag
+
+from lambdas.handlers.operations import Operation
+from lambdas.handlers.requests import MAX_KEY_LENGTH
+
+TITLE = "SageMaker Endpoint Manager"
+_DESCRIPTION = """\
+A parking meter on each SageMaker endpoint: it runs while its lease is paid up or one of its \
+schedules is open, and is deleted otherwise.
+
+Every refusal is `{"error", "code", "requestId"}`; a method that a path does not have is answered \
+with 405 and `Allow`. A header `Idempotency-Key` makes the retry of a renewal safe."""
+_TAGS = {
+    "Meters": "Read, renew, add and stop.",
+    "Schedules": "Windows that keep an endpoint running without a lease.",
+    "History": "Every start and stop with its reason.",
+    "The meter itself": "Whether the machinery works.",
+}
+_TOKEN = "token"  # noqa: S105 (the scheme's name)
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same body within 24 hours gets the same answer and has "
+    "no second effect. Keys of different tokens are different.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
+    "example": "7c0e2f9a-renewal-of-monday",
+}
+# Powertools promises its own answer to a wrong request; ours is a 400 and an Error.
+_NOT_OURS = ("HTTPValidationError", "ResponseValidationError", "ValidationError")
+
+
+def document(
+    app: APIGatewayRestResolver, operations: Iterable[Operation], server: str
+) -> dict[str, Any]:
+    """The OpenAPI document. `server` is where the paths begin, such as `/prod`."""
+    described: dict[str, Any] = json.loads(
+        app.get_openapi_json_schema(
+            title=TITLE,
+            version="1",
+            description=_DESCRIPTION,
+            tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
+            servers=[Server(url=server or "/", description="The stage of this deployment")],
+            security_schemes={_TOKEN: _scheme()},
+            security=[{_TOKEN: []}],
+        )
+    )
+    for operation in operations:
+        _complete(described["paths"][operation.path][operation.method.lower()], operation)
+    schemas = described["components"]["schemas"]
+    for name in _NOT_OURS:
+        schemas.pop(name, None)
+    return {
+        **_untitled(described),
+        "info": described["info"],
+        "components": {
+            **described["components"],
+            "schemas": {name: {**_untitled(s), "title": name} for name, s in schemas.items()},
+        },
+    }
+
+
+def _scheme() -> APIKey:
+    return APIKey.model_validate(
+        {
+            "in": APIKeyIn.header,
+            "name": "Authorization",
+            "description": "The token as it is, without a word before it.",
+        }
+    )
+
+
+def _complete(told: dict[str, Any], operation: Operation) -> None:
+    """Say of one operation what Powertools cannot."""
+    known = {str(status) for status in operation.responses()}
+    told["responses"] = {
+        status: response
+        for status, response in sorted(told["responses"].items())
+        if status in known
+    }
+    if operation.scope is None:
+        told["security"] = []
+    else:
+        told["description"] += f"\n\nNeeds the scope `{operation.scope}`."
+    if operation.keyed:
+        told["parameters"] = [*told.get("parameters", []), _IDEMPOTENCY_KEY]
+
+
+def _untitled(told: Any) -> Any:
+    """Without the titles that pydantic makes of the wire's names, `Endpointname` for one."""
+    if isinstance(told, list):
+        return [_untitled(each) for each in told]
+    if isinstance(told, dict):
+        return {
+            name: _untitled(value)
+            for name, value in told.items()
+            if name != "title" or not isinstance(value, str)
+        }
+    return told

@@ -1,0 +1,99 @@
+"""What each call of the API is: who may make it, which parameters it takes, how it may end.
+
+A route is registered through its Operation, so that what is checked before the route and what
+/openapi.json says are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from aws_lambda_powertools.event_handler.router import APIGatewayRouter
+
+from lambdas.handlers.documents import Error
+from lambdas.handlers.problems import WORTH_A_RETRY
+
+Scope = Literal["read", "renew", "manage", "invoke"]
+Route = TypeVar("Route", bound=Callable[..., Any])
+
+_ANY_CALL = (400, 429, 500, 502, 503, 504)
+_WITH_TOKEN = (401, 403)
+_WITH_BODY = (413, 415)
+RETRY_AFTER = {
+    "description": "Seconds to wait before the next try.",
+    "schema": {"type": "integer", "minimum": 1},
+}
+_MEANINGS: Mapping[int, str] = {
+    400: "A parameter, a header or the body is wrong; the sentence names the field.",
+    401: "No token in the Authorization header.",
+    403: "The token is not known, or lacks the scope that this call needs.",
+    404: "No endpoint of that name is on the meter.",
+    409: "The name is taken, or the deployed config owns what was to be changed.",
+    413: "The body is too large.",
+    415: "The body is not sent as JSON.",
+    422: "The request is understood and cannot be done: too long a lease, an endpoint config that "
+    "SageMaker does not know, or an Idempotency-Key that was used for another body.",
+    429: "Too many requests of this token, or of all callers together.",
+    500: "A bug of the meter; its log has the reason under the requestId.",
+    502: "AWS refused what the meter asked of it; its log has the reason under the requestId.",
+    503: "Not now: AWS is busy, too many change the same endpoint at once, or the stack is being "
+    "destroyed.",
+    504: "No answer in time. A change may or may not have been made: look with GET, or repeat the "
+    "request with the same Idempotency-Key.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path. `scope` None: no token needed. `query` are the parameters that it
+    takes. `answers` are the successes as Powertools' `responses` take them, `refusals` the
+    statuses it may have besides those of every call; `keyed` says that it heeds an
+    Idempotency-Key."""
+
+    method: str
+    path: str
+    scope: Scope | None
+    summary: str
+    answers: Mapping[int, Mapping[str, Any]]
+    refusals: tuple[int, ...] = ()
+    query: tuple[str, ...] = ()
+    takes_body: bool = False
+    description: str = ""
+    tag: str = "Meters"
+    keyed: bool = False
+
+    def on(self, router: APIGatewayRouter) -> Callable[[Route], Route]:
+        """Register the function that answers this call."""
+        decorate: Callable[[Route], Route] = router.route(
+            self.path,
+            self.method,
+            summary=self.summary,
+            description=self.description or self.summary,
+            operation_id=f"{self.method.lower()}-{self.path.strip('/')}",
+            tags=[self.tag],
+            responses=self.responses(),
+        )
+        return decorate
+
+    def responses(self) -> Any:
+        """Every status that this call may end with."""
+        statuses = {*_ANY_CALL, *self.refusals}
+        if self.scope:
+            statuses |= {*_WITH_TOKEN}
+        if self.takes_body:
+            statuses |= {*_WITH_BODY}
+        refusals = {status: _refusal(status) for status in sorted(statuses - set(self.answers))}
+        return {**self.answers, **refusals}
+
+
+def answer(description: str, model: Any, **more: Any) -> dict[str, Any]:
+    """A success, in Powertools' words."""
+    content = {"application/json": {"model": model}}
+    return {"description": description, "content": content, **more}
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    more = {"headers": {"Retry-After": RETRY_AFTER}} if status in WORTH_A_RETRY else {}
+    return answer(_MEANINGS[status], Error, **more)

@@ -1,0 +1,59 @@
+"""The counters of the rate limit, on moto's history table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from lambdas.aws.items import decode
+from lambdas.aws.rates import DynamoRates
+from lambdas.core.errors import AwsRefused
+from tests.aws_tables import create_tables
+from tests.fakes import clock
+
+
+@pytest.fixture
+def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="us-east-1")
+        create_tables(client, "state", "history", "auth")
+        yield client
+
+
+def test_each_token_has_its_share_of_each_minute(dynamodb: Any) -> None:
+    rates = DynamoRates(dynamodb, "history", per_minute=3)
+    now = clock(9) + timedelta(seconds=20)
+    assert [rates.wait_seconds("a", now) for _ in range(5)] == [None, None, None, 40, 40]
+    assert rates.wait_seconds("b", now) is None
+    assert rates.wait_seconds("a", now + timedelta(seconds=40)) is None
+
+
+def test_requests_at_once_are_counted_exactly(dynamodb: Any) -> None:
+    rates = DynamoRates(dynamodb, "history", per_minute=20)
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(lambda _: rates.wait_seconds("a", clock(9)), range(50)))
+    assert waits.count(None) == 20
+
+
+def test_counters_end_by_themselves(dynamodb: Any) -> None:
+    DynamoRates(dynamodb, "history", per_minute=3).wait_seconds("a", clock(9))
+    (item,) = dynamodb.scan(TableName="history")["Items"]
+    assert decode(item) == {
+        "pk": "RATE#a",
+        "sk": "2026-03-02T09:00Z",
+        "requests": 1,
+        "ttl": int(clock(10).timestamp()),
+    }
+
+
+def test_count_that_cannot_be_made_is_an_error_of_ours(dynamodb: Any) -> None:
+    with pytest.raises(AwsRefused):
+        DynamoRates(dynamodb, "missing", per_minute=3).wait_seconds("a", clock(9))
