@@ -132,20 +132,9 @@ def step_of(text: str) -> Step:
         return Step.WAIT
 
 
-def spec_values(spec: Spec) -> dict[str, Any]:
-    """The attributes of a SPEC item; `specs.py` of the constructs writes the same."""
-    return {
-        "name": spec.name,
-        "endpoint_config_name": spec.endpoint_config_name,
-        "initial_provision_minutes": spec.initial_provision_minutes,
-        "max_lease_minutes": spec.max_lease_minutes,
-        "schedules": json.dumps([schedule.document() for schedule in spec.schedules]),
-        "fallback_configs": json.dumps(spec.fallback_configs),
-        "scaling": json.dumps([scaling.document() for scaling in spec.scaling]),
-        "tags": json.dumps(dict(spec.tags)),
-        "update": json.dumps(dict(spec.update)),
-        "spec_hash": spec.spec_hash,
-    }
+def spec_values(spec: Spec) -> Mapping[str, Any]:
+    """The attributes of a SPEC item; the constructs write the same."""
+    return spec.document()
 
 
 def spec_of(item: Item) -> Spec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -99,3 +100,23 @@ class Spec:
     def key(self) -> str:
         """The name under which the state table holds the endpoint."""
         return endpoint_key(self.name)
+
+    def document(self) -> dict[str, str | int]:
+        """The attributes of a SPEC item beside its key. What has parts is canonical JSON, so that
+        equal specs are equal bytes whoever wrote them."""
+        return {
+            "name": self.name,
+            "endpoint_config_name": self.endpoint_config_name,
+            "initial_provision_minutes": self.initial_provision_minutes,
+            "max_lease_minutes": self.max_lease_minutes,
+            "schedules": _canonical([schedule.document() for schedule in self.schedules]),
+            "fallback_configs": _canonical(list(self.fallback_configs)),
+            "scaling": _canonical([scaling.document() for scaling in self.scaling]),
+            "tags": _canonical(dict(self.tags)),
+            "update": _canonical(dict(self.update)),
+            "spec_hash": self.spec_hash,
+        }
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
