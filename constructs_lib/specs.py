@@ -12,16 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from cdktf import (
     DataResource,
     LocalExecProvisioner,
-    Postcondition,
     TerraformResource,
-    TerraformResourceLifecycle,
 )
-from cdktf_cdktf_provider_aws.data_aws_lambda_invocation import DataAwsLambdaInvocation
 from cdktf_cdktf_provider_aws.dynamodb_table_item import DynamodbTableItem
 from cdktf_cdktf_provider_aws.lambda_invocation import LambdaInvocation
 from constructs import Construct
@@ -48,23 +44,7 @@ class DeclaredEndpoint:
     fallbacks: Sequence[HostedModel] = ()
 
     def whole(self) -> Spec:
-        return replace(self.spec, spec_hash=digest(spec_values(self.spec)))
-
-
-def spec_values(spec: Spec) -> dict[str, Any]:
-    """The attributes of a `SPEC#config` item beside its key; `lambdas.aws.items` reads them."""
-    return {
-        "name": spec.name,
-        "endpoint_config_name": spec.endpoint_config_name,
-        "initial_provision_minutes": spec.initial_provision_minutes,
-        "max_lease_minutes": spec.max_lease_minutes,
-        "schedules": canonical([schedule.document() for schedule in spec.schedules]),
-        "fallback_configs": canonical(list(spec.fallback_configs)),
-        "scaling": canonical([scaling.document() for scaling in spec.scaling]),
-        "tags": canonical(dict(spec.tags)),
-        "update": canonical(dict(spec.update)),
-        "spec_hash": spec.spec_hash,
-    }
+        return replace(self.spec, spec_hash=digest(self.spec.document()))
 
 
 class Specs(Construct):
@@ -108,7 +88,7 @@ class Specs(Construct):
             ),
             "wait",
         )
-        settled = self._settle(manifest, specs, sweep, wait)
+        settled = self._settle(manifest, endpoints, sweep, wait)
         if protected:
             self._refuse_destroy(settled)
 
@@ -117,7 +97,7 @@ class Specs(Construct):
         values = {
             "pk": f"ENDPOINT#{spec.key}",
             "sk": spec.origin.value,
-            **spec_values(spec),
+            **spec.document(),
             # a reference, so that the config exists before the item and outlives it
             "endpoint_config_name": endpoint.hosted.resource.name,
         }
@@ -137,41 +117,31 @@ class Specs(Construct):
     def _settle(
         self,
         manifest: Mapping[str, str],
-        specs: str,
+        endpoints: Sequence[DeclaredEndpoint],
         sweep: PythonFunction,
         wait: LambdaInvocation,
     ) -> DataResource:
         """Fail the deploy while a running endpoint serves a config outside the manifest.
 
-        Reading the verdict holds nothing up by itself: Terraform would destroy old configs
-        beside it. `settled` is the resource that their destruction waits for.
+        Creating `verdict` asks for it, once for each set of configs. While the answer is no there
+        is no `verdict` in Terraform's state, so each apply asks again and no plan does. The old
+        configs wait for `settled`, which keeps its dependence on them until it is updated
+        (docs/decisions/0015).
         """
+        configs = digest({e.spec.name: list(e.spec.configs()) for e in endpoints})
         verdict = addressed(
-            DataAwsLambdaInvocation(
+            LambdaInvocation(
                 self,
                 "verdict",
-                # A reference: a destroy that was cut short can be repeated though the function
-                # is gone, since the reading is then put off.
-                function_name=sweep.resource.function_name,
-                input=_event("verdict", manifest),
+                function_name=sweep.name,
+                input=_event("settle", manifest, configs=configs),
+                lifecycle_scope="CREATE_ONLY",
                 depends_on=[wait],
             ),
             "verdict",
         )
-        answer = "jsondecode(self.result)"
-        verdict.lifecycle = TerraformResourceLifecycle(
-            postcondition=[
-                Postcondition(
-                    condition=f"${{{answer}.settled}}",
-                    error_message=(
-                        "Not settled, so no endpoint config was taken away: "
-                        f'${{join("; ", {answer}.unsettled)}}'
-                    ),
-                )
-            ]
-        )
         return addressed(
-            DataResource(self, "settled", input={"specs": specs, **manifest}, depends_on=[verdict]),
+            DataResource(self, "settled", input={"configs": configs}, depends_on=[verdict]),
             "settled",
         )
 

@@ -65,11 +65,11 @@ def _sweep() -> Sweep:
 
 
 def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
-    """Do what `action` says: sweep (by schedule), sync, wait or verdict (by Terraform), or
-    accept_restored_table (by hand).
+    """Do what `action` says: sweep (by schedule), sync, wait or settle (by Terraform),
+    verdict or accept_restored_table (by hand).
 
     Terraform's `delete` of the sync drains the stack; it fails, and with it the destroy, while
-    an endpoint is left.
+    an endpoint is left. `settle` fails, and with it the deploy, while one serves something else.
     """
     action = event.get("action", "sweep")
     manifest: Mapping[str, str] = event.get("manifest", {})
@@ -87,6 +87,9 @@ def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
             return asdict(_deploys().wait(manifest))
         case "verdict":
             return asdict(_deploys().verdict(manifest))
+        case "settle":
+            _deploys().settle(manifest)
+            return {"settled": True}
         case "accept_restored_table":
             return {"accepted": _sweep().accept_restored_table()}
         case "sweep":

@@ -27,7 +27,8 @@ FALCON = {
     "inference_type": "realtime",
     "schedule": {"initial_provision_minutes": 90},
 }
-SYNC, WAIT, SETTLED = "aws_lambda_invocation--sync", "aws_lambda_invocation--wait", "settled"
+SYNC, WAIT, VERDICT = (f"aws_lambda_invocation--{step}" for step in ("sync", "wait", "verdict"))
+SETTLED = "settled"
 
 
 def graph_of(stack: Stack) -> dict[str, Any]:
@@ -37,8 +38,11 @@ def graph_of(stack: Stack) -> dict[str, Any]:
             address = f"{kind}.{logical_id}"
             direct = stack.references(address)
             kept = body.get("lifecycle", {}).get("create_before_destroy", False)
+            replaced = body.get("lifecycle_scope") == "CREATE_ONLY"
             nodes[node(address)] = {
-                "input": digest({key: value for key, value in body.items() if key != "//"}),
+                "triggers_replace" if replaced else "input": digest(
+                    {key: value for key, value in body.items() if key != "//"}
+                ),
                 "depends_on": [f"terraform_data.{node(other)}" for other in sorted(direct)],
                 "lifecycle": {"create_before_destroy": kept},
             }
@@ -109,6 +113,8 @@ def test_a_withdrawn_endpoint_is_stopped_before_its_config_goes(
         f"end update {SYNC}",
         f"begin update {WAIT}",
         f"end update {WAIT}",
+        f"begin create {VERDICT}",
+        f"end create {VERDICT}",
         f"begin update {SETTLED}",
         f"end update {SETTLED}",
         f"begin delete {config_of(both, 'Falcon')}",
@@ -130,6 +136,7 @@ def test_a_changed_model_is_created_moved_to_and_only_then_taken_away(
         f"end update {item_of('Falcon')}",
         f"begin update {SYNC}",
         f"end update {WAIT}",
+        f"end create {VERDICT}",
         f"end update {SETTLED}",
         f"begin delete {config_of(before, 'Falcon')}",
     )
@@ -141,4 +148,4 @@ def test_a_destroy_drains_before_it_takes_anything_away(
     deployment.deploy(stack_of(config_with(FALCON, FLAN, deletion_protection=False)))
     happened = deployment.destroy()
     drained = happened.index(f"end delete {SYNC}")
-    assert {event.split()[2] for event in happened[:drained]} == {SETTLED, WAIT, SYNC}
+    assert {event.split()[2] for event in happened[:drained]} == {SETTLED, VERDICT, WAIT, SYNC}

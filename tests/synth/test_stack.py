@@ -63,7 +63,7 @@ def test_the_invocation_that_drains_keeps_its_address_and_its_function(stack: St
 
 def test_whatever_a_drain_needs_is_there_before_sync_and_goes_after_it(stack: Stack) -> None:
     before = stack.upstream("aws_lambda_invocation.sync")
-    after_sync = {"aws_lambda_invocation.sync", "aws_lambda_invocation.wait"}
+    after_sync = {f"aws_lambda_invocation.{step}" for step in ("sync", "wait", "verdict")}
     everything = {
         f"{kind}.{logical_id}"
         for kind, resources in stack.document["resource"].items()
@@ -75,7 +75,7 @@ def test_whatever_a_drain_needs_is_there_before_sync_and_goes_after_it(stack: St
 
 def test_old_configs_wait_for_the_verdict(stack: Stack) -> None:
     before = stack.upstream("terraform_data.settled")
-    assert "data.aws_lambda_invocation.verdict" in before
+    assert {"aws_lambda_invocation.wait", "aws_lambda_invocation.verdict"} < before
     assert {f"aws_sagemaker_endpoint_configuration.{x}" for x in configs(stack)} < before
     for kind in ("aws_sagemaker_endpoint_configuration", "aws_sagemaker_model", "aws_iam_role"):
         for address in configs(stack):
@@ -108,11 +108,34 @@ def test_a_stack_without_protection_can_be_destroyed(stack_of: Synthesize) -> No
     assert not stack.one("aws_dynamodb_table", "state")["deletion_protection_enabled"]
 
 
-def test_a_verdict_that_is_not_settled_fails_the_deploy_and_says_why(stack: Stack) -> None:
-    verdict = stack.document["data"]["aws_lambda_invocation"]["verdict"]
-    (condition,) = verdict["lifecycle"]["postcondition"]
-    assert condition["condition"] == "${jsondecode(self.result).settled}"
-    assert "jsondecode(self.result).unsettled" in condition["error_message"]
+def test_what_is_not_settled_fails_applies_but_no_plan(stack: Stack) -> None:
+    """A data source would be read by every plan. A resource that could not be created is tried
+    again by each apply."""
+    verdict = stack.one("aws_lambda_invocation", "verdict")
+    assert verdict["lifecycle_scope"] == "CREATE_ONLY"
+    assert json.loads(verdict["input"])["action"] == "settle"
+    assert "lifecycle" not in verdict, "create_before_destroy would pass on to items and sync"
+    assert set(stack.document["data"]) == {"aws_caller_identity", "aws_partition"}
+
+
+@pytest.mark.parametrize(
+    ("change", "asked"),
+    [
+        ({"inference_instance_type": "ml.g5.24xlarge"}, True),
+        ({"instance_type_fallbacks": ["ml.g5.24xlarge"]}, True),
+        ({"schedule": [WORKDAYS]}, False),
+        ({"tags": {"team": "nlp"}}, False),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else str(value),
+)
+def test_a_deploy_asks_whether_it_is_settled_when_configs_change(
+    stack_of: Synthesize, change: dict[str, Any], asked: bool
+) -> None:
+    def question(model: dict[str, Any]) -> str:
+        found: str = stack_of(config_with(model)).one("aws_lambda_invocation", "verdict")["input"]
+        return found
+
+    assert (question({**FLAN}) != question({**FLAN, **change})) is asked
 
 
 def test_the_manifest_names_what_the_items_say(stack: Stack) -> None:
