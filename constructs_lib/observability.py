@@ -4,7 +4,7 @@ data is itself the alarm."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cdktf_cdktf_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
@@ -17,6 +17,11 @@ from constructs_lib.queues import HintQueue
 from lambdas.core.settings import HEARTBEAT_METRIC, METRICS_NAMESPACE
 
 TOPIC = "alarms"
+_MINUTE_SECONDS = 60
+_SWEEP_SECONDS = 15 * _MINUTE_SECONDS
+# What can only be mended by people is looked at every 15 minutes, and a failing step is tried
+# again after as long: a little more, so that an alarm does not go off and on between two of them.
+_REPEAT_SECONDS = 20 * _MINUTE_SECONDS
 
 
 def alarm_topic_arn(at: Deployment) -> str:
@@ -31,10 +36,28 @@ class _Metric:
     dimensions: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _When:
+    """Goes off where `statistic` breaks the threshold in each of `periods`; `missing` says what
+    a period without data means."""
+
+    statistic: str = "Sum"
+    comparison: str = "GreaterThanThreshold"
+    threshold: int = 0
+    periods: int = 1
+    period_seconds: int = _MINUTE_SECONDS
+    missing: str = "notBreaching"
+
+
+# A gauge that the sweep publishes every 15 minutes. The window that CloudWatch looks at slides and
+# may fall between two sweeps that were some seconds apart: then the alarm stays as it is.
+_SWEPT = _When(statistic="Maximum", period_seconds=_SWEEP_SECONDS, missing="ignore")
+
+
 class Observability(Construct):
     """The topic `{prefix}-alarms` and the alarms that speak to it."""
 
-    def __init__(
+    def __init__(  # all keyword-only: what is watched
         self,
         scope: Construct,
         at: Deployment,
@@ -42,6 +65,8 @@ class Observability(Construct):
         queues: Sequence[HintQueue],
         functions: Sequence[PythonFunction],
         emails: Sequence[str],
+        late_minutes: int,
+        reports_unmanaged: bool,
     ) -> None:
         super().__init__(scope, "observability")
         self._at = at
@@ -50,6 +75,7 @@ class Observability(Construct):
             SnsTopic(self, "topic", name=at.name(TOPIC)),
             "alarms",
         )
+        self.alarm_names: list[str] = []
         for number, email in enumerate(emails):
             addressed(
                 SnsTopicSubscription(
@@ -61,23 +87,74 @@ class Observability(Construct):
                 ),
                 f"email_{number}",
             )
-        self._heartbeat()
+        self._silence()
+        self._reality(late_minutes, reports_unmanaged=reports_unmanaged)
+        self._steps()
         for queue in queues:
             self._dead_letters(queue)
         for function in functions:
             self._errors(function)
 
-    def _heartbeat(self) -> None:
+    def _silence(self) -> None:
         # The reconciler beats when the tick's canary reaches it: scheduler, tick, queue and
         # reconciler are all well, or the alarm goes off.
+        silent = _When(comparison="LessThanThreshold", threshold=1, missing="breaching")
         self._alarm(
             "no-heartbeat",
             "No heartbeat for five minutes: endpoints are not being stopped.",
-            _Metric(METRICS_NAMESPACE, HEARTBEAT_METRIC, {"service": self._at.prefix}),
-            comparison="LessThanThreshold",
-            threshold=1,
-            periods=5,
-            missing="breaching",
+            self._own(HEARTBEAT_METRIC),
+            replace(silent, periods=5),
+        )
+        self._alarm(
+            "no-sweep",
+            "No sweep for half an hour: nobody compares the records with what SageMaker runs.",
+            self._own("Endpoints"),
+            replace(silent, statistic="SampleCount", periods=2, period_seconds=_SWEEP_SECONDS),
+        )
+
+    def _reality(self, late_minutes: int, *, reports_unmanaged: bool) -> None:
+        """What the sweep found when it compared the records with SageMaker."""
+        self._alarm(
+            "late",
+            f"Endpoints are not what they should be for {late_minutes} minutes.",
+            self._own("Late"),
+            _SWEPT,
+        )
+        self._alarm(
+            "orphans",
+            "Endpoints carry our tag though nobody declared them; they are deleted an hour after "
+            "they were found unless somebody adds them.",
+            self._own("Orphans"),
+            _SWEPT,
+        )
+        self._alarm(
+            "restored-table",
+            "The state table was restored, so nothing is deleted until someone has looked: "
+            'invoke the sweep with {"action": "accept_restored_table"}.',
+            self._own("RestoredTable"),
+            _SWEPT,
+        )
+        if reports_unmanaged:
+            self._alarm(
+                "unmanaged",
+                "Endpoints run that nobody put on a meter.",
+                self._own("Unmanaged"),
+                _SWEPT,
+            )
+
+    def _steps(self) -> None:
+        """What the reconciler could not do."""
+        self._alarm(
+            "gave-up",
+            "An endpoint needs a person; its Reason says why.",
+            self._own("GaveUp"),
+            _When(period_seconds=_REPEAT_SECONDS),
+        )
+        self._alarm(
+            "failures",
+            "Steps have been failing for more than 20 minutes; the events say which.",
+            self._own("Failures"),
+            _When(periods=2, period_seconds=_REPEAT_SECONDS),
         )
 
     def _dead_letters(self, queue: HintQueue) -> None:
@@ -89,7 +166,7 @@ class Observability(Construct):
                 "ApproximateNumberOfMessagesVisible",
                 {"QueueName": queue.dead_name},
             ),
-            statistic="Maximum",
+            _When("Maximum"),
         )
 
     def _errors(self, function: PythonFunction) -> None:
@@ -97,21 +174,15 @@ class Observability(Construct):
             f"{function.name.removeprefix(f'{self._at.prefix}-')}-errors",
             "The function raised an error or ran out of time in each of three minutes.",
             _Metric("AWS/Lambda", "Errors", {"FunctionName": function.name}),
-            periods=3,
+            _When(periods=3),
         )
 
-    def _alarm(  # noqa: PLR0913
-        self,
-        name: str,
-        description: str,
-        metric: _Metric,
-        *,
-        comparison: str = "GreaterThanThreshold",
-        threshold: int = 0,
-        periods: int = 1,
-        statistic: str = "Sum",
-        missing: str = "notBreaching",
-    ) -> None:
+    def _own(self, metric: str) -> _Metric:
+        """A metric that our functions publish."""
+        return _Metric(METRICS_NAMESPACE, metric, {"service": self._at.prefix})
+
+    def _alarm(self, name: str, description: str, metric: _Metric, when: _When) -> None:
+        self.alarm_names.append(self._at.name(name))
         addressed(
             CloudwatchMetricAlarm(
                 self,
@@ -121,12 +192,12 @@ class Observability(Construct):
                 namespace=metric.namespace,
                 metric_name=metric.name,
                 dimensions=dict(metric.dimensions),
-                statistic=statistic,
-                period=60,
-                evaluation_periods=periods,
-                threshold=threshold,
-                comparison_operator=comparison,
-                treat_missing_data=missing,
+                statistic=when.statistic,
+                period=when.period_seconds,
+                evaluation_periods=when.periods,
+                threshold=when.threshold,
+                comparison_operator=when.comparison,
+                treat_missing_data=when.missing,
                 alarm_actions=[self._topic.arn],
                 ok_actions=[self._topic.arn],
             ),

@@ -4,7 +4,7 @@ delete only what carries it."""
 from __future__ import annotations
 
 from constructs_lib.deployment import Deployment
-from constructs_lib.policy import Statement
+from constructs_lib.policy import Conditions, Statement
 from lambdas.core.settings import STACK_TAG_KEY
 
 
@@ -84,8 +84,10 @@ class SageMakerAccess:
         ]
 
     def adopt(self) -> list[Statement]:
-        """Tag an endpoint that carries no stack's tag, as this stack's."""
-        untagged = {"Null": {f"aws:ResourceTag/{STACK_TAG_KEY}": "true"}}
-        return [
-            Statement(("sagemaker:AddTags",), self._endpoints, {**self._brings_our_tag, **untagged})
-        ]
+        """Tag an endpoint that carries no stack's tag, as this stack's, and change no other."""
+        conditions: Conditions = {
+            **self._brings_our_tag,
+            "Null": {f"aws:ResourceTag/{STACK_TAG_KEY}": "true"},
+            "ForAllValues:StringEquals": {"aws:TagKeys": [STACK_TAG_KEY]},
+        }
+        return [Statement(("sagemaker:AddTags",), self._endpoints, conditions)]

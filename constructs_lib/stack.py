@@ -14,6 +14,7 @@ from constructs_lib import config as settings
 from constructs_lib.api import RestApi
 from constructs_lib.artifacts import Artifacts
 from constructs_lib.bundle import Archive
+from constructs_lib.dashboard import Dashboard
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.functions import Functions
 from constructs_lib.lock import LockedModel
@@ -28,6 +29,7 @@ STACK_NAME = "endpoint-manager"
 PROVIDER_SOURCE = "hashicorp/aws"
 PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
 TERRAFORM_VERSIONS = ">= 1.5.0"
+TERRAFORM_VERSIONS_WITH_LOCK_FILE = ">= 1.10.0"
 
 
 class EndpointManagerStack(TerraformStack):
@@ -68,12 +70,23 @@ class EndpointManagerStack(TerraformStack):
             log_retention_days=config.log_retention_days,
             own_account_role=config.api_gateway_account_role,
         )
-        Observability(
+        observability = Observability(
             self,
             at,
             queues=functions.queues,
             functions=functions.all,
             emails=config.alarm_emails,
+            late_minutes=config.late_minutes,
+            reports_unmanaged=config.unmanaged_endpoints == "report",
+        )
+        dashboard = Dashboard(
+            self,
+            at,
+            alarms=observability.alarm_names,
+            functions=functions.all,
+            queues=functions.queues,
+            tables=[functions.state.name, functions.history.name],
+            api_name=at.name("api"),
         )
         Specs(
             self,
@@ -90,6 +103,7 @@ class EndpointManagerStack(TerraformStack):
                 "auth_table_name": config.ddb_auth_table_name,
                 "endpoint_names": [endpoint.spec.name for endpoint in endpoints],
                 "queue_url": functions.work.url,
+                "dashboard_name": dashboard.name,
             }
         )
 
@@ -122,8 +136,9 @@ class EndpointManagerStack(TerraformStack):
             kms_key_id=backend.kms_key_id,
             encrypt=True,
         )
-        # the bindings do not know it
+        # The bindings do not know it, and older Terraforms neither.
         self.add_override("terraform.backend.s3.use_lockfile", value=True)
+        self.add_override("terraform.required_version", TERRAFORM_VERSIONS_WITH_LOCK_FILE)
 
     def _deployment(self) -> Deployment:
         account = addressed(DataAwsCallerIdentity(self, "account"), "current")

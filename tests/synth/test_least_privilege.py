@@ -110,6 +110,7 @@ def test_only_the_adopter_tags_live_endpoints_and_only_untagged_ones(stack: Stac
     assert on_endpoints(stack, "adopter", "sagemaker:AddTags") == {
         "StringEquals": {f"aws:RequestTag/{OUR_TAG}": "demo-us-east-1"},
         "Null": {f"aws:ResourceTag/{OUR_TAG}": "true"},
+        "ForAllValues:StringEquals": {"aws:TagKeys": [OUR_TAG]},
     }
 
 

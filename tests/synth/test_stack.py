@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from lambdas.aws.state_store import DUE_INDEX
 from lambdas.core import settings
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin
+from lambdas.handlers import sweep
 from tests.synth.conftest import Synthesize
 from tests.synth.stacks import FLAN, Stack, config_with
 
@@ -293,10 +296,78 @@ def test_silence_is_an_alarm(stack: Stack) -> None:
     assert heartbeat["dimensions"] == {"service": variables["POWERTOOLS_SERVICE_NAME"]}
 
 
-def test_dead_letters_and_errors_are_alarms(stack: Stack) -> None:
-    expected = {"no_heartbeat", "starts_dead", "work_dead"}
+def test_everything_that_may_go_wrong_is_an_alarm(stack: Stack) -> None:
+    expected = {"no_heartbeat", "no_sweep", "late", "orphans", "restored_table"}
+    expected |= {"gave_up", "failures", "starts_dead", "work_dead"}
     expected |= {f"{function}_errors" for function in stack.all("aws_lambda_function")}
     assert set(stack.all("aws_cloudwatch_metric_alarm")) == expected
+
+
+@pytest.mark.parametrize(("policy", "watched"), [("report", True), ("meter", False)])
+def test_unmanaged_endpoints_are_an_alarm_where_they_are_reported(
+    stack_of: Synthesize, policy: str, watched: bool
+) -> None:
+    stack = stack_of(config_with(FLAN, unmanaged_endpoints=policy))
+    assert ("unmanaged" in stack.all("aws_cloudwatch_metric_alarm")) is watched
+
+
+def test_alarms_on_what_the_sweep_says_look_as_far_back_as_it_is_apart(stack: Stack) -> None:
+    apart = stack.one("aws_scheduler_schedule", "sweep")["schedule_expression"]
+    assert apart == "rate(15 minutes)"
+    for name in ("late", "orphans", "restored_table"):
+        alarm = stack.one("aws_cloudwatch_metric_alarm", name)
+        assert (alarm["period"], alarm["statistic"]) == (15 * 60, "Maximum")
+        assert alarm["treat_missing_data"] == "ignore", "between two sweeps it stays as it is"
+    silence = stack.one("aws_cloudwatch_metric_alarm", "no_sweep")
+    assert (silence["period"], silence["evaluation_periods"]) == (15 * 60, 2)
+    assert silence["treat_missing_data"] == "breaching"
+
+
+def test_alarms_watch_metrics_that_the_functions_publish(stack: Stack) -> None:
+    handlers = Path(sweep.__file__).parent
+    code = "".join(path.read_text() for path in handlers.glob("*.py"))
+    published = set(re.findall(r'count\(\s*"(\w+)"', code)) | {settings.HEARTBEAT_METRIC}
+    own = [
+        alarm
+        for alarm in stack.all("aws_cloudwatch_metric_alarm").values()
+        if alarm["namespace"] == settings.METRICS_NAMESPACE
+    ]
+    assert {alarm["metric_name"] for alarm in own} <= published
+    assert all(alarm["dimensions"] == {"service": "demo"} for alarm in own)
+
+
+def test_every_alarm_tells_the_topic_and_is_on_the_dashboard(stack: Stack) -> None:
+    dashboard = stack.one("aws_cloudwatch_dashboard", "endpoints")
+    (listed,) = [
+        widget["properties"]["alarms"]
+        for widget in json.loads(dashboard["dashboard_body"])["widgets"]
+        if widget["type"] == "alarm"
+    ]
+    alarms = stack.all("aws_cloudwatch_metric_alarm").values()
+    for alarm in alarms:
+        assert alarm["alarm_actions"] == ["${aws_sns_topic.alarms.arn}"]
+    names = {alarm["alarm_name"] for alarm in alarms}
+    assert {arn.rpartition(":alarm:")[2] for arn in listed} == names
+
+
+def test_widgets_of_the_dashboard_do_not_overlap(stack: Stack) -> None:
+    body = json.loads(stack.one("aws_cloudwatch_dashboard", "endpoints")["dashboard_body"])
+    taken = [
+        (x, y)
+        for widget in body["widgets"]
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+    assert len(taken) == len(set(taken))
+    assert max(x for x, _ in taken) < 24
+
+
+def test_a_lock_file_in_s3_needs_a_newer_terraform(stack: Stack, stack_of: Synthesize) -> None:
+    backend = {"type": "s3", "bucket": "our-states", "key": "meter.tfstate"}
+    remote = stack_of(config_with(FLAN, backend=backend)).document["terraform"]
+    assert remote["backend"]["s3"]["use_lockfile"] is True
+    assert remote["required_version"] == ">= 1.10.0"
+    assert stack.document["terraform"]["required_version"] == ">= 1.5.0"
 
 
 def test_alarms_reach_the_addresses_of_the_config(stack_of: Synthesize) -> None:
@@ -310,6 +381,7 @@ def test_the_outputs_are_those_that_others_rely_on(stack: Stack) -> None:
     assert outputs == {
         "api_url": "${aws_api_gateway_stage.api.invoke_url}",
         "auth_table_name": "auth",
+        "dashboard_name": "demo-endpoints",
         "endpoint_names": ["demo-Falcon40B-Endpoint", "demo-FlanT5-Endpoint"],
         "queue_url": "${aws_sqs_queue.work.url}",
         "state_table_name": "demo-state",
