@@ -1,0 +1,218 @@
+"""An exact model of every lease, kept beside the state table and compared with each write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from lambdas.aws.items import instant
+from lambdas.core.schedule import Schedule
+from tests.simulation.expressions import Item, plain
+from tests.simulation.kernel import Actor, Kernel
+
+PREFIX = "ENDPOINT#"
+_LATELY = timedelta(seconds=60)
+
+
+@dataclass
+class Payment:
+    """What a user asked for, and what came of it: the ends that the lease was given, and how
+    often the endpoint was forgotten meanwhile (another one begins then)."""
+
+    minutes: int
+    ends: list[datetime] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A spec as the table holds it."""
+
+    name: str
+    configs: tuple[str, ...]
+    schedules: tuple[Schedule, ...]
+    initial_minutes: int
+    spec_hash: str
+    since: datetime
+
+
+@dataclass
+class Account:
+    """What the ledger knows of one endpoint. `paid` says whether there is a STATE."""
+
+    key: str
+    exists: bool = False
+    expires_at: datetime | None = None
+    held_since: datetime | None = None
+    rev: int = 0
+    config_spec: Declared | None = None
+    api_spec: Declared | None = None
+    former: list[tuple[datetime, Declared | None]] = field(default_factory=list)
+    forgotten: int = 0
+
+    @property
+    def spec(self) -> Declared | None:
+        return self.config_spec or self.api_spec
+
+    def specs_since(self, when: datetime) -> list[Declared | None]:
+        """The specs in force at some time since then."""
+        return [self.spec] + [spec for until, spec in self.former if until >= when]
+
+
+class Ledger:
+    """Watches the state table. `violation` is told what must not be, `changed` which endpoint
+    has another lease, hold or spec now."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        violation: Callable[[str, str], None],
+        changed: Callable[[str], None],
+    ) -> None:
+        self.accounts: dict[str, Account] = {}
+        self.renewals = 0
+        self.drain_until: datetime | None = None
+        self.drained_lately: datetime | None = None
+        self._kernel = kernel
+        self._violation = violation
+        self._changed = changed
+
+    def account(self, key: str) -> Account:
+        if key not in self.accounts:
+            self.accounts[key] = Account(key)
+        return self.accounts[key]
+
+    def draining(self, now: datetime) -> bool:
+        return self.drain_until is not None and self.drain_until > now
+
+    def watch(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
+        """Called with each write to the state table."""
+        if not pk.startswith(PREFIX):
+            self._control(after or {})
+            return
+        account = self.account(pk.removeprefix(PREFIX))
+        if sk == "STATE":
+            self._state(account, before, after)
+        else:
+            self._spec(account, sk, after)
+
+    def _control(self, item: Item) -> None:
+        drain_until = instant(plain(item["drain_until"])) if "drain_until" in item else None
+        if drain_until != self.drain_until:
+            self.drain_until = drain_until
+            self.drained_lately = self._kernel.now
+            for key in sorted(self.accounts):
+                self._changed(key)
+
+    def _spec(self, account: Account, sk: str, item: Item | None) -> None:
+        now = self._kernel.now
+        account.former = [one for one in account.former if one[0] >= now - 2 * _LATELY]
+        account.former.append((now, account.spec))
+        declared = _declared(item, now) if item else None
+        if sk == "SPEC#config":
+            account.config_spec = declared
+        else:
+            account.api_spec = declared
+        self._changed(account.key)
+
+    def _state(self, account: Account, before: Item | None, after: Item | None) -> None:
+        actor = self._kernel.actor
+        if after is None:
+            self._forgotten(account)
+        elif before is None:
+            self._granted(account, after, actor)
+        else:
+            self._written(account, after, actor)
+
+    def _forgotten(self, account: Account) -> None:
+        now = self._kernel.now
+        spec = account.spec
+        if spec is not None and spec.since < now - _LATELY:
+            self._violation(account.key, "its state was forgotten while it is declared")
+        account.exists, account.expires_at, account.held_since = False, None, None
+        account.rev = 0
+        account.forgotten += 1
+        self._changed(account.key)
+
+    def _granted(self, account: Account, item: Item, actor: Actor | None) -> None:
+        """A new STATE: with the initial lease of the spec, no more and no less."""
+        end = _instant(item, "expires_at")
+        now = actor.reading if actor and actor.reading else self._kernel.now
+        whole = now.replace(microsecond=0)
+        minutes = {
+            spec.initial_minutes
+            for spec in account.specs_since(self._kernel.now - _LATELY)
+            if spec is not None
+        }
+        allowed = {whole + timedelta(minutes=m) if m else None for m in minutes}
+        if end not in allowed:
+            self._violation(account.key, f"a first lease until {end}, not one of {allowed}")
+        account.exists, account.expires_at, account.rev = True, end, _rev(item)
+        self._changed(account.key)
+
+    def _written(self, account: Account, item: Item, actor: Actor | None) -> None:
+        end, held, rev = _instant(item, "expires_at"), _instant(item, "held_since"), _rev(item)
+        if rev < account.rev:
+            self._violation(account.key, f"revision {account.rev} became {rev}")
+        if (end, held, rev) == (account.expires_at, account.held_since, account.rev):
+            return
+        use = actor.notes.get("use", "") if actor else ""
+        if rev != account.rev + 1:
+            self._violation(account.key, f"{use or 'a reconcile'} changed the lease, no revision")
+        assert actor is not None
+        assert actor.reading is not None
+        expected = self._expected(account, use, actor.reading, actor.notes.get("payment"), held)
+        if (end, held) != expected:
+            self._violation(
+                account.key,
+                f"{use or 'a reconcile'} left a lease until {end} held {held}, "
+                f"the ledger says {expected}",
+            )
+        account.expires_at, account.held_since, account.rev = end, held, rev
+        self._changed(account.key)
+
+    def _expected(
+        self,
+        account: Account,
+        use: str,
+        now: datetime,
+        payment: Payment | None,
+        held: datetime | None,
+    ) -> tuple[datetime | None, datetime | None]:
+        """The lease and hold after this write of a user."""
+        end, whole = account.expires_at, now.replace(microsecond=0)
+        if use in ("renew", "add"):
+            assert payment is not None
+            base = end if end is not None and end > now else whole
+            paid = base + timedelta(minutes=payment.minutes)
+            payment.ends.append(paid)
+            self.renewals += 1
+            return paid, None
+        if use in ("stop", "forget"):
+            stopped = whole if end is not None and end > now else end
+            return stopped, held if held in (now, account.held_since) else account.held_since
+        return end, account.held_since
+
+
+def _declared(item: Item, since: datetime) -> Declared:
+    schedules = json.loads(item["schedules"]["S"])
+    fallbacks = json.loads(item.get("fallback_configs", {"S": "[]"})["S"])
+    return Declared(
+        item["name"]["S"],
+        (item["endpoint_config_name"]["S"], *fallbacks),
+        tuple(Schedule.parse(document) for document in schedules),
+        int(item.get("initial_provision_minutes", {"N": "0"})["N"]),
+        item["spec_hash"]["S"],
+        since,
+    )
+
+
+def _instant(item: Item, name: str) -> datetime | None:
+    value: Any = item.get(name)
+    return instant(plain(value)) if value else None
+
+
+def _rev(item: Item) -> int:
+    return int(item.get("rev", {"N": "0"})["N"])

@@ -1,0 +1,170 @@
+"""A stretch of a stack's life, made of one seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from tests.simulation.faults import PEACE, PROFILES
+from tests.simulation.kernel import Kernel
+from tests.simulation.people import Outsiders, Team, Users
+from tests.simulation.sagemaker import Moods
+from tests.simulation.stage import Came, Stage
+
+STARTS = (
+    datetime(2026, 3, 7, 18, tzinfo=UTC),  # the clocks change in North America
+    datetime(2026, 3, 28, 12, tzinfo=UTC),  # in Europe
+    datetime(2026, 4, 4, 6, tzinfo=UTC),  # in Australia, New Zealand and Chile
+    datetime(2026, 10, 3, 6, tzinfo=UTC),  # in Australia
+    datetime(2026, 10, 24, 12, tzinfo=UTC),  # in Europe
+    datetime(2026, 10, 31, 18, tzinfo=UTC),  # in North America
+    datetime(2026, 12, 31, 6, tzinfo=UTC),
+    datetime(2028, 2, 28, 12, tzinfo=UTC),
+)
+TICK = timedelta(minutes=1)
+SWEEP = timedelta(minutes=15)
+QUIET_END = timedelta(minutes=50)
+"""The last stretch, in which nobody does anything and nothing goes wrong any more."""
+
+
+@dataclass
+class Figures:
+    """What a run came to."""
+
+    seed: int
+    profile: str = ""
+    endpoint_days: float = 0.0
+    renewals: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    faults: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+    digest: str = ""
+    tail: list[str] = field(default_factory=list)
+
+
+class Life:
+    """The clockwork around a stage: ticks each minute, sweeps each quarter of an hour."""
+
+    def __init__(self, seed: int, days: float, endpoints: int) -> None:
+        rng = Random(f"life {seed}")
+        self.start = rng.choice(STARTS) + timedelta(seconds=rng.uniform(0, 3600))
+        self.end = self.start + timedelta(days=days)
+        self.seed = seed
+        self.profile = rng.choice(PROFILES)
+        self.stage = stage = Stage(seed, self.start, self.profile)
+        shared = max(1, endpoints // 4)
+        names = [f"Model-{number}" for number in range(endpoints - shared)]
+        added = [f"mine-{number}" for number in range(shared)]
+        self.people_end = self.end - QUIET_END
+        self.team = Team(stage, names, self.people_end)
+        self.users = Users(stage, names + added, 5, self.people_end)
+        self.outsiders = Outsiders(stage, self.people_end)
+        self.endpoint_minutes = 0
+        self._outage_until = self.start
+        self._ticked = True
+        if rng.random() < 0.2:
+            stage.kernel.at(self.start + timedelta(days=days / 2), self.team.destroy)
+        if stage.faults.profile.call:
+            for _ in range(rng.choice((0, 1, 1, 2))):
+                at = self.start + timedelta(days=days * rng.uniform(0.1, 0.8))
+                stage.kernel.at(at, self._stop_ticking)
+
+    def run(self) -> Figures:
+        stage = self.stage
+        with stage.running():
+            self.team.begin()
+            self.users.begin()
+            self.team.plan(6)
+            self.outsiders.plan(3)
+            stage.kernel.after(stage.rng.uniform(0, 60), self._tick)
+            stage.kernel.after(stage.rng.uniform(0, 900), self._sweep)
+            stage.kernel.at(self.people_end, self._calm_down)
+            stage.kernel.run_until(self.end)
+            self._check_end()
+        return self._figures()
+
+    @property
+    def kernel(self) -> Kernel:
+        return self.stage.kernel
+
+    def _stop_ticking(self) -> None:
+        if self.kernel.now < self.people_end - timedelta(hours=1):
+            self.stage.faults.count("an hour without ticks")
+            self._outage_until = self.kernel.now + timedelta(hours=1)
+
+    def _tick(self) -> None:
+        stage, watch = self.stage, self.stage.watch
+        self.endpoint_minutes += sum(
+            account.spec is not None for account in watch.ledger.accounts.values()
+        )
+        self.kernel.after(TICK.total_seconds(), self._tick)
+        if not self._ticked:
+            watch.ticking_since = None
+        self._ticked = False
+        if self.kernel.now < self._outage_until:
+            return
+
+        def ticked(came: Came) -> None:
+            if came.result is not None:
+                self._ticked = True
+                if watch.ticking_since is None:
+                    watch.ticking_since = self.kernel.now
+
+        stage.tick(ticked)
+        if stage.rng.random() < stage.faults.profile.message_doubled / 5:
+            stage.faults.count("tick doubled")
+            stage.kernel.after(stage.rng.uniform(0, 2), stage.tick)
+
+    def _sweep(self) -> None:
+        stage, began = self.stage, self.kernel.now
+        self.kernel.after(SWEEP.total_seconds(), self._sweep)
+
+        def swept(came: Came) -> None:
+            if came.result is not None:
+                stage.watch.swept(began)
+
+        stage.sweep(swept)
+
+    def _calm_down(self) -> None:
+        self.stage.faults.profile = PEACE
+        self.stage.sagemaker.moods = Moods(failed=0, capacity=0, stuck=0, rolled_back=0, lingers=0)
+        self.stage.sagemaker.release_stuck()
+
+    def _check_end(self) -> None:
+        """In the end all is as it should be."""
+        stage, watch, now = self.stage, self.stage.watch, self.kernel.now
+        for error in self.kernel.errors:
+            watch.violation("-", error)
+        for key, case in sorted(watch.cases.items()):
+            status = stage.sagemaker.status(key)
+            if status is not None and not stage.sagemaker.ours(key):
+                continue
+            wanted = watch.wanted(key, now - timedelta(minutes=4))
+            steady = wanted is watch.wanted(key, now) and not case.in_flux
+            if steady and wanted is not (status is not None):
+                watch.violation(key, f"in the end wanted {wanted}, but {status}")
+            record = stage.store.load(key)
+            if record.locked_until and record.locked_until < now - timedelta(minutes=1):
+                watch.violation(key, f"in the end still locked until {record.locked_until}")
+
+    def _figures(self) -> Figures:
+        stage = self.stage
+        return Figures(
+            seed=self.seed,
+            profile=self.profile.name,
+            endpoint_days=self.endpoint_minutes / 1440,
+            renewals=stage.watch.ledger.renewals,
+            steps=stage.wire.steps,
+            faults=stage.faults.counts,
+            violations=stage.watch.violations,
+            digest=stage.wire.digest(),
+            tail=list(stage.wire.lines),
+        )
+
+
+def live(seed: int, days: float = 1.0, endpoints: int = 40) -> Figures:
+    """Run one seed."""
+    return Life(seed, days, endpoints).run()

@@ -1,0 +1,399 @@
+"""Those who use the meter: users, a team that deploys, and outsiders who meddle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from random import Random
+from typing import Any
+
+from lambdas.aws.items import encode, spec_values
+from lambdas.core.answers import iso
+from lambdas.core.errors import AwsRefused, Busy, MeterError, NameTaken, UnknownEndpoint
+from lambdas.core.meter import Request
+from lambdas.core.schedule import Schedule
+from lambdas.core.spec import Origin, Spec
+from tests.simulation.ledger import Payment
+from tests.simulation.stage import Came, Stage
+
+ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Australia/Melbourne",
+    "America/St_Johns",
+    "Asia/Kolkata",
+    "Pacific/Auckland",
+    "America/Santiago",
+)
+API_CONFIG = "shared-cfg"
+_MINUTES = (1, 2, 3, 5, 10, 10, 30, 60, 60, 180)
+_TRIES = 3
+
+
+def a_schedule(rng: Random, name: str, around: date) -> Schedule:
+    """A schedule that does something in the days around `around`; often near 02:00, when clocks
+    change, and often a short one."""
+    hour = rng.choice((0, 1, 2, 2, 3, 8, 9, 17, 22, 23))
+    start = time(hour, rng.choice((0, 0, 15, 30, 59)))
+    length = rng.choice((1, 5, 30, 60, 120, 480, 1440))
+    stop_minute = (start.hour * 60 + start.minute + length) % 1440
+    stop = time(stop_minute // 60, stop_minute % 60)
+    zone = rng.choice(ZONES)
+    if rng.random() < 0.3:
+        day = around + timedelta(days=rng.randint(0, 2))
+        return Schedule(name, start, stop, on_date=day, timezone=zone)
+    days = frozenset(rng.sample(range(7), rng.randint(1, 7)))
+    left_out = frozenset({around + timedelta(days=1)} if rng.random() < 0.2 else ())
+    return Schedule(name, start, stop, days=days, timezone=zone, except_dates=left_out)
+
+
+@dataclass
+class Users:
+    """Users of the REST API. Each endpoint has its regulars; some come in crowds, some on the
+    very second at which a lease ends."""
+
+    stage: Stage
+    names: list[str]
+    visits_a_day: float
+    until: datetime
+    asked: int = 0
+    rng: Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rng = self.stage.rng
+
+    def begin(self) -> None:
+        for name in self.names:
+            self._next_visit(name)
+
+    def _next_visit(self, name: str) -> None:
+        seconds = self.rng.expovariate(self.visits_a_day / 86_400)
+        self._later(seconds, lambda: self._visit(name))
+
+    def _visit(self, name: str) -> None:
+        self._act(name)
+        if self.rng.random() < 0.15:  # a crowd
+            for _ in range(self.rng.randint(1, 4)):
+                self._later(self.rng.choice((0.0, 0.01, 0.05, 0.5, 2.0)), lambda: self._act(name))
+        account = self.stage.watch.ledger.account(name.lower())
+        if account.expires_at is not None and self.rng.random() < 0.4:  # at the last moment
+            left = (account.expires_at - self.stage.kernel.now).total_seconds()
+            if left > 3:
+                moment = left + self.rng.uniform(-3, 3)
+                self._later(moment, lambda: self._act(name))
+        self._next_visit(name)
+
+    def _later(self, seconds: float, act: Callable[[], None]) -> None:
+        if self.stage.kernel.now + timedelta(seconds=seconds) < self.until:
+            self.stage.kernel.after(seconds, act)
+
+    def _act(self, name: str) -> None:
+        account = self.stage.watch.ledger.account(name.lower())
+        draw = self.rng.random()
+        of_api = account.config_spec is None
+        if account.spec is None or (of_api and draw < 0.1):
+            self._add(name)
+        elif draw < 0.68:
+            self._renew(name)
+        elif draw < 0.86:
+            self._stop(name, forget=of_api and self.rng.random() < 0.4)
+        elif draw < 0.96 and of_api:
+            self._set_schedules(name)
+        else:
+            self._ask("get", name, lambda now, _request: self.stage.meter.get(name, now))
+
+    def _add(self, name: str) -> None:
+        minutes = self.rng.choice(_MINUTES)
+        meter = self.stage.meter
+        self._pay(
+            "add",
+            name,
+            minutes,
+            lambda now, request: meter.add(name, API_CONFIG, minutes, now, request),
+        )
+
+    def _renew(self, name: str) -> None:
+        minutes = self.rng.choice(_MINUTES)
+        meter = self.stage.meter
+        self._pay(
+            "renew", name, minutes, lambda now, request: meter.renew(name, minutes, now, request)
+        )
+
+    def _stop(self, name: str, *, forget: bool) -> None:
+        meter = self.stage.meter
+        self._ask(
+            "forget" if forget else "stop",
+            name,
+            lambda now, request: meter.stop(name, now, request, forget=forget),
+        )
+
+    def _set_schedules(self, name: str) -> None:
+        today = self.stage.kernel.now.date()
+        count = self.rng.randint(0, 2)
+        schedules = [a_schedule(self.rng, f"s{number}", today) for number in range(count)]
+        meter = self.stage.meter
+        self._ask(
+            "schedules",
+            name,
+            lambda now, request: meter.set_schedules(name, schedules, now, request),
+        )
+
+    def _pay(
+        self, use: str, name: str, minutes: int, call: Callable[[datetime, Request], Any]
+    ) -> None:
+        """Renew or add, half of the time with an Idempotency-Key and then again until it works."""
+        payment = Payment(minutes)
+        key = f"key-{self.asked}" if self.rng.random() < 0.5 else None
+        body = {"EndpointName": name, "minutes": minutes}
+        request = Request.of("ann", use, key, body)
+        account = self.stage.watch.ledger.account(name.lower())
+        forgotten = account.forgotten
+        tries = _TRIES if key else 1
+        repeats = key is not None and self.rng.random() < 0.1
+
+        def done(came: Came) -> None:
+            nonlocal tries
+            tries -= 1
+            kept = account.forgotten == forgotten
+            self._check_payment(use, name, payment, came, keyed=key is not None, kept=kept)
+            failed = came.died or isinstance(came.refusal, (AwsRefused, Busy))
+            if tries and (failed or repeats) and kept:
+                self._later(self.rng.choice((0.0, 1.0, 5.0, 40.0)), attempt)
+
+        def attempt() -> None:
+            self._ask(use, name, call, done, request=request, payment=payment)
+
+        attempt()
+
+    def _check_payment(  # noqa: PLR0913
+        self, use: str, name: str, payment: Payment, came: Came, *, keyed: bool, kept: bool
+    ) -> None:
+        """What was answered is what the ledger has; a key never pays twice."""
+        violation = self.stage.watch.violation
+        if came.result is not None:
+            end = came.result.document["LeaseExpiresAt"]
+            if not payment.ends and kept:
+                violation(name, f"{use} was accepted and not entered")
+            elif end not in {iso(paid) for paid in payment.ends} and kept:
+                violation(name, f"{use} was answered {end}, entered {payment.ends}")
+        elif use == "add" and isinstance(came.refusal, UnknownEndpoint):
+            violation(name, "an add was refused as unknown")
+        elif payment.ends and isinstance(came.refusal, MeterError):
+            if not keyed and not isinstance(came.refusal, AwsRefused):
+                violation(name, f"{use} was refused and entered: {came.refusal}")
+        if len(payment.ends) > 1 and kept and (keyed or came.result is not None):
+            violation(name, f"one {use} was entered {len(payment.ends)} times")
+
+    def _ask(
+        self,
+        use: str,
+        name: str,
+        call: Callable[[datetime, Request], Any],
+        then: Callable[[Came], None] = lambda _came: None,
+        **notes: Any,
+    ) -> None:
+        self.asked += 1
+        request = notes.pop("request", Request("ann"))
+        self.stage.invoke(
+            "api",
+            use,
+            lambda now: call(now, request),
+            then,
+            subjects=(name.lower(),),
+            endpoint=name,
+            **notes,
+        )
+
+
+@dataclass
+class Team:
+    """Those who own the config: now and then they deploy, and seldom they destroy the stack."""
+
+    stage: Stage
+    names: list[str]
+    until: datetime
+    manifest: dict[str, Spec] = field(default_factory=dict)
+    deploys: int = 0
+    at_work: bool = False
+    rng: Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rng = self.stage.rng
+
+    def begin(self) -> None:
+        """The first deploy, before time begins."""
+        self.stage.sagemaker.create_config(API_CONFIG)
+        for name in self.names:
+            self.manifest[name] = self._spec(name)
+        self._deploy(list(self.names))
+
+    def plan(self, hours: float) -> None:
+        """Deploy some hours from now, and so on."""
+        seconds = self.rng.uniform(0.3, 1.7) * hours * 3600
+
+        def change() -> None:
+            if not self.at_work and self.stage.kernel.now < self.until:
+                self._change_something()
+            self.plan(hours)
+
+        if self.stage.kernel.now + timedelta(seconds=seconds) < self.until:
+            self.stage.kernel.after(seconds, change)
+
+    def destroy(self) -> None:
+        """Drain the stack, as a destroy does first; deploy it again some minutes later."""
+        if self.at_work:
+            return
+        self.at_work = True
+        self.stage.watch.flux(sorted(self.stage.watch.cases), begins=True)
+
+        def drained(came: Came) -> None:
+            if came.result == "drained":
+                left = [
+                    key
+                    for key in self.stage.watch.cases
+                    if self.stage.sagemaker.status(key) and self.stage.sagemaker.ours(key)
+                ]
+                if left:
+                    self.stage.watch.violation(left[0], "is left though the drain went well")
+            self.stage.kernel.after(
+                self.rng.uniform(30, 600), lambda: self._deploy(list(self.names))
+            )
+
+        def drain(_now: datetime) -> str:
+            self.stage.deploys().drain(800)
+            return "drained"
+
+        self.stage.invoke("sweep", "drain", drain, drained)
+
+    def _change_something(self) -> None:
+        changed = self.rng.sample(self.names, self.rng.randint(1, min(4, len(self.names))))
+        for name in changed:
+            if name not in self.manifest:
+                self.manifest[name] = self._spec(name)
+            elif self.rng.random() < 0.35:
+                del self.manifest[name]
+            elif self.rng.random() < 0.6:
+                self.manifest[name] = self._spec(name)
+            else:
+                today = self.stage.kernel.now.date()
+                schedules = (a_schedule(self.rng, "other", today),)
+                self.deploys += 1
+                self.manifest[name] = replace(
+                    self.manifest[name], schedules=schedules, spec_hash=f"hash-{self.deploys}"
+                )
+        self._deploy(changed)
+
+    def _spec(self, name: str) -> Spec:
+        self.deploys += 1
+        today = self.stage.kernel.now.date()
+        count = self.rng.choice((0, 0, 1, 1, 2))
+        config = f"{name}-{self.deploys}".lower()
+        fallbacks = (f"{config}-b",) if self.rng.random() < 0.2 else ()
+        return Spec(
+            name,
+            config,
+            Origin.CONFIG,
+            schedules=tuple(a_schedule(self.rng, f"s{n}", today) for n in range(count)),
+            initial_provision_minutes=self.rng.choice((0, 0, 5, 60)),
+            fallback_configs=fallbacks,
+            spec_hash=f"hash-{self.deploys}",
+        )
+
+    def _deploy(self, changed: list[str]) -> None:
+        """Configs first, then specs, then the sync until it works, then what it waits for."""
+        self.at_work = True
+        stage = self.stage
+        for spec in self.manifest.values():
+            for config in spec.configs():
+                if not stage.sagemaker.config_exists(config):
+                    stage.sagemaker.create_config(config)
+        keys = [name.lower() for name in changed]
+        stage.watch.flux(keys, begins=True)
+        for name in changed:
+            stage.kernel.after(self.rng.uniform(0, 5), lambda name=name: self._write(name))  # type: ignore[misc]
+        stage.kernel.after(6, lambda: self._sync(keys))
+
+    def _write(self, name: str) -> None:
+        spec = self.manifest.get(name)
+        if spec is None:
+            self.stage.withdraw(name.lower())
+        else:
+            where = {"pk": f"ENDPOINT#{spec.key}", "sk": "SPEC#config"}
+            self.stage.declare(encode({**where, **spec_values(spec)}))
+
+    def _sync(self, keys: list[str]) -> None:
+        configs = {spec.name: spec.endpoint_config_name for spec in self.manifest.values()}
+
+        def synced(came: Came) -> None:
+            if came.result is None:  # Terraform failed: run it again
+                self.stage.kernel.after(self.rng.uniform(20, 120), lambda: self._sync(keys))
+                return
+            self.stage.watch.flux(sorted(self.stage.watch.cases), begins=False)
+            self.stage.kernel.after(1, lambda: self._await(configs))
+
+        deploys = self.stage.deploys()
+        self.stage.invoke("sweep", "sync", lambda _now: list(deploys.sync(configs)), synced)
+
+    def _await(self, configs: dict[str, str]) -> None:
+        def verdict(came: Came) -> None:
+            self.at_work = False
+            if came.result is not None and came.result.settled:
+                self._drop_old_configs()
+
+        if self.rng.random() < 0.5:
+            self.at_work = False
+            return
+        deploys = self.stage.deploys()
+        self.stage.invoke("sweep", "wait", lambda _now: deploys.wait(configs), verdict)
+
+    def _drop_old_configs(self) -> None:
+        """What Terraform destroys once nothing serves it."""
+        declared = {c for spec in self.manifest.values() for c in spec.configs()} | {API_CONFIG}
+        names = [record.name for record in self.stage.sagemaker.world._catalog.configs]
+        for name in names:
+            if name not in declared:
+                self.stage.sagemaker.perform("DeleteEndpointConfig", {"EndpointConfigName": name})
+
+
+@dataclass
+class Outsiders:
+    """People with a console of their own."""
+
+    stage: Stage
+    until: datetime
+    rng: Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rng = self.stage.rng
+
+    def plan(self, hours: float) -> None:
+        seconds = self.rng.expovariate(1 / (hours * 3600))
+
+        def meddle() -> None:
+            self._meddle()
+            self.plan(hours)
+
+        if self.stage.kernel.now + timedelta(seconds=seconds) < self.until:
+            self.stage.kernel.after(seconds, meddle)
+
+    def _meddle(self) -> None:
+        stage = self.stage
+        keys = sorted(stage.watch.cases)
+        key = self.rng.choice(keys)
+        status = stage.sagemaker.status(key)
+        if status in ("InService", "Failed"):
+            stage.faults.count("deleted by an outsider")
+            stage.watch.meddled(key)
+            stage.sagemaker.perform("DeleteEndpoint", {"EndpointName": key})
+        elif status is None and self.rng.random() < 0.3:
+            stage.faults.count("made by an outsider")
+            stage.watch.meddled(key)
+            stage.sagemaker.perform(
+                "CreateEndpoint", {"EndpointName": key, "EndpointConfigName": API_CONFIG}
+            )
+
+
+__all__ = ["Outsiders", "Team", "Users", "NameTaken", "UTC"]

@@ -1,0 +1,335 @@
+"""SageMaker's control plane, spoken to as boto3's client is: the local simulator's pure world
+(its names, its wordings, its life cycles) on simulated time, with moods of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, cast
+
+from botocore.exceptions import ClientError
+
+from lambdas.core.settings import STACK_TAG_KEY
+from local.simulator.account import Account, Kind
+from local.simulator.errors import EXISTS, MISSING, QUOTA, THROTTLED, ApiError
+from local.simulator.fleet import StatusChange
+from local.simulator.lifecycle import Durations, Outcome
+from local.simulator.world import World
+from tests.simulation.faults import Faults
+from tests.simulation.kernel import Kernel
+from tests.simulation.wire import Call, Wire
+
+ACCOUNT = Account()
+STACK_TAG = "simulated"
+_OURS = [{"Key": STACK_TAG_KEY, "Value": STACK_TAG}]
+
+
+@dataclass
+class Moods:
+    """How SageMaker behaves; seconds are drawn between two bounds for each change."""
+
+    create_seconds: tuple[float, float] = (20, 180)
+    delete_seconds: tuple[float, float] = (2, 60)
+    update_seconds: tuple[float, float] = (20, 150)
+    failed: float = 0.04
+    capacity: float = 0.03
+    stuck: float = 0.01
+    rolled_back: float = 0.15
+    lingers: float = 0.2
+
+
+@dataclass
+class SageMaker:
+    """The region: its endpoints, and what those who watch want to know about them.
+
+    `refused` is told of each refusal that is SageMaker's own doing, `changed` of each endpoint
+    that entered a status or went, `accepted` of each create, delete and update that was taken.
+    """
+
+    kernel: Kernel
+    faults: Faults
+    moods: Moods
+    rng: Random
+    create_limit: Callable[[datetime], bool] | None = None
+    refused: Callable[[str, str], None] = lambda _operation, _key: None
+    changed: Callable[[str], None] = lambda _key: None
+    announce: Callable[[StatusChange], None] = lambda _change: None
+    accepted: Callable[[str, str], None] = lambda _operation, _key: None
+    lingering: dict[str, datetime] = field(default_factory=dict)
+    config_seen_from: dict[str, datetime] = field(default_factory=dict)
+    _recently_gone: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
+    _known: dict[str, str] = field(default_factory=dict)
+    _settle_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.world = World(ACCOUNT, cast("Durations", _Drawn(self)))
+
+    def perform(
+        self, operation: str, request: dict[str, Any], outcome: Outcome = Outcome.SUCCESS
+    ) -> dict[str, Any]:
+        """What anyone may do: the meter through its client, Terraform and outsiders directly."""
+        try:
+            return self.world.perform(operation, request, self.kernel.now, outcome)
+        finally:
+            self._notice()
+
+    def status(self, key: str) -> str | None:
+        return self._known.get(key)
+
+    def endpoint(self, key: str) -> Any:
+        shelf = self.world._fleet.shelf
+        return shelf.get(key) if key in shelf else None
+
+    def ours(self, key: str) -> bool:
+        return self.world._tags.of(Kind.ENDPOINT, key).get(STACK_TAG_KEY) == STACK_TAG
+
+    def create_config(self, name: str) -> None:
+        variant = {"VariantName": "all", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+        self.perform(
+            "CreateEndpointConfig", {"EndpointConfigName": name, "ProductionVariants": [variant]}
+        )
+        lag = self.rng.uniform(0, 3) if self.rng.random() < 0.1 else 0.0
+        self.config_seen_from[name] = self.kernel.now + timedelta(seconds=lag)
+
+    def config_exists(self, name: str) -> bool:
+        return name in self.world._catalog.configs
+
+    def release_stuck(self) -> None:
+        self.world.release_stuck(self.kernel.now)
+        self._notice()
+
+    def listed(self) -> list[dict[str, Any]]:
+        """All endpoints; what went lately may still be there, what is new may be missing."""
+        now = self.kernel.now
+        self._recently_gone = [(at, row) for at, row in self._recently_gone if at > now]
+        live = [self.world._endpoint_entry(one).summary for one in self.world._fleet.shelf]
+        names = {row["EndpointName"].lower() for row in live}
+        gone = [row for _, row in self._recently_gone if row["EndpointName"].lower() not in names]
+        return live + gone
+
+    def outcome(self, operation: str) -> Outcome:
+        """How a change that begins now will end."""
+        draw, moods = self.rng.random(), self.moods
+        if operation == "UpdateEndpoint":
+            return Outcome.ROLLBACK if draw < moods.rolled_back else Outcome.SUCCESS
+        if operation == "DeleteEndpoint":
+            return Outcome.FAILED if draw < moods.failed / 10 else Outcome.SUCCESS
+        for odds, outcome in (
+            (moods.failed, Outcome.FAILED),
+            (moods.capacity, Outcome.CAPACITY),
+            (moods.stuck, Outcome.STUCK),
+        ):
+            if draw < odds:
+                self.faults.count(f"create ends {outcome.value}")
+                if outcome is Outcome.STUCK:
+                    self.kernel.after(self.rng.uniform(600, 3600), self.release_stuck)
+                return outcome
+            draw -= odds
+        return Outcome.SUCCESS
+
+    def _notice(self) -> None:
+        for change in self.world.take_changes():
+            key = change.endpoint.name.lower()
+            self._known[key] = change.endpoint.status.value
+            self.announce(change)
+            self.changed(key)
+        if self.world.endpoint_count < len(self._known):
+            shelf = self.world._fleet.shelf
+            for key in [key for key in self._known if key not in shelf]:
+                del self._known[key]
+                self._gone(key)
+        due = self.world.next_change()
+        if due is not None and (self._settle_at is None or due < self._settle_at):
+            self._settle_at = due
+            self.kernel.at(due, self._settle)
+
+    def _settle(self) -> None:
+        self._settle_at = None
+        self.world.settle(self.kernel.now)
+        self._notice()
+
+    def _gone(self, key: str) -> None:
+        now, rng = self.kernel.now, self.rng
+        if rng.random() < self.moods.lingers:
+            self.faults.count("slow delete")
+            self.lingering[key] = now + timedelta(seconds=rng.uniform(1, 25))
+            row = {
+                "EndpointName": key,
+                "EndpointArn": ACCOUNT.arn(Kind.ENDPOINT, key),
+                "EndpointStatus": "Deleting",
+                "CreationTime": now.timestamp(),
+                "LastModifiedTime": now.timestamp(),
+            }
+            self._recently_gone.append((self.lingering[key], row))
+        self.changed(key)
+
+
+class _Drawn:
+    """`Durations` anew for each change."""
+
+    def __init__(self, sagemaker: SageMaker) -> None:
+        self._sagemaker = sagemaker
+
+    def __getattr__(self, name: str) -> float:
+        return self._sagemaker.rng.uniform(*getattr(self._sagemaker.moods, name))
+
+
+class SageMakerClient:
+    """boto3's client, as far as the adapter uses it."""
+
+    def __init__(self, sagemaker: SageMaker, wire: Wire, *, repeats: bool) -> None:
+        self._sagemaker = sagemaker
+        self._wire = wire
+        self._repeats = repeats
+
+    def describe_endpoint(self, **request: Any) -> dict[str, Any]:
+        answer = self._call("DescribeEndpoint", request["EndpointName"], request)
+        return _with_instants(answer)
+
+    def describe_endpoint_config(self, **request: Any) -> dict[str, Any]:
+        return self._call("DescribeEndpointConfig", None, request)
+
+    def create_endpoint(self, **request: Any) -> dict[str, Any]:
+        return self._change("CreateEndpoint", request)
+
+    def update_endpoint(self, **request: Any) -> dict[str, Any]:
+        return self._change("UpdateEndpoint", request)
+
+    def delete_endpoint(self, **request: Any) -> dict[str, Any]:
+        return self._change("DeleteEndpoint", request)
+
+    def add_tags(self, **request: Any) -> dict[str, Any]:
+        return self._call("AddTags", _named(request["ResourceArn"]), request)
+
+    def get_paginator(self, operation: str) -> _Listing:
+        return _Listing(self._tags if operation == "list_tags" else self._endpoints)
+
+    def _tags(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._call("ListTags", _named(request["ResourceArn"]), request)
+
+    def _endpoints(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Ten rows a page, by name."""
+
+        def effect() -> dict[str, Any]:
+            rows = sorted(self._sagemaker.listed(), key=lambda row: str(row["EndpointName"]))
+            after = request.get("NextToken", "")
+            rows = [row for row in rows if row["EndpointName"] > after]
+            answer: dict[str, Any] = {"Endpoints": [_with_instants(row) for row in rows[:10]]}
+            if len(rows) > 10:
+                answer["NextToken"] = rows[9]["EndpointName"]
+            return answer
+
+        call = Call("sagemaker", "ListEndpoints", None, repeats=self._repeats)
+        return self._wire.send(call, effect)
+
+    def _change(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        key = request["EndpointName"].lower()
+        sagemaker = self._sagemaker
+
+        def effect() -> dict[str, Any]:
+            _refuse(sagemaker, operation, key, request)
+            answer = sagemaker.perform(operation, request, sagemaker.outcome(operation))
+            sagemaker.accepted(operation, key)
+            return answer
+
+        return self._call(operation, key, request, effect)
+
+    def _call(
+        self,
+        operation: str,
+        name: str | None,
+        request: dict[str, Any],
+        effect: Callable[[], dict[str, Any]] | None = None,
+    ) -> dict[str, Any]:
+        def perform() -> dict[str, Any]:
+            try:
+                return effect() if effect else self._sagemaker.perform(operation, request)
+            except ApiError as error:
+                raise _client_error(error, operation) from None
+
+        key = name.lower() if name else None
+        return self._wire.send(Call("sagemaker", operation, key, repeats=self._repeats), perform)
+
+
+class ScalingClient:
+    """Application Auto Scaling's client, as far as the adapter uses it."""
+
+    def __init__(self, sagemaker: SageMaker, wire: Wire) -> None:
+        self._sagemaker = sagemaker
+        self._wire = wire
+
+    def register_scalable_target(self, **request: Any) -> dict[str, Any]:
+        return self._call("RegisterScalableTarget", request)
+
+    def deregister_scalable_target(self, **request: Any) -> dict[str, Any]:
+        return self._call("DeregisterScalableTarget", request)
+
+    def put_scaling_policy(self, **request: Any) -> dict[str, Any]:
+        return self._call("PutScalingPolicy", request)
+
+    def get_paginator(self, _operation: str) -> _Listing:
+        return _Listing(lambda request: self._call("DescribeScalableTargets", request))
+
+    def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        def effect() -> dict[str, Any]:
+            try:
+                return self._sagemaker.perform(operation, request)
+            except ApiError as error:
+                raise _client_error(error, operation) from None
+
+        return self._wire.send(Call("scaling", operation, None, repeats=True), effect)
+
+
+def _with_instants(row: dict[str, Any]) -> dict[str, Any]:
+    """boto3 reads epoch seconds as instants."""
+    times = ("CreationTime", "LastModifiedTime")
+    return {**row, **{name: datetime.fromtimestamp(row[name], UTC) for name in times}}
+
+
+def _client_error(error: ApiError, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": error.code, "Message": error.message}}, operation)
+
+
+def _refuse(sagemaker: SageMaker, operation: str, key: str, request: dict[str, Any]) -> None:
+    """Raise where SageMaker does not take the call just now."""
+    now, faults = sagemaker.kernel.now, sagemaker.faults
+    refusal: ApiError | None = None
+    if operation == "CreateEndpoint":
+        config = request["EndpointConfigName"]
+        if sagemaker.lingering.get(key, now) > now:
+            refusal = EXISTS.error(noun="endpoint", arn=ACCOUNT.arn(Kind.ENDPOINT, key))
+        elif sagemaker.config_seen_from.get(config, now) > now:
+            arn = ACCOUNT.arn(Kind.CONFIG, config)
+            refusal = MISSING.error(noun="endpoint configuration", arn=arn)
+        elif sagemaker.create_limit and not sagemaker.create_limit(now):
+            refusal = THROTTLED.error()
+        elif faults.refuses("quota exceeded"):
+            refusal = QUOTA.error(instance_type="ml.m5.large", limit=8, used=8, delta=1)
+    elif sagemaker.status(key) is not None and not sagemaker.ours(key):
+        refusal = ApiError("AccessDeniedException", f"not authorized to {operation} {key}")
+    if refusal is None and faults.refuses(f"{operation} throttled"):
+        refusal = THROTTLED.error()
+    if refusal is not None:
+        sagemaker.refused(operation, key)
+        raise refusal
+
+
+class _Listing:
+    """A paginator: each page is a call."""
+
+    def __init__(self, page: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        self._page = page
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        while True:
+            answer = self._page(request)
+            yield answer
+            if "NextToken" not in answer:
+                return
+            request["NextToken"] = answer["NextToken"]
+
+
+def _named(arn: str) -> str:
+    return arn.rsplit("/", 1)[-1]

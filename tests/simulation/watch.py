@@ -1,0 +1,241 @@
+"""The invariants, checked all the time: what issue 3 promises, bounded as it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from tests.simulation import oracle
+from tests.simulation.expressions import Item
+from tests.simulation.faults import Faults
+from tests.simulation.kernel import Kernel
+from tests.simulation.ledger import PREFIX, Account, Declared, Ledger
+from tests.simulation.sagemaker import SageMaker
+from tests.simulation.tables import Tables
+
+BOUND = timedelta(minutes=3)
+_MAX_BACKOFF_SECONDS = 900
+_LATELY = timedelta(seconds=90)
+_FAR_AGO = timedelta(days=1)
+_DELETABLE = ("InService", "Failed")
+_STEPS = {"CreateEndpoint": "create", "DeleteEndpoint": "delete", "UpdateEndpoint": "update"}
+
+
+@dataclass
+class Case:
+    """What is watched of one endpoint. Each `since` is None where the condition does not hold."""
+
+    overrun_since: datetime | None = None
+    missing_since: datetime | None = None
+    outdated_since: datetime | None = None
+    refused: dict[str, datetime] = field(default_factory=dict)
+    failures: int = 0
+    rolled_back: str = ""
+    meddled: datetime | None = None
+    """When an outsider last did something that only a sweep is sure to find out."""
+    swept: datetime | None = None
+    restarted: datetime | None = None
+    in_flux: bool = False
+    look_at: datetime | None = None
+    checked_at: set[datetime] = field(default_factory=set)
+
+
+class Watch:
+    """Follows ledger and SageMaker; `violations` holds what must not be, in words."""
+
+    def __init__(
+        self, kernel: Kernel, tables: Tables, faults: Faults, trace: Callable[[str], None]
+    ) -> None:
+        self.violations: list[str] = []
+        self.ticking_since: datetime | None = kernel.now
+        self.cases: dict[str, Case] = {}
+        self.ledger = Ledger(kernel, self.violation, self.look)
+        self.sagemaker: SageMaker
+        self._kernel = kernel
+        self._tables = tables
+        self._faults = faults
+        self._trace = trace
+        tables.watchers += [self.ledger.watch, self._begun]
+
+    def follow(self, sagemaker: SageMaker) -> None:
+        self.sagemaker = sagemaker
+        sagemaker.refused = self._refused
+        sagemaker.changed = self._changed
+        sagemaker.accepted = self._accepted
+
+    def violation(self, key: str, what: str) -> None:
+        text = f"{self._kernel.now:%Y-%m-%d %H:%M:%S} {key}: {what}"
+        self.violations.append(text)
+        self._trace(f"VIOLATION {text}")
+
+    def case(self, key: str) -> Case:
+        if key not in self.cases:
+            self.cases[key] = Case()
+        return self.cases[key]
+
+    def wanted(self, key: str, now: datetime) -> bool:
+        account = self.ledger.account(key)
+        return not self.ledger.draining(now) and _wanted(account, account.spec, now)
+
+    def flux(self, keys: list[str], *, begins: bool) -> None:
+        """A deploy writes specs until its sync is through: only then they are in force."""
+        for key in keys:
+            case = self.case(key)
+            case.in_flux = begins
+            case.restarted = self._kernel.now
+            self.look(key)
+
+    def meddled(self, key: str) -> None:
+        self.case(key).meddled = self._kernel.now
+
+    def swept(self, began: datetime) -> None:
+        """A sweep is through: it found what outsiders did before it began."""
+        for case in self.cases.values():
+            if case.meddled is not None and case.meddled < began - timedelta(seconds=30):
+                case.meddled, case.swept = None, self._kernel.now
+
+    def look(self, key: str) -> None:
+        """Something changed: see which conditions hold now, and come back when they may not."""
+        now, case = self._kernel.now, self.case(key)
+        account = self.ledger.account(key)
+        status, wanted = self.sagemaker.status(key), self.wanted(key, now)
+        ours = status is None or self.sagemaker.ours(key)
+        if status is None and not wanted:
+            case.failures = 0
+        watched = ours and not case.in_flux
+        overrun = watched and not wanted and status in _DELETABLE
+        missing = watched and wanted and status in (None, "Failed")
+        outdated = watched and wanted and status == "InService" and self._outdated(account)
+        case.overrun_since = (case.overrun_since or now) if overrun else None
+        case.missing_since = (case.missing_since or now) if missing else None
+        case.outdated_since = (case.outdated_since or now) if outdated else None
+        self._check_later(key, case)
+        if account.spec:
+            look_at = oracle.next_look(
+                account.spec.schedules, account.expires_at, account.held_since, now
+            )
+            if look_at is not None and look_at != case.look_at:
+                case.look_at = look_at
+                self._kernel.at(look_at, lambda: self.look(key))
+
+    def _outdated(self, account: Account) -> bool:
+        endpoint = self.sagemaker.endpoint(account.key)
+        spec = account.spec
+        assert spec is not None
+        return (
+            endpoint.config_name not in spec.configs
+            and self.case(account.key).rolled_back != spec.spec_hash
+        )
+
+    def _check_later(self, key: str, case: Case) -> None:
+        for deadline, _ in self._deadlines(key, case):
+            if deadline not in case.checked_at:
+                case.checked_at.add(deadline)
+                self._kernel.at(deadline, lambda at=deadline: self._check(key, at))  # type: ignore[misc]
+
+    def _check(self, key: str, at: datetime) -> None:
+        case = self.case(key)
+        case.checked_at.discard(at)
+        for deadline, what in self._deadlines(key, case):
+            if deadline <= self._kernel.now:
+                self.violation(key, what)
+                case.restarted = self._kernel.now  # once is enough
+        self._check_later(key, case)
+
+    def _deadlines(self, key: str, case: Case) -> list[tuple[datetime, str]]:
+        """When each condition that holds now will have held for too long."""
+        found = []
+        if case.overrun_since:
+            since = self._since(key, case, case.overrun_since, "DeleteEndpoint")
+            found.append((since + BOUND, f"runs though not wanted since {since:%H:%M:%S}"))
+        if case.missing_since:
+            since = self._since(key, case, case.missing_since, "CreateEndpoint")
+            lingers = self.sagemaker.lingering.get(key)
+            since = max(since, lingers) if lingers else since
+            patience = BOUND + _backoff(case.failures)
+            found.append((since + patience, f"wanted since {since:%H:%M:%S} and not started"))
+        if case.outdated_since:
+            since = self._since(key, case, case.outdated_since, "UpdateEndpoint")
+            patience = BOUND + _backoff(case.failures)
+            found.append((since + patience, f"serves an old config since {since:%H:%M:%S}"))
+        return found
+
+    def _since(self, key: str, case: Case, since: datetime, operation: str) -> datetime:
+        """From when on the meter had all that it needs: SageMaker willing, ticks running, and in
+        a storm no disruption since."""
+        instants = [since, case.refused.get(operation), case.swept, case.restarted]
+        instants.append(self.ticking_since or self._kernel.now)
+        if case.meddled is not None:
+            instants.append(self._kernel.now)
+        if not self._faults.profile.strict:
+            instants.append(self._faults.last_hit(key))
+        return max(instant for instant in instants if instant is not None)
+
+    def _refused(self, operation: str, key: str) -> None:
+        case = self.case(key)
+        case.refused[operation] = self._kernel.now
+        case.failures += 1
+
+    def _changed(self, key: str) -> None:
+        status, case = self.sagemaker.status(key), self.case(key)
+        self._trace(f"{key} is {status}")
+        if status == "Failed":
+            case.failures += 1
+        elif status == "InService":
+            case.failures = 0
+        elif status == "RollingBack":
+            spec = self.ledger.account(key).spec
+            case.rolled_back = spec.spec_hash if spec else ""
+        self.look(key)
+
+    def _accepted(self, operation: str, key: str) -> None:
+        """SageMaker took a change: the history must explain it."""
+        actor = self._kernel.actor
+        assert actor is not None
+        assert actor.reading is not None
+        step = _STEPS[operation]
+        entries = self._tables.history.get(PREFIX + key, {})
+        entry = entries.get(f"{actor.reading:%Y-%m-%dT%H:%M:%S.%fZ}#{step}#meter")
+        if entry is None or not entry["reason"]["S"]:
+            self.violation(key, f"the history does not explain this {step}")
+        if operation != "CreateEndpoint" and not self.sagemaker.ours(key):
+            self.violation(key, f"{step} of an endpoint that is not ours")
+
+    def _begun(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
+        """A reconcile writes down what it is about to do: by its own clock it must be right."""
+        intent, former = (after or {}).get("intent"), (before or {}).get("intent")
+        actor = self._kernel.actor
+        if sk != "STATE" or intent is None or intent == former or actor is None:
+            return
+        step, now = intent["M"]["step"]["S"], actor.reading
+        assert now is not None
+        key = pk.removeprefix(PREFIX)
+        account = self.ledger.account(key)
+        specs = account.specs_since(self._kernel.now - _LATELY)
+        said = {_wanted(account, spec, now) for spec in specs}
+        if self._drained_lately():
+            said.add(False)
+            said |= {self.wanted(key, now)}
+        if step == "create" and True not in said:
+            self.violation(key, "is started though not wanted")
+        if step == "delete" and False not in said and self.sagemaker.status(key) != "Failed":
+            self.violation(key, "is stopped though wanted")
+
+    def _drained_lately(self) -> bool:
+        lately = self.ledger.drained_lately
+        now = self._kernel.now
+        return self.ledger.draining(now) or (lately is not None and now - lately < _LATELY)
+
+
+def _wanted(account: Account, spec: Declared | None, now: datetime) -> bool:
+    return spec is not None and oracle.wanted(
+        spec.schedules, account.expires_at, account.held_since, now
+    )
+
+
+def _backoff(failures: int) -> timedelta:
+    """The longest that may be waited after so many failures in a row."""
+    if failures == 0:
+        return timedelta()
+    return timedelta(seconds=min(15 * 2 ** min(failures - 1, 10), _MAX_BACKOFF_SECONDS))
