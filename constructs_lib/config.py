@@ -161,7 +161,7 @@ InstanceType = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0
 MAX_TAGS = 49  # SageMaker takes 50, and one is ours
 Tags = Annotated[
     dict[
-        Annotated[str, StringConstraints(min_length=1, max_length=128)],
+        str,
         Annotated[str, StringConstraints(max_length=256)],
     ],
     Field(max_length=MAX_TAGS),
@@ -180,7 +180,9 @@ class Autoscaling(Model):
     @model_validator(mode="after")
     def _in_order(self) -> Autoscaling:
         if self.min_capacity > self.max_capacity:
-            raise as_pydantic_error(InvalidField("min_capacity", "must be at most max_capacity"))
+            raise as_pydantic_error(
+                InvalidField("min_capacity", f"must be at most {self.max_capacity} (max_capacity)")
+            )
         return self
 
     def scaling(self, variant: str) -> Scaling:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,11 @@ from constructs_lib.config import endpoint_name
 from constructs_lib.config_problems import Problem
 from lambdas.core.errors import InvalidField
 from lambdas.core.names import sagemaker_name
+from lambdas.core.settings import STACK_TAG_KEY
 from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES
+
+# What SageMaker takes: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html
+_TAG_KEY = re.compile(r"[\w\s.:/=+\-@]{1,128}")
 
 # The paths that this product answers itself.
 RESERVED_ROUTES = frozenset(
@@ -57,6 +62,12 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
             path = f"{where}.schedule.initial_provision_minutes"
             yield Problem(path, f"must be at most {ceiling} (max_lease_minutes)")
         yield from _schedule_names(f"{where}.schedule", entry.get("schedule"))
+        yield from _fallbacks(where, entry)
+        yield from _tags(f"{where}.tags", entry.get("tags"))
+    lease = document.get("unmanaged_lease_minutes")
+    if _is_int(lease) and _is_int(ceiling) and lease > ceiling:
+        problem = f"must be at most {ceiling} (max_lease_minutes)"
+        yield Problem("unmanaged_lease_minutes", problem)
     yield from _tables(document)
 
 
@@ -80,6 +91,31 @@ def _schedule_names(where: str, schedules: object) -> Iterator[Problem]:
             if name in seen:
                 yield Problem(f"{where}[{index}].name", f"'{name}' is used twice; rename one")
             seen.add(name)
+
+
+def _fallbacks(where: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    first, fallbacks = entry.get("inference_instance_type"), entry.get("instance_type_fallbacks")
+    seen = {first: "inference_instance_type"}
+    for index, kind in enumerate(fallbacks if isinstance(fallbacks, list) else []):
+        field = f"instance_type_fallbacks[{index}]"
+        if isinstance(kind, str) and seen.setdefault(kind, field) != field:
+            yield Problem(
+                f"{where}.{field}",
+                f"'{kind}' is {seen[kind]} already; where that finds no capacity, name another",
+            )
+
+
+def _tags(where: str, tags: object) -> Iterator[Problem]:
+    for key in tags if isinstance(tags, dict) else ():
+        if key.casefold().startswith("aws:"):
+            yield Problem(where, f"'{key}': keys that begin with 'aws:' belong to AWS")
+        elif key == STACK_TAG_KEY:
+            yield Problem(where, f"'{key}' is this product's own tag, which it puts on by itself")
+        elif not _TAG_KEY.fullmatch(key):
+            yield Problem(
+                where,
+                f"'{key}': a key is 1 to 128 letters, digits, blanks or any of _ . : / = + - @",
+            )
 
 
 def _tables(document: Mapping[str, Any]) -> Iterator[Problem]:

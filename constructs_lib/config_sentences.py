@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args, get_origin
@@ -19,6 +20,7 @@ _PATTERNS = {
     "region_name": "must be an AWS region such as 'us-east-1'",
     "ddb_auth_table_name": "must be 3 to 255 letters, digits, '_', '.' or '-'",
     "inference_instance_type": "must be an instance type such as 'ml.g5.12xlarge'",
+    "instance_type_fallbacks": "must be an instance type such as 'ml.g5.12xlarge'",
     "api_resource_name": "must be 1 to 64 letters, digits, '.', '_' or '-': it becomes the path "
     "of the model's API",
     "alarm_emails": "must be an e-mail address",
@@ -68,6 +70,8 @@ def _sentence(details: ErrorDetails, path: Path, context: Mapping[str, Any]) -> 
     if kind in ("greater_than_equal", "less_than_equal"):
         bound, limit = ("least", "ge") if kind == "greater_than_equal" else ("most", "le")
         return f"must be at {bound} {context[limit]}, not {_json(value)}"
+    if kind == "too_long":
+        return f"has {len(value)} entries, and at most {context['max_length']} go in"
     message = details["msg"]
     return message[:1].lower() + message[1:]
 
@@ -127,4 +131,4 @@ def _written(path: Path) -> str:
 
 
 def _json(value: object) -> str:
-    return {True: "true", False: "false", None: "null"}.get(value, repr(value))  # type: ignore[call-overload, no-any-return]
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)

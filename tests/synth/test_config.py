@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import main
-from constructs_lib.config import DeployConfig
+from constructs_lib.config import DeployConfig, JumpstartModel
 from constructs_lib.config_across import RESERVED_ROUTES
 from constructs_lib.config_file import load, notes, parse
 from constructs_lib.config_problems import InvalidConfig
@@ -50,8 +50,16 @@ def test_every_shipped_config_loads_and_is_locked(example: Path) -> None:
     assert all(model.image for models in lock.resolve(config) for model in models.values())
 
 
-def test_the_reference_has_eight_examples() -> None:
-    assert len(EXAMPLES) == 8
+def test_the_reference_has_eight_examples_and_one_of_ours_shows_the_rest() -> None:
+    assert len(EXAMPLES) == 8 + 1
+
+
+def test_one_example_uses_every_setting_of_an_entry_that_has_an_effect() -> None:
+    (entry,) = load(main.PROJECT / "configs/examples/falcon-all-settings.json").jumpstart_models
+    assert set(JumpstartModel.model_fields) - entry.model_fields_set == {
+        "integration",
+        "async_api_enabled",
+    }
 
 
 def test_a_handler_folder_as_the_reference_names_it_loads() -> None:
@@ -252,6 +260,106 @@ def test_the_schema_for_editors_is_current() -> None:
         (
             config_with(FLAN, backend={"type": "s3", "bucket": "states"}),
             "backend.key: is required",
+        ),
+        (
+            config_with({**FLAN, "instance_type_fallbacks": ["ml.g5.12xlarge"]}),
+            (
+                "jumpstart_models[0].instance_type_fallbacks[0]: 'ml.g5.12xlarge' is "
+                "inference_instance_type already; where that finds no capacity, name another"
+            ),
+        ),
+        (
+            config_with({**FLAN, "instance_type_fallbacks": ["ml.g5.24xlarge", "ml.g5.24xlarge"]}),
+            (
+                "jumpstart_models[0].instance_type_fallbacks[1]: 'ml.g5.24xlarge' is "
+                "instance_type_fallbacks[0] already; where that finds no capacity, name another"
+            ),
+        ),
+        (
+            config_with({**FLAN, "instance_type_fallbacks": ["g5"]}),
+            (
+                "jumpstart_models[0].instance_type_fallbacks[0]: must be an instance type such as "
+                "'ml.g5.12xlarge', not 'g5'"
+            ),
+        ),
+        (
+            config_with({**FLAN, "instance_type_fallbacks": [f"ml.p{n}.large" for n in range(6)]}),
+            ("jumpstart_models[0].instance_type_fallbacks: has 6 entries, and at most 5 go in"),
+        ),
+        (
+            config_with(
+                {
+                    **FLAN,
+                    "autoscaling": {
+                        "min_capacity": 3,
+                        "max_capacity": 2,
+                        "invocations_per_instance": 10,
+                    },
+                }
+            ),
+            "jumpstart_models[0].autoscaling.min_capacity: must be at most 2 (max_capacity)",
+        ),
+        (
+            config_with(
+                {**FLAN, "autoscaling": {"max_capacity": 2, "invocations_per_instance": 0}}
+            ),
+            "jumpstart_models[0].autoscaling.invocations_per_instance: must be at least 1, not 0",
+        ),
+        (
+            config_with({**FLAN, "autoscaling": {"max_capacity": 2}}),
+            "jumpstart_models[0].autoscaling.invocations_per_instance: is required",
+        ),
+        (
+            config_with({**FLAN, "autoscaling": {"max_capcity": 2, "invocations_per_instance": 1}}),
+            (
+                "jumpstart_models[0].autoscaling.max_capcity: unknown key; did you mean "
+                "'max_capacity'?"
+            ),
+        ),
+        (
+            config_with({**FLAN, "tags": {"AWS:team": "nlp"}}),
+            "jumpstart_models[0].tags: 'AWS:team': keys that begin with 'aws:' belong to AWS",
+        ),
+        (
+            config_with({**FLAN, "tags": {"endpoint-meter:stack": "x"}}),
+            (
+                "jumpstart_models[0].tags: 'endpoint-meter:stack' is this product's own tag, "
+                "which it puts on by itself"
+            ),
+        ),
+        (
+            config_with({**FLAN, "tags": {"team!": "nlp"}}),
+            (
+                "jumpstart_models[0].tags: 'team!': a key is 1 to 128 letters, digits, blanks or "
+                "any of _ . : / = + - @"
+            ),
+        ),
+        (
+            config_with({**FLAN, "tags": {f"key-{n}": "" for n in range(50)}}),
+            "jumpstart_models[0].tags: has 50 entries, and at most 49 go in",
+        ),
+        (
+            config_with({**FLAN, "tags": {"team": 7}}),
+            "jumpstart_models[0].tags.team: must be a string, not 7",
+        ),
+        (
+            config_with(FLAN, unmanaged_endpoints="metre"),
+            (
+                "unmanaged_endpoints: must be one of 'ignore', 'report', 'meter', not 'metre'; "
+                "did you mean 'meter'?"
+            ),
+        ),
+        (
+            config_with(FLAN, unmanaged_lease_minutes=0),
+            "unmanaged_lease_minutes: must be at least 1, not 0",
+        ),
+        (
+            config_with(FLAN, late_minutes=4),
+            "late_minutes: must be at least 5, not 4",
+        ),
+        (
+            config_with(FLAN, max_lease_minutes=60, unmanaged_lease_minutes=61),
+            "unmanaged_lease_minutes: must be at most 60 (max_lease_minutes)",
         ),
         (
             config_with(FLAN, alarm_emails=["nobody"]),
