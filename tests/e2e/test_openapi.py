@@ -1,0 +1,100 @@
+"""Requests made up from /openapi.json, right ones and wrong ones: every answer is one that it
+tells of, and none is a fault of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from requests import Session
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.schemas import BaseSchema
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from lambdas.handlers.api import OPERATIONS
+from tests.e2e.checkout import Checkout
+from tests.e2e.test_rest import FALCON, FLAN
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+]
+EXAMPLES = 40
+KINDS = [
+    (operation.method, operation.path, mode)
+    for operation in OPERATIONS
+    for mode in GenerationMode
+    # where nothing can be sent, nothing can be wrong
+    if mode is GenerationMode.POSITIVE or operation.query or operation.takes_body
+]
+
+
+@pytest.fixture(scope="module")
+def described(checkout: Checkout) -> BaseSchema:
+    with checkout.api("") as api:
+        document = api.get("/openapi.json").raise_for_status().json()
+    return schemathesis.openapi.from_dict(document)
+
+
+@pytest.fixture(scope="module")
+def session(checkout: Checkout) -> Iterator[Session]:
+    """With the token that may do everything; afterwards nothing is left running."""
+    with Session() as session:
+        session.headers["Authorization"] = checkout.stack["admin_token"]
+        yield session
+    with checkout.api() as api:
+        for name in (FALCON, FLAN):
+            api.delete("/endpoint-expiry", params={"EndpointName": name}).raise_for_status()
+
+
+@pytest.mark.parametrize(("method", "path", "mode"), KINDS)
+def test_every_answer_is_one_that_openapi_tells_of(
+    checkout: Checkout,
+    described: BaseSchema,
+    session: Session,
+    method: str,
+    path: str,
+    mode: GenerationMode,
+) -> None:
+    operation = described[path][method]
+    base_url = checkout.stack["api_url"]
+    seen = set()
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode), name=st.sampled_from([FALCON, None]))
+    def hold(case: Case[Any], name: str | None) -> None:
+        if name:  # by chance no endpoint of ours would ever be hit
+            address(case, name)
+        answer = case.call(base_url=base_url, session=session)
+        seen.add(answer.status_code)
+        case.validate_response(answer, checks=CHECKS)
+
+    hold()
+    assert seen
+
+
+def address(case: Case[Any], name: str) -> None:
+    """Let the request be about an endpoint that exists."""
+    for where in (case.query, case.body):
+        if isinstance(where, dict) and isinstance(where.get("EndpointName"), str):
+            where["EndpointName"] = name
