@@ -141,6 +141,9 @@ def main(places: Places) -> int:
             signal.signal(number, signal.default_int_handler)
     try:
         with taking_turns(places):
+            # The state of the stack and the logs are for whoever runs it.
+            places.home.mkdir(mode=0o700, exist_ok=True)
+            places.home.chmod(0o700)
             Up(places, dict(os.environ)).run()
     except SynthFailedError:
         return 1

@@ -29,7 +29,8 @@ def test_nothing_listens_outside_loopback(checkout: Checkout) -> None:
     assert all(a.startswith(("127.", "::1", "::ffff:127.")) for a in addresses), addresses
 
 
-def test_stack_file_is_for_its_owner_only(checkout: Checkout) -> None:
+def test_what_the_stack_keeps_is_for_its_owner_only(checkout: Checkout) -> None:
+    assert (checkout.folder / ".local").stat().st_mode & 0o077 == 0
     assert (checkout.folder / ".local/stack.json").stat().st_mode & 0o077 == 0
 
 
