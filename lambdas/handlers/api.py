@@ -14,7 +14,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.core.errors import MeterError
-from lambdas.handlers import checks, openapi
+from lambdas.handlers import checks
 from lambdas.handlers.operations import Operation
 from lambdas.handlers.problems import Refused, problem, problem_of
 from lambdas.handlers.requests import rates, utc_now
@@ -82,6 +82,9 @@ def _openapi() -> Response[str]:
 
 @cache
 def _document(server: str) -> str:
+    # The models of OpenAPI take longer to import than a route takes to answer.
+    from lambdas.handlers import openapi  # noqa: PLC0415
+
     return json.dumps(openapi.document(_app, OPERATIONS, server))
 
 

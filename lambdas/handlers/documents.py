@@ -18,12 +18,14 @@ _Expiry = Annotated[
     Field(pattern="^[0-9]{2}-[0-9]{2}-[0-9]{4}(-[0-9]{2}){3}$", examples=["21-11-2026-03-44-12"]),
 ]
 Owner = Literal["config", "api"]
+# Built when first asked for: a cold start has no use for them.
+_OF_ANSWERS = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Error(BaseModel):
     """Why a request was refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = _OF_ANSWERS
 
     error: Annotated[
         str, Field(description="A sentence for people", examples=["minutes: Field required"])
@@ -35,7 +37,7 @@ class Error(BaseModel):
 class Endpoint(BaseModel):
     """What is on the meter of an endpoint, and how the endpoint is."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = _OF_ANSWERS
 
     EndpointName: Annotated[str, Field(examples=["demo-FlanT5-Endpoint"])]
     EndpointExpiry: Annotated[
@@ -81,7 +83,7 @@ class Schedule(BaseModel):
     the next day; equal times mean 24 hours."""
 
     model_config = ConfigDict(
-        extra="forbid",
+        **_OF_ANSWERS,
         json_schema_extra={"oneOf": [{"required": ["days"]}, {"required": ["date"]}]},
     )
 
@@ -100,7 +102,7 @@ class Schedule(BaseModel):
 class Schedules(BaseModel):
     """The schedules of an endpoint."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = _OF_ANSWERS
 
     EndpointName: str
     schedule: list[Schedule]
@@ -110,7 +112,7 @@ class Schedules(BaseModel):
 class Event(BaseModel):
     """One entry of the history."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = _OF_ANSWERS
 
     EndpointName: str
     At: _Instant
@@ -122,7 +124,7 @@ class Event(BaseModel):
 class Health(BaseModel):
     """When the meter's parts last worked."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = _OF_ANSWERS
 
     status: Literal["ok", "late", "draining"]
     late: Annotated[list[str], Field(description="What has not worked for too long")]
