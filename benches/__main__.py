@@ -15,11 +15,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
     parser.add_argument("bench", nargs="*", choices=[*BENCHES, []], help="all, if none is named")
     chosen = parser.parse_args().bench or BENCHES
-    print(f"{'what':<42} {'figure':<48} should be")
+    print(f"{'what':<42} {'figure':<54} should be")
     for name in chosen:
         row: Row
         for row in importlib.import_module(f"benches.{name}").rows():
-            print(f"{row.what:<42} {row.figure:<48} {row.against}", flush=True)
+            print(f"{row.what:<42} {row.figure:<54} {row.against}", flush=True)
 
 
 if __name__ == "__main__":
