@@ -32,7 +32,7 @@ def calls_of_an_idle_tick(endpoints: int) -> Counter[str]:
         sqs = boto3.client("sqs", region_name="us-east-1")
         create_tables(dynamodb, "state", "history", "auth")
         _fill(dynamodb, endpoints)
-        urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("starts", "work")]
+        starts, work = (sqs.create_queue(QueueName=q)["QueueUrl"] for q in ("starts", "work"))
         store = DynamoStateStore(dynamodb, dynamodb, "state")
         calls: Counter[str] = Counter()
 
@@ -41,7 +41,7 @@ def calls_of_an_idle_tick(endpoints: int) -> Counter[str]:
 
         for client in (dynamodb, sqs):
             client.meta.events.register("before-call.*.*", count)
-        tick(store, SqsHints(sqs, *urls), NOW)
+        tick(store, SqsHints(sqs, starts, work), NOW)
         return calls
 
 
