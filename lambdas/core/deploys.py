@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lambdas.core.decision import rollback_mark
+from lambdas.core.decision import meter_of, rollback_mark
 from lambdas.core.errors import Conflict, MeterError
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.names import endpoint_key
@@ -81,7 +81,9 @@ class Deploys:
         now = self.clock()
         self.store.beat("deploy", now)
         keys = {endpoint_key(name) for name in manifest}
-        keys.update(r.key for r in self.store.list().records if r.api_spec is None)
+        keys.update(
+            r.key for r in self.store.list().records if r.api_spec is None or _is_missed(r, now)
+        )
         looked_at = []
         for key in sorted(keys):
             if load_or_create(self.store, key, now).state is not None:
@@ -185,6 +187,13 @@ class Deploys:
 
     def _hint(self, keys: Iterable[str]) -> None:
         self.hints.send([Hint(key, Cause.SWEEP) for key in keys])
+
+
+def _is_missed(record: Record, now: datetime) -> bool:
+    """Whether it should run and does not, such as after a drain that this deploy ends."""
+    state = record.state
+    running = state is not None and state.observed_status is Status.IN_SERVICE
+    return state is not None and meter_of(record.spec, state).wanted(now) and not running
 
 
 def _why_unsettled(record: Record, config: str | None, seen: Observed | None) -> Difference | None:

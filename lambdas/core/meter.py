@@ -120,28 +120,17 @@ class ParkingMeter:
         sagemaker_name(config_name, "EndpointConfigName")
         for _ in range(_TRIES):
             record = self.store.load(endpoint_key(sagemaker_name(name, "EndpointName")))
-            if record.spec is not None:
-                _same_endpoint(record.spec, name, config_name)
-                self._claim_live(record.spec, adopt=adopt)
-                return self._renew(
-                    load_or_create(self.store, record.key, now), minutes, now, request, 200
-                )
-            spec = with_hash(
-                Spec(name, config_name, Origin.API, max_lease_minutes=self.max_lease_minutes)
-            )
-            adoptable = self._foreign(spec, adopt=adopt)
-            if not self.endpoints.config_exists(spec.endpoint_config_name):
-                raise UnknownEndpointConfig(spec.endpoint_config_name)
-            if adoptable:
-                self.adopter.adopt(adoptable.arn)
+            http_status = 200
             try:
-                self.store.put_api_spec(spec, replacing=None)
-            except Conflict:  # another added it meanwhile: look again
+                if record.spec is not None:
+                    _same_endpoint(record.spec, name, config_name)
+                    self._claim_live(record.spec, adopt=adopt)
+                else:
+                    self._declare(name, config_name, now, request, adopt=adopt)
+                    http_status = 201
+                return self._renew(self._record(name, now), minutes, now, request, http_status)
+            except (Conflict, UnknownEndpoint):  # added or forgotten meanwhile: look again
                 continue
-            self._note(spec.key, now, "added", f"with config {config_name}", request)
-            return self._renew(
-                load_or_create(self.store, spec.key, now), minutes, now, request, 201
-            )
         raise Busy
 
     def stop(self, name: str, now: datetime, request: Request, *, forget: bool) -> Answer:
@@ -262,6 +251,21 @@ class ParkingMeter:
                 if load_or_create(self.store, record.key, now).spec is None:
                     raise
         raise Busy
+
+    def _declare(
+        self, name: str, config_name: str, now: datetime, request: Request, *, adopt: bool
+    ) -> None:
+        """Write the spec of a new endpoint; Conflict where another was first."""
+        spec = with_hash(
+            Spec(name, config_name, Origin.API, max_lease_minutes=self.max_lease_minutes)
+        )
+        adoptable = self._foreign(spec, adopt=adopt)
+        if not self.endpoints.config_exists(spec.endpoint_config_name):
+            raise UnknownEndpointConfig(spec.endpoint_config_name)
+        if adoptable:
+            self.adopter.adopt(adoptable.arn)
+        self.store.put_api_spec(spec, replacing=None)
+        self._note(spec.key, now, "added", f"with config {config_name}", request)
 
     def _claim_live(self, spec: Spec, *, adopt: bool) -> None:
         """Adopt a foreign live endpoint of a name that is on the meter already, if asked to."""

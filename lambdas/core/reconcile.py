@@ -38,8 +38,9 @@ from lambdas.core.state import ABSENT, Intent, Observed, Owner, Record, State, S
 
 LOCK = timedelta(seconds=45)
 """Outlives the reconciler's timeout of 30 s."""
-EARLY = timedelta(seconds=3)
-"""A hint that comes this much too early (clocks differ) is sent again, not dropped."""
+EARLY = timedelta(seconds=5)
+"""A hint that comes this much too early is sent again, not dropped: the clock of who sent it
+and that of who gets it may each be two seconds off."""
 CLAIM_GRACE = timedelta(seconds=30)
 MAX_ROUNDS = 5
 _HEEDED_ALWAYS = frozenset({Cause.EVENT, Cause.SWEEP})

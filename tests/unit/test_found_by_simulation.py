@@ -1,0 +1,73 @@
+"""What the simulation found: each story is the shortest form of a failing seed."""
+
+from __future__ import annotations
+
+import pytest
+
+from lambdas.core.hints import Cause, Hint
+from lambdas.core.meter import Request
+from lambdas.core.state import Status
+from tests.fakes import a_spec, clock
+from tests.unit.test_races import before
+from tests.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.deploy(a_spec("falcon"))
+    world.endpoints.configs.add("cfg")
+    return world
+
+
+def test_add_that_meets_a_forget_adds_the_endpoint_anew(world: World) -> None:
+    world.add("mine", "cfg", 10)
+    before(
+        world.endpoints,
+        "describe",
+        lambda: world.meter.stop("mine", world.now, Request("bob"), forget=True),
+    )
+
+    answer = world.add("mine", "cfg", 5)
+
+    assert answer.http_status == 201
+    world.advance(minutes=1)
+    assert world.status("mine") is Status.IN_SERVICE
+
+
+def test_add_whose_state_is_forgotten_under_it_starts_over(world: World) -> None:
+    world.add("mine", "cfg", 1)
+    world.advance(minutes=3)
+    before(
+        world.store,
+        "renew",
+        lambda: (world.stop("mine", forget=True), world.settle()),
+    )
+
+    answer = world.add("mine", "cfg", 5)
+
+    assert answer.http_status == 201
+    world.advance(minutes=1)
+    assert world.status("mine") is Status.IN_SERVICE
+
+
+def test_deploy_that_ends_a_drain_wakes_endpoints_of_the_api_too(world: World) -> None:
+    world.add("mine", "cfg", 600)
+    world.advance(minutes=1)
+    world.deploys.drain(60)
+
+    world.deploy(a_spec("falcon"))
+
+    world.advance(minutes=1)
+    assert world.status("mine") is Status.IN_SERVICE
+
+
+def test_hint_between_two_clocks_that_are_both_off_is_sent_again(world: World) -> None:
+    world.renew("falcon", 10)
+    world.advance_to(clock(9, 9))
+    sent = len(world.hints.sent)
+
+    outcome = world.reconciler().heed(Hint("falcon", Cause.TICK), clock(9, 9, 56))
+
+    assert outcome.word == "early"
+    assert world.hints.sent[sent].at == clock(9, 10)
