@@ -33,7 +33,7 @@ from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
 from constructs_lib.api_account import AccountLogging
-from constructs_lib.api_refusals import REFUSALS
+from constructs_lib.api_refusals import REFUSALS, RETRY_AFTER_SECONDS
 from constructs_lib.canonical import canonical
 from constructs_lib.config import Throttle
 from constructs_lib.deployment import Deployment, addressed
@@ -43,6 +43,7 @@ Part = TypeVar("Part", bound=TerraformResource)
 
 STAGE = "prod"
 _AUTHORIZER_CACHE_SECONDS = 60
+_RETRY_AFTER = "gatewayresponse.header.Retry-After"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +181,14 @@ class RestApi(Construct):
     def _refuse_in_json(self) -> None:
         for response_type, (status, sentence, code) in REFUSALS.items():
             body = {"error": sentence, "code": code, "requestId": "$context.requestId"}
+            wait = RETRY_AFTER_SECONDS.get(response_type)
             self._part(
                 ApiGatewayGatewayResponse,
                 response_type.lower(),
                 response_type=response_type,
                 status_code=str(status) if status else None,
                 response_templates={"application/json": canonical(body)},
+                response_parameters={_RETRY_AFTER: f"'{wait}'"} if wait else None,
             )
 
     def _part(self, kind: Callable[..., Part], logical_id: str, **properties: object) -> Part:

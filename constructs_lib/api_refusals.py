@@ -19,7 +19,16 @@ REFUSALS = {
         "UnsupportedMediaType",
     ),
     "THROTTLED": (429, "Too many requests. Wait a moment and retry.", "TooManyRequests"),
-    "INTEGRATION_TIMEOUT": (504, "The request took too long. Retry.", "Timeout"),
+    "INTEGRATION_TIMEOUT": (
+        504,
+        "No answer in time, so a change may or may not have been made: look with GET.",
+        "Timeout",
+    ),
     "DEFAULT_4XX": (None, "The request was refused.", "Refused"),
-    "DEFAULT_5XX": (None, "Something failed on our side. Retry.", "InternalError"),
+    "DEFAULT_5XX": (
+        None,
+        "Something failed on our side: a change may or may not have been made. Look with GET.",
+        "InternalError",
+    ),
 }
+RETRY_AFTER_SECONDS = {"THROTTLED": 1}

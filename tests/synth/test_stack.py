@@ -421,3 +421,12 @@ def test_a_model_is_hosted_as_locked(stack: Stack) -> None:
     (variant,) = stack.one("aws_sagemaker_endpoint_configuration", address)["production_variants"]
     assert variant["instance_type"] == "ml.g5.12xlarge"
     assert "volume_size_in_gb" not in variant  # its disk is local
+
+
+def test_refusals_of_the_gateway_promise_nothing_that_is_not_known(stack: Stack) -> None:
+    told = stack.all("aws_api_gateway_gateway_response")
+    for name in ("integration_timeout", "default_5xx"):
+        assert "may or may not" in told[name]["response_templates"]["application/json"]
+    waits = {name: each.get("response_parameters") for name, each in told.items()}
+    assert waits.pop("throttled") == {"gatewayresponse.header.Retry-After": "'1'"}
+    assert not any(waits.values())
