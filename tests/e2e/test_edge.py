@@ -14,6 +14,7 @@ from lambdas.aws.tokens import identity_of
 from local.stack_file import StackFile
 from local.up import what_next
 from tests.e2e.checkout import Checkout
+from tests.e2e.test_openapi import stop
 from tests.e2e.test_rest import FLAN
 
 
@@ -24,8 +25,7 @@ def test_commands_that_up_prints_work_as_they_stand(checkout: Checkout) -> None:
     listed, renewed = [json.loads(each.stdout) for each in done]
     assert FLAN in {entry["EndpointName"] for entry in listed}
     assert (renewed["EndpointName"], renewed["Wanted"]) == (FLAN, "running")
-    with checkout.api() as api:
-        api.delete("/endpoint-expiry", params={"EndpointName": FLAN}).raise_for_status()
+    stop(checkout, FLAN)
 
 
 def test_token_that_has_made_its_requests_waits_for_the_next_minute(checkout: Checkout) -> None:

@@ -22,8 +22,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from lambdas.handlers.api import OPERATIONS
-from tests.e2e.checkout import Checkout
-from tests.e2e.test_rest import FALCON, FLAN
+from tests.e2e.checkout import Checkout, until
+from tests.e2e.test_rest import FALCON, FLAN, get
 
 CHECKS = [
     not_a_server_error,
@@ -55,9 +55,8 @@ def session(checkout: Checkout) -> Iterator[Session]:
     with Session() as session:
         session.headers["Authorization"] = checkout.stack["admin_token"]
         yield session
-    with checkout.api() as api:
-        for name in (FALCON, FLAN):
-            api.delete("/endpoint-expiry", params={"EndpointName": name}).raise_for_status()
+    for name in (FALCON, FLAN):
+        stop(checkout, name)
 
 
 @pytest.mark.parametrize(("method", "path", "mode"), KINDS)
@@ -91,6 +90,12 @@ def test_every_answer_is_one_that_openapi_tells_of(
 
     hold()
     assert seen
+
+
+def stop(checkout: Checkout, name: str) -> None:
+    with checkout.api() as api:
+        api.delete("/endpoint-expiry", params={"EndpointName": name}).raise_for_status()
+    until(lambda: get(checkout, name)["Status"] == "Absent", 60)
 
 
 def address(case: Case[Any], name: str) -> None:
