@@ -13,6 +13,8 @@ POLL = timedelta(seconds=15)
 """How soon an endpoint in transition is looked at again if no event comes first."""
 POLL_DELETING = timedelta(seconds=5)
 """SageMaker sends no event when a deletion is through."""
+POLL_RESTART = timedelta(seconds=2)
+"""How soon a deletion is looked at again when the endpoint is wanted once more."""
 FIRST_BACKOFF = timedelta(seconds=15)
 MAX_BACKOFF = timedelta(minutes=15)
 ORPHAN_GRACE = timedelta(hours=1)
@@ -103,7 +105,8 @@ def decide(
     if observed.status in _IN_TRANSITION:
         # A failure stays in sight until the endpoint is well again.
         reason = state.reason if state.attempts else f"SageMaker is {_doing(observed.status)}"
-        poll = POLL_DELETING if observed.status is Status.DELETING else POLL
+        deleting = POLL_RESTART if wanted else POLL_DELETING
+        poll = deleting if observed.status is Status.DELETING else POLL
         return _wait(state, now + poll, reason)
     if draining:
         return Decision(Step.DELETE, DRAINED, state, observed.config_name)
