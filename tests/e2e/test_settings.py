@@ -1,0 +1,125 @@
+"""Settings of an entry, and the policy for endpoints that nobody put on a meter, on the stack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.e2e.checkout import Checkout, until
+from tests.e2e.test_rest import FLAN, get, renew
+
+FORGOTTEN = "forgotten-notebook-endpoint"
+
+
+@pytest.fixture(scope="module")
+def metering(checkout: Checkout) -> Iterator[Checkout]:
+    """FLAN-T5 is scaled, tagged and has a fallback; forgotten endpoints are put on the meter."""
+    config = checkout.config()
+    config |= {"unmanaged_endpoints": "meter", "unmanaged_lease_minutes": 45}
+    config["jumpstart_models"][1] |= {
+        "autoscaling": {"max_capacity": 4, "invocations_per_instance": 120},
+        "tags": {"team": "nlp"},
+        "instance_type_fallbacks": ["ml.g5.24xlarge"],
+    }
+    checkout.up(CONFIG=checkout.write_config(config))
+    yield checkout
+    checkout.clear_faults()
+    stop(checkout, FLAN)
+    checkout.up()
+
+
+def stop(checkout: Checkout, name: str) -> None:
+    with checkout.api() as api:
+        api.delete("/endpoint-expiry", params={"EndpointName": name}).raise_for_status()
+    until(lambda: checkout.status(name) == "Absent", 60)
+
+
+def autoscaling(checkout: Checkout) -> Any:
+    return boto3.client(
+        "application-autoscaling",
+        endpoint_url=checkout.stack["sagemaker_endpoint_url"],
+        region_name=checkout.stack["region"],
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+def scaled(checkout: Checkout, name: str) -> list[tuple[int, int, float]]:
+    """Limits and target value of what scales the endpoint, once its policy is there."""
+    client = autoscaling(checkout)
+    of = {"ServiceNamespace": "sagemaker"}
+    ids = [f"endpoint/{name}/variant/AllTraffic"]
+    targets = client.describe_scalable_targets(**of, ResourceIds=ids)["ScalableTargets"]
+    policies = client.describe_scaling_policies(**of, ResourceId=ids[0])["ScalingPolicies"]
+    values = [p["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] for p in policies]
+    return [(t["MinCapacity"], t["MaxCapacity"], v) for t, v in zip(targets, values, strict=False)]
+
+
+def tags_of(checkout: Checkout, name: str) -> dict[str, str]:
+    sagemaker = checkout.client("sagemaker")
+    arn = sagemaker.describe_endpoint(EndpointName=name)["EndpointArn"]
+    return {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
+
+
+def test_a_recreated_endpoint_has_its_scaling_and_tags_again(metering: Checkout) -> None:
+    renew(metering, FLAN, 60)
+    until(lambda: scaled(metering, FLAN), 60)
+    assert scaled(metering, FLAN) == [(1, 4, 120.0)]
+    assert tags_of(metering, FLAN)["team"] == "nlp"
+    stop(metering, FLAN)
+    assert scaled(metering, FLAN) == [], "deleting it took its scaling along"
+    renew(metering, FLAN, 60)
+    until(lambda: scaled(metering, FLAN), 60)
+    assert scaled(metering, FLAN) == [(1, 4, 120.0)]
+    assert tags_of(metering, FLAN)["team"] == "nlp"
+
+
+def test_without_capacity_the_fallback_is_started_and_scaled_too(metering: Checkout) -> None:
+    stop(metering, FLAN)
+    until(lambda: get(metering, FLAN)["Status"] == "Absent", 60)
+    metering.fault("CreateEndpoint", "Capacity", endpoint=FLAN)
+    renew(metering, FLAN, 60)
+    until(lambda: get(metering, FLAN)["Status"] == "InService", 90)
+    until(lambda: scaled(metering, FLAN), 60)
+    document = get(metering, FLAN)
+    served = metering.client("sagemaker").describe_endpoint_config(
+        EndpointConfigName=document["ServedConfigName"]
+    )
+    assert served["ProductionVariants"][0]["InstanceType"] == "ml.g5.24xlarge"
+    assert document["ServedConfigName"] != document["EndpointConfigName"]
+
+
+def test_a_forgotten_endpoint_gets_a_lease_our_tag_and_a_notice(metering: Checkout) -> None:
+    sagemaker, sns, sqs = (metering.client(service) for service in ("sagemaker", "sns", "sqs"))
+    url = sqs.create_queue(QueueName="notices")["QueueUrl"]
+    (topic,) = [t["TopicArn"] for t in sns.list_topics()["Topics"] if "alarms" in t["TopicArn"]]
+    names = ["QueueArn"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    (config, *_) = sagemaker.list_endpoint_configs()["EndpointConfigs"]
+    sagemaker.create_endpoint(
+        EndpointName=FORGOTTEN, EndpointConfigName=config["EndpointConfigName"]
+    )
+    until(lambda: metering.status(FORGOTTEN) == "InService", 30)
+    swept = metering.client("lambda").invoke(FunctionName="demo-sweep", Payload=b"{}")
+    assert "FunctionError" not in swept, swept["Payload"].read()
+    assert tags_of(metering, FORGOTTEN) == {"endpoint-meter:stack": "demo-us-east-1"}
+    document = get(metering, FORGOTTEN)
+    assert 44 * 60 < document["SecondsLeft"] <= 45 * 60
+    assert (document["Wanted"], document["Owner"]) == ("running", "api")
+
+    def told() -> str | None:
+        bodies = [m["Body"] for m in sqs.receive_message(QueueUrl=url).get("Messages", [])]
+        messages = [json.loads(body)["Message"] for body in bodies]
+        return next((message for message in messages if FORGOTTEN in message), None)
+
+    assert "unless it is renewed" in until(told, 15)
+    sqs.delete_queue(QueueUrl=url)
+    stop(metering, FORGOTTEN)
+    with metering.api() as api:
+        query = {"EndpointName": FORGOTTEN, "forget": "true"}
+        api.delete("/endpoint-expiry", params=query).raise_for_status()
