@@ -14,9 +14,10 @@ from local.simulator.errors import (
     NO_TARGET_FOR_POLICY,
     NOT_A_VARIANT,
     NOT_SCALABLE,
+    SCALED_TYPE,
     UNSUPPORTED_TARGET,
 )
-from local.simulator.lifecycle import Endpoint, Json, Status
+from local.simulator.lifecycle import Deployment, Endpoint, Json, Status
 from local.simulator.listing import decode_token, encode_token
 
 NAMESPACE = "sagemaker"
@@ -110,11 +111,23 @@ class ScalableTargets:
         }
         return _page(rows, call.request, "ScalingPolicies")
 
+    def check_update(self, endpoint: Endpoint, target: Deployment) -> None:
+        """Raises where the update would change the instance type of a variant that is scaled."""
+        types = {variant.name: variant.instance_type for variant in target.variants}
+        for variant in endpoint.serving.variants if endpoint.serving else ():
+            changed = types.get(variant.name, variant.instance_type) != variant.instance_type
+            if changed and self._is_scaled(endpoint.name, variant.name):
+                raise SCALED_TYPE.error(variant=variant.name)
+
     def forget(self, endpoint: str) -> None:
         """SageMaker deregisters what scales an endpoint when that is deleted, and says nothing."""
         prefix = f"endpoint/{endpoint.lower()}/"
         for resource_id in [key for key in self._targets if key.lower().startswith(prefix)]:
             del self._targets[resource_id]
+
+    def _is_scaled(self, endpoint: str, variant: str) -> bool:
+        wanted = f"endpoint/{endpoint}/variant/{variant}".lower()
+        return any(resource_id.lower() == wanted for resource_id in self._targets)
 
     def _check_variant(self, resource_id: str) -> None:
         """Raises unless the variant of an endpoint that is in service bears this id."""

@@ -116,6 +116,10 @@ NOT_A_VARIANT = Wording(
     "No SageMaker endpoint variant found for resource ID: {resource_id}"
 )  # assumed
 NOT_SCALABLE = Wording('Cannot scale endpoint "{arn}" that is not InService.')  # assumed
+SCALED_TYPE = Wording(  # assumed
+    "Cannot change the instance type of variant {variant}, which has an Application AutoScaling "
+    "scalable target. Deregister the target first."
+)
 NO_TARGET = Wording(
     "No scalable target found for service namespace: sagemaker, resource ID: {resource_id}, "
     "scalable dimension: {dimension}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -42,6 +43,8 @@ class Fleet:
         self._pushed = 0
         self.shelf: Shelf[Endpoint] = Shelf(account, Kind.ENDPOINT)
         self.changes: list[StatusChange] = []
+        self.check_update: Callable[[Endpoint, Deployment], None] = lambda _endpoint, _target: None
+        """Raises where something outside the fleet forbids an update."""
 
     def create(self, call: Call) -> Json:
         name = call.request["EndpointName"]
@@ -69,6 +72,7 @@ class Fleet:
         if policy is None and serving and call.request.get("RetainDeploymentConfig"):
             policy = serving.policy
         target = replace(target, policy=policy)
+        self.check_update(endpoint, target)
         self._begin_update(endpoint, target, call)
         return {"EndpointArn": self.shelf.arn(endpoint.name)}
 

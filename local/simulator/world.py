@@ -32,6 +32,7 @@ class World:
         self._fleet = Fleet(account, self._catalog, durations)
         self._runtime = Runtime(account, self._fleet.shelf)
         self._targets = ScalableTargets(account, self._fleet.shelf)
+        self._fleet.check_update = self._targets.check_update
         self._tags = Tags(
             account,
             {

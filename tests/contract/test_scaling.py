@@ -196,6 +196,20 @@ def test_limits_are_changed_one_at_a_time_and_policies_stay(
     assert set(policies(autoscaling)) == {"invocations"}
 
 
+def test_the_instance_type_of_a_scaled_variant_cannot_be_changed(
+    world: Simulated, endpoints: SageMakerEndpoints
+) -> None:
+    world.has_config("same-type")
+    world.has_config("larger", InstanceType="ml.g5.24xlarge")
+    endpoints.scale("falcon", [ONE_TO_FOUR])
+    with pytest.raises(AwsRefused, match="scalable target"):
+        endpoints.update("falcon", "larger", {})
+    endpoints.update("falcon", "same-type", {})
+    world.clock.pass_seconds(DURATIONS.update_seconds)
+    endpoints.scale("falcon", [])
+    endpoints.update("falcon", "larger", {})
+
+
 def test_faults_hit_scaling_too(
     world: Simulated, endpoints: SageMakerEndpoints, autoscaling: Any
 ) -> None:
