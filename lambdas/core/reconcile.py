@@ -176,6 +176,9 @@ class Reconciler:
         """Write the intent, make the call, and return the state that it leads to."""
         config = decision.config_name or ""
         step, state = decision.step, decision.state
+        scaled = state.restored is not None
+        if step is Step.UPDATE:
+            state = replace(state, restored=None)  # its scaling is put back afterwards
         before = record.state.intent if record.state else None
         self.store.begin(
             record.key,
@@ -186,6 +189,9 @@ class Reconciler:
         )
         look_again = replace(state, next_due=now + POLL, next_step=Step.WAIT)
         try:
+            if step is Step.UPDATE and scaled:
+                # SageMaker refuses to change the instance type of a variant that is scaled.
+                self.endpoints.scale(name, ())
             self._call(step, name, config, record.spec)
         except Gone:
             return replace(look_again, next_due=now + POLL_DELETING, observed_status=Status.ABSENT)

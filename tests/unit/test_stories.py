@@ -636,3 +636,15 @@ def test_refused_scaling_is_tried_again_and_does_not_stop_the_endpoint() -> None
     world.advance(minutes=1)
     assert world.endpoints.scaled == {"falcon": SCALING}
     assert world.state("falcon").attempts == 0
+
+
+def test_scaling_steps_aside_for_an_update_and_comes_back() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", scaling=SCALING))
+    world.renew("falcon", 60)
+    world.advance(minutes=1)
+    world.deploy(a_spec("falcon", "falcon-2", scaling=SCALING))
+    assert world.endpoints.scaled["falcon"] == ()
+    world.advance(minutes=1)
+    assert world.get("falcon")["ServedConfigName"] == "falcon-2"
+    assert world.endpoints.scaled["falcon"] == SCALING
