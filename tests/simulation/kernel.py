@@ -4,6 +4,9 @@ An actor is a function (one invocation of a Lambda, say) in a thread of its own;
 holds the baton at any moment. Each call to AWS lets simulated time pass, and where something else
 comes first in that time the actor hands the baton on: any two calls of two actors may interleave
 in any order, and the order depends on the seed alone (docs/decisions/0040).
+
+Whoever waits or is done drives the events on, so that most of what happens needs no change of
+thread at all.
 """
 
 from __future__ import annotations
@@ -34,6 +37,27 @@ class Actor:
     """What it last read from its clock."""
     notes: dict[str, Any] = field(default_factory=dict)
     """What those who watch attach to it."""
+    turn: _Turn | None = None
+
+
+class _Turn:
+    """A thread's place in the order: it runs while it holds the baton, else it waits here."""
+
+    def __init__(self) -> None:
+        self.baton = threading.Lock()
+        self.baton.acquire()
+        self.actor: Actor | None = None
+        self.body: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    actor: Actor
+    body: Callable[[], None]
+
+
+_Event = Callable[[], None] | _Turn | _Start
+"""Something that happens, an actor that goes on, or one that begins."""
 
 
 class Kernel:
@@ -44,39 +68,34 @@ class Kernel:
         self.actor: Actor | None = None
         self.errors: list[str] = []
         self._horizon = start
-        self._events: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._events: list[tuple[datetime, int, _Event]] = []
         self._pushed = 0
-        self._idle: list[_Worker] = []
-        self._workers: list[_Worker] = []
-        self._main = threading.Lock()
-        self._main.acquire()
+        self._main = _Turn()
+        self._idle: list[_Turn] = []
+        self._threads: list[threading.Thread] = []
+        self._suspended: list[_Turn] = []
+        self._closing = False
+        self._broken: BaseException | None = None
 
     def at(self, when: datetime, act: Callable[[], None]) -> None:
         """Have `act` happen at `when`; equal instants keep the order of their calls."""
-        self._pushed += 1
-        heapq.heappush(self._events, (max(when, self.now), self._pushed, act))
+        self._push(when, act)
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
-        self.at(self.now + timedelta(seconds=seconds), act)
+        self._push(self.now + timedelta(seconds=seconds), act)
+
+    def spawn(self, actor: Actor, body: Callable[[], None]) -> None:
+        """Have an actor begin now, after what else is to happen at this instant."""
+        self._push(self.now, _Start(actor, body))
 
     def run_until(self, end: datetime) -> None:
         """Let everything happen that is due by `end`."""
         self._horizon = end
-        while self._events and self._events[0][0] <= end:
-            when, _, act = heapq.heappop(self._events)
-            self.now = when
-            act()
+        self._drive(self._main)
+        self.actor = None
+        if self._broken is not None:
+            raise self._broken
         self.now = end
-
-    def spawn(self, actor: Actor, body: Callable[[], None]) -> None:
-        """Begin an actor now; returns when it first waits, or is over."""
-        if self._idle:
-            worker = self._idle.pop()
-        else:
-            worker = _Worker(self)
-            self._workers.append(worker)
-        worker.begin(actor, body)
-        self._hand_to(worker)
 
     def clock(self) -> datetime:
         """What the running actor's own clock reads."""
@@ -97,9 +116,7 @@ class Kernel:
         out_of_time = until >= actor.deadline
         until = min(until, actor.deadline)
         if until > self._horizon or (self._events and self._events[0][0] <= until):
-            worker = actor.notes["worker"]
-            self.at(until, lambda: self._hand_to(worker))
-            worker.wait()
+            self._wait(actor, until)
         else:  # nothing comes first: the actor may as well go on by itself
             self.now = until
         if out_of_time:
@@ -112,64 +129,93 @@ class Kernel:
 
     def close(self) -> None:
         """End all threads, those of unfinished actors too."""
-        for worker in self._workers:
-            if worker.actor is not None:
-                worker.actor.dead = True
-                self._hand_to(worker)
-            worker.end()
+        self._closing = True
+        for turn in list(self._suspended):
+            assert turn.actor is not None
+            turn.actor.dead = True
+            self.actor = turn.actor
+            self._hand(self._main, turn)
+        for turn in self._idle:
+            turn.baton.release()
+        for thread in self._threads:
+            thread.join()
 
     def _running(self) -> Actor:
         assert self.actor is not None, "only actors have a clock and calls to wait for"
         return self.actor
 
-    def _hand_to(self, worker: _Worker) -> None:
-        self.actor = worker.actor
-        worker.go.release()
-        self._main.acquire()
-        self.actor = None
+    def _push(self, when: datetime, event: _Event) -> None:
+        self._pushed += 1
+        heapq.heappush(self._events, (max(when, self.now), self._pushed, event))
 
-    def hand_back(self, worker: _Worker) -> None:
-        if worker.actor is None:
-            self._idle.append(worker)
-        self._main.release()
-
-
-class _Worker:
-    """A thread that runs one actor after another; it stands still unless it holds the baton."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        self.go = threading.Lock()
-        self.go.acquire()
-        self.actor: Actor | None = None
-        self._kernel = kernel
-        self._body: Callable[[], None] | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def begin(self, actor: Actor, body: Callable[[], None]) -> None:
-        actor.notes["worker"] = self
-        self.actor, self._body = actor, body
-
-    def wait(self) -> None:
-        self._kernel.hand_back(self)
-        self.go.acquire()
-        if self.actor is not None and self.actor.dead:
+    def _wait(self, actor: Actor, until: datetime) -> None:
+        turn = actor.turn
+        assert turn is not None
+        self._push(until, turn)
+        self._suspended.append(turn)
+        self._drive(turn)
+        self._suspended.remove(turn)
+        if actor.dead:
             raise Killed
 
-    def end(self) -> None:
-        self.go.release()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            self.go.acquire()
-            if self._body is None:
+    def _drive(self, me: _Turn) -> None:
+        """Let things happen until it is this thread's turn: its actor goes on, or (where it has
+        none) another was given to it, or (for the main thread) all is over."""
+        while not self._over():
+            self.now, _, event = heapq.heappop(self._events)
+            if isinstance(event, _Turn):
+                self.actor = event.actor
+                if event is not me:
+                    self._hand(me, event)
                 return
+            if isinstance(event, _Start):
+                self.actor = event.actor
+                self._begin(me, event)
+                return
+            self.actor = None
             try:
-                self._body()
+                event()
+            except BaseException as error:  # noqa: BLE001  # raised again in the main thread
+                self._broken = error
+        if me is not self._main:
+            self._hand(me, self._main)
+
+    def _over(self) -> bool:
+        none_left = not self._events or self._events[0][0] > self._horizon
+        return none_left or self._closing or self._broken is not None
+
+    def _begin(self, me: _Turn, start: _Start) -> None:
+        """In this thread if it has nothing else to do, else in another."""
+        free = me.actor is None and me is not self._main
+        turn = me if free else self._idle.pop() if self._idle else self._new_turn()
+        turn.actor, turn.body = start.actor, start.body
+        start.actor.turn = turn
+        if turn is not me:
+            self._hand(me, turn)
+
+    def _hand(self, me: _Turn, other: _Turn) -> None:
+        """Give the baton away and wait until it comes back."""
+        if me.actor is None and me is not self._main:
+            self._idle.append(me)
+        other.baton.release()
+        me.baton.acquire()
+
+    def _new_turn(self) -> _Turn:
+        turn = _Turn()
+        thread = threading.Thread(target=self._work, args=(turn,), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return turn
+
+    def _work(self, turn: _Turn) -> None:
+        """A thread's life: one actor after another."""
+        turn.baton.acquire()
+        while turn.body is not None:
+            try:
+                turn.body()
             except Killed:
                 pass
             except BaseException:  # noqa: BLE001  # whatever it is, it is the run's finding
-                self._kernel.errors.append(traceback.format_exc())
-            self.actor = self._body = None
-            self._kernel.hand_back(self)
+                self.errors.append(traceback.format_exc())
+            turn.actor = turn.body = None
+            self._drive(turn)

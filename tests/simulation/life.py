@@ -23,6 +23,8 @@ STARTS = (
     datetime(2026, 12, 31, 6, tzinfo=UTC),
     datetime(2028, 2, 28, 12, tzinfo=UTC),
 )
+DAYS, ENDPOINTS = 1.0, 120
+VISITS_A_DAY = 2.0
 TICK = timedelta(minutes=1)
 SWEEP = timedelta(minutes=15)
 QUIET_END = timedelta(minutes=50)
@@ -38,11 +40,11 @@ class Figures:
     endpoint_days: float = 0.0
     renewals: int = 0
     steps: int = 0
-    seconds: float = 0.0
+    lives: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
     digest: str = ""
-    tail: list[str] = field(default_factory=list)
+    story: list[str] = field(default_factory=list)
 
 
 class Life:
@@ -60,11 +62,10 @@ class Life:
         added = [f"mine-{number}" for number in range(shared)]
         self.people_end = self.end - QUIET_END
         self.team = Team(stage, names, self.people_end)
-        self.users = Users(stage, names + added, 5, self.people_end)
+        self.users = Users(stage, names + added, VISITS_A_DAY, self.people_end)
         self.outsiders = Outsiders(stage, self.people_end)
         self.endpoint_minutes = 0
         self._outage_until = self.start
-        self._ticked = True
         if rng.random() < 0.2:
             stage.kernel.at(self.start + timedelta(days=days / 2), self.team.destroy)
         if stage.faults.profile.call:
@@ -101,17 +102,13 @@ class Life:
             account.spec is not None for account in watch.ledger.accounts.values()
         )
         self.kernel.after(TICK.total_seconds(), self._tick)
-        if not self._ticked:
-            watch.ticking_since = None
-        self._ticked = False
         if self.kernel.now < self._outage_until:
             return
 
+        began = self.kernel.now
+
         def ticked(came: Came) -> None:
-            if came.result is not None:
-                self._ticked = True
-                if watch.ticking_since is None:
-                    watch.ticking_since = self.kernel.now
+            watch.ticked(began, well=came.result is not None)
 
         stage.tick(ticked)
         if stage.rng.random() < stage.faults.profile.message_doubled / 5:
@@ -161,10 +158,10 @@ class Life:
             faults=stage.faults.counts,
             violations=stage.watch.violations,
             digest=stage.wire.digest(),
-            tail=list(stage.wire.lines),
+            story=stage.watch.story,
         )
 
 
-def live(seed: int, days: float = 1.0, endpoints: int = 40) -> Figures:
+def live(seed: int, days: float = DAYS, endpoints: int = ENDPOINTS) -> Figures:
     """Run one seed."""
     return Life(seed, days, endpoints).run()

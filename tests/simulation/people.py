@@ -263,7 +263,7 @@ class Team:
             )
 
         def drain(_now: datetime) -> str:
-            self.stage.deploys().drain(800)
+            self.stage.deploys().drain(200)
             return "drained"
 
         self.stage.invoke("sweep", "drain", drain, drained)
@@ -289,7 +289,7 @@ class Team:
     def _spec(self, name: str) -> Spec:
         self.deploys += 1
         today = self.stage.kernel.now.date()
-        count = self.rng.choice((0, 0, 1, 1, 2))
+        count = self.rng.choice((0, 0, 0, 1, 2))
         config = f"{name}-{self.deploys}".lower()
         fallbacks = (f"{config}-b",) if self.rng.random() < 0.2 else ()
         return Spec(
@@ -343,7 +343,7 @@ class Team:
             if came.result is not None and came.result.settled:
                 self._drop_old_configs()
 
-        if self.rng.random() < 0.5:
+        if self.rng.random() < 0.8:
             self.at_work = False
             return
         deploys = self.stage.deploys()

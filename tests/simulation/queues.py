@@ -126,6 +126,8 @@ class SqsClient:
         """What SQS does with a message that it took."""
         subject = Hint.from_body(body).endpoint or ""
         lost, late, doubled = self._faults.of_message(subject, self._wire.kernel.now)
+        fate = "lost" if lost else f"{late:.0f} s late" if late else "twice" if doubled else "once"
+        self._wire.trace(f"{queue} takes {subject or 'canary'} in {delay_seconds} s, {fate}")
         if lost:
             return
         self._queues[queue].put(body, delay_seconds + late)

@@ -30,9 +30,9 @@ _OURS = [{"Key": STACK_TAG_KEY, "Value": STACK_TAG}]
 class Moods:
     """How SageMaker behaves; seconds are drawn between two bounds for each change."""
 
-    create_seconds: tuple[float, float] = (20, 180)
-    delete_seconds: tuple[float, float] = (2, 60)
-    update_seconds: tuple[float, float] = (20, 150)
+    create_seconds: tuple[float, float] = (15, 120)
+    delete_seconds: tuple[float, float] = (2, 40)
+    update_seconds: tuple[float, float] = (15, 120)
     failed: float = 0.04
     capacity: float = 0.03
     stuck: float = 0.01

@@ -67,7 +67,7 @@ class Stage:
         self.faults = faults = Faults(self.rng, profile, start - timedelta(days=1))
         self.wire = wire = Wire(kernel, faults)
         self.tables = tables = Tables(lambda: kernel.now)
-        self.watch = Watch(kernel, tables, faults, wire.trace)
+        self.watch = Watch(kernel, tables, faults, wire)
         self.sagemaker = SageMaker(kernel, faults, moods or Moods(), self.rng)
         self.watch.follow(self.sagemaker)
         self.sagemaker.announce = self._announce
@@ -75,7 +75,7 @@ class Stage:
             name: Queue(name, kernel, self.rng, self._reconcile, concurrency)
             for name in ("starts", "work")
         }
-        page = self.rng.choice((2, 5, 100))
+        page = self.rng.choice((3, 20, 200))
         client = DynamoClient(tables, wire, repeats=True, page=page)
         once = DynamoClient(tables, wire, repeats=False, page=page)
         self._sqs = SqsClient(self.queues, wire, faults)
@@ -143,9 +143,7 @@ class Stage:
         self.invoke("sweep", "sweep", lambda _now: sweeper.sweep(), then)
 
     def deploys(self) -> Deploys:
-        return Deploys(
-            self.store, self.endpoints, self.hints, self.kernel.clock, self.kernel.pause
-        )
+        return Deploys(self.store, self.endpoints, self.hints, self.kernel.clock, self.kernel.pause)
 
     def tell(self, subject: str, text: str) -> None:
         """Notices to people: in a stack whose machinery works there is nothing to tell."""

@@ -4,6 +4,7 @@ runs here, conditions and all. `test_clients.py` holds it to the contract suite'
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ class Tables:
     state: dict[str, dict[str, Item]] = field(default_factory=dict)
     history: dict[str, dict[str, Item]] = field(default_factory=dict)
     watchers: list[Watcher] = field(default_factory=list)
+    scan_order: list[tuple[int, str, str]] = field(default_factory=list)
+    """The keys of the state table in the order in which scans find them."""
     _due: dict[str, Item] = field(default_factory=dict)
     _moves: deque[tuple[datetime, str, Item | None]] = field(default_factory=deque)
 
@@ -50,6 +53,10 @@ class Tables:
         else:
             group[sk] = item
         if name == "state":
+            if before is None and item is not None:
+                insort(self.scan_order, _scan_key(pk, sk))
+            elif before is not None and item is None:
+                self.scan_order.remove(_scan_key(pk, sk))
             if sk == "STATE":
                 self._index(pk, item)
             for watcher in self.watchers:
@@ -199,12 +206,13 @@ class DynamoClient:
         def effect() -> dict[str, Any]:
             table = self._tables.of(request["TableName"])
             start = request.get("ExclusiveStartKey")
-            after = _scan_key(start["pk"]["S"], start["sk"]["S"]) if start else None
-            keys = sorted(_scan_key(pk, sk) for pk, group in table.items() for sk in group)
-            keys = [key for key in keys if after is None or key > after]
-            page = keys[: self._page]
+            keys = self._tables.scan_order
+            first = 0
+            if start:
+                first = bisect_right(keys, _scan_key(start["pk"]["S"], start["sk"]["S"]))
+            page = keys[first : first + self._page]
             answer: dict[str, Any] = {"Items": [table[pk][sk] for _, pk, sk in page]}
-            if len(keys) > len(page):
+            if first + len(page) < len(keys):
                 _, pk, sk = page[-1]
                 answer["LastEvaluatedKey"] = {"pk": {"S": pk}, "sk": {"S": sk}}
             return answer

@@ -13,11 +13,14 @@ from tests.simulation.kernel import Kernel
 from tests.simulation.ledger import PREFIX, Account, Declared, Ledger
 from tests.simulation.sagemaker import SageMaker
 from tests.simulation.tables import Tables
+from tests.simulation.wire import Call, Wire
 
 BOUND = timedelta(minutes=3)
 _MAX_BACKOFF_SECONDS = 900
 _LATELY = timedelta(seconds=90)
 _FAR_AGO = timedelta(days=1)
+_TICKS_MISSED = timedelta(seconds=120)
+"""A tick takes some seconds, 55 at most, and comes every 60."""
 _DELETABLE = ("InService", "Failed")
 _STEPS = {"CreateEndpoint": "create", "DeleteEndpoint": "delete", "UpdateEndpoint": "update"}
 
@@ -44,18 +47,20 @@ class Case:
 class Watch:
     """Follows ledger and SageMaker; `violations` holds what must not be, in words."""
 
-    def __init__(
-        self, kernel: Kernel, tables: Tables, faults: Faults, trace: Callable[[str], None]
-    ) -> None:
+    def __init__(self, kernel: Kernel, tables: Tables, faults: Faults, wire: Wire) -> None:
         self.violations: list[str] = []
-        self.ticking_since: datetime | None = kernel.now
+        self.story: list[str] = []
+        """What led to the first of them."""
+        self._ticking_since = self._last_tick = kernel.now
         self.cases: dict[str, Case] = {}
         self.ledger = Ledger(kernel, self.violation, self.look)
         self.sagemaker: SageMaker
         self._kernel = kernel
         self._tables = tables
         self._faults = faults
-        self._trace = trace
+        self._wire = wire
+        self._trace = wire.trace
+        wire.failed = self._unseen
         tables.watchers += [self.ledger.watch, self._begun]
 
     def follow(self, sagemaker: SageMaker) -> None:
@@ -66,6 +71,8 @@ class Watch:
 
     def violation(self, key: str, what: str) -> None:
         text = f"{self._kernel.now:%Y-%m-%d %H:%M:%S} {key}: {what}"
+        if not self.violations:
+            self.story = self._wire.story(key.lower())
         self.violations.append(text)
         self._trace(f"VIOLATION {text}")
 
@@ -88,6 +95,18 @@ class Watch:
 
     def meddled(self, key: str) -> None:
         self.case(key).meddled = self._kernel.now
+
+    def ticked(self, began: datetime, *, well: bool) -> None:
+        """A tick is over; where the one before was missing, ticks run again from now on."""
+        if not well:
+            self._last_tick -= _TICKS_MISSED
+            return
+        if not self._ticking():
+            self._ticking_since = self._kernel.now
+        self._last_tick = began
+
+    def _ticking(self) -> bool:
+        return self._kernel.now - self._last_tick < _TICKS_MISSED
 
     def swept(self, began: datetime) -> None:
         """A sweep is through: it found what outsiders did before it began."""
@@ -165,7 +184,7 @@ class Watch:
         """From when on the meter had all that it needs: SageMaker willing, ticks running, and in
         a storm no disruption since."""
         instants = [since, case.refused.get(operation), case.swept, case.restarted]
-        instants.append(self.ticking_since or self._kernel.now)
+        instants.append(self._ticking_since if self._ticking() else self._kernel.now)
         if case.meddled is not None:
             instants.append(self._kernel.now)
         if not self._faults.profile.strict:
@@ -176,6 +195,11 @@ class Watch:
         case = self.case(key)
         case.refused[operation] = self._kernel.now
         case.failures += 1
+
+    def _unseen(self, call: Call) -> None:
+        """What SageMaker did not say counts as a failure, and lengthens the next wait."""
+        if call.service == "sagemaker" and call.key is not None:
+            self.case(call.key).failures += 1
 
     def _changed(self, key: str) -> None:
         status, case = self.sagemaker.status(key), self.case(key)

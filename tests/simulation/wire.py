@@ -25,7 +25,8 @@ _TIMEOUT_SECONDS, _SLOW_TIMEOUT_SECONDS = 5.0, 8.0
 """As `lambdas/aws/clients.py` sets them; the longer one for calls that change endpoints."""
 _SDK_GIVES_UP = 0.25
 """The odds that a client that repeats by itself meets the same trouble until it gives up."""
-_KEPT_LINES = 20_000
+_KEPT_LINES = 30_000
+_TOLD_LINES = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class Wire:
         self.steps = 0
         self.calls: Counter[str] = Counter()
         self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self.failed: Callable[[Call], None] = lambda _call: None
+        """Told of each call that fails though its service would have taken it."""
         self.intercept: Callable[[Actor, Call], Fault | None] | None = None
         self.latency: Callable[[Random], float] = latency
         self._digest = hashlib.sha256()
@@ -84,6 +87,11 @@ class Wire:
         text = f"{microseconds} {line}"
         self.lines.append(text)
         self._digest.update(text.encode())
+
+    def story(self, key: str) -> list[str]:
+        """The last lines about an endpoint; for "-", the last lines of all."""
+        told = [line for line in self.lines if key == "-" or f" {key} " in f"{line} "]
+        return [_in_seconds(line) for line in told[-_TOLD_LINES:]]
 
     def digest(self) -> str:
         return self._digest.hexdigest()
@@ -117,6 +125,8 @@ class Wire:
         if fault is Fault.CRASH_BEFORE:
             self.trace(f"{label} †")
             self.kernel.kill(actor)
+        if fault in (Fault.THROTTLE, Fault.BROKEN, Fault.NO_ANSWER, Fault.LOST_ANSWER):
+            self.failed(call)
         if fault is Fault.THROTTLE:
             self.trace(f"{label} throttled")
             raise refusal(_THROTTLES[call.service], "Rate exceeded", call.operation)
@@ -148,6 +158,11 @@ class Wire:
         self.kernel.pause(_SLOW_TIMEOUT_SECONDS if slow else _TIMEOUT_SECONDS)
         self.trace(f"{label} unanswered")
         raise ReadTimeoutError(endpoint_url=f"https://{call.service}.simulated")
+
+
+def _in_seconds(line: str) -> str:
+    microseconds, text = line.split(" ", 1)
+    return f"{int(microseconds) / 1_000_000:12.3f} {text}"
 
 
 def refusal(code: str, message: str, operation: str) -> ClientError:

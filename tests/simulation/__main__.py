@@ -1,0 +1,128 @@
+"""`make simulate`: live many lives, one seed each, and print what they came to.
+
+    python -m tests.simulation                      as many fresh seeds as make 10,000 endpoint-days
+    python -m tests.simulation --seed 17            seed 17 alone: the replay of a failure
+    python -m tests.simulation --seeds 10           ten fresh seeds
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import count
+
+from tests.simulation.life import DAYS, ENDPOINTS, Figures, live
+
+WANTED_DAYS = 10_000
+_SHOWN = 5
+
+
+def main() -> int:
+    """The exit status: 0 if nothing was violated."""
+    given = _arguments()
+    base = given.base if given.base is not None else random.SystemRandom().randrange(10**9)
+    seeds = iter(given.seed) if given.seed else count(base)
+    if not given.seed:
+        print(f"seeds from {base} on; the same again: --base {base}", flush=True)
+    began = time.perf_counter()
+    total = Figures(seed=0)
+    for figures in _lived(seeds, given):
+        _add(total, figures)
+        _report(figures, given)
+    seconds = time.perf_counter() - began
+    _print_total(total, seconds)
+    return 1 if total.violations else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seed", type=int, action="append", help="this seed; may be repeated")
+    parser.add_argument("--seeds", type=int, help="how many; default: enough for --endpoint-days")
+    parser.add_argument("--base", type=int, help="the first seed; default: a fresh one")
+    parser.add_argument("--endpoint-days", type=float, default=WANTED_DAYS)
+    parser.add_argument("--days", type=float, default=DAYS, help="how long each life is")
+    parser.add_argument("--endpoints", type=int, default=ENDPOINTS, help="how many each has")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    return parser.parse_args()
+
+
+def _lived(seeds: Iterator[int], given: argparse.Namespace) -> Iterator[Figures]:
+    """The figures of each life as it ends."""
+    days = 0.0
+    left = given.seeds or (len(given.seed) if given.seed else None)
+    with ProcessPoolExecutor(given.processes) as pool:
+        running = []
+        while True:
+            while len(running) < given.processes and _more(left, days, given):
+                running.append(pool.submit(_live, next(seeds), given.days, given.endpoints))
+                left = None if left is None else left - 1
+                days += given.days * given.endpoints * 0.9  # some are not declared all the time
+            if not running:
+                return
+            figures = running.pop(0).result()
+            yield figures
+
+
+def _more(left: int | None, days: float, given: argparse.Namespace) -> bool:
+    return days < given.endpoint_days if left is None else left > 0
+
+
+def _live(seed: int, days: float, endpoints: int) -> Figures:
+    gc.disable()  # lives are short; what they leave behind is collected between them
+    figures = live(seed, days, endpoints)
+    gc.collect()
+    return figures
+
+
+def _add(total: Figures, figures: Figures) -> None:
+    total.endpoint_days += figures.endpoint_days
+    total.renewals += figures.renewals
+    total.steps += figures.steps
+    total.faults += figures.faults
+    total.violations += figures.violations
+    total.lives += 1
+
+
+def _report(figures: Figures, given: argparse.Namespace) -> None:
+    if not figures.violations:
+        return
+    print(f"\nseed {figures.seed} ({figures.profile}): {len(figures.violations)} violations")
+    for violation in figures.violations[:_SHOWN]:
+        print(f"  {violation}")
+    print("  what led to the first:")
+    for line in figures.story:
+        print(f"  {line}")
+    print(f"  again: {replay(figures.seed, given.days, given.endpoints)}", flush=True)
+
+
+def replay(seed: int, days: float, endpoints: int) -> str:
+    """The command that runs a seed again."""
+    command = f"make simulate SEED={seed}"
+    if (days, endpoints) != (DAYS, ENDPOINTS):
+        command += f' ARGS="--days {days} --endpoints {endpoints}"'
+    return command
+
+
+def _print_total(total: Figures, seconds: float) -> None:
+    rows: list[tuple[str, str]] = [
+        ("endpoint-days", f"{total.endpoint_days:,.0f}"),
+        ("lives, one seed each", f"{total.lives:,}"),
+        ("renewals accepted", f"{total.renewals:,}"),
+        ("steps (calls to AWS)", f"{total.steps:,}"),
+        ("faults injected", f"{sum(total.faults.values()):,}"),
+        *((f"  {kind}", f"{number:,}") for kind, number in sorted(total.faults.items())),
+        ("violations", f"{len(total.violations):,}"),
+        ("seconds", f"{seconds:,.0f}"),
+    ]
+    for what, figure in rows:
+        print(f"{what:<36} {figure:>12}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
