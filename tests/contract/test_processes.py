@@ -1,5 +1,6 @@
 """How processes of ours are told from others."""
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,17 @@ from local import processes
 from local.places import Places
 from local.processes import Process, mark, ours, stop
 
-SLEEP = "import time; time.sleep(60)"
+SLEEP = "import time; print('up', flush=True); time.sleep(60)"
+
+
+@contextlib.contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has said that it is up: before, its command line may not be there yet."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        yield process
+        process.kill()
 
 
 @pytest.fixture
@@ -21,10 +32,8 @@ def places(tmp_path: Path) -> Places:
 
 @pytest.fixture
 def marked(places: Places) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, mark(places), "-c", SLEEP])
-    yield process
-    process.kill()
-    process.wait()
+    with started([sys.executable, mark(places), "-c", SLEEP]) as process:
+        yield process
 
 
 def test_a_marked_process_is_ours_and_can_be_stopped(
@@ -44,13 +53,8 @@ def test_another_checkouts_process_is_not_ours(places: Places) -> None:
 
 
 def test_an_editor_of_a_log_of_ours_is_not_ours(places: Places) -> None:
-    reader = subprocess.Popen([sys.executable, "-c", SLEEP, str(places.log("emulator"))])
-
-    found = ours(places)
-
-    reader.kill()
-    reader.wait()
-    assert not found
+    with started([sys.executable, "-c", SLEEP, str(places.log("emulator"))]):
+        assert not ours(places)
 
 
 def test_a_process_that_is_gone_is_stopped_already(places: Places) -> None:
