@@ -108,11 +108,18 @@ class FakeStateStore:
             raise Conflict("there is no STATE")
         self._user_write(record, record.state, now)
 
-    def put_api_spec(self, spec: Spec, *, replacing: str | None) -> None:
+    def put_api_spec(
+        self, spec: Spec, *, replacing: str | None, due: datetime | None = None
+    ) -> None:
         record = self.load(spec.key)
         if (record.api_spec.spec_hash if record.api_spec else None) != replacing:
             raise Conflict("another spec")
-        self.records[spec.key] = replace(record, api_spec=spec)
+        if due is not None and record.state is None:
+            raise Conflict("there is no STATE")
+        written = replace(record, api_spec=spec)
+        self.records[spec.key] = written
+        if due is not None and written.state is not None:
+            self._user_write(written, written.state, due)
 
     def delete_api_spec(self, key: str, spec_hash: str) -> None:
         record = self.load(key)

@@ -187,13 +187,24 @@ class DynamoStateStore:
     def touch(self, key: str, now: datetime) -> None:
         self._update(key, _user_write(key, now).when("attribute_exists({pk})"))
 
-    def put_api_spec(self, spec: Spec, *, replacing: str | None) -> None:
+    def put_api_spec(
+        self, spec: Spec, *, replacing: str | None, due: datetime | None = None
+    ) -> None:
         update = Update().assign(spec_values(spec))
         if replacing is None:
             update.when("attribute_not_exists({pk})")
         else:
             update.when("{spec_hash} = :replacing", replacing=replacing)
-        self._update(spec.key, update, Origin.API)
+        if due is None:
+            self._update(spec.key, update, Origin.API)
+            return
+        touch = _user_write(spec.key, due).when("attribute_exists({pk})")
+        keyed = ((Origin.API, update), (STATE, touch))
+        call: list[Any] = [
+            {"Update": {"TableName": self._table, "Key": key_of(spec.key, sk), **part.arguments()}}
+            for sk, part in keyed
+        ]
+        self._repeat_throttled(lambda: self._once.transact_write_items(TransactItems=call))
 
     def delete_api_spec(self, key: str, spec_hash: str) -> None:
         self._delete(key, Origin.API, "spec_hash = :expected", {":expected": spec_hash})

@@ -191,8 +191,7 @@ class ParkingMeter:
                 )
             changed = with_hash(replace(spec, schedules=tuple(schedules)))
             try:
-                self.store.put_api_spec(changed, replacing=spec.spec_hash)
-                self.store.touch(record.key, now)
+                self.store.put_api_spec(changed, replacing=spec.spec_hash, due=now)
             except Conflict:
                 continue
             names = ", ".join(schedule.name for schedule in schedules) or "none"

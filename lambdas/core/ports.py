@@ -80,8 +80,13 @@ class StateStore(Protocol):
         """Make the endpoint due now; Conflict where there is no STATE."""
         ...
 
-    def put_api_spec(self, spec: Spec, *, replacing: str | None) -> None:
-        """Write SPEC#api over the spec of hash `replacing` (None: over none); else Conflict."""
+    def put_api_spec(
+        self, spec: Spec, *, replacing: str | None, due: datetime | None = None
+    ) -> None:
+        """Write SPEC#api over the spec of hash `replacing` (None: over none); else Conflict.
+
+        With `due` the endpoint is made due then, as `touch` does, by the same write or not at all.
+        """
         ...
 
     def delete_api_spec(self, key: str, spec_hash: str) -> None:

@@ -282,9 +282,24 @@ def test_api_spec_is_written_over_what_was_read(store: StateStore) -> None:
     store.put_api_spec(second, replacing="1")
     assert store.load("mine").spec == second
     with pytest.raises(Conflict):
+        store.put_api_spec(replace(first, spec_hash="3"), replacing="2", due=NOW)
+    assert store.load("mine").spec == second, "without a STATE neither is written"
+    with pytest.raises(Conflict):
         store.delete_api_spec("mine", "1")
     store.delete_api_spec("mine", "2")
     assert store.load("mine").spec is None
+
+
+def test_api_spec_and_its_due_are_written_at_once(store: StateStore) -> None:
+    first = a_spec("mine", "cfg", origin=Origin.API, spec_hash="1")
+    store.put_api_spec(first, replacing=None)
+    store.create_state("mine", State())
+    store.put_api_spec(replace(first, spec_hash="2"), replacing="1", due=SOON)
+    assert state_of(store, "mine").next_due == SOON
+    assert state_of(store, "mine").rev == 1
+    with pytest.raises(Conflict):
+        store.put_api_spec(first, replacing="1", due=NOW)
+    assert state_of(store, "mine").next_due == SOON
 
 
 def test_due_lists_what_is_due_and_not_claimed(store: StateStore) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import time
+
 import pytest
 
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.meter import Request
+from lambdas.core.schedule import Schedule
 from lambdas.core.state import Status
 from tests.fakes import a_spec, clock
-from tests.unit.test_races import before
+from tests.unit.test_races import before, failing
 from tests.world import World
+
+
+ROUND_THE_CLOCK = Schedule("always", time(0), time(0), days=frozenset(range(7)))
 
 
 @pytest.fixture
@@ -41,7 +47,7 @@ def test_add_whose_state_is_forgotten_under_it_starts_over(world: World) -> None
     before(
         world.store,
         "renew",
-        lambda: (world.stop("mine", forget=True), world.settle()),
+        lambda: world.stop("mine", forget=True),
     )
 
     answer = world.add("mine", "cfg", 5)
@@ -71,3 +77,17 @@ def test_hint_between_two_clocks_that_are_both_off_is_sent_again(world: World) -
 
     assert outcome.word == "early"
     assert world.hints.sent[sent].at == clock(9, 10)
+
+
+def test_schedules_set_by_a_request_that_dies_open_with_the_next_tick(world: World) -> None:
+    world.add("mine", "cfg", 1)
+    world.advance(minutes=3)
+    world.hints.send = failing(RuntimeError("killed"))  # type: ignore[method-assign]
+    world.store.touch = failing(RuntimeError("killed"))  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError):
+        world.meter.set_schedules("mine", [ROUND_THE_CLOCK], world.now, Request("ann"))
+    del world.hints.send, world.store.touch
+
+    world.advance(minutes=2)
+
+    assert world.status("mine") is Status.IN_SERVICE
