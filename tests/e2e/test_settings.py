@@ -96,7 +96,8 @@ def test_without_capacity_the_fallback_is_started_and_scaled_too(metering: Check
 def test_a_forgotten_endpoint_gets_a_lease_our_tag_and_a_notice(metering: Checkout) -> None:
     sagemaker, sns, sqs = (metering.client(service) for service in ("sagemaker", "sns", "sqs"))
     url = sqs.create_queue(QueueName="notices")["QueueUrl"]
-    (topic,) = [t["TopicArn"] for t in sns.list_topics()["Topics"] if "alarms" in t["TopicArn"]]
+    topics = [topic["TopicArn"] for topic in sns.list_topics()["Topics"]]
+    (topic,) = [each for each in topics if each.endswith(":demo-alarms")]
     names = ["QueueArn"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]["QueueArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
