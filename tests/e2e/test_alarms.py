@@ -263,7 +263,8 @@ def test_the_heartbeat_comes_from_the_reconciler_and_its_absence_is_breaching(
 def test_an_alarm_tells_its_topic(watchful: Checkout) -> None:
     sns, sqs = watchful.client("sns"), watchful.client("sqs")
     url = sqs.create_queue(QueueName="listener")["QueueUrl"]
-    (topic,) = [t["TopicArn"] for t in sns.list_topics()["Topics"] if "alarms" in t["TopicArn"]]
+    topics = [topic["TopicArn"] for topic in sns.list_topics()["Topics"]]
+    (topic,) = [each for each in topics if each.endswith(":demo-alarms")]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
     watchful.client("cloudwatch").set_alarm_state(
