@@ -1,8 +1,9 @@
+# ruff: noqa: T201  # a program that talks to a terminal
 """`make simulate`: live many lives, one seed each, and print what they came to.
 
-    python -m tests.simulation                      as many fresh seeds as make 10,000 endpoint-days
-    python -m tests.simulation --seed 17            seed 17 alone: the replay of a failure
-    python -m tests.simulation --seeds 10           ten fresh seeds
+python -m tests.simulation                      as many fresh seeds as make 10,000 endpoint-days
+python -m tests.simulation --seed 17            seed 17 alone: the replay of a failure
+python -m tests.simulation --seeds 10           ten fresh seeds
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import count
 
 from tests.simulation.life import DAYS, ENDPOINTS, Figures, live
@@ -57,7 +58,7 @@ def _lived(seeds: Iterator[int], given: argparse.Namespace) -> Iterator[Figures]
     days = 0.0
     left = given.seeds or (len(given.seed) if given.seed else None)
     with ProcessPoolExecutor(given.processes) as pool:
-        running = []
+        running: list[Future[Figures]] = []
         while True:
             while len(running) < given.processes and _more(left, days, given):
                 running.append(pool.submit(_live, next(seeds), given.days, given.endpoints))

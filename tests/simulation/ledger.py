@@ -10,6 +10,7 @@ from typing import Any
 
 from lambdas.aws.items import instant
 from lambdas.core.schedule import Schedule
+from tests.simulation import oracle
 from tests.simulation.expressions import Item, plain
 from tests.simulation.kernel import Actor, Kernel
 
@@ -192,7 +193,14 @@ class Ledger:
             return paid, None
         if use in ("stop", "forget"):
             stopped = whole if end is not None and end > now else end
-            return stopped, held if held in (now, account.held_since) else account.held_since
+            specs = account.specs_since(self._kernel.now - _LATELY)
+            holds = {
+                now if oracle.wanted(spec.schedules, None, account.held_since, now) else None
+                for spec in specs
+                if spec is not None
+            }
+            allowed = {hold or account.held_since for hold in holds}
+            return stopped, held if held in allowed else min(allowed, key=str)
         return end, account.held_since
 
 

@@ -51,7 +51,7 @@ class Life:
     """The clockwork around a stage: ticks each minute, sweeps each quarter of an hour."""
 
     def __init__(self, seed: int, days: float, endpoints: int) -> None:
-        rng = Random(f"life {seed}")
+        rng = Random(f"life {seed}")  # noqa: S311  # no secrets here
         self.start = rng.choice(STARTS) + timedelta(seconds=rng.uniform(0, 3600))
         self.end = self.start + timedelta(days=days)
         self.seed = seed
@@ -113,7 +113,10 @@ class Life:
         stage.tick(ticked)
         if stage.rng.random() < stage.faults.profile.message_doubled / 5:
             stage.faults.count("tick doubled")
-            stage.kernel.after(stage.rng.uniform(0, 2), stage.tick)
+            stage.kernel.after(stage.rng.uniform(0, 2), self._tick_again)
+
+    def _tick_again(self) -> None:
+        self.stage.tick()
 
     def _sweep(self) -> None:
         stage, began = self.stage, self.kernel.now
@@ -144,7 +147,7 @@ class Life:
             if steady and wanted is not (status is not None):
                 watch.violation(key, f"in the end wanted {wanted}, but {status}")
             record = stage.store.load(key)
-            if record.locked_until and record.locked_until < now - timedelta(minutes=1):
+            if record.locked_until and record.locked_until > now + timedelta(minutes=1):
                 watch.violation(key, f"in the end still locked until {record.locked_until}")
 
     def _figures(self) -> Figures:

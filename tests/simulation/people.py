@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import Any
 
 from lambdas.aws.items import encode, spec_values
 from lambdas.core.answers import iso
-from lambdas.core.errors import AwsRefused, Busy, MeterError, NameTaken, UnknownEndpoint
+from lambdas.core.errors import AwsRefused, Busy, MeterError, UnknownEndpoint
 from lambdas.core.meter import Request
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
@@ -153,6 +153,7 @@ class Users:
         forgotten = account.forgotten
         tries = _TRIES if key else 1
         repeats = key is not None and self.rng.random() < 0.1
+        twice = key is not None and self.rng.random() < 0.1
 
         def done(came: Came) -> None:
             nonlocal tries
@@ -167,8 +168,10 @@ class Users:
             self._ask(use, name, call, done, request=request, payment=payment)
 
         attempt()
+        if twice:  # an impatient client sends it again before the answer
+            self._later(self.rng.choice((0.0, 0.005, 0.02, 0.05)), attempt)
 
-    def _check_payment(  # noqa: PLR0913
+    def _check_payment(
         self, use: str, name: str, payment: Payment, came: Came, *, keyed: bool, kept: bool
     ) -> None:
         """What was answered is what the ledger has; a key never pays twice."""
@@ -181,9 +184,8 @@ class Users:
                 violation(name, f"{use} was answered {end}, entered {payment.ends}")
         elif use == "add" and isinstance(came.refusal, UnknownEndpoint):
             violation(name, "an add was refused as unknown")
-        elif payment.ends and isinstance(came.refusal, MeterError):
-            if not keyed and not isinstance(came.refusal, AwsRefused):
-                violation(name, f"{use} was refused and entered: {came.refusal}")
+        elif payment.ends and not keyed and _says_no(came.refusal):
+            violation(name, f"{use} was refused and entered: {came.refusal}")
         if len(payment.ends) > 1 and kept and (keyed or came.result is not None):
             violation(name, f"one {use} was entered {len(payment.ends)} times")
 
@@ -270,6 +272,12 @@ class Team:
 
     def _change_something(self) -> None:
         changed = self.rng.sample(self.names, self.rng.randint(1, min(4, len(self.names))))
+        running = [
+            name
+            for name in self.names
+            if self.stage.sagemaker.status(name.lower()) and name not in changed
+        ]
+        changed += self.rng.sample(running, min(len(running), 2))
         for name in changed:
             if name not in self.manifest:
                 self.manifest[name] = self._spec(name)
@@ -382,7 +390,8 @@ class Outsiders:
     def _meddle(self) -> None:
         stage = self.stage
         keys = sorted(stage.watch.cases)
-        key = self.rng.choice(keys)
+        live = [key for key in keys if stage.sagemaker.status(key) == "InService"]
+        key = self.rng.choice(live if live and self.rng.random() < 0.6 else keys)
         status = stage.sagemaker.status(key)
         if status in ("InService", "Failed"):
             stage.faults.count("deleted by an outsider")
@@ -396,4 +405,6 @@ class Outsiders:
             )
 
 
-__all__ = ["Outsiders", "Team", "Users", "NameTaken", "UTC"]
+def _says_no(refusal: MeterError | None) -> bool:
+    """Whether the answer said that nothing was done."""
+    return refusal is not None and not isinstance(refusal, AwsRefused)

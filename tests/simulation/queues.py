@@ -43,6 +43,8 @@ class Queue:
         self.name = name
         self.dead: list[Message] = []
         self.in_order = False
+        self.deaf = False
+        """While it is, messages that become visible are lost."""
         self._kernel = kernel
         self._rng = rng
         self._deliver = deliver
@@ -75,8 +77,9 @@ class Queue:
 
     def _show(self, message: Message) -> None:
         def visible() -> None:
-            self._ready.append(message)
-            self._poll_soon()
+            if not self.deaf:
+                self._ready.append(message)
+                self._poll_soon()
 
         self._kernel.at(message.visible_at, visible)
 
@@ -105,6 +108,7 @@ class SqsClient:
         self._queues = queues
         self._wire = wire
         self._faults = faults
+        self.sent: Callable[[str], None] = lambda _subject: None
 
     def send_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> dict[str, Any]:  # noqa: N803
         def effect() -> dict[str, Any]:
@@ -125,6 +129,7 @@ class SqsClient:
     def post(self, queue: str, body: str, delay_seconds: float) -> None:
         """What SQS does with a message that it took."""
         subject = Hint.from_body(body).endpoint or ""
+        self.sent(subject)
         lost, late, doubled = self._faults.of_message(subject, self._wire.kernel.now)
         fate = "lost" if lost else f"{late:.0f} s late" if late else "twice" if doubled else "once"
         self._wire.trace(f"{queue} takes {subject or 'canary'} in {delay_seconds} s, {fate}")

@@ -45,7 +45,8 @@ class SageMaker:
     """The region: its endpoints, and what those who watch want to know about them.
 
     `refused` is told of each refusal that is SageMaker's own doing, `changed` of each endpoint
-    that entered a status or went, `accepted` of each create, delete and update that was taken.
+    that entered a status or went, `asked` of each create, delete and update that
+    arrived, `accepted` of each that was taken.
     """
 
     kernel: Kernel
@@ -57,6 +58,7 @@ class SageMaker:
     changed: Callable[[str], None] = lambda _key: None
     announce: Callable[[StatusChange], None] = lambda _change: None
     accepted: Callable[[str, str], None] = lambda _operation, _key: None
+    asked: Callable[[str, str], None] = lambda _operation, _key: None
     lingering: dict[str, datetime] = field(default_factory=dict)
     config_seen_from: dict[str, datetime] = field(default_factory=dict)
     _recently_gone: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
@@ -229,6 +231,7 @@ class SageMakerClient:
         sagemaker = self._sagemaker
 
         def effect() -> dict[str, Any]:
+            sagemaker.asked(operation, key)
             _refuse(sagemaker, operation, key, request)
             answer = sagemaker.perform(operation, request, sagemaker.outcome(operation))
             sagemaker.accepted(operation, key)

@@ -62,7 +62,7 @@ class Stage:
         moods: Moods | None = None,
         concurrency: int = 10,
     ) -> None:
-        self.rng = Random(seed)
+        self.rng = Random(seed)  # noqa: S311  # no secrets here
         self.kernel = kernel = Kernel(start)
         self.faults = faults = Faults(self.rng, profile, start - timedelta(days=1))
         self.wire = wire = Wire(kernel, faults)
@@ -75,10 +75,11 @@ class Stage:
             name: Queue(name, kernel, self.rng, self._reconcile, concurrency)
             for name in ("starts", "work")
         }
-        page = self.rng.choice((3, 20, 200))
+        page = self.rng.choice((10, 50, 200))
         client = DynamoClient(tables, wire, repeats=True, page=page)
         once = DynamoClient(tables, wire, repeats=False, page=page)
         self._sqs = SqsClient(self.queues, wire, faults)
+        self._sqs.sent = self._sent
         self.history = DynamoHistory(cast("Any", client), "history", timedelta(days=90))
         self.store = DynamoStateStore(cast("Any", client), cast("Any", once), "state", self.history)
         self.hints = SqsHints(cast("Any", self._sqs), "starts", "work", kernel.skewed)
@@ -102,7 +103,8 @@ class Stage:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Within this, waits of the adapters are simulated, and nothing is logged."""
-        real, state_store.time = state_store.time, cast("Any", self._time())
+        real = vars(state_store)["time"]
+        setattr(state_store, "time", self._time())  # noqa: B010  # a module's own import
         deserialize, items._from_wire = items._from_wire, from_wire
         level = logging.root.manager.disable
         logging.disable(logging.CRITICAL)
@@ -110,7 +112,7 @@ class Stage:
             yield
         finally:
             self.kernel.close()
-            state_store.time = real
+            setattr(state_store, "time", real)  # noqa: B010
             items._from_wire = deserialize
             logging.disable(level)
 
@@ -127,10 +129,26 @@ class Stage:
         self.kernel.spawn(actor, lambda: then(self._outcome(actor, call)))
         return actor
 
-    def tick(self, then: Callable[[Came], None] = lambda _came: None) -> None:
-        self.invoke("tick", "tick", lambda now: tick(self.store, self.hints, now), then)
+    def tick(self, then: Callable[[Came], None] = lambda _came: None) -> Actor:
+        hinted: list[str] = []
+        asked: list[tuple[str, str | None]] = []
 
-    def sweep(self, then: Callable[[Came], None] = lambda _came: None) -> None:
+        def over(came: Came) -> None:
+            for key in hinted if came.result is not None else ():
+                if ("UpdateItem STATE", key) not in asked:
+                    self.watch.violation(key, "the tick sent a hint and claimed nothing")
+            then(came)
+
+        return self.invoke(
+            "tick",
+            "tick",
+            lambda now: tick(self.store, self.hints, now),
+            over,
+            hinted=hinted,
+            asked=asked,
+        )
+
+    def sweep(self, then: Callable[[Came], None] = lambda _came: None) -> Actor:
         sweeper = Sweep(
             store=self.store,
             endpoints=self.endpoints,
@@ -140,7 +158,7 @@ class Stage:
             notices=self,
             clock=self.kernel.clock,
         )
-        self.invoke("sweep", "sweep", lambda _now: sweeper.sweep(), then)
+        return self.invoke("sweep", "sweep", lambda _now: sweeper.sweep(), then)
 
     def deploys(self) -> Deploys:
         return Deploys(self.store, self.endpoints, self.hints, self.kernel.clock, self.kernel.pause)
@@ -210,6 +228,11 @@ class Stage:
             return False
         self.wire.trace(f"{actor.name} {hint.endpoint} {hint.cause} {outcome.word}")
         return True
+
+    def _sent(self, key: str) -> None:
+        actor = self.kernel.actor
+        if actor is not None and actor.notes["use"] == "tick" and key:
+            actor.notes["hinted"].append(key)
 
     def _send_back(self, actor: Actor, hint: Hint) -> bool:
         try:

@@ -146,13 +146,11 @@ class DynamoClient:
                 held = self._tables.get(*_address(part, word)) or {}
                 reasons.append({"Code": "None" if _holds(part, held) else "ConditionalCheckFailed"})
             if any(reason["Code"] != "None" for reason in reasons):
-                raise ClientError(
-                    {
-                        "Error": {"Code": "TransactionCanceledException", "Message": "cancelled"},
-                        "CancellationReasons": reasons,  # type: ignore[typeddict-unknown-key]
-                    },
-                    "TransactWriteItems",
-                )
+                refused: Any = {
+                    "Error": {"Code": "TransactionCanceledException", "Message": "cancelled"},
+                    "CancellationReasons": reasons,
+                }
+                raise ClientError(refused, "TransactWriteItems")
             for word, part in parts:
                 table, pk, sk = _address(part, word)
                 after = None

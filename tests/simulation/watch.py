@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from tests.simulation import oracle
 from tests.simulation.expressions import Item
@@ -22,6 +21,8 @@ _FAR_AGO = timedelta(days=1)
 _TICKS_MISSED = timedelta(seconds=120)
 """A tick takes some seconds, 55 at most, and comes every 60."""
 _DELETABLE = ("InService", "Failed")
+_HAMMERING = timedelta(seconds=8)
+"""SageMaker is given at least this long, clocks being what they are, before it is asked again."""
 _STEPS = {"CreateEndpoint": "create", "DeleteEndpoint": "delete", "UpdateEndpoint": "update"}
 
 
@@ -33,6 +34,7 @@ class Case:
     missing_since: datetime | None = None
     outdated_since: datetime | None = None
     refused: dict[str, datetime] = field(default_factory=dict)
+    refused_rev: int = -1
     failures: int = 0
     rolled_back: str = ""
     meddled: datetime | None = None
@@ -61,13 +63,14 @@ class Watch:
         self._wire = wire
         self._trace = wire.trace
         wire.failed = self._unseen
-        tables.watchers += [self.ledger.watch, self._begun]
+        tables.watchers += [self.ledger.watch, self._begun, self._locked]
 
     def follow(self, sagemaker: SageMaker) -> None:
         self.sagemaker = sagemaker
         sagemaker.refused = self._refused
         sagemaker.changed = self._changed
         sagemaker.accepted = self._accepted
+        sagemaker.asked = self._asked
 
     def violation(self, key: str, what: str) -> None:
         text = f"{self._kernel.now:%Y-%m-%d %H:%M:%S} {key}: {what}"
@@ -196,6 +199,30 @@ class Watch:
         case.refused[operation] = self._kernel.now
         case.failures += 1
 
+    def _asked(self, operation: str, key: str) -> None:
+        """A create, delete or update reached SageMaker, which may take it or not."""
+        case, now = self.case(key), self._kernel.now
+        if operation == "CreateEndpoint":
+            rev = self.ledger.account(key).rev
+            refused = case.refused.get(operation)
+            if refused and now - refused < _HAMMERING and rev == case.refused_rev:
+                self.violation(key, "SageMaker refused to create it and was asked again at once")
+            case.refused_rev = rev
+            return
+        lately = case.meddled is not None and now - case.meddled < _LATELY
+        if self.sagemaker.status(key) and not self.sagemaker.ours(key) and not lately:
+            self.violation(key, f"{operation} of an endpoint that is not ours")
+
+    def _locked(self, _pk: str, sk: str, before: Item | None, after: Item | None) -> None:
+        """A lock must outlive the function that took it."""
+        lock, former = (after or {}).get("lock_until"), (before or {}).get("lock_until")
+        actor = self._kernel.actor
+        if sk != "STATE" or lock is None or lock == former or actor is None:
+            return
+        until = datetime.fromtimestamp(float(lock["N"]), UTC)
+        if until < actor.deadline or until > self._kernel.now + _LATELY:
+            self.violation(_pk.removeprefix(PREFIX), f"locked until {until}")
+
     def _unseen(self, call: Call) -> None:
         """What SageMaker did not say counts as a failure, and lengthens the next wait."""
         if call.service == "sagemaker" and call.key is not None:
@@ -223,8 +250,9 @@ class Watch:
         entry = entries.get(f"{actor.reading:%Y-%m-%dT%H:%M:%S.%fZ}#{step}#meter")
         if entry is None or not entry["reason"]["S"]:
             self.violation(key, f"the history does not explain this {step}")
-        if operation != "CreateEndpoint" and not self.sagemaker.ours(key):
-            self.violation(key, f"{step} of an endpoint that is not ours")
+        spec = self.ledger.account(key).spec
+        if step == "update" and spec and self.case(key).rolled_back == spec.spec_hash:
+            self.violation(key, "an update that was rolled back is tried again")
 
     def _begun(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
         """A reconcile writes down what it is about to do: by its own clock it must be right."""

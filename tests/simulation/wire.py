@@ -99,6 +99,8 @@ class Wire:
     def _fault(self, actor: Actor, call: Call) -> Fault | None:
         self.steps += 1
         actor.calls += 1
+        if "asked" in actor.notes:
+            actor.notes["asked"].append((call.operation, call.key))
         self.calls[call.name] += 1
         if self.intercept is not None:
             return self.intercept(actor, call)

@@ -1,0 +1,509 @@
+"""Small worlds in which nothing goes wrong but what a test asks for, and the situations in which
+each use case is worth killing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from lambdas.aws.items import encode, spec_values
+from lambdas.core.hints import Cause, Hint
+from lambdas.core.meter import Request
+from lambdas.core.schedule import Schedule
+from lambdas.core.spec import Origin, Scaling, Spec
+from local.simulator.lifecycle import Outcome
+from tests.simulation.faults import PEACE, Fault
+from tests.simulation.kernel import Actor
+from tests.simulation.ledger import Payment
+from tests.simulation.sagemaker import Moods
+from tests.simulation.stage import Came, Stage
+from tests.simulation.wire import Call, steady
+
+MONDAY_NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+KEY = "falcon"
+SHARED = "shared-cfg"
+MOODS = Moods(
+    create_seconds=(8, 8),
+    delete_seconds=(4, 4),
+    update_seconds=(8, 8),
+    failed=0,
+    capacity=0,
+    stuck=0,
+    rolled_back=0,
+    lingers=0,
+)
+FROM_TEN = Schedule("from ten", time(10), time(17), days=frozenset(range(7)))
+AT_NINE = Schedule("at nine", time(8), time(17), days=frozenset(range(7)))
+ENDS_SOON = Schedule("ends soon", time(8), time(9, 10), days=frozenset(range(7)))
+
+
+class Scene:
+    """A stage that starts on a Monday at nine, ticks each minute, and sweeps when asked to."""
+
+    def __init__(self) -> None:
+        self.stage = stage = Stage(0, MONDAY_NINE, PEACE, replace(MOODS))
+        stage.wire.latency = steady
+        self.specs: dict[str, Spec] = {}
+        self.outcome: Outcome | None = None
+        self.ticking = True
+        stage.sagemaker.outcome = lambda operation: self.outcome or Outcome.SUCCESS  # type: ignore[method-assign]  # noqa: ARG005
+        stage.sagemaker.create_config(SHARED)
+        stage.kernel.after(20, self._tick)
+
+    def advance(self, seconds: float) -> None:
+        self.stage.kernel.run_until(self.stage.kernel.now + timedelta(seconds=seconds))
+
+    def spec(self, name: str = "Falcon", config: str = "falcon-1", **fields: Any) -> Spec:
+        fields.setdefault("spec_hash", f"hash of {config} {sorted(fields)}")
+        return Spec(name, config, Origin.CONFIG, **fields)
+
+    def write(self, *specs: Spec) -> None:
+        """What Terraform writes before it calls sync."""
+        for spec in specs:
+            self.specs[spec.key] = spec
+            for config in spec.configs():
+                if not self.stage.sagemaker.config_exists(config):
+                    self.stage.sagemaker.create_config(config)
+            where = {"pk": f"ENDPOINT#{spec.key}", "sk": "SPEC#config"}
+            self.stage.declare(encode({**where, **spec_values(spec)}))
+        self.stage.watch.flux([spec.key for spec in specs], begins=True)
+
+    def withdraw(self, key: str = KEY) -> None:
+        del self.specs[key]
+        self.stage.watch.flux([key], begins=True)
+        self.stage.withdraw(key)
+
+    def deploy(self, *specs: Spec) -> None:
+        self.write(*specs)
+        self.sync()
+        self.advance(3)
+
+    def sync(self) -> Actor:
+        def synced(came: Came) -> None:
+            if came.result is not None:
+                self.stage.watch.flux(sorted(self.stage.watch.cases), begins=False)
+
+        manifest = self.manifest()
+        deploys = self.stage.deploys()
+        return self.stage.invoke("sweep", "sync", lambda _now: list(deploys.sync(manifest)), synced)
+
+    def manifest(self) -> dict[str, str]:
+        return {spec.name: spec.endpoint_config_name for spec in self.specs.values()}
+
+    def drain(self) -> Actor:
+        self.stage.watch.flux(sorted(self.stage.watch.cases), begins=True)
+        return self.stage.invoke("sweep", "drain", lambda _now: self.stage.deploys().drain(300))
+
+    def sweep(self) -> Actor:
+        began = self.stage.kernel.now
+        return self.stage.sweep(lambda _came: self.stage.watch.swept(began))
+
+    def wait(self) -> Actor:
+        manifest = self.manifest()
+        return self.stage.invoke("sweep", "wait", lambda _now: self.stage.deploys().wait(manifest))
+
+    def renew(self, name: str = "Falcon", minutes: int = 10, key: str | None = None) -> Actor:
+        request = Request.of("ann", "renew", key, {"minutes": minutes})
+        return self._pay(
+            "renew", minutes, lambda now: self.stage.meter.renew(name, minutes, now, request)
+        )
+
+    def add(self, name: str = "Mine", minutes: int = 10, *, adopt: bool = False) -> Actor:
+        meter = self.stage.meter
+        return self._pay(
+            "add",
+            minutes,
+            lambda now: meter.add(name, SHARED, minutes, now, Request("ann"), adopt=adopt),
+        )
+
+    def stop(self, name: str = "Falcon", *, forget: bool = False) -> Actor:
+        meter = self.stage.meter
+        return self.stage.invoke(
+            "api",
+            "forget" if forget else "stop",
+            lambda now: meter.stop(name, now, Request("ann"), forget=forget),
+        )
+
+    def set_schedules(self, *schedules: Schedule, name: str = "Mine") -> Actor:
+        meter = self.stage.meter
+        return self.stage.invoke(
+            "api",
+            "schedules",
+            lambda now: meter.set_schedules(name, list(schedules), now, Request("ann")),
+        )
+
+    def tick(self) -> Actor:
+        return self.stage.tick()
+
+    def hint(self, key: str = KEY, cause: Cause = Cause.SWEEP) -> None:
+        """A hint of its own: the next invocation of the reconciler heeds it."""
+        self.stage.queues["work"].put(Hint(key, cause).to_body(), 0)
+
+    def foreign(self, name: str = "Falcon") -> None:
+        """An endpoint that somebody else made."""
+        self.stage.watch.meddled(name.lower())
+        self.stage.sagemaker.perform(
+            "CreateEndpoint", {"EndpointName": name, "EndpointConfigName": SHARED}
+        )
+
+    def delete_by_hand(self, key: str = KEY) -> None:
+        self.stage.watch.meddled(key)
+        self.stage.sagemaker.perform("DeleteEndpoint", {"EndpointName": key})
+
+    def mute(self) -> None:
+        """No message arrives and no tick comes until `listen`."""
+        self.ticking = False
+        for queue in self.stage.queues.values():
+            queue.deaf = True
+
+    def listen(self) -> None:
+        self.ticking = True
+        for queue in self.stage.queues.values():
+            queue.deaf = False
+
+    def amiss(self) -> list[str]:
+        """What is not as it should be, or on the way there."""
+        stage = self.stage
+        now, found = stage.kernel.now, [*stage.kernel.errors, *stage.watch.violations]
+        for key, case in sorted(stage.watch.cases.items()):
+            status, wanted = stage.sagemaker.status(key), stage.watch.wanted(key, now)
+            if status is not None and not stage.sagemaker.ours(key):
+                continue
+            right = ("InService", "Creating", "Updating") if wanted else (None, "Deleting")
+            if status not in right:
+                found.append(f"{key}: wanted {wanted}, but {status}")
+            if case.outdated_since:
+                found.append(f"{key}: serves an old config")
+            item = stage.tables.get("state", f"ENDPOINT#{key}", "STATE")
+            if item and "lock_until" in item and float(item["lock_until"]["N"]) > now.timestamp():
+                found.append(f"{key}: locked")
+        return found
+
+    def _pay(self, use: str, minutes: int, call: Callable[[datetime], Any]) -> Actor:
+        return self.stage.invoke("api", use, call, payment=Payment(minutes))
+
+    def _tick(self) -> None:
+        began = self.stage.kernel.now
+        if self.ticking:
+            self.stage.tick(
+                lambda came: self.stage.watch.ticked(began, well=came.result is not None)
+            )
+        self.stage.kernel.after(60, self._tick)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """`prepare` leads up to it; `act` begins what is to be killed: what it returns, or (None) the
+    next invocation of the reconciler. `again`: whoever called it calls once more, as Terraform
+    and the schedule of the sweep do."""
+
+    name: str
+    prepare: Callable[[Scene], object]
+    act: Callable[[Scene], Actor | None]
+    again: bool = False
+
+
+@dataclass
+class Aim:
+    """Records the calls of one invocation, or puts a fault on its `number`th call."""
+
+    actor: Actor | None = None
+    number: int | None = None
+    fault: Fault | None = None
+    reconciler: bool = False
+
+    def __post_init__(self) -> None:
+        self.calls: list[Call] = []
+
+    def __call__(self, actor: Actor, call: Call) -> Fault | None:
+        if self.actor is None and self.reconciler and actor.name.startswith("reconciler"):
+            self.actor = actor
+        if actor is not self.actor:
+            return None
+        self.calls.append(call)
+        return self.fault if len(self.calls) - 1 == self.number else None
+
+
+def play(situation: Situation, number: int | None = None, fault: Fault | None = None) -> Played:
+    """Lead up to the situation and let its invocation meet the fault."""
+    scene = Scene()
+    with scene.stage.running():
+        situation.prepare(scene)
+        scene.listen()
+        began = scene.stage.kernel.now
+        aim = Aim(number=number, fault=fault)
+        scene.stage.wire.intercept = aim
+        aim.actor = situation.act(scene)
+        aim.reconciler = aim.actor is None
+        scene.advance(0 if fault is None else 1)
+        return _outcome(scene, situation, aim, began)
+
+
+@dataclass(frozen=True)
+class Played:
+    """The calls that were made, when all was well again, and what was still amiss at the end."""
+
+    calls: tuple[Call, ...]
+    well_after: float | None
+    amiss: tuple[str, ...]
+
+
+LOOKS = tuple(range(5, 151, 5))
+"""Seconds after which a scene is looked at."""
+ONE_TICK = 90
+"""The first tick that finds the lock and the claims of the dead run out, and a reconcile."""
+LATER = 15 * 60
+
+
+def _outcome(scene: Scene, situation: Situation, aim: Aim, began: datetime) -> Played:
+    kernel = scene.stage.kernel
+    well_after: float | None = None
+    amiss: list[str] = []
+    for look in LOOKS:
+        kernel.run_until(began + timedelta(seconds=look))
+        if look == 30 and situation.again and aim.fault is not None:
+            situation.act(scene)
+        amiss = scene.amiss()
+        well_after = None if amiss else well_after or look
+        if well_after is not None and look - well_after >= 20 and look > 60:
+            break
+    scene.advance(LATER)  # what comes later is still found: a lease that ends, a window
+    amiss += [text for text in scene.stage.watch.violations if text not in amiss]
+    return Played(tuple(aim.calls), well_after, tuple(amiss))
+
+
+def _falcon(scene: Scene, **fields: Any) -> None:
+    scene.deploy(scene.spec(**fields))
+
+
+def _running(scene: Scene, **fields: Any) -> None:
+    _falcon(scene, **fields)
+    scene.renew()
+    scene.advance(30)
+
+
+def _mine(scene: Scene, seconds: float = 30) -> None:
+    scene.add()
+    scene.advance(seconds)
+
+
+def _at_lease_end(scene: Scene) -> None:
+    """The lease ends, and no message says so: the situation is for the hint that comes now."""
+    _falcon(scene)
+    scene.renew(minutes=1)
+    scene.advance(30)
+    scene.mute()
+    scene.advance(31)
+
+
+def _failed(scene: Scene) -> None:
+    scene.outcome = Outcome.FAILED
+    _falcon(scene)
+    scene.renew()
+    scene.advance(3)
+    scene.mute()
+    scene.advance(8)
+    scene.outcome = None
+
+
+def _paid_for(scene: Scene) -> None:
+    scene.renew()
+
+
+def _new(scene: Scene) -> None:
+    scene.write(scene.spec(initial_provision_minutes=5))
+
+
+def _second_config(scene: Scene) -> None:
+    scene.write(scene.spec(config="falcon-2"))
+
+
+def _hinted(scene: Scene) -> None:
+    scene.hint()
+
+
+def _changed_config(scene: Scene) -> None:
+    _running(scene)
+    scene.write(scene.spec(config="falcon-2"))
+    scene.mute()
+    scene.sync()
+    scene.advance(1)
+
+
+def _rolling_back(scene: Scene) -> None:
+    _running(scene)
+    scene.outcome = Outcome.ROLLBACK
+    scene.deploy(scene.spec(config="falcon-2"))
+    scene.advance(3)
+    scene.mute()
+    scene.advance(6)
+
+
+def _withdrawn(scene: Scene) -> None:
+    _running(scene)
+    scene.withdraw()
+    scene.mute()
+    scene.sync()
+    scene.advance(1)
+
+
+def _drained(scene: Scene) -> None:
+    _running(scene)
+    _mine(scene)
+    scene.drain()
+    scene.advance(30)
+
+
+def _two_due(scene: Scene) -> None:
+    """One is to start and one to stop within the next two minutes; a third is overdue."""
+    scene.deploy(
+        scene.spec(),
+        scene.spec("Other", "other-1", schedules=(replace(FROM_TEN, start_time=time(9, 3)),)),
+        scene.spec("Third", "third-1"),
+    )
+    scene.renew(minutes=3)
+    scene.advance(30)
+    scene.mute()
+    scene.advance(60)
+    scene.renew("Third")
+    scene.advance(1)
+
+
+def _without_state(scene: Scene) -> None:
+    scene.write(scene.spec(schedules=(AT_NINE,), initial_provision_minutes=5))
+    scene.stage.watch.flux([KEY], begins=False)
+
+
+def _gone_by_hand(scene: Scene) -> None:
+    _running(scene)
+    scene.mute()
+    scene.delete_by_hand()
+    scene.advance(10)
+
+
+def _forgotten_absent(scene: Scene) -> None:
+    _mine(scene)
+    scene.stop("Mine")
+    scene.advance(30)
+
+
+def _going(scene: Scene) -> None:
+    """It is being deleted when it is wanted again."""
+    _running(scene)
+    scene.stop()
+    scene.advance(0.2)
+
+
+_SCALED = (Scaling("all", 1, 2, {"by load": {"TargetValue": 70.0}}),)
+
+
+def _scaled_soon(scene: Scene) -> None:
+    _falcon(scene, scaling=_SCALED)
+    scene.renew()
+    scene.advance(3)
+    scene.mute()
+    scene.advance(9)
+
+
+def steps(*acts: Callable[[Scene], object]) -> Callable[[Scene], None]:
+    """One after the other."""
+
+    def act(scene: Scene) -> None:
+        for each in acts:
+            each(scene)
+
+    return act
+
+
+def after(seconds: float) -> Callable[[Scene], None]:
+    return lambda scene: scene.advance(seconds)
+
+
+def falcon(**fields: Any) -> Callable[[Scene], None]:
+    """One endpoint of the config, deployed."""
+    return lambda scene: _falcon(scene, **fields)
+
+
+_renewed = steps(_falcon, lambda s: s.renew())
+_held = steps(falcon(schedules=(AT_NINE,)), lambda s: s.stop(), after(30))
+_stopping = steps(_running, lambda s: s.stop(), after(2), Scene.mute)
+_to_falcon_2 = falcon(config="falcon-2")
+
+
+SITUATIONS: tuple[Situation, ...] = (
+    Situation("renew: absent", _falcon, lambda s: s.renew()),
+    Situation("renew: with a key", _falcon, lambda s: s.renew(key="k")),
+    Situation("renew: running", _running, lambda s: s.renew()),
+    Situation("renew: being deleted", _going, lambda s: s.renew()),
+    Situation("renew: held", _held, lambda s: s.renew()),
+    Situation("stop: leased", _running, lambda s: s.stop()),
+    Situation(
+        "stop: in a window", steps(falcon(schedules=(AT_NINE,)), after(20)), lambda s: s.stop()
+    ),
+    Situation("stop: being created", steps(_renewed, after(3)), lambda s: s.stop()),
+    Situation("forget: running", _mine, lambda s: s.stop("Mine", forget=True)),
+    Situation("forget: absent", _forgotten_absent, lambda s: s.stop("Mine", forget=True)),
+    Situation("add: new", steps(), lambda s: s.add()),
+    Situation("add: again", _mine, lambda s: s.add()),
+    Situation(
+        "add: while an earlier life ends",
+        steps(_mine, lambda s: s.stop("Mine", forget=True), after(0.3)),
+        lambda s: s.add(),
+    ),
+    Situation(
+        "add: adopts",
+        steps(lambda s: s.foreign("Mine"), after(10)),
+        lambda s: s.add(adopt=True),
+        again=True,  # an endpoint with our tag and no spec goes after a grace period of its own
+    ),
+    Situation("schedules: opening", _forgotten_absent, lambda s: s.set_schedules(AT_NINE)),
+    Situation(
+        "schedules: later", _forgotten_absent, lambda s: s.set_schedules(ENDS_SOON, FROM_TEN)
+    ),
+    Situation(
+        "schedules: closing",
+        steps(_forgotten_absent, lambda s: s.set_schedules(AT_NINE), after(30)),
+        lambda s: s.set_schedules(),
+    ),
+    Situation("tick: two due", _two_due, lambda s: s.tick()),
+    Situation("reconcile: create", steps(_falcon, Scene.mute, _paid_for, after(1)), _hinted),
+    Situation("reconcile: being created", steps(_renewed, after(3), Scene.mute), _hinted),
+    Situation("reconcile: in service", steps(_renewed, after(3), Scene.mute, after(9)), _hinted),
+    Situation("reconcile: delete", _at_lease_end, _hinted),
+    Situation("reconcile: being deleted", _stopping, _hinted),
+    Situation("reconcile: gone", steps(_stopping, after(4)), _hinted),
+    Situation("reconcile: update", _changed_config, _hinted),
+    Situation("reconcile: rolled back", _rolling_back, _hinted),
+    Situation("reconcile: failed", _failed, _hinted),
+    Situation(
+        "reconcile: again after a failure",
+        steps(_failed, Scene.listen, _hinted, after(6), Scene.mute, after(15)),
+        _hinted,
+    ),
+    Situation("reconcile: withdrawn", _withdrawn, _hinted),
+    Situation(
+        "reconcile: forget",
+        steps(_withdrawn, Scene.listen, _hinted, after(3), Scene.mute, after(4)),
+        _hinted,
+    ),
+    Situation(
+        "reconcile: foreign",
+        steps(lambda s: s.foreign(), after(10), _falcon, Scene.mute, _paid_for, after(1)),
+        _hinted,
+    ),
+    Situation("reconcile: scaling", _scaled_soon, _hinted),
+    Situation("reconcile: early", steps(_running, after(564)), lambda s: s.hint(cause=Cause.TICK)),
+    Situation("sweep: gone by hand", _gone_by_hand, lambda s: s.sweep(), again=True),
+    Situation("sweep: without state", _without_state, lambda s: s.sweep(), again=True),
+    Situation("sweep: withdrawn", _withdrawn, lambda s: s.sweep(), again=True),
+    Situation("sync: new", _new, lambda s: s.sync(), again=True),
+    Situation("sync: changed", steps(_running, _second_config), lambda s: s.sync(), again=True),
+    Situation(
+        "sync: withdrawn", steps(_running, lambda s: s.withdraw()), lambda s: s.sync(), again=True
+    ),
+    Situation("sync: after a drain", _drained, lambda s: s.sync(), again=True),
+    Situation("wait: for an update", steps(_running, _to_falcon_2), lambda s: s.wait(), again=True),
+    Situation("drain", steps(_running, _mine), lambda s: s.drain(), again=True),
+)
