@@ -200,7 +200,8 @@ def _decide_running(
         return _wait(state, _earlier(state.retry_at, due), state.reason)
     if served or given_up:
         return Decision(Step.RESTORE, "its scaling is to be put in place", state, config)
-    return Decision(Step.UPDATE, f"the spec asks for {config}", state, config)
+    unscaled = replace(state, restored=None)  # scaling steps aside for an update, then comes back
+    return Decision(Step.UPDATE, f"the spec asks for {config}", unscaled, config)
 
 
 def _with_observation(spec: Spec | None, state: State, observed: Observed, now: datetime) -> State:

@@ -176,9 +176,6 @@ class Reconciler:
         """Write the intent, make the call, and return the state that it leads to."""
         config = decision.config_name or ""
         step, state = decision.step, decision.state
-        scaled = state.restored is not None
-        if step is Step.UPDATE:
-            state = replace(state, restored=None)  # its scaling is put back afterwards
         before = record.state.intent if record.state else None
         self.store.begin(
             record.key,
@@ -189,10 +186,7 @@ class Reconciler:
         )
         look_again = replace(state, next_due=now + POLL, next_step=Step.WAIT)
         try:
-            if step is Step.UPDATE and scaled:
-                # SageMaker refuses to change the instance type of a variant that is scaled.
-                self.endpoints.scale(name, ())
-            self._call(step, name, config, record.spec)
+            self._call(step, name, config, record)
         except Gone:
             return replace(look_again, next_due=now + POLL_DELETING, observed_status=Status.ABSENT)
         except (InProgress, Unanswered):
@@ -213,7 +207,8 @@ class Reconciler:
             look_again = replace(look_again, updating_mark=rollback_mark(record.spec))
         return _begun(look_again, decision, now)
 
-    def _call(self, step: Step, name: str, config: str, spec: Spec | None) -> None:
+    def _call(self, step: Step, name: str, config: str, record: Record) -> None:
+        spec = record.spec
         match step:
             case Step.CREATE:
                 self.endpoints.create(name, config, spec.tags if spec else {})
@@ -222,6 +217,9 @@ class Reconciler:
             case Step.RESTORE:
                 self.endpoints.scale(name, spec.scaling if spec else ())
             case _:
+                if record.state and record.state.restored:
+                    # SageMaker refuses to change the instance type of a variant that is scaled.
+                    self.endpoints.scale(name, ())
                 self.endpoints.update(name, config, dict(spec.update) if spec else {})
 
     def _save(self, key: str, state: State, now: datetime) -> None:

@@ -14,7 +14,6 @@ from tests.fakes import a_spec, clock
 from tests.unit.test_races import before, failing
 from tests.world import World
 
-
 ROUND_THE_CLOCK = Schedule("always", time(0), time(0), days=frozenset(range(7)))
 
 

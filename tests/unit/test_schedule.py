@@ -195,7 +195,7 @@ def all_but_open(zones: Sequence[str]) -> st.SearchStrategy[list[Schedule]]:
     days = st.sampled_from([EVERY_DAY, EVERY_DAY - {6}, frozenset({6}), frozenset({2, 6})])
     one = st.builds(
         lambda half, zone, days, except_dates: replace(
-            weekly(*half, zone, days), except_dates=except_dates
+            weekly(half[0], half[1], zone, days), except_dates=except_dates
         ),
         halves,
         st.sampled_from(zones),

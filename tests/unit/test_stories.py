@@ -644,7 +644,7 @@ def test_scaling_steps_aside_for_an_update_and_comes_back() -> None:
     world.renew("falcon", 60)
     world.advance(minutes=1)
     world.deploy(a_spec("falcon", "falcon-2", scaling=SCALING))
-    assert world.endpoints.scaled["falcon"] == ()
+    assert not world.endpoints.scaled["falcon"]
     world.advance(minutes=1)
     assert world.get("falcon")["ServedConfigName"] == "falcon-2"
     assert world.endpoints.scaled["falcon"] == SCALING
