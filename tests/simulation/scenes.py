@@ -48,7 +48,7 @@ class Scene:
         self.specs: dict[str, Spec] = {}
         self.outcome: Outcome | None = None
         self.ticking = True
-        stage.sagemaker.outcome = lambda operation: self.outcome or Outcome.SUCCESS  # type: ignore[method-assign]  # noqa: ARG005
+        stage.sagemaker.outcome = lambda operation: self.outcome or Outcome.SUCCESS  # type: ignore[method-assign]
         stage.sagemaker.create_config(SHARED)
         stage.kernel.after(20, self._tick)
 

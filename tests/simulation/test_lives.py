@@ -1,0 +1,43 @@
+"""Whole lives of the meter by seed: nothing is violated, and a seed is the same life each time."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+
+from tests.simulation.life import live
+
+DAYS, ENDPOINTS = 0.4, 40
+REPLAY = "from tests.simulation.life import live; print(live({seed}, {days}, {endpoints}).digest)"
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_nothing_is_violated_in_a_life_that_is_known(seed: int) -> None:
+    figures = live(seed, DAYS, ENDPOINTS)
+    assert figures.violations == []
+    assert figures.renewals > 0
+    assert sum(figures.faults.values()) > 0
+
+
+def test_nothing_is_violated_in_a_fresh_life() -> None:
+    seed = random.SystemRandom().randrange(10**9)
+    replay = f"python -m tests.simulation --seed {seed} --days {DAYS} --endpoints {ENDPOINTS}"
+    assert live(seed, DAYS, ENDPOINTS).violations == [], f"replay: {replay}"
+
+
+def test_life_is_the_same_whatever_the_order_of_hashes() -> None:
+    code = REPLAY.format(seed=11, days=0.1, endpoints=10)
+
+    def digest(hash_seed: str) -> str:
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, check=True
+        )
+        return done.stdout.decode().strip()
+
+    assert len(digest("1")) > 8
+    assert digest("1") == digest("2")
