@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -36,11 +35,19 @@ def test_each_token_has_its_share_of_each_minute(dynamodb: Any) -> None:
     assert rates.wait_seconds("a", now + timedelta(seconds=40)) is None
 
 
-def test_requests_at_once_are_counted_exactly(dynamodb: Any) -> None:
+def test_each_request_is_counted_in_one_atomic_write(dynamodb: Any) -> None:
+    """DynamoDB adds up what comes at once (moto, in threads, does not)."""
+    calls: list[tuple[str, str]] = []
+
+    def note(event_name: str, params: dict[str, Any], **_: object) -> None:
+        calls.append((event_name.rpartition(".")[2], params["UpdateExpression"]))
+
+    dynamodb.meta.events.register("provide-client-params.dynamodb.*", note)
     rates = DynamoRates(dynamodb, "history", per_minute=20)
-    with ThreadPoolExecutor(8) as pool:
-        waits = list(pool.map(lambda _: rates.wait_seconds("a", clock(9)), range(50)))
+    waits = [rates.wait_seconds("a", clock(9)) for _ in range(50)]
     assert waits.count(None) == 20
+    assert len(calls) == 50
+    assert all(name == "UpdateItem" and "ADD" in text for name, text in calls)
 
 
 def test_counters_end_by_themselves(dynamodb: Any) -> None:
