@@ -121,11 +121,13 @@ class FakeStateStore:
         if due is not None and written.state is not None:
             self._user_write(written, written.state, due)
 
-    def delete_api_spec(self, key: str, spec_hash: str) -> None:
+    def delete_api_spec(self, key: str, spec_hash: str, due: datetime) -> None:
         record = self.load(key)
         if record.api_spec is None or record.api_spec.spec_hash != spec_hash:
             raise Conflict("another spec")
-        self._put(replace(record, api_spec=None))
+        if record.state is None:
+            raise Conflict("there is no STATE")
+        self._user_write(replace(record, api_spec=None), record.state, due)
 
     def lock(self, key: str, owner: str, now: datetime, until: datetime) -> None:
         record = self.load(key)

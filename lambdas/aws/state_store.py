@@ -198,16 +198,23 @@ class DynamoStateStore:
         if due is None:
             self._update(spec.key, update, Origin.API)
             return
-        touch = _user_write(spec.key, due).when("attribute_exists({pk})")
-        keyed = ((Origin.API, update), (STATE, touch))
-        call: list[Any] = [
-            {"Update": {"TableName": self._table, "Key": key_of(spec.key, sk), **part.arguments()}}
-            for sk, part in keyed
-        ]
-        self._repeat_throttled(lambda: self._once.transact_write_items(TransactItems=call))
+        where = {"TableName": self._table, "Key": key_of(spec.key, Origin.API)}
+        self._touch_with({"Update": {**where, **update.arguments()}}, spec.key, due)
 
-    def delete_api_spec(self, key: str, spec_hash: str) -> None:
-        self._delete(key, Origin.API, "spec_hash = :expected", {":expected": spec_hash})
+    def delete_api_spec(self, key: str, spec_hash: str, due: datetime) -> None:
+        condition = {
+            "ConditionExpression": "spec_hash = :expected",
+            "ExpressionAttributeValues": encode({":expected": spec_hash}),
+        }
+        where = {"TableName": self._table, "Key": key_of(key, Origin.API)}
+        self._touch_with({"Delete": {**where, **condition}}, key, due)
+
+    def _touch_with(self, change: dict[str, Any], key: str, due: datetime) -> None:
+        """Make the change and the endpoint due, both or neither."""
+        touch = _user_write(key, due).when("attribute_exists({pk})")
+        where = {"TableName": self._table, "Key": key_of(key)}
+        call: list[Any] = [change, {"Update": {**where, **touch.arguments()}}]
+        self._repeat_throttled(lambda: self._once.transact_write_items(TransactItems=call))
 
     def lock(self, key: str, owner: str, now: datetime, until: datetime) -> None:
         update = Update().assign({"lock_owner": owner, "lock_until": epoch(until)})

@@ -155,7 +155,7 @@ class ParkingMeter:
                     record.key, replace(state, held_since=held), expires_at, now
                 )
                 if forget:
-                    self.store.delete_api_spec(record.key, spec.spec_hash)
+                    self.store.delete_api_spec(record.key, spec.spec_hash, now)
             except Conflict:  # a renewal or another stop came between: look again
                 continue
             ended = [

@@ -89,8 +89,9 @@ class StateStore(Protocol):
         """
         ...
 
-    def delete_api_spec(self, key: str, spec_hash: str) -> None:
-        """Remove SPEC#api if it still has that hash; else Conflict."""
+    def delete_api_spec(self, key: str, spec_hash: str, due: datetime) -> None:
+        """Remove SPEC#api if it still has that hash, else Conflict; by the same write or not at
+        all the endpoint is made due, as `touch` does."""
         ...
 
     def lock(self, key: str, owner: str, now: datetime, until: datetime) -> None:

@@ -286,9 +286,14 @@ def test_api_spec_is_written_over_what_was_read(store: StateStore) -> None:
         store.put_api_spec(replace(first, spec_hash="3"), replacing="2", due=NOW)
     assert store.load("mine").spec == second, "without a STATE neither is written"
     with pytest.raises(Conflict):
-        store.delete_api_spec("mine", "1")
-    store.delete_api_spec("mine", "2")
+        store.delete_api_spec("mine", "2", NOW)
+    assert store.load("mine").spec == second, "without a STATE it stays"
+    store.create_state("mine", State())
+    with pytest.raises(Conflict):
+        store.delete_api_spec("mine", "1", NOW)
+    store.delete_api_spec("mine", "2", SOON)
     assert store.load("mine").spec is None
+    assert state_of(store, "mine").next_due == SOON
 
 
 def test_api_spec_and_its_due_are_written_at_once(store: StateStore) -> None:

@@ -90,3 +90,18 @@ def test_schedules_set_by_a_request_that_dies_open_with_the_next_tick(world: Wor
     world.advance(minutes=2)
 
     assert world.status("mine") is Status.IN_SERVICE
+
+
+def test_forget_that_a_renewal_came_into_stops_the_endpoint_at_once(world: World) -> None:
+    world.add("mine", "cfg", 60)
+    world.advance(minutes=1)
+    before(
+        world.store,
+        "delete_api_spec",
+        lambda: world.add("mine", "cfg", 600),
+    )
+
+    world.stop("mine", forget=True)
+
+    world.advance(seconds=10)
+    assert world.status("mine") is Status.ABSENT
