@@ -52,6 +52,8 @@ class Account:
     api_spec: Declared | None = None
     former: list[tuple[datetime, Declared | None]] = field(default_factory=list)
     forgotten: int = 0
+    written_at: datetime | None = None
+    """When a user last wrote."""
 
     @property
     def spec(self) -> Declared | None:
@@ -164,6 +166,10 @@ class Ledger:
             self._violation(account.key, f"{use or 'a reconcile'} changed the lease, no revision")
         assert actor is not None
         assert actor.reading is not None
+        unchanged = (end, held) == (account.expires_at, account.held_since)
+        if use == "forget" and unchanged and actor.notes.get("stopped"):
+            use = "forget, its second write"  # the spec goes, the endpoint is due
+        actor.notes["stopped"] = True
         expected = self._expected(account, use, actor.reading, actor.notes.get("payment"), held)
         if (end, held) != expected:
             self._violation(
@@ -172,6 +178,7 @@ class Ledger:
                 f"the ledger says {expected}",
             )
         account.expires_at, account.held_since, account.rev = end, held, rev
+        account.written_at = self._kernel.now
         self._changed(account.key)
 
     def _expected(

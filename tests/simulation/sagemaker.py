@@ -92,7 +92,7 @@ class SageMaker:
         self.perform(
             "CreateEndpointConfig", {"EndpointConfigName": name, "ProductionVariants": [variant]}
         )
-        lag = self.rng.uniform(0, 3) if self.rng.random() < 0.1 else 0.0
+        lag = self.rng.uniform(0, 20) if self.rng.random() < 0.1 else 0.0
         self.config_seen_from[name] = self.kernel.now + timedelta(seconds=lag)
 
     def config_exists(self, name: str) -> bool:

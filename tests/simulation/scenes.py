@@ -36,7 +36,7 @@ MOODS = Moods(
 )
 FROM_TEN = Schedule("from ten", time(10), time(17), days=frozenset(range(7)))
 AT_NINE = Schedule("at nine", time(8), time(17), days=frozenset(range(7)))
-ENDS_SOON = Schedule("ends soon", time(8), time(9, 10), days=frozenset(range(7)))
+ENDS_SOON = Schedule("ends soon", time(8), time(9, 6), days=frozenset(range(7)))
 
 
 class Scene:
@@ -104,13 +104,13 @@ class Scene:
         manifest = self.manifest()
         return self.stage.invoke("sweep", "wait", lambda _now: self.stage.deploys().wait(manifest))
 
-    def renew(self, name: str = "Falcon", minutes: int = 10, key: str | None = None) -> Actor:
+    def renew(self, name: str = "Falcon", minutes: int = 4, key: str | None = None) -> Actor:
         request = Request.of("ann", "renew", key, {"minutes": minutes})
         return self._pay(
             "renew", minutes, lambda now: self.stage.meter.renew(name, minutes, now, request)
         )
 
-    def add(self, name: str = "Mine", minutes: int = 10, *, adopt: bool = False) -> Actor:
+    def add(self, name: str = "Mine", minutes: int = 4, *, adopt: bool = False) -> Actor:
         meter = self.stage.meter
         return self._pay(
             "add",
@@ -209,9 +209,11 @@ class Situation:
 class Aim:
     """Records the calls of one invocation, or puts a fault on its `number`th call."""
 
+    pause: Callable[[float], None]
     actor: Actor | None = None
     number: int | None = None
     fault: Fault | None = None
+    meanwhile: Callable[[], object] | None = None
     reconciler: bool = False
 
     def __post_init__(self) -> None:
@@ -223,17 +225,30 @@ class Aim:
         if actor is not self.actor:
             return None
         self.calls.append(call)
-        return self.fault if len(self.calls) - 1 == self.number else None
+        if len(self.calls) - 1 != self.number:
+            return None
+        if self.meanwhile is not None:
+            self.meanwhile()
+            self.pause(SLOW)
+        return self.fault
 
 
-def play(situation: Situation, number: int | None = None, fault: Fault | None = None) -> Played:
-    """Lead up to the situation and let its invocation meet the fault."""
+def play(
+    situation: Situation,
+    number: int | None = None,
+    fault: Fault | None = None,
+    rival: Callable[[Scene], object] | None = None,
+) -> Played:
+    """Lead up to the situation and let its invocation meet the fault, or wait at that call while
+    a rival does its whole work."""
     scene = Scene()
     with scene.stage.running():
         situation.prepare(scene)
         scene.listen()
         began = scene.stage.kernel.now
-        aim = Aim(number=number, fault=fault)
+        aim = Aim(scene.stage.kernel.pause, number=number, fault=fault)
+        if rival is not None:
+            aim.meanwhile = lambda: rival(scene)
         scene.stage.wire.intercept = aim
         aim.actor = situation.act(scene)
         aim.reconciler = aim.actor is None
@@ -250,11 +265,13 @@ class Played:
     amiss: tuple[str, ...]
 
 
+SLOW = 1.0
+"""Seconds that one call takes while the rival works."""
 LOOKS = tuple(range(5, 151, 5))
 """Seconds after which a scene is looked at."""
 ONE_TICK = 90
 """The first tick that finds the lock and the claims of the dead run out, and a reconcile."""
-LATER = 15 * 60
+LATER = 7 * 60
 
 
 def _outcome(scene: Scene, situation: Situation, aim: Aim, began: datetime) -> Played:
@@ -339,6 +356,7 @@ def _rolling_back(scene: Scene) -> None:
     scene.advance(3)
     scene.mute()
     scene.advance(6)
+    scene.outcome = None
 
 
 def _withdrawn(scene: Scene) -> None:
@@ -489,12 +507,17 @@ SITUATIONS: tuple[Situation, ...] = (
         _hinted,
     ),
     Situation(
+        "reconcile: forget what was added",
+        steps(_forgotten_absent, Scene.mute, lambda s: s.stop("Mine", forget=True), after(1)),
+        lambda s: s.hint("mine"),
+    ),
+    Situation(
         "reconcile: foreign",
         steps(lambda s: s.foreign(), after(10), _falcon, Scene.mute, _paid_for, after(1)),
         _hinted,
     ),
     Situation("reconcile: scaling", _scaled_soon, _hinted),
-    Situation("reconcile: early", steps(_running, after(564)), lambda s: s.hint(cause=Cause.TICK)),
+    Situation("reconcile: early", steps(_running, after(206)), lambda s: s.hint(cause=Cause.TICK)),
     Situation("sweep: gone by hand", _gone_by_hand, lambda s: s.sweep(), again=True),
     Situation("sweep: without state", _without_state, lambda s: s.sweep(), again=True),
     Situation("sweep: withdrawn", _withdrawn, lambda s: s.sweep(), again=True),
@@ -507,3 +530,14 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("wait: for an update", steps(_running, _to_falcon_2), lambda s: s.wait(), again=True),
     Situation("drain", steps(_running, _mine), lambda s: s.drain(), again=True),
 )
+
+RIVALS: dict[str, Callable[[Scene], object]] = {
+    "a renewal": lambda s: s.renew(),
+    "a stop": lambda s: s.stop(),
+    "another hint": lambda s: s.hint(),
+    "an add": lambda s: s.add(),
+    "a forget": lambda s: s.stop("Mine", forget=True),
+    "new schedules": lambda s: s.set_schedules(FROM_TEN),
+    "a tick": lambda s: s.tick(),
+}
+"""What may happen while an invocation waits for the answer to one of its calls."""

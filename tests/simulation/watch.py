@@ -34,7 +34,6 @@ class Case:
     missing_since: datetime | None = None
     outdated_since: datetime | None = None
     refused: dict[str, datetime] = field(default_factory=dict)
-    refused_rev: int = -1
     failures: int = 0
     rolled_back: str = ""
     meddled: datetime | None = None
@@ -203,11 +202,11 @@ class Watch:
         """A create, delete or update reached SageMaker, which may take it or not."""
         case, now = self.case(key), self._kernel.now
         if operation == "CreateEndpoint":
-            rev = self.ledger.account(key).rev
             refused = case.refused.get(operation)
-            if refused and now - refused < _HAMMERING and rev == case.refused_rev:
+            excuses = (self._faults.last_hit(key), self.ledger.account(key).written_at)
+            excused = any(at and at > now - 2 * _HAMMERING for at in excuses)
+            if refused and now - refused < _HAMMERING and not excused:
                 self.violation(key, "SageMaker refused to create it and was asked again at once")
-            case.refused_rev = rev
             return
         lately = case.meddled is not None and now - case.meddled < _LATELY
         if self.sagemaker.status(key) and not self.sagemaker.ours(key) and not lately:

@@ -1,0 +1,436 @@
+"""Deliberate bugs: each is put into the real code, which the simulation and the crash matrix then
+must find wrong. A test whose mutants live on proves nothing."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import CodeType, ModuleType
+
+_FRESH = ("lambdas", "tests.simulation")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """In `module`, `old` (which must stand there once) becomes `new`. `caught_by` names where it
+    shows: a situation of the crash matrix, "seed N", or "crowd"."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+    caught_by: str
+
+
+class MutantMisfit(Exception):
+    """The text that a mutant replaces is no longer there, or more than once."""
+
+
+class _Loader(SourceFileLoader):
+    def __init__(self, mutant: Mutant, path: str) -> None:
+        super().__init__(mutant.module, path)
+        self._mutant = mutant
+
+    def get_code(self, fullname: str) -> CodeType:
+        source, mutant = self.get_source(fullname) or "", self._mutant
+        if source.count(mutant.old) != 1:
+            raise MutantMisfit(
+                f"{mutant.name}: {mutant.old!r} stands {source.count(mutant.old)} times in "
+                f"{mutant.module}; change the mutant along with the code"
+            )
+        return compile(source.replace(mutant.old, mutant.new), self.path, "exec")
+
+
+class _Finder(MetaPathFinder):
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        if fullname != self._mutant.module:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.origin is not None:
+            spec.loader = _Loader(self._mutant, spec.origin)
+        return spec
+
+
+@contextmanager
+def loose(mutant: Mutant) -> Iterator[None]:
+    """Within this, what is imported anew is the mutant's; outside, nothing of it is left."""
+    kept = {name: module for name, module in sys.modules.items() if _is_fresh(name)}
+    parents = {name: vars(sys.modules[name]).copy() for name in ("tests",) if name in sys.modules}
+    finder = _Finder(mutant)
+    for name in kept:
+        del sys.modules[name]
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in [name for name in sys.modules if _is_fresh(name)]:
+            del sys.modules[name]
+        sys.modules.update(kept)
+        for name, attributes in parents.items():
+            vars(sys.modules[name]).update(attributes)
+
+
+def findings(mutant: Mutant, where: str) -> Sequence[str]:
+    """What is found wrong with a mutant there; nothing, if it gets away."""
+    with loose(mutant):
+        trials = importlib.import_module("tests.simulation.trials")
+        found: Sequence[str] = trials.findings(where)
+        return found
+
+
+def _is_fresh(name: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in _FRESH)
+
+
+CORE, AWS = "lambdas.core", "lambdas.aws"
+
+MUTANTS = (
+    Mutant(
+        "a renewal that lands meanwhile is slept through: the revision is not compared",
+        f"{AWS}.state_store",
+        "{lock_owner} = :owner AND {rev} = :rev",
+        "{lock_owner} = :owner AND :rev = :rev",
+        "",
+    ),
+    Mutant(
+        "users' writes make no new revision",
+        f"{AWS}.state_store",
+        '.add("rev", 1)',
+        '.add("rev", 0)',
+        "",
+    ),
+    Mutant(
+        "users' writes leave next_due as it was",
+        f"{AWS}.state_store",
+        'Update().add("rev", 1).assign({"next_due": epoch(now), "due_shard": _shard(key)})',
+        'Update().add("rev", 1).assign({"due_shard": _shard(key)})',
+        "",
+    ),
+    Mutant(
+        "a lock is taken whoever holds it",
+        f"{AWS}.state_store",
+        "attribute_not_exists({lock_until}) OR {lock_until} <= :now",
+        "attribute_exists({pk}) OR {lock_until} <= :now",
+        "",
+    ),
+    Mutant(
+        "a renewal overwrites one that was first",
+        f"{AWS}.state_store",
+        "attribute_not_exists({expires_at}) OR {expires_at} <= :now",
+        "attribute_exists({pk}) OR {expires_at} <= :now",
+        "",
+    ),
+    Mutant(
+        "an Idempotency-Key may be recorded twice",
+        f"{AWS}.state_store",
+        "attribute_not_exists({{ops.{keyed.id}}})",
+        "attribute_exists({{pk}})",
+        "",
+    ),
+    Mutant(
+        "a state is forgotten though it was renewed",
+        f"{AWS}.state_store",
+        '"lock_owner = :owner AND rev = :rev"',
+        '"lock_owner = :owner AND :rev = :rev"',
+        "",
+    ),
+    Mutant(
+        "a state is made over one that exists",
+        f"{AWS}.state_store",
+        '.assign(_due_shard(key, state))\n            .when("attribute_not_exists({pk})")',
+        ".assign(_due_shard(key, state))",
+        "",
+    ),
+    Mutant(
+        "schedules are changed without waking the endpoint",
+        f"{AWS}.state_store",
+        "if due is None:\n",
+        "if True:\n",
+        "",
+    ),
+    Mutant(
+        "only the first page of a scan is read",
+        f"{AWS}.state_store",
+        'paginator("scan").paginate(**arguments):\n',
+        'paginator("scan").paginate(**arguments):\n                if arguments.pop("read", 0):'
+        '\n                    return\n                arguments["read"] = 1\n',
+        "",
+    ),
+    Mutant(
+        "only the first page of what is due is read",
+        f"{AWS}.state_store",
+        "for page in pages:\n                    for item in map(decode",
+        "for page in [next(iter(pages))]:\n                    for item in map(decode",
+        "",
+    ),
+    Mutant(
+        "gone is taken for busy",
+        f"{AWS}.refusals",
+        '("Could not find endpoint ", Gone),\n    ("Cannot update in-progress endpoint ", In',
+        '("Could not find endpoint ", InProgress),\n    ("Cannot update in-progress endpoint ", In',
+        "",
+    ),
+    Mutant(
+        "a missing endpoint config is taken for a missing endpoint",
+        f"{AWS}.refusals",
+        "if _NOT_AN_ENDPOINT not in message:",
+        "if True:",
+        "",
+    ),
+    Mutant(
+        "messages that SQS refused of a batch are dropped",
+        f"{AWS}.queues",
+        "            if not entries:\n",
+        "            if True:\n",
+        "",
+    ),
+    Mutant(
+        "starts and stops share one queue",
+        f"{AWS}.queues",
+        "self._send_all(self._work_url, [hint for hint in every if not hint.start])",
+        "self._send_all(self._starts_url, [hint for hint in every if not hint.start])",
+        "",
+    ),
+    Mutant(
+        "nothing comes again after a create or a delete",
+        f"{CORE}.reconcile",
+        "look_again = replace(state, next_due=now + POLL, next_step=Step.WAIT)",
+        "look_again = replace(state, next_due=None, next_step=Step.WAIT)",
+        "",
+    ),
+    Mutant(
+        "no re-check after a delete",
+        f"{CORE}.decision",
+        "        poll = deleting if observed.status is Status.DELETING else POLL\n"
+        "        return _wait(state, now + poll, reason)",
+        "        poll = deleting if observed.status is Status.DELETING else POLL\n"
+        "        due = None if observed.status is Status.DELETING else now + poll\n"
+        "        return _wait(state, due, reason)",
+        "",
+    ),
+    Mutant(
+        "the lock is not taken",
+        f"{CORE}.reconcile",
+        "self.store.lock(record.key, self.owner, now, now + LOCK)",
+        "pass",
+        "",
+    ),
+    Mutant(
+        "the lock ends before the function",
+        f"{CORE}.reconcile",
+        "LOCK = timedelta(seconds=45)",
+        "LOCK = timedelta(seconds=20)",
+        "",
+    ),
+    Mutant(
+        "a step is taken without an intent or a history",
+        f"{CORE}.reconcile",
+        "        self.store.begin(\n",
+        "        (lambda *_: None)(\n",
+        "",
+    ),
+    Mutant(
+        "hints of the sweep are dropped where nothing is due",
+        f"{CORE}.reconcile",
+        "_HEEDED_ALWAYS = frozenset({Cause.EVENT, Cause.SWEEP})",
+        "_HEEDED_ALWAYS = frozenset({Cause.EVENT})",
+        "",
+    ),
+    Mutant(
+        "a claim lasts for an hour",
+        f"{CORE}.reconcile",
+        "CLAIM_GRACE = timedelta(seconds=30)",
+        "CLAIM_GRACE = timedelta(hours=1)",
+        "",
+    ),
+    Mutant(
+        "endpoints of others are taken for ours",
+        f"{CORE}.reconcile",
+        "return replace(seen, ours=self.endpoints.owner(seen.arn) is Owner.US)",
+        "return replace(seen, ours=True)",
+        "",
+    ),
+    Mutant(
+        "a first lease is in hours",
+        f"{CORE}.reconcile",
+        "timedelta(minutes=minutes) if minutes",
+        "timedelta(hours=minutes) if minutes",
+        "",
+    ),
+    Mutant(
+        "the drain is ignored",
+        f"{CORE}.decision",
+        "meter = meter_of(None if draining else spec, state)",
+        "draining, meter = False, meter_of(spec, state)",
+        "",
+    ),
+    Mutant(
+        "nothing is armed while an endpoint runs",
+        f"{CORE}.decision",
+        '    assert spec is not None, "an endpoint without a spec is never wanted"\n'
+        "    due = meter.next_transition(now)",
+        '    assert spec is not None, "an endpoint without a spec is never wanted"\n    due = None',
+        "",
+    ),
+    Mutant(
+        "nothing is armed while an endpoint is stopped",
+        f"{CORE}.decision",
+        "            meter.next_transition(now),\n            DRAINED",
+        "            None,\n            DRAINED",
+        "",
+    ),
+    Mutant(
+        "there is no backoff after a refusal",
+        f"{CORE}.decision",
+        "    if state.retry_at and state.retry_at > now:\n        due = _earlier",
+        "    if False:\n        due = _earlier",
+        "",
+    ),
+    Mutant(
+        "the backoff begins with a quarter of an hour",
+        f"{CORE}.decision",
+        "FIRST_BACKOFF = timedelta(seconds=15)",
+        "FIRST_BACKOFF = timedelta(minutes=15)",
+        "",
+    ),
+    Mutant(
+        "failures are counted for ever",
+        f"{CORE}.decision",
+        "    recovered = replace(state, attempts=0, retry_at=None)",
+        "    recovered = state",
+        "",
+    ),
+    Mutant(
+        "a refused stop is tried again after ten minutes",
+        f"{CORE}.decision",
+        "return replace(state, next_due=now + timedelta(minutes=1))",
+        "return replace(state, next_due=now + timedelta(minutes=10))",
+        "",
+    ),
+    Mutant(
+        "what SageMaker did not say is asked again after ten minutes",
+        f"{CORE}.decision",
+        "soon = now + min(backoff(attempts), timedelta(minutes=1))",
+        "soon = now + timedelta(minutes=10)",
+        "",
+    ),
+    Mutant(
+        "a rolled-back update is tried again and again",
+        f"{CORE}.decision",
+        "given_up = state.rolled_back == rollback_mark(spec)",
+        "given_up = False",
+        "",
+    ),
+    Mutant(
+        "the hold is forgotten",
+        f"{CORE}.running",
+        "if self.held_since is None or not window.contains(self.held_since):",
+        "if True:",
+        "",
+    ),
+    Mutant(
+        "a stop does not hold the open window",
+        f"{CORE}.meter",
+        "held = now if open_now else state.held_since",
+        "held = state.held_since",
+        "",
+    ),
+    Mutant(
+        "a stop leaves the lease",
+        f"{CORE}.meter",
+        "                expires_at = now.replace(microsecond=0)\n",
+        "                pass\n",
+        "",
+    ),
+    Mutant(
+        "windows that cross midnight end where they begin",
+        f"{CORE}.schedule",
+        "stop_day = day if self.stop_time > self.start_time else day + _ONE_DAY",
+        "stop_day = day if self.stop_time >= self.start_time else day + _ONE_DAY",
+        "",
+    ),
+    Mutant(
+        "a window that began yesterday is not open",
+        f"{CORE}.schedule",
+        "days = _days_from(_local_date(self.timezone, instant) - _ONE_DAY)",
+        "days = _days_from(_local_date(self.timezone, instant))",
+        "",
+    ),
+    Mutant(
+        "an ambiguous hour is taken the second time",
+        f"{CORE}.schedule",
+        "        return naive - offset\n",
+        "        return naive - other\n",
+        "",
+    ),
+    Mutant(
+        "a schedule goes by UTC",
+        f"{CORE}.schedule",
+        "    zone = _zone(timezone)\n    local = datetime.combine(day, at, zone)",
+        '    zone = _zone("UTC")\n    local = datetime.combine(day, at, zone)',
+        "",
+    ),
+    Mutant(
+        "the tick sends no hints",
+        f"{CORE}.tick",
+        "    hints.send(hint_at(",
+        "    list(hint_at(",
+        "",
+    ),
+    Mutant(
+        "the tick claims nothing",
+        f"{CORE}.tick",
+        "store.claim(due, max(due.next_due, now) + CLAIM)",
+        "pass",
+        "",
+    ),
+    Mutant(
+        "a tick's claim lasts for an hour",
+        f"{CORE}.tick",
+        "CLAIM = timedelta(seconds=60)",
+        "CLAIM = timedelta(hours=1)",
+        "",
+    ),
+    Mutant(
+        "the sweep finds nothing amiss",
+        f"{CORE}.sweep",
+        "        self._hint(astray)\n",
+        "        self._hint([])\n",
+        "",
+    ),
+    Mutant(
+        "a deploy does not end the drain",
+        f"{CORE}.deploys",
+        "        self.store.set_drain(None)\n        self._pin_table()",
+        "        self._pin_table()",
+        "",
+    ),
+    Mutant(
+        "a drain does not wait until all is gone",
+        f"{CORE}.deploys",
+        "while left := self._still_there(now, owners):",
+        "while left := ():",
+        "",
+    ),
+    Mutant(
+        "a deploy leaves withdrawn endpoints alone",
+        f"{CORE}.deploys",
+        "if r.api_spec is None or _is_missed(r, now)",
+        "if _is_missed(r, now)",
+        "",
+    ),
+)
