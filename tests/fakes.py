@@ -21,7 +21,7 @@ from lambdas.core.history import Event
 from lambdas.core.names import endpoint_key
 from lambdas.core.ports import Control, Due, Keyed, Listed, RecordPage
 from lambdas.core.spec import Origin, Scaling, Spec
-from lambdas.core.state import Intent, Observed, Owner, Record, State, Status
+from lambdas.core.state import Intent, Observed, Owner, Record, State, Status, Step
 
 
 class FakeHistory:
@@ -49,6 +49,7 @@ class FakeStateStore:
     claims: dict[str, datetime] = field(default_factory=dict)
     control_item: Control = field(default_factory=Control)
     id: str | None = "table-1"
+    lines: dict[Step, datetime] = field(default_factory=dict)
 
     def declare(self, spec: Spec) -> None:
         """What Terraform does: write SPEC#config."""
@@ -187,6 +188,11 @@ class FakeStateStore:
 
     def set_drain(self, until: datetime | None) -> None:
         self.control_item = replace(self.control_item, drain_until=until)
+
+    def take_place(self, step: Step, earliest: datetime, gap: timedelta) -> datetime:
+        place = max(self.lines.get(step, earliest), earliest)
+        self.lines[step] = place + gap
+        return place
 
     def beat(self, what: str, now: datetime) -> None:
         name = f"last_{what}"

@@ -9,7 +9,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,7 +45,7 @@ from lambdas.core.errors import (
 from lambdas.core.history import Event
 from lambdas.core.ports import Control, Due, Keyed, RecordPage
 from lambdas.core.spec import Origin, Spec
-from lambdas.core.state import Intent, Record, State
+from lambdas.core.state import Intent, Record, State, Step
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -316,6 +316,25 @@ class DynamoStateStore:
     def set_drain(self, until: datetime | None) -> None:
         self._update_control(Update().assign({"drain_until": epoch(until)}))
 
+    def take_place(self, step: Step, earliest: datetime, gap: timedelta) -> datetime:
+        line = f"{step.value}_line_until"
+        behind = Update().set(line, f"{{{line}}} + :gap", gap=_seconds(gap))
+        behind.when(f"{{{line}}} > :earliest", earliest=epoch(earliest))
+        first = Update().assign({line: epoch(earliest + gap)})
+        first.when(
+            f"attribute_not_exists({{{line}}}) OR {{{line}}} <= :earliest",
+            earliest=epoch(earliest),
+        )
+        for attempt in range(_TRIES):
+            try:
+                taken = self._update_control(first if attempt % 2 else behind)
+            except Conflict:  # nobody waits in the line, or somebody does by now
+                continue
+            until = instant(taken[line])
+            assert until is not None, "it was just written"
+            return until - gap
+        raise Busy
+
     def beat(self, what: str, now: datetime) -> None:
         update = Update().assign({f"last_{what}": epoch(now)})
         update.when(
@@ -345,12 +364,16 @@ class DynamoStateStore:
         )
         return state_of(decode(answer["Attributes"]))
 
-    def _update_control(self, update: Update) -> None:
-        self._repeat_throttled(
+    def _update_control(self, update: Update) -> dict[str, Any]:
+        answer = self._repeat_throttled(
             lambda: self._client.update_item(
-                TableName=self._table, Key=_CONTROL, **update.arguments()
+                TableName=self._table,
+                Key=_CONTROL,
+                ReturnValues="ALL_NEW",
+                **update.arguments(),
             )
         )
+        return decode(answer["Attributes"])
 
     def _delete(self, key: str, sort_key: str, condition: str, values: dict[str, Any]) -> None:
         self._repeat_throttled(
@@ -392,6 +415,10 @@ def _due_shard(key: str, state: State) -> dict[str, str | None]:
 
 def _shard(key: str) -> str:
     return DUE_SHARDS[zlib.crc32(key.encode()) % len(DUE_SHARDS)]
+
+
+def _seconds(span: timedelta) -> Decimal:
+    return Decimal(span // timedelta(microseconds=1)) / 1_000_000
 
 
 def _floor(now: datetime) -> Decimal:

@@ -11,10 +11,15 @@ from lambdas.core.state import Observed, State, Status, Step
 
 POLL = timedelta(seconds=15)
 """How soon an endpoint in transition is looked at again if no event comes first."""
+LONGEST_POLL = timedelta(minutes=1)
 POLL_DELETING = timedelta(seconds=5)
 """SageMaker sends no event when a deletion is through."""
 POLL_RESTART = timedelta(seconds=2)
 """How soon a deletion is looked at again when the endpoint is wanted once more."""
+TURN = timedelta(milliseconds=100)
+"""How far apart the throttled ones of a crowd ask again: faster than SageMaker is known to take
+calls, so that none of what it allows is lost, and slow enough not to hammer it."""
+SOONEST_TURN = timedelta(seconds=2)
 FIRST_BACKOFF = timedelta(seconds=15)
 MAX_BACKOFF = timedelta(minutes=15)
 ORPHAN_GRACE = timedelta(hours=1)
@@ -103,11 +108,7 @@ def decide(
     if not observed.ours:
         return _decide_foreign(spec, state, observed, meter, now)
     if observed.status in _IN_TRANSITION:
-        # A failure stays in sight until the endpoint is well again.
-        reason = state.reason if state.attempts else f"SageMaker is {_doing(observed.status)}"
-        deleting = POLL_RESTART if wanted else POLL_DELETING
-        poll = deleting if observed.status is Status.DELETING else POLL
-        return _wait(state, now + poll, reason)
+        return _decide_moving(state, observed, now, wanted=wanted)
     if draining:
         return Decision(Step.DELETE, DRAINED, state, observed.config_name)
     if not wanted:
@@ -121,6 +122,22 @@ def decide(
             state, due, "an update failed and so did its rollback; SageMaker support can mend it"
         )
     return _decide_running(spec, state, observed, meter, now)
+
+
+def _decide_moving(state: State, observed: Observed, now: datetime, *, wanted: bool) -> Decision:
+    """Look again: often at what is to be stopped, and rarer and rarer at what is being started.
+
+    SageMaker tells when a start is through. A crowd that starts must not fill the queue in which
+    the stops are, so those who look at it queue with the starts.
+    """
+    # A failure stays in sight until the endpoint is well again.
+    reason = state.reason if state.attempts else f"SageMaker is {_doing(observed.status)}"
+    if observed.status is Status.CREATING and wanted:
+        age = now - (observed.created_at or now)
+        return _wait(state, now + min(max(age, POLL), LONGEST_POLL), reason, Step.CREATE)
+    deleting = POLL_RESTART if wanted else POLL_DELETING
+    poll = deleting if observed.status is Status.DELETING else POLL
+    return _wait(state, now + poll, reason)
 
 
 def _decide_unwanted(
@@ -279,6 +296,16 @@ def refused(state: State, step: Step, why: str, now: datetime) -> State:
         return replace(state, next_due=now + timedelta(minutes=1))
     retry_at = now + backoff(attempts)
     return replace(state, retry_at=retry_at, next_due=retry_at)
+
+
+def throttled(state: State, step: Step, place: datetime) -> State:
+    """The state of an endpoint that waits for its place in the line: SageMaker takes no more
+    calls just now, which is no failure of this endpoint's and lengthens no wait."""
+    reason = f"{step} throttled: it waits for its turn"
+    waiting = replace(state, next_due=place, reason=reason, intent=None)
+    if step is Step.DELETE:
+        return waiting
+    return replace(waiting, retry_at=place, next_step=step)
 
 
 def not_seen(state: State, why: str, now: datetime) -> State:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from lambdas.core.hints import Hint
@@ -133,6 +133,11 @@ class StateStore(Protocol):
         ...
 
     def set_drain(self, until: datetime | None) -> None: ...
+
+    def take_place(self, step: Step, earliest: datetime, gap: timedelta) -> datetime:
+        """The next free place, at `earliest` or later, in the line of those whose `step` was
+        throttled; places are `gap` apart."""
+        ...
 
     def beat(self, what: str, now: datetime) -> None:
         """Record in CONTROL that `what` (deploy, tick, reconcile, sweep) was well at `now`."""

@@ -6,6 +6,7 @@ runs out, and `next_due` stays in the past until a reconcile has saved.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,12 +15,15 @@ from datetime import datetime, timedelta
 from lambdas.core.decision import (
     POLL,
     POLL_DELETING,
+    SOONEST_TURN,
+    TURN,
     Decision,
     decide,
     not_seen,
     refused,
     restored_mark,
     rollback_mark,
+    throttled,
 )
 from lambdas.core.errors import (
     AlreadyExists,
@@ -28,6 +32,7 @@ from lambdas.core.errors import (
     Gone,
     InProgress,
     Locked,
+    Throttled,
     Unanswered,
 )
 from lambdas.core.hints import ARM_AHEAD, Cause, Hint, hint_at
@@ -35,6 +40,8 @@ from lambdas.core.history import Event
 from lambdas.core.ports import Endpoints, Hints, History, StateStore
 from lambdas.core.spec import Spec
 from lambdas.core.state import ABSENT, Intent, Observed, Owner, Record, State, Status, Step
+
+_log = logging.getLogger(__name__)
 
 LOCK = timedelta(seconds=45)
 """Outlives the reconciler's timeout of 30 s."""
@@ -196,16 +203,29 @@ class Reconciler:
                 # Not ours from before a crash: what was deleted may not be quite gone yet.
                 return refused(state, step, error.message, now)
         except AwsRefused as error:
-            waiting = refused(state, step, str(error), now)
-            if record.state is None or record.state.reason != waiting.reason:  # once, not each try
-                self.history.append(Event(record.key, now, f"{step} refused", str(error)))
-            return waiting
+            return self._refused(record, state, step, error, now)
         if step is Step.RESTORE and record.spec:
             restored = restored_mark(record.spec, observed)
             return replace(state, restored=restored, attempts=0, next_due=now)
         if step is Step.UPDATE and record.spec:
             look_again = replace(look_again, updating_mark=rollback_mark(record.spec))
         return _begun(look_again, decision, now)
+
+    def _refused(
+        self, record: Record, state: State, step: Step, error: AwsRefused, now: datetime
+    ) -> State:
+        """The state after a refusal, which the history tells once, not with each try."""
+        if isinstance(error, Throttled):
+            place = self.store.take_place(step, now + SOONEST_TURN, TURN)
+            waiting = throttled(state, step, place)
+        else:
+            waiting = refused(state, step, str(error), now)
+        if record.state is None or record.state.reason != waiting.reason:
+            try:
+                self.history.append(Event(record.key, now, f"{step} refused", str(error)))
+            except AwsRefused:  # what was decided is saved all the same
+                _log.warning("history of %s lacks a refusal", record.key, exc_info=True)
+        return waiting
 
     def _call(self, step: Step, name: str, config: str, record: Record) -> None:
         spec = record.spec
@@ -239,6 +259,7 @@ def _begun(state: State, decision: Decision, now: datetime) -> State:
             reason = state.reason if state.attempts else f"being created: {decision.reason}"
             return replace(
                 state,
+                next_step=Step.CREATE,
                 observed_status=Status.CREATING,
                 observed_config=decision.config_name,
                 reason=reason,

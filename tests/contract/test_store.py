@@ -370,6 +370,15 @@ def test_control_remembers_the_latest_beat_and_the_drain(store: StateStore) -> N
     assert not store.control().draining(NOW)
 
 
+def test_places_in_a_line_follow_each_other_and_begin_anew(store: StateStore) -> None:
+    gap = timedelta(milliseconds=100)
+    places = [store.take_place(Step.CREATE, NOW, gap) for _ in range(3)]
+    assert places == [NOW, NOW + gap, NOW + 2 * gap]
+    assert store.take_place(Step.DELETE, NOW, gap) == NOW, "a line for each step"
+    assert store.take_place(Step.CREATE, SOON, gap) == SOON
+    assert store.take_place(Step.CREATE, NOW, gap) == SOON + gap
+
+
 def test_history_is_newest_first_and_limited(subject: Subject) -> None:
     for minute in range(5):
         at = clock(9, minute)

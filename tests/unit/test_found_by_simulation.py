@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import time
+from itertools import pairwise
 
 import pytest
 
+from lambdas.core.decision import TURN
+from lambdas.core.errors import AwsRefused, Throttled
 from lambdas.core.hints import Cause, Hint
+from lambdas.core.history import Event
 from lambdas.core.meter import Request
 from lambdas.core.schedule import Schedule
 from lambdas.core.state import Status
@@ -105,3 +109,52 @@ def test_forget_that_a_renewal_came_into_stops_the_endpoint_at_once(world: World
 
     world.advance(seconds=10)
     assert world.status("mine") is Status.ABSENT
+
+
+def test_throttled_start_gives_its_place_back_and_waits_no_longer_each_time(world: World) -> None:
+    refusals = [Throttled("ThrottlingException", "Rate exceeded") for _ in range(5)]
+    world.endpoints.refusals["create"] = list[Exception](refusals)
+
+    world.renew("falcon", 60)
+
+    world.advance(seconds=20)
+    assert world.status("falcon") is Status.IN_SERVICE
+    assert world.state("falcon").attempts == 0
+    assert world.history.kinds("falcon").count("create refused") == 1
+
+
+def test_crowd_that_is_throttled_asks_again_in_turn(world: World) -> None:
+    names = [f"model-{number}" for number in range(30)]
+    world.deploy(*(a_spec(name) for name in names))
+    refusals = [Throttled("ThrottlingException", "Rate exceeded") for _ in names]
+    world.endpoints.refusals["create"] = list[Exception](refusals)
+    for name in names:
+        world.meter.renew(name, 60, world.now, Request("ann"))
+
+    world.settle()
+
+    places = sorted(due for name in names if (due := world.state(name).next_due))
+    assert [late - early for early, late in pairwise(places)] == [TURN] * 29
+
+
+def test_looks_at_a_start_queue_with_the_starts_and_get_rarer(world: World) -> None:
+    world.endpoints.create_seconds = 600
+    world.renew("falcon", 60)
+    world.advance(minutes=5)
+    looks = [hint for hint in world.hints.sent if hint.cause is Cause.RETRY]
+    assert all(hint.start for hint in looks)
+    assert 5 <= len(looks) <= 9
+
+
+def test_refusal_is_remembered_though_the_history_fails(world: World) -> None:
+    world.endpoints.refusals["create"] = [AwsRefused("ResourceLimitExceeded", "quota")]
+    append = world.history.append
+
+    def fail_on_refusals(event: Event) -> None:
+        if event.kind == "create refused":
+            raise Throttled("ThrottlingException", "Rate exceeded")
+        append(event)
+
+    world.history.append = fail_on_refusals  # type: ignore[method-assign]
+    world.renew("falcon", 60)
+    assert world.state("falcon").attempts == 1
