@@ -54,7 +54,7 @@ class SageMaker:
     moods: Moods
     rng: Random
     create_limit: Callable[[datetime], bool] | None = None
-    refused: Callable[[str, str], None] = lambda _operation, _key: None
+    refused: Callable[[str, str, str], None] = lambda _operation, _key, _code: None
     changed: Callable[[str], None] = lambda _key: None
     announce: Callable[[StatusChange], None] = lambda _change: None
     accepted: Callable[[str, str], None] = lambda _operation, _key: None
@@ -315,7 +315,7 @@ def _refuse(sagemaker: SageMaker, operation: str, key: str, request: dict[str, A
     if refusal is None and faults.refuses(f"{operation} throttled"):
         refusal = THROTTLED.error()
     if refusal is not None:
-        sagemaker.refused(operation, key)
+        sagemaker.refused(operation, key, refusal.code)
         raise refusal
 
 

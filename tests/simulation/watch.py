@@ -21,7 +21,7 @@ _FAR_AGO = timedelta(days=1)
 _TICKS_MISSED = timedelta(seconds=120)
 """A tick takes some seconds, 55 at most, and comes every 60."""
 _DELETABLE = ("InService", "Failed")
-_HAMMERING = timedelta(seconds=8)
+_HAMMERING = timedelta(seconds=3)
 """SageMaker is given at least this long, clocks being what they are, before it is asked again."""
 _STEPS = {"CreateEndpoint": "create", "DeleteEndpoint": "delete", "UpdateEndpoint": "update"}
 
@@ -34,6 +34,8 @@ class Case:
     missing_since: datetime | None = None
     outdated_since: datetime | None = None
     refused: dict[str, datetime] = field(default_factory=dict)
+    failed_at: dict[str, datetime] = field(default_factory=dict)
+    """When SageMaker refused for a reason that waiting for one's turn does not mend."""
     failures: int = 0
     rolled_back: str = ""
     meddled: datetime | None = None
@@ -193,16 +195,18 @@ class Watch:
             instants.append(self._faults.last_hit(key))
         return max(instant for instant in instants if instant is not None)
 
-    def _refused(self, operation: str, key: str) -> None:
+    def _refused(self, operation: str, key: str, code: str) -> None:
         case = self.case(key)
         case.refused[operation] = self._kernel.now
-        case.failures += 1
+        if code != "ThrottlingException":
+            case.failures += 1
+            case.failed_at[operation] = self._kernel.now
 
     def _asked(self, operation: str, key: str) -> None:
         """A create, delete or update reached SageMaker, which may take it or not."""
         case, now = self.case(key), self._kernel.now
         if operation == "CreateEndpoint":
-            refused = case.refused.get(operation)
+            refused = case.failed_at.get(operation)
             excuses = (self._faults.last_hit(key), self.ledger.account(key).written_at)
             excused = any(at and at > now - 2 * _HAMMERING for at in excuses)
             if refused and now - refused < _HAMMERING and not excused:
