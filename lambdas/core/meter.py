@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -100,6 +101,16 @@ class ParkingMeter:
         page = self.store.list(limit, after)
         known = [record for record in page.records if record.spec is not None]
         return [endpoint_document(r, now, draining=draining) for r in known], page.next_token
+
+    def list_some(self, names: Iterable[str], now: datetime) -> Sequence[Mapping[str, Any]]:
+        """Those of the names that are on the meter."""
+        draining = self.store.control().draining(now)
+        found = []
+        for name in names:
+            with suppress(UnknownEndpoint):
+                record = self._record(name, now)
+                found.append(endpoint_document(record, now, draining=draining))
+        return found
 
     def renew(self, name: str, minutes: int, now: datetime, request: Request) -> Answer:
         self._refuse_while_draining(now)

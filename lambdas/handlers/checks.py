@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -14,10 +14,12 @@ from aws_lambda_powertools import Logger
 
 from lambdas.aws.rates import DynamoRates
 from lambdas.core.errors import AwsRefused
+from lambdas.core.names import MAX_NAME_LENGTH
+from lambdas.core.scopes import Scope
+from lambdas.handlers.callers import caller_of
 from lambdas.handlers.headers import values_of, with_header
 from lambdas.handlers.operations import Operation
 from lambdas.handlers.problems import Refused
-from lambdas.handlers.requests import caller_of
 
 MAX_BODY_BYTES = 128_000
 _JSON = "application/json"
@@ -50,19 +52,47 @@ def checked(event: Mapping[str, Any], operation: Operation) -> dict[str, Any]:
     _require_scope(event, operation)
     _require_known_parameters(event, operation)
     if not operation.takes_body:
+        _require_scope_for_endpoint(event, operation, {})
         return dict(event)
-    _require_json(event)
+    document = _json_of(event)
+    _require_scope_for_endpoint(event, operation, document)
     return with_header(event, "content-type", _JSON)
 
 
 def _require_scope(event: Mapping[str, Any], operation: Operation) -> None:
+    """The scope for some endpoint at least: nobody else gets as far as what is wrong with it."""
     if operation.scope is None:
         return
     who = caller_of(event)
-    if who is None or operation.scope not in who.scopes:
-        raise Refused(
-            HTTPStatus.FORBIDDEN, "ScopeMissing", f"This token lacks the scope '{operation.scope}'."
-        )
+    if who is None or not who.scopes.allows_some(operation.scope):
+        raise scope_missing(operation.scope)
+
+
+def _require_scope_for_endpoint(
+    event: Mapping[str, Any], operation: Operation, body: Mapping[str, Any]
+) -> None:
+    """The scope for every endpoint that is named, in the query and in the body."""
+    who = caller_of(event)
+    if operation.scope is None or who is None:
+        return
+    for name in _names(event, body, operation.names_endpoint):
+        if not who.scopes.allows(operation.scope, name):
+            raise scope_missing(operation.scope, name)
+
+
+def _names(event: Mapping[str, Any], body: Mapping[str, Any], field: str) -> Iterator[str]:
+    yield from (event.get("multiValueQueryStringParameters") or {}).get(field, ())
+    for sent in (event.get("queryStringParameters") or {}, body):
+        if isinstance(sent.get(field), str):
+            yield sent[field]
+
+
+def scope_missing(scope: Scope, endpoint: str | None = None) -> Refused:
+    """What a token is told that may not do this, or not to this endpoint."""
+    of = f" for the endpoint '{endpoint[:MAX_NAME_LENGTH]}'" if endpoint is not None else ""
+    return Refused(
+        HTTPStatus.FORBIDDEN, "ScopeMissing", f"This token lacks the scope '{scope}'{of}."
+    )
 
 
 def _require_known_parameters(event: Mapping[str, Any], operation: Operation) -> None:
@@ -89,7 +119,7 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
     return f"{name}: unknown parameter; {takes}"
 
 
-def _require_json(event: Mapping[str, Any]) -> None:
+def _json_of(event: Mapping[str, Any]) -> dict[str, Any]:
     body = event.get("body") or ""
     if len(body.encode("utf-8", "surrogatepass")) > MAX_BODY_BYTES:
         raise Refused(
@@ -113,6 +143,7 @@ def _require_json(event: Mapping[str, Any]) -> None:
         ) from error
     if not isinstance(document, dict):
         raise Refused(HTTPStatus.BAD_REQUEST, "InvalidBody", "The body must be a JSON object.")
+    return document
 
 
 def _refuse_constant(name: str) -> None:

@@ -90,7 +90,9 @@ def _complete(told: dict[str, Any], operation: Operation) -> None:
     if operation.scope is None:
         told["security"] = []
     else:
-        told["description"] += f"\n\nNeeds the scope `{operation.scope}`."
+        told["description"] += (
+            f"\n\nNeeds the scope `{operation.scope}`, for all endpoints or for the one at hand."
+        )
     if operation.keyed:
         told["parameters"] = [*told.get("parameters", []), _IDEMPOTENCY_KEY]
 

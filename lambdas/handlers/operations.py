@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
+from lambdas.core.scopes import Scope
 from lambdas.handlers.documents import Error
 from lambdas.handlers.problems import WORTH_A_RETRY
 
-Scope = Literal["read", "renew", "manage", "invoke"]
 Route = TypeVar("Route", bound=Callable[..., Any])
 
 _ANY_CALL = (400, 429, 500, 502, 503, 504)
@@ -50,7 +50,8 @@ class Operation:
     """One method of one path. `scope` None: no token needed. `query` are the parameters that it
     takes. `answers` are the successes as Powertools' `responses` take them, `refusals` the
     statuses it may have besides those of every call; `keyed` says that it heeds an
-    Idempotency-Key."""
+    Idempotency-Key. `names_endpoint` is the parameter or field of the body that names the endpoint
+    which the scope must cover; where a call may do without one, its route sees to the scope."""
 
     method: str
     path: str
@@ -63,6 +64,7 @@ class Operation:
     description: str = ""
     tag: str = "Meters"
     keyed: bool = False
+    names_endpoint: str = "EndpointName"
 
     def on(self, router: APIGatewayRouter) -> Callable[[Route], Route]:
         """Register the function that answers this call."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -18,6 +17,7 @@ from lambdas.core.errors import InvalidField
 from lambdas.core.meter import ParkingMeter, Request
 from lambdas.core.settings import ApiSettings
 from lambdas.handlers import wiring
+from lambdas.handlers.callers import Caller, caller_of
 from lambdas.handlers.headers import values_of
 
 MAX_KEY_LENGTH = 255
@@ -50,25 +50,6 @@ def rates() -> DynamoRates:
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Whose token it is: `name` for people, `identity` to tell one token from another."""
-
-    name: str
-    identity: str
-    scopes: frozenset[str]
-
-
-def caller_of(event: Mapping[str, Any]) -> Caller | None:
-    """The token's holder; None where no token was asked for."""
-    context = event["requestContext"].get("authorizer")
-    if not context:
-        return None
-    name = str(context.get("principal", "unknown"))
-    scopes = frozenset(str(context.get("scopes", "")).split())
-    return Caller(name, str(context.get("identity", name)), scopes)
 
 
 def caller(router: APIGatewayRouter) -> Caller:

@@ -279,7 +279,7 @@ def test_openapi_says_what_the_api_checks(operation: Operation) -> None:
         ["Idempotency-Key"] if operation.keyed else []
     )
     assert (told.get("security") == []) == (operation.scope is None)
-    assert (f"scope `{operation.scope}`" in told["description"]) == (operation.scope is not None)
+    assert (f"scope `{operation.scope}`," in told["description"]) == (operation.scope is not None)
     assert {"429", "500", "502", "503", "504"} <= set(told["responses"])
     assert ("401" in told["responses"]) == ("403" in told["responses"]) == bool(operation.scope)
 
@@ -579,6 +579,77 @@ def test_several_idempotency_keys_are_400(call: Client, world: World) -> None:
         reply = call("POST", "/endpoint-expiry", body, sent={"multiValueHeaders": headers})
         assert (reply.status, reply.document["error"]) == (400, "Idempotency-Key: send it once")
     assert world.state(FALCON.casefold()).expires_at is None
+
+
+FLAN = "demo-FlanT5-Endpoint"
+
+
+def test_scope_for_one_endpoint_is_for_no_other(call: Client) -> None:
+    def renewed(name: str, scopes: str) -> SimpleNamespace:
+        return call("POST", "/endpoint-expiry", {"EndpointName": name, "minutes": 5}, scopes=scopes)
+
+    assert renewed(FLAN.upper(), f"renew:{FLAN}").status == 200
+    refused = renewed(FALCON, f"read renew:{FLAN}")
+    assert (refused.status, refused.document["code"]) == (403, "ScopeMissing")
+    assert (
+        refused.document["error"]
+        == f"This token lacks the scope 'renew' for the endpoint '{FALCON}'."
+    )
+    assert renewed("unknown", f"renew:{FLAN}").status == 403, "and does not tell what there is"
+    assert (
+        call("GET", "/endpoint-expiry", query={"EndpointName": FALCON}).document["Wanted"]
+        == "stopped"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope", "body"),
+    [
+        ("GET", "/endpoint-expiry", "read", None),
+        ("DELETE", "/endpoint-expiry", "renew", None),
+        ("GET", "/endpoint-schedule", "read", None),
+        ("PUT", "/endpoint-schedule", "manage", {"schedule": []}),
+        ("DELETE", "/endpoint-schedule", "manage", None),
+        ("GET", "/endpoint-events", "read", None),
+    ],
+)
+def test_every_call_asks_for_the_scope_of_its_endpoint(
+    call: Client, method: str, path: str, scope: str, body: object
+) -> None:
+    mine, other = {"EndpointName": FLAN}, {"EndpointName": FALCON}
+    scopes = f"{scope}:{FLAN}"
+    assert call(method, path, body, query=mine, scopes=scopes).status in {200, 409}
+    assert call(method, path, body, query=other, scopes=scopes).status == 403
+
+
+def test_no_second_name_gets_past_the_scope(call: Client) -> None:
+    for query, body in ((FLAN, FALCON), (FALCON, FLAN)):
+        sent = {"EndpointName": body, "schedule": []}
+        reply = call(
+            "PUT",
+            "/endpoint-schedule",
+            sent,
+            query={"EndpointName": query},
+            scopes=f"manage:{FLAN}",
+        )
+        assert reply.status == 403
+
+
+def test_list_shows_what_the_token_may_read(call: Client) -> None:
+    def listed(scopes: str, **query: str) -> SimpleNamespace:
+        return call("GET", "/endpoint-expiry", query=query, scopes=scopes)
+
+    def names(reply: SimpleNamespace) -> list[str]:
+        return [document["EndpointName"] for document in reply.document]
+
+    assert names(listed(f"read:{FLAN} renew")) == [FLAN]
+    assert names(listed(f"read:{FLAN} read")) == [FALCON, FLAN]
+    assert names(listed("read:unknown")) == []
+    both = f"read:{FLAN} read:{FALCON}"
+    first = listed(both, limit="1")
+    second = listed(both, limit="1", next=first.headers["X-Next"])
+    assert (names(first), names(second)) == ([FALCON], [FLAN])
+    assert "X-Next" not in second.headers
 
 
 @pytest.mark.parametrize("body", ["{", "[]", None, {"minutes": "x"}])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -101,7 +102,7 @@ def get(
     now = utc_now()
     if EndpointName is not None:
         return _json(HTTPStatus.OK, parking_meter().get(EndpointName, now))
-    documents, token = parking_meter().list(now, limit, next)
+    documents, token = _listed(caller(router).scopes.endpoints("read"), now, limit, next)
     return _json(HTTPStatus.OK, documents, {"X-Next": token} if token else {})
 
 
@@ -128,6 +129,17 @@ def delete(
     request = Request(caller(router).name)
     answered = parking_meter().stop(EndpointName, utc_now(), request, forget=forget)
     return _json(HTTPStatus(answered.http_status), answered.document)
+
+
+def _listed(
+    readable: frozenset[str] | None, now: datetime, limit: int | None, after: str | None
+) -> tuple[Sequence[Mapping[str, Any]], str | None]:
+    """A page of what the token may read (None: all), and the token of the next page."""
+    if readable is None:
+        return parking_meter().list(now, limit, after)
+    names = [name for name in sorted(readable) if after is None or name > after]
+    page = names[:limit]
+    return parking_meter().list_some(page, now), page[-1] if len(page) < len(names) else None
 
 
 def _json(
