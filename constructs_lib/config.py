@@ -12,8 +12,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     StringConstraints,
@@ -21,9 +19,10 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from constructs_lib.bundle import Architecture
+from constructs_lib.config_integration import Integration
+from constructs_lib.config_model import Model, as_pydantic_error
 from lambdas.core.errors import InvalidField
 from lambdas.core.schedule import (
     WEEKDAYS,
@@ -41,14 +40,7 @@ RetentionDays = Literal[
     3288, 3653,
 ]  # fmt: skip
 MAX_DRAIN_SECONDS = 840  # the sweep has 900 s in all
-CORE_RULE = "core_rule"
 _LEASE, _WINDOWS = "<lease>", "<windows>"
-
-
-class Model(BaseModel):
-    """Base: unknown keys are errors, and nothing is converted from one type to another."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def _by_core(rule: Callable[[Any, str], object]) -> AfterValidator:
@@ -62,12 +54,6 @@ def _by_core(rule: Callable[[Any, str], object]) -> AfterValidator:
         return value
 
     return AfterValidator(check)
-
-
-def as_pydantic_error(error: InvalidField) -> PydanticCustomError:
-    """Carry the core's sentence and the path below this field through pydantic."""
-    context = {"sentence": error.sentence, "below": error.field}
-    return PydanticCustomError(CORE_RULE, "{sentence}", context)
 
 
 Time = Annotated[
@@ -128,33 +114,6 @@ ScheduleField = Annotated[
     Discriminator(_kind_of_schedule),
 ]
 UNION_TAGS = frozenset({_LEASE, _WINDOWS})
-
-
-class IntegrationProperties(Model):
-    """`api_resource_name` is the route under which the model is called."""
-
-    api_resource_name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,64}$")]
-    lambda_src: Annotated[str, StringConstraints(min_length=1)] | None = None
-
-
-class Integration(Model):
-    """How the API reaches the model: through a Lambda of the entry's own, or directly."""
-
-    type: Literal["lambda", "api"]
-    properties: IntegrationProperties
-
-    @model_validator(mode="after")
-    def _fits_its_type(self) -> Integration:
-        named = self.properties.lambda_src is not None
-        if (self.type == "lambda") is named:
-            return self
-        sentence = (
-            "is required where `type` is 'lambda': the folder of the handler, such as "
-            "'lambdas/falcon'"
-            if self.type == "lambda"
-            else "has no meaning where `type` is 'api'; remove it or choose type 'lambda'"
-        )
-        raise as_pydantic_error(InvalidField("properties.lambda_src", sentence))
 
 
 InstanceType = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]

@@ -11,7 +11,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from constructs_lib.config import CORE_RULE, UNION_TAGS, DeployConfig
+from constructs_lib.config import UNION_TAGS, DeployConfig
+from constructs_lib.config_model import CORE_RULE
 from constructs_lib.config_problems import Problem
 
 _PATTERNS = {
