@@ -116,11 +116,14 @@ class World:
         """Let the reconciler take what is on the queue now."""
         while ready := self.hints.receive():
             for hint in ready:
-                self.outcomes.append(self.reconciler().heed(hint, self.now))
+                self.outcomes.append(self.reconciler().heed(hint))
 
     def reconciler(self) -> Reconciler:
         self._runs += 1
-        return Reconciler(self.store, self.endpoints, self.hints, self.history, f"run-{self._runs}")
+        owner = f"run-{self._runs}"
+        return Reconciler(
+            self.store, self.endpoints, self.hints, self.history, owner, lambda: self.now
+        )
 
     def _move(self, to: datetime) -> None:
         self.now = self.endpoints.now = self.hints.now = to

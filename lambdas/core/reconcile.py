@@ -7,7 +7,7 @@ runs out, and `next_due` stays in the past until a reconcile has saved.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -52,6 +52,8 @@ CLAIM_GRACE = timedelta(seconds=30)
 MAX_ROUNDS = 5
 _HEEDED_ALWAYS = frozenset({Cause.EVENT, Cause.SWEEP})
 _ACTIONS = frozenset({Step.CREATE, Step.DELETE, Step.UPDATE, Step.RESTORE})
+THROTTLED = "throttled"
+"""The word of an Outcome where SageMaker took no more calls."""
 _NOTABLE = frozenset(
     {Status.IN_SERVICE, Status.FAILED, Status.OUT_OF_SERVICE, Status.UPDATE_ROLLBACK_FAILED}
 )
@@ -86,19 +88,22 @@ def load_or_create(store: StateStore, key: str, now: datetime) -> Record:
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """The use case; `owner` names this run in locks (a request id)."""
+    """The use case; `owner` names this run in locks (a request id). The clock is read anew after
+    each call that may take long: what is waited for counts from its answer."""
 
     store: StateStore
     endpoints: Endpoints
     hints: Hints
     history: History
     owner: str
+    clock: Callable[[], datetime]
 
-    def heed(self, hint: Hint, now: datetime) -> Outcome:
+    def heed(self, hint: Hint) -> Outcome:
         """Look at the endpoint that a hint names and take one step if something is due.
 
         Raises AwsRefused where the state table failed: the hint should be delivered again.
         """
+        now = self.clock()
         if hint.endpoint is None:
             self.store.beat("reconcile", now)
             return Outcome("heartbeat")
@@ -119,32 +124,33 @@ class Reconciler:
         except Conflict:  # the state was forgotten meanwhile
             return Outcome("unknown")
         try:
-            return self._reconcile(record.key, now)
+            return self._reconcile(record.key)
         except BaseException:
             self.store.unlock(record.key, self.owner)
             raise
 
-    def _reconcile(self, key: str, now: datetime) -> Outcome:
+    def _reconcile(self, key: str) -> Outcome:
         """Decide and act until a save meets the revision that it was decided on."""
         for _ in range(MAX_ROUNDS):
             record = self.store.load(key)
             if record.state is None or record.lock_owner != self.owner:
                 return Outcome("lock lost")
             try:
-                return self._round(record, record.state, now)
+                return self._round(record, record.state)
             except Conflict:
                 continue
         self.store.unlock(key, self.owner)  # still due: the tick will send another hint
         return Outcome("too many changes")
 
-    def _round(self, record: Record, state: State, now: datetime) -> Outcome:
-        spec = record.spec
+    def _round(self, record: Record, state: State) -> Outcome:
+        now, spec = self.clock(), record.spec
         name = spec.name if spec else record.key
         try:
             observed = self._observe(name, state)
         except AwsRefused as error:
+            now = self.clock()
             self._save(record.key, not_seen(state, str(error), now), now)
-            return Outcome("not seen")
+            return Outcome(THROTTLED if isinstance(error, Throttled) else "not seen")
         if observed.created_at and observed.ours:
             state = replace(state, owned_since=observed.created_at)
         control = self.store.control()
@@ -164,10 +170,14 @@ class Reconciler:
         saved = decision.state
         if saved.next_due is None and control.draining(now):
             saved = replace(saved, next_due=control.drain_until)  # in case nobody ends the drain
+        word = "settled"
         if decision.step in _ACTIONS:
-            saved = self._act(record, name, decision, observed, now)
+            refusal = self._act(record, name, decision, now)
+            now = self.clock()
+            saved = self._led_to(record, decision, observed, refusal, now)
+            word = _word(refusal)
         self._save(record.key, saved, now)
-        return Outcome("acted" if decision.step in _ACTIONS else "settled", decision)
+        return Outcome(word, decision)
 
     def _observe(self, name: str, state: State) -> Observed:
         seen = self.endpoints.describe(name)
@@ -178,32 +188,48 @@ class Reconciler:
         return replace(seen, ours=self.endpoints.owner(seen.arn) is Owner.US)
 
     def _act(
-        self, record: Record, name: str, decision: Decision, observed: Observed, now: datetime
-    ) -> State:
-        """Write the intent, make the call, and return the state that it leads to."""
-        config = decision.config_name or ""
-        step, state = decision.step, decision.state
-        before = record.state.intent if record.state else None
+        self, record: Record, name: str, decision: Decision, now: datetime
+    ) -> AwsRefused | None:
+        """Write the intent and make the call; returns how it was refused, None if it was not."""
+        step, config = decision.step, decision.config_name or ""
         self.store.begin(
             record.key,
             self.owner,
-            state,
+            decision.state,
             Intent(step, config, now),
             Event(record.key, now, step, decision.reason),
         )
-        look_again = replace(state, next_due=now + POLL, next_step=Step.WAIT)
         try:
             self._call(step, name, config, record)
-        except Gone:
-            return replace(look_again, next_due=now + POLL_DELETING, observed_status=Status.ABSENT)
-        except (InProgress, Unanswered):
-            return look_again
-        except AlreadyExists as error:
-            if before is None or before.step is not Step.CREATE:
+        except AwsRefused as refusal:
+            return refusal
+        return None
+
+    def _led_to(
+        self,
+        record: Record,
+        decision: Decision,
+        observed: Observed,
+        refusal: AwsRefused | None,
+        now: datetime,
+    ) -> State:
+        """The state that the call led to, which was answered at `now`."""
+        step, state = decision.step, decision.state
+        before = record.state.intent if record.state else None
+        look_again = replace(state, next_due=now + POLL, next_step=Step.WAIT)
+        match refusal:
+            case Gone():
+                gone = now + POLL_DELETING
+                return replace(look_again, next_due=gone, observed_status=Status.ABSENT)
+            case InProgress() | Unanswered():
+                return look_again
+            case AlreadyExists() if before is None or before.step is not Step.CREATE:
                 # Not ours from before a crash: what was deleted may not be quite gone yet.
-                return refused(state, step, error.message, now)
-        except AwsRefused as error:
-            return self._refused(record, state, step, error, now)
+                return refused(state, step, refusal.message, now)
+            case None | AlreadyExists():
+                pass
+            case _:
+                return self._refused(record, state, step, refusal, now)
         if step is Step.RESTORE and record.spec:
             restored = restored_mark(record.spec, observed)
             return replace(state, restored=restored, attempts=0, next_due=now)
@@ -250,6 +276,16 @@ class Reconciler:
         self.store.save(key, self.owner, state, claimed_until)
         if due and near:
             self.hints.send([hint_at(key, Cause.RETRY, state.next_step, due)])
+
+
+def _word(refusal: AwsRefused | None) -> str:
+    match refusal:
+        case None:
+            return "acted"
+        case Throttled():
+            return THROTTLED
+        case _:
+            return "refused"
 
 
 def _begun(state: State, decision: Decision, now: datetime) -> State:

@@ -19,7 +19,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.aws.queues import SqsHints
 from lambdas.core.hints import Cause, Hint
-from lambdas.core.reconcile import Outcome, Reconciler
+from lambdas.core.reconcile import THROTTLED, Outcome, Reconciler
 from lambdas.core.settings import HEARTBEAT_METRIC, ReconcilerSettings
 from lambdas.core.state import Step
 from lambdas.handlers import wiring
@@ -49,6 +49,7 @@ def _reconciler(owner: str) -> Reconciler:
         hints=_hints(),
         history=history,
         owner=owner,
+        clock=lambda: datetime.now(UTC),
     )
 
 
@@ -68,7 +69,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, An
             return
         # The message id keeps two hints of one batch from sharing a lock.
         owner = f"{context.aws_request_id}/{record.message_id}"
-        _report(hint, _reconciler(owner).heed(hint, datetime.now(UTC)))
+        _report(hint, _reconciler(owner).heed(hint))
 
     return process_partial_response(
         event=dict(event), record_handler=heed, processor=_processor, context=context
@@ -91,3 +92,5 @@ def _report(hint: Hint, outcome: Outcome) -> None:
         count("GaveUp")
     elif decision and decision.state.attempts:
         count("Failures")
+    if outcome.word == THROTTLED:
+        count("Throttled")

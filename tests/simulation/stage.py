@@ -220,9 +220,11 @@ class Stage:
         if actor.deadline - self.kernel.now < NEEDED:
             return self._send_back(actor, hint)
         owner = f"{actor.name}/{message.id}"
-        reconciler = Reconciler(self.store, self.endpoints, self.hints, self.history, owner)
+        reconciler = Reconciler(
+            self.store, self.endpoints, self.hints, self.history, owner, self.kernel.clock
+        )
         try:
-            outcome = reconciler.heed(hint, self.kernel.clock())
+            outcome = reconciler.heed(hint)
         except MeterError as refusal:
             self.wire.trace(f"{actor.name} {hint.endpoint} {type(refusal).__name__}")
             return False

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import time
+from dataclasses import replace
+from datetime import time, timedelta
 from itertools import pairwise
 
 import pytest
 
-from lambdas.core.decision import TURN
+from lambdas.core.decision import FIRST_BACKOFF, TURN
 from lambdas.core.errors import AwsRefused, Throttled
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
 from lambdas.core.meter import Request
+from lambdas.core.reconcile import THROTTLED
 from lambdas.core.schedule import Schedule
 from lambdas.core.state import Status
 from tests.fakes import a_spec, clock
@@ -76,7 +78,8 @@ def test_hint_between_two_clocks_that_are_both_off_is_sent_again(world: World) -
     world.advance_to(clock(9, 9))
     sent = len(world.hints.sent)
 
-    outcome = world.reconciler().heed(Hint("falcon", Cause.TICK), clock(9, 9, 56))
+    early = replace(world.reconciler(), clock=lambda: clock(9, 9, 56))
+    outcome = early.heed(Hint("falcon", Cause.TICK))
 
     assert outcome.word == "early"
     assert world.hints.sent[sent].at == clock(9, 10)
@@ -158,3 +161,32 @@ def test_refusal_is_remembered_though_the_history_fails(world: World) -> None:
     world.history.append = fail_on_refusals  # type: ignore[method-assign]
     world.renew("falcon", 60)
     assert world.state("falcon").attempts == 1
+
+
+def test_waits_count_from_the_refusal_not_from_when_the_reconcile_began(world: World) -> None:
+    world.stop("falcon")
+    create = world.endpoints.create
+
+    def refuse_after_20_seconds(*_: object) -> None:
+        world.endpoints.create = create  # type: ignore[method-assign]
+        world.now += timedelta(seconds=20)
+        raise AwsRefused("ResourceLimitExceeded", "quota")
+
+    world.endpoints.create = refuse_after_20_seconds  # type: ignore[assignment,method-assign]
+    world.renew("falcon", 60)
+
+    assert world.state("falcon").next_due == world.now + FIRST_BACKOFF
+
+
+def test_throttled_step_is_told_apart_from_one_that_was_refused(world: World) -> None:
+    world.endpoints.refusals["create"] = [
+        Throttled("ThrottlingException", "Rate exceeded"),
+        AwsRefused("ResourceLimitExceeded", "quota"),
+    ]
+    world.endpoints.refusals["describe"] = [Throttled("ThrottlingException", "Rate exceeded")]
+    world.renew("falcon", 60)
+    world.advance(minutes=1)
+    words = [
+        outcome.word for outcome in world.outcomes if outcome.word not in ("settled", "heartbeat")
+    ]
+    assert words == [THROTTLED, THROTTLED, "refused", "acted"]

@@ -179,7 +179,7 @@ def test_reconcile_that_lost_its_lock_writes_nothing(world: World) -> None:
         lambda: world.store.lock("falcon", "another run", late, late + timedelta(seconds=45)),
     )
     world.hints.queue.clear()
-    outcome = world.reconciler().heed(Hint("falcon", Cause.TICK), world.now)
+    outcome = world.reconciler().heed(Hint("falcon", Cause.TICK))
     assert outcome.word == "lock lost"
     assert not world.endpoints.calls
 
@@ -193,7 +193,7 @@ def test_reconcile_gives_up_for_now_when_every_round_meets_a_renewal(world: Worl
         times=100,
     )
     world.hints.queue.clear()
-    outcome = world.reconciler().heed(Hint("falcon", Cause.TICK), world.now)
+    outcome = world.reconciler().heed(Hint("falcon", Cause.TICK))
     assert outcome.word == "too many changes"
     record = world.store.load("falcon")
     assert record.lock_owner is None
@@ -204,7 +204,7 @@ def test_reconcile_gives_up_for_now_when_every_round_meets_a_renewal(world: Worl
 def test_state_forgotten_before_the_lock_is_no_error(world: World) -> None:
     world.store.lock = failing(Conflict("no STATE"))  # type: ignore[method-assign]
     world.store.touch("falcon", world.now)
-    assert world.reconciler().heed(Hint("falcon", Cause.TICK), world.now).word == "unknown"
+    assert world.reconciler().heed(Hint("falcon", Cause.TICK)).word == "unknown"
 
 
 def test_create_that_finds_an_endpoint_not_quite_gone_waits_and_tries_again(world: World) -> None:

@@ -432,7 +432,7 @@ def test_renewal_while_the_reconciler_holds_the_lock_is_not_slept_through(world:
         return seen
 
     world.endpoints.describe = describe_then_renew  # type: ignore[assignment,method-assign]
-    late.heed(Hint("falcon", Cause.TICK), world.now)
+    late.heed(Hint("falcon", Cause.TICK))
     world.settle()
     assert world.endpoints.made("delete", "falcon") == 0
     assert world.status("falcon") is Status.IN_SERVICE
@@ -441,7 +441,7 @@ def test_renewal_while_the_reconciler_holds_the_lock_is_not_slept_through(world:
 def test_hint_that_meets_a_lock_comes_back_when_the_lock_ends(world: World) -> None:
     world.store.lock("falcon", "someone", world.now, world.now + timedelta(seconds=20))
     world.store.touch("falcon", world.now)
-    outcome = world.reconciler().heed(Hint("falcon", Cause.API), world.now)
+    outcome = world.reconciler().heed(Hint("falcon", Cause.API))
     assert outcome.word == "locked"
     assert world.hints.sent[-1].delay_seconds(world.now) == 20
 
@@ -452,16 +452,16 @@ def test_hint_that_comes_too_early_is_sent_again_not_dropped(world: World) -> No
     early = clock(9, 9, 58)
     world.advance_to(early)
     sent = len(world.hints.sent)
-    assert world.reconciler().heed(Hint("falcon", Cause.TICK), early).word == "early"
+    assert world.reconciler().heed(Hint("falcon", Cause.TICK)).word == "early"
     assert world.hints.sent[sent].delay_seconds(early) == 2
 
 
 def test_hint_at_an_unknown_endpoint_is_dropped(world: World) -> None:
-    assert world.reconciler().heed(Hint("nobody", Cause.EVENT), world.now).word == "unknown"
+    assert world.reconciler().heed(Hint("nobody", Cause.EVENT)).word == "unknown"
 
 
 def test_canary_beats_the_heart(world: World) -> None:
-    world.reconciler().heed(Hint(None, Cause.CANARY), world.now)
+    world.reconciler().heed(Hint(None, Cause.CANARY))
     assert world.store.control().last_reconcile == world.now
 
 
