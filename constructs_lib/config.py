@@ -23,6 +23,7 @@ from pydantic import (
 from constructs_lib.bundle import Architecture
 from constructs_lib.config_integration import Integration
 from constructs_lib.config_model import Model, as_pydantic_error
+from constructs_lib.config_update import Update
 from lambdas.core.errors import InvalidField
 from lambdas.core.schedule import (
     WEEKDAYS,
@@ -169,6 +170,7 @@ class JumpstartModel(Model):
     instance_type_fallbacks: Annotated[list[InstanceType], Field(max_length=5)] = []
     autoscaling: Autoscaling | None = None
     tags: Tags = {}
+    update: Update = {}
 
     @property
     def instance_types(self) -> tuple[str, ...]:

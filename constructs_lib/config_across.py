@@ -8,6 +8,7 @@ from typing import Any
 
 from constructs_lib.config import endpoint_name
 from constructs_lib.config_problems import Problem
+from constructs_lib.config_update import update_problems
 from lambdas.core.errors import InvalidField
 from lambdas.core.names import sagemaker_name
 from lambdas.core.settings import STACK_TAG_KEY
@@ -64,6 +65,7 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _schedule_names(f"{where}.schedule", entry.get("schedule"))
         yield from _fallbacks(where, entry)
         yield from _tags(f"{where}.tags", entry.get("tags"))
+        yield from update_problems(where, entry)
     lease = document.get("unmanaged_lease_minutes")
     if _is_int(lease) and _is_int(ceiling) and lease > ceiling:
         problem = f"must be at most {ceiling} (max_lease_minutes)"

@@ -31,6 +31,7 @@ _TYPES = {
     "int_type": "must be a whole number",
     "bool_type": "must be true or false",
     "list_type": "must be an array [...]",
+    "dict_type": "must be an object {...}",
     "model_type": "must be an object {...}",
     "model_attributes_type": "must be an object {...}",
     "string_too_short": "must not be empty",

@@ -165,6 +165,7 @@ class EndpointManagerStack(TerraformStack):
                 fallback_configs=tuple(fallback.config_name for fallback in fallbacks),
                 scaling=(entry.autoscaling.scaling(VARIANT),) if entry.autoscaling else (),
                 tags=entry.tags,
+                update=entry.update,
                 origin=Origin.CONFIG,
                 schedules=entry.schedules(),
                 initial_provision_minutes=entry.initial_provision_minutes,
