@@ -54,6 +54,7 @@ class Account:
     forgotten: int = 0
     written_at: datetime | None = None
     """When a user last wrote."""
+    paid_at: datetime | None = None
 
     @property
     def spec(self) -> Declared | None:
@@ -134,8 +135,10 @@ class Ledger:
         spec = account.spec
         if spec is not None and spec.since < now - _LATELY:
             self._violation(account.key, "its state was forgotten while it is declared")
+        elif spec is not None and account.paid_at and account.paid_at >= spec.since:
+            self._violation(account.key, "its state was forgotten though it was paid for")
         account.exists, account.expires_at, account.held_since = False, None, None
-        account.rev = 0
+        account.rev, account.paid_at = 0, None
         account.forgotten += 1
         self._changed(account.key)
 
@@ -196,6 +199,7 @@ class Ledger:
             base = end if end is not None and end > now else whole
             paid = base + timedelta(minutes=payment.minutes)
             payment.ends.append(paid)
+            account.paid_at = self._kernel.now
             self.renewals += 1
             return paid, None
         if use in ("stop", "forget"):

@@ -108,7 +108,7 @@ class SqsClient:
         self._queues = queues
         self._wire = wire
         self._faults = faults
-        self.sent: Callable[[str], None] = lambda _subject: None
+        self.sent: Callable[[str, str, float], None] = lambda _queue, _subject, _delay: None
 
     def send_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> dict[str, Any]:  # noqa: N803
         def effect() -> dict[str, Any]:
@@ -129,7 +129,7 @@ class SqsClient:
     def post(self, queue: str, body: str, delay_seconds: float) -> None:
         """What SQS does with a message that it took."""
         subject = Hint.from_body(body).endpoint or ""
-        self.sent(subject)
+        self.sent(queue, subject, delay_seconds)
         lost, late, doubled = self._faults.of_message(subject, self._wire.kernel.now)
         fate = "lost" if lost else f"{late:.0f} s late" if late else "twice" if doubled else "once"
         self._wire.trace(f"{queue} takes {subject or 'canary'} in {delay_seconds} s, {fate}")

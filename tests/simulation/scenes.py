@@ -43,7 +43,7 @@ class Scene:
     """A stage that starts on a Monday at nine, ticks each minute, and sweeps when asked to."""
 
     def __init__(self) -> None:
-        self.stage = stage = Stage(0, MONDAY_NINE, PEACE, replace(MOODS))
+        self.stage = stage = Stage(0, MONDAY_NINE, PEACE, replace(MOODS), page=2)
         stage.wire.latency = steady
         self.specs: dict[str, Spec] = {}
         self.outcome: Outcome | None = None

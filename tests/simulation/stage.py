@@ -25,6 +25,7 @@ from lambdas.core.reconcile import Reconciler
 from lambdas.core.sweep import Sweep
 from lambdas.core.tick import tick
 from local.simulator.fleet import StatusChange
+from tests.simulation.conduct import Conduct
 from tests.simulation.expressions import from_wire
 from tests.simulation.faults import PEACE, Faults, Profile
 from tests.simulation.kernel import Actor, Kernel, Killed
@@ -61,6 +62,7 @@ class Stage:
         profile: Profile = PEACE,
         moods: Moods | None = None,
         concurrency: int = 10,
+        page: int | None = None,
     ) -> None:
         self.rng = Random(seed)  # noqa: S311  # no secrets here
         self.kernel = kernel = Kernel(start)
@@ -70,12 +72,13 @@ class Stage:
         self.watch = Watch(kernel, tables, faults, wire)
         self.sagemaker = SageMaker(kernel, faults, moods or Moods(), self.rng)
         self.watch.follow(self.sagemaker)
+        self.conduct = Conduct(kernel, tables, self.watch, self.sagemaker)
         self.sagemaker.announce = self._announce
         self.queues = {
             name: Queue(name, kernel, self.rng, self._reconcile, concurrency)
             for name in ("starts", "work")
         }
-        page = self.rng.choice((10, 50, 200))
+        page = page or self.rng.choice((10, 50, 200))
         client = DynamoClient(tables, wire, repeats=True, page=page)
         once = DynamoClient(tables, wire, repeats=False, page=page)
         self._sqs = SqsClient(self.queues, wire, faults)
@@ -231,7 +234,8 @@ class Stage:
         self.wire.trace(f"{actor.name} {hint.endpoint} {hint.cause} {outcome.word}")
         return True
 
-    def _sent(self, key: str) -> None:
+    def _sent(self, queue: str, key: str, delay_seconds: float) -> None:
+        self.conduct.sent(queue, key, delay_seconds)
         actor = self.kernel.actor
         if actor is not None and actor.notes["use"] == "tick" and key:
             actor.notes["hinted"].append(key)

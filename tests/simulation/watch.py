@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from tests.simulation import oracle
 from tests.simulation.expressions import Item
@@ -64,7 +64,7 @@ class Watch:
         self._wire = wire
         self._trace = wire.trace
         wire.failed = self._unseen
-        tables.watchers += [self.ledger.watch, self._begun, self._locked]
+        tables.watchers += [self.ledger.watch, self._begun]
 
     def follow(self, sagemaker: SageMaker) -> None:
         self.sagemaker = sagemaker
@@ -215,16 +215,6 @@ class Watch:
         lately = case.meddled is not None and now - case.meddled < _LATELY
         if self.sagemaker.status(key) and not self.sagemaker.ours(key) and not lately:
             self.violation(key, f"{operation} of an endpoint that is not ours")
-
-    def _locked(self, _pk: str, sk: str, before: Item | None, after: Item | None) -> None:
-        """A lock must outlive the function that took it."""
-        lock, former = (after or {}).get("lock_until"), (before or {}).get("lock_until")
-        actor = self._kernel.actor
-        if sk != "STATE" or lock is None or lock == former or actor is None:
-            return
-        until = datetime.fromtimestamp(float(lock["N"]), UTC)
-        if until < actor.deadline or until > self._kernel.now + _LATELY:
-            self.violation(_pk.removeprefix(PREFIX), f"locked until {until}")
 
     def _unseen(self, call: Call) -> None:
         """What SageMaker did not say counts as a failure, and lengthens the next wait."""

@@ -1,0 +1,115 @@
+"""How the meter must go about its work, whatever comes of it: locks, queues, patience, and what
+people are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from tests.simulation.expressions import Item
+from tests.simulation.kernel import Kernel
+from tests.simulation.ledger import PREFIX
+from tests.simulation.sagemaker import SageMaker
+from tests.simulation.tables import Tables
+from tests.simulation.watch import Watch
+
+_LONGEST_LOCK = timedelta(seconds=90)
+_PATIENCE = timedelta(seconds=11)
+"""The first wait after a failure, 15 s, less what two clocks may be off."""
+_SKEW_SECONDS = 2.0
+_OF_LOCKS = ("lock_owner", "lock_until")
+
+
+@dataclass
+class Conduct:
+    """Watches the state table, the queues and SageMaker; `watch` is told what must not be."""
+
+    kernel: Kernel
+    tables: Tables
+    watch: Watch
+    sagemaker: SageMaker
+    _failed: dict[str, datetime] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Be told of what the watch is told of."""
+        self.tables.watchers += [self._locked, self._saved]
+        sagemaker = self.sagemaker
+        refused, changed, asked = sagemaker.refused, sagemaker.changed, sagemaker.asked
+
+        def on_refused(operation: str, key: str, code: str) -> None:
+            refused(operation, key, code)
+            gone_soon = sagemaker.lingering.get(key, self.kernel.now) > self.kernel.now
+            if code != "ThrottlingException" and not gone_soon and self.kernel.actor:
+                self.kernel.actor.notes[f"refused {key}"] = self.kernel.now
+
+        def on_changed(key: str) -> None:
+            changed(key)
+            if sagemaker.status(key) == "Failed":
+                self._failed[key] = self.kernel.now
+
+        def on_asked(operation: str, key: str) -> None:
+            asked(operation, key)
+            if operation == "CreateEndpoint":
+                self._patient(key)
+
+        sagemaker.refused, sagemaker.changed, sagemaker.asked = on_refused, on_changed, on_asked
+
+    def sent(self, queue: str, key: str, delay_seconds: float) -> None:
+        """A crowd of starts must not delay a stop: no reconcile sends one there."""
+        actor = self.kernel.actor
+        if queue != "starts" or actor is None or not actor.name.startswith("reconciler"):
+            return
+        item = self.tables.get("state", PREFIX + key, "STATE") or {}
+        running = item.get("observed_status", {}).get("S") == "InService"
+        running = running and self.sagemaker.status(key) is not None and self.sagemaker.ours(key)
+        arrives = self.kernel.now + timedelta(seconds=delay_seconds + _SKEW_SECONDS)
+        if running and not self.watch.wanted(key, arrives):
+            self.watch.violation(key, "is to be stopped by a hint in the queue of starts")
+
+    def _patient(self, key: str) -> None:
+        """What failed is not made again at once, unless somebody asked for it."""
+        failed, written = self._failed.get(key), self.watch.ledger.account(key).written_at
+        if failed is None or self.kernel.now - failed >= _PATIENCE:
+            return
+        if written is None or written < failed:
+            self.watch.violation(key, "failed and was made again at once")
+
+    def _locked(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
+        """A lock has one owner, and outlives the function that took it."""
+        before, after, actor = before or {}, after or {}, self.kernel.actor
+        if actor is None or sk != "STATE" or "lock_owner" not in after:
+            return
+        if after["lock_owner"] == before.get("lock_owner"):
+            return
+        key, until = pk.removeprefix(PREFIX), _until(after)
+        if until < actor.deadline or until > self.kernel.now + _LONGEST_LOCK:
+            self.watch.violation(key, f"locked until {until}")
+        assert actor.reading is not None
+        if "lock_owner" in before and _until(before) > actor.reading:
+            self.watch.violation(key, f"locked, though another's lock lasts until {_until(before)}")
+
+    def _saved(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
+        """What SageMaker refused stands in the state, unless a user's write made it stale."""
+        actor, key = self.kernel.actor, pk.removeprefix(PREFIX)
+        if actor is None or sk != "STATE" or after is None or not _is_save(before or {}, after):
+            return
+        at = actor.notes.pop(f"refused {key}", None)
+        if at is None or (self.watch.ledger.account(key).written_at or at) > at:
+            return
+        reason = after.get("reason", {}).get("S", "")
+        if "refused" not in reason:
+            self.watch.violation(key, f"SageMaker refused it, but the state says '{reason}'")
+
+
+def _is_save(before: Item, after: Item) -> bool:
+    """Whether a reconcile gave its lock back along with what it has to say."""
+    given_back = "lock_owner" in before and "lock_owner" not in after
+    return given_back and _without_lock(before) != _without_lock(after)
+
+
+def _without_lock(item: Item) -> Item:
+    return {name: value for name, value in item.items() if name not in _OF_LOCKS}
+
+
+def _until(item: Item) -> datetime:
+    return datetime.fromtimestamp(float(item["lock_until"]["N"]), UTC)
