@@ -45,7 +45,12 @@ class Dashboard(Construct):
                 "Maximum",
             ),
             self._graph("Heartbeat", self._own(HEARTBEAT_METRIC), _MINUTE, "Sum"),
-            self._graph("Steps that failed", self._own("Failures", "GaveUp"), 5 * _MINUTE, "Sum"),
+            self._graph(
+                "Steps that failed",
+                self._own("Failures", "GaveUp", "Throttled"),
+                5 * _MINUTE,
+                "Sum",
+            ),
             self._queues("Hints waiting", "ApproximateNumberOfMessagesVisible", queues),
             self._queues("Oldest hint (seconds)", "ApproximateAgeOfOldestMessage", queues),
             self._functions("Errors of functions", "Errors", functions, "Sum"),

@@ -53,6 +53,12 @@ class _When:
 # may fall between two sweeps that were some seconds apart: then the alarm stays as it is.
 _SWEPT = _When(statistic="Maximum", period_seconds=_SWEEP_SECONDS, missing="ignore")
 
+# A crowd that is due at once is throttled until all have had their turn: at five calls a second,
+# 4,500 starts are through in a quarter of an hour. What lasts longer is no crowd any more. What
+# waits asks at least once a minute, every other second where it waits for its turn, so that more
+# than three in five minutes are more than chance.
+_LASTING = _When(threshold=3, periods=4, period_seconds=5 * _MINUTE_SECONDS)
+
 
 class Observability(Construct):
     """The topic `{prefix}-alarms` and the alarms that speak to it."""
@@ -155,6 +161,13 @@ class Observability(Construct):
             "Steps have been failing for more than 20 minutes; the events say which.",
             self._own("Failures"),
             _When(periods=2, period_seconds=_REPEAT_SECONDS),
+        )
+        self._alarm(
+            "throttled",
+            "SageMaker has been throttling our calls for 20 minutes: starts and stops come late. "
+            "Others may use up the account's rate, or its quota is too small.",
+            self._own("Throttled"),
+            _LASTING,
         )
 
     def _dead_letters(self, queue: HintQueue) -> None:

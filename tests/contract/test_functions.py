@@ -237,6 +237,24 @@ def test_one_failing_hint_leaves_the_others_of_its_batch_done(cloud: Cloud) -> N
     assert "not seen" in cloud.store().load("broken").state.reason
 
 
+@pytest.mark.parametrize("operation", ["CreateEndpoint", "DescribeEndpoint"])
+def test_calls_that_sagemaker_throttles_are_counted(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], operation: str
+) -> None:
+    for name in ("falcon", "flan"):
+        cloud.declare(name, initial_provision_minutes=30)
+    cloud.sagemaker.fault(operation, "ThrottlingException", endpoint="falcon", count=10)
+    records = [
+        {"messageId": name, "body": json.dumps({"endpoint": name, "cause": "api"})}
+        for name in ("falcon", "flan")
+    ]
+    reconciler.handler({"Records": records}, context())
+    metrics = [line for line in capsys.readouterr().out.splitlines() if "Throttled" in line]
+    (throttled,) = [json.loads(line) for line in metrics if "_aws" in line]
+    assert (throttled["service"], throttled["Throttled"]) == ("demo", [1.0])
+    assert cloud.sagemaker.status("flan") == "Creating"
+
+
 def test_hint_whose_state_cannot_be_read_is_delivered_again_and_alone(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

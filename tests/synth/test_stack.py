@@ -298,7 +298,7 @@ def test_silence_is_an_alarm(stack: Stack) -> None:
 
 def test_everything_that_may_go_wrong_is_an_alarm(stack: Stack) -> None:
     expected = {"no_heartbeat", "no_sweep", "late", "orphans", "restored_table"}
-    expected |= {"gave_up", "failures", "starts_dead", "work_dead"}
+    expected |= {"gave_up", "failures", "throttled", "starts_dead", "work_dead"}
     expected |= {f"{function}_errors" for function in stack.all("aws_lambda_function")}
     assert set(stack.all("aws_cloudwatch_metric_alarm")) == expected
 
@@ -321,6 +321,15 @@ def test_alarms_on_what_the_sweep_says_look_as_far_back_as_it_is_apart(stack: St
     silence = stack.one("aws_cloudwatch_metric_alarm", "no_sweep")
     assert (silence["period"], silence["evaluation_periods"]) == (15 * 60, 2)
     assert silence["treat_missing_data"] == "breaching"
+
+
+def test_throttling_is_an_alarm_when_it_lasts_longer_than_a_crowd(stack: Stack) -> None:
+    alarm = stack.one("aws_cloudwatch_metric_alarm", "throttled")
+    assert (alarm["metric_name"], alarm["statistic"]) == ("Throttled", "Sum")
+    assert alarm["period"] * alarm["evaluation_periods"] == 20 * 60
+    crowd_of_2000_seconds = 2000 / 5
+    assert alarm["period"] * (alarm["evaluation_periods"] - 1) > crowd_of_2000_seconds
+    assert alarm["threshold"] > 0, "single throttles are normal"
 
 
 def test_alarms_watch_metrics_that_the_functions_publish(stack: Stack) -> None:
