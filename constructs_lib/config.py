@@ -118,6 +118,7 @@ UNION_TAGS = frozenset({_LEASE, _WINDOWS})
 
 
 InstanceType = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
+ModelVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}$")]
 MAX_TAGS = 49  # SageMaker takes 50, and one is ours
 Tags = Annotated[
     dict[
@@ -171,6 +172,8 @@ class JumpstartModel(Model):
     autoscaling: Autoscaling | None = None
     tags: Tags = {}
     update: Update = {}
+    model_version: ModelVersion | None = None
+    accept_eula: bool = False
 
     @property
     def instance_types(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from constructs_lib.config import DeployConfig, JumpstartModel
+from constructs_lib.config import DeployConfig
 from constructs_lib.config_file import read_json
 from constructs_lib.config_problems import InvalidConfig, Problem
 
@@ -31,16 +31,57 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class LockedModel:
-    """A model on one instance type."""
+    """A model on one instance type: a container image, or a model package (`model_package`, an
+    ARN), which brings image and environment along.
+
+    `artifact` is s3://…; a trailing slash means a prefix of uncompressed files, none an archive.
+    `accept_eula` is True where a licence has to be accepted and was, else None.
+    """
 
     model_id: str
-    image: str
     environment: Mapping[str, str]
-    artifact: str
     network_isolation: bool
-    volume_size_gb: int | None
-    model_data_download_timeout_seconds: int | None
-    container_startup_timeout_seconds: int | None
+    image: str | None = None
+    model_package: str | None = None
+    artifact: str | None = None
+    accept_eula: bool | None = None
+    volume_size_gb: int | None = None
+    inference_ami_version: str | None = None
+    model_data_download_timeout_seconds: int | None = None
+    container_startup_timeout_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A model that a config asks for; `instance_types` by the field that names each."""
+
+    where: str
+    name: str
+    model_id: str
+    version: str | None
+    accept_eula: bool
+    instance_types: Mapping[str, str]
+
+
+def asked(config: DeployConfig) -> Iterator[Asked]:
+    """Each JumpStart model of the config with the instance types that it may run on."""
+    for index, entry in enumerate(config.jumpstart_models):
+        where = f"jumpstart_models[{index}]"
+        fallbacks = entry.instance_type_fallbacks
+        yield Asked(
+            where=where,
+            name=entry.name,
+            model_id=entry.model_id,
+            version=entry.model_version,
+            accept_eula=entry.accept_eula,
+            instance_types={
+                f"{where}.inference_instance_type": entry.inference_instance_type,
+                **{
+                    f"{where}.instance_type_fallbacks[{n}]": kind
+                    for n, kind in enumerate(fallbacks)
+                },
+            },
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +102,28 @@ class Lock:
     def resolve(self, config: DeployConfig) -> Sequence[Mapping[str, LockedModel]]:
         """The locked model of each entry by instance type, in order. Raises InvalidConfig
         naming all that are missing."""
-        problems = [
-            problem
-            for index, entry in enumerate(config.jumpstart_models)
-            for problem in self._problems(f"jumpstart_models[{index}]", entry)
-        ]
+        problems = [problem for model in asked(config) for problem in self._problems(model)]
         if problems:
             raise InvalidConfig("The config", problems)
         return [
-            {kind: self._locked(entry.model_id, kind) for kind in entry.instance_types}
-            for entry in config.jumpstart_models
+            {kind: self._locked(model, kind) for kind in model.instance_types.values()}
+            for model in asked(config)
         ]
 
     def notes(self, config: DeployConfig) -> Iterator[str]:
         """Instance types on which the model may run, but which its publisher does not list."""
-        for index, entry in enumerate(config.jumpstart_models):
-            supported = self._models[entry.model_id]["supported_instance_types"]
-            for kind in entry.instance_types:
+        for model in asked(config):
+            supported = self._models[model.model_id]["supported_instance_types"]
+            for kind in model.instance_types.values():
                 if kind not in supported:
                     yield (
-                        f"jumpstart_models[{index}] ({entry.name}): {kind} is not among the "
+                        f"{model.where} ({model.name}): {kind} is not among the "
                         f"instance types that the model's publisher lists "
                         f"({', '.join(supported)}); it may be too small."
                     )
 
-    def _problems(self, where: str, entry: JumpstartModel) -> Iterator[Problem]:
-        model_id = entry.model_id
+    def _problems(self, asked_for: Asked) -> Iterator[Problem]:
+        model_id, where = asked_for.model_id, asked_for.where
         model = self._models.get(model_id)
         if model is None:
             known = ", ".join(sorted(self._models)) or "none"
@@ -95,29 +132,34 @@ class Lock:
                 f"'{model_id}' is not in {self.source} for {self.region}; locked there: {known}",
             )
             return
-        if model["gated"] or model["eula"]:
-            yield Problem(f"{where}.model_id", "needs its licence accepted, which is not built yet")
+        if asked_for.version not in (None, model["version"]):
+            yield Problem(
+                f"{where}.model_version",
+                f"'{asked_for.version}' of {model_id} is not locked in {self.source}",
+            )
+        if (model["gated"] or model["eula"]) and not asked_for.accept_eula:
+            yield Problem(
+                f"{where}.accept_eula",
+                f"{model_id} has a licence to accept ({model['eula']}): read it, then set true",
+            )
         known = ", ".join(sorted(model["instance_types"]))
-        fields = [
-            f"{where}.inference_instance_type",
-            *(f"{where}.instance_type_fallbacks[{n}]" for n in range(len(entry.instance_types))),
-        ]
-        for field, kind in zip(fields, entry.instance_types, strict=False):
+        for field, kind in asked_for.instance_types.items():
             if kind not in model["instance_types"]:
                 yield Problem(
                     field,
                     f"'{kind}' is not locked for {model_id} in {self.source}; locked: {known}",
                 )
 
-    def _locked(self, model_id: str, instance_type: str) -> LockedModel:
-        model = self._models[model_id]
+    def _locked(self, asked_for: Asked, instance_type: str) -> LockedModel:
+        model = self._models[asked_for.model_id]
         variant = model["instance_types"][instance_type]
         return LockedModel(
-            model_id=model_id,
+            model_id=asked_for.model_id,
             image=variant["image"],
             environment=variant["environment"],
             artifact=model["artifact"],
             network_isolation=model["network_isolation"],
+            accept_eula=True if model["gated"] or model["eula"] else None,
             volume_size_gb=variant.get("volume_size_gb"),
             model_data_download_timeout_seconds=model["model_data_download_timeout_seconds"],
             container_startup_timeout_seconds=model["container_startup_timeout_seconds"],

@@ -10,31 +10,9 @@ from constructs_lib.policy import Statement
 def execution_statements(at: Deployment, model: LockedModel) -> list[Statement]:
     """What SageMaker needs to host exactly this model. Source of the list:
     https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html (CreateModel)."""
-    bucket, _, key = model.artifact.removeprefix("s3://").partition("/")
-    account, region, repository = _image_parts(model.image)
     return [
-        Statement(
-            ("s3:GetObject",),
-            (f"arn:{at.partition}:s3:::{bucket}/{key}{'*' if is_prefix(key) else ''}",),
-        ),
-        Statement(
-            ("s3:ListBucket",),
-            (f"arn:{at.partition}:s3:::{bucket}",),
-            {"StringLike": {"s3:prefix": f"{key}*"}},
-        ),
-        Statement(
-            (
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:GetDownloadUrlForLayer",
-            ),
-            (f"arn:{at.partition}:ecr:{region}:{account}:repository/{repository}",),
-        ),
-        Statement(
-            ("ecr:GetAuthorizationToken",),
-            ("*",),
-            reason="a registry login names no repository; the pull itself is limited above",
-        ),
+        *(_artifact(at, model.artifact) if model.artifact else ()),
+        *(_image(at, model.image) if model.image else ()),
         Statement(
             (
                 "logs:CreateLogGroup",
@@ -49,6 +27,40 @@ def execution_statements(at: Deployment, model: LockedModel) -> list[Statement]:
             ("*",),
             {"StringLike": {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagemaker/*"]}},
             reason="metrics have no ARN; the condition limits the namespace",
+        ),
+    ]
+
+
+def _artifact(at: Deployment, artifact: str) -> list[Statement]:
+    bucket, _, key = artifact.removeprefix("s3://").partition("/")
+    return [
+        Statement(
+            ("s3:GetObject",),
+            (f"arn:{at.partition}:s3:::{bucket}/{key}{'*' if is_prefix(key) else ''}",),
+        ),
+        Statement(
+            ("s3:ListBucket",),
+            (f"arn:{at.partition}:s3:::{bucket}",),
+            {"StringLike": {"s3:prefix": f"{key}*"}},
+        ),
+    ]
+
+
+def _image(at: Deployment, image: str) -> list[Statement]:
+    account, region, repository = _image_parts(image)
+    return [
+        Statement(
+            (
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            ),
+            (f"arn:{at.partition}:ecr:{region}:{account}:repository/{repository}",),
+        ),
+        Statement(
+            ("ecr:GetAuthorizationToken",),
+            ("*",),
+            reason="a registry login names no repository; the pull itself is limited above",
         ),
     ]
 

@@ -22,6 +22,7 @@ from cdktf_cdktf_provider_aws.sagemaker_model import (
     SagemakerModelPrimaryContainer,
     SagemakerModelPrimaryContainerModelDataSource,
     SagemakerModelPrimaryContainerModelDataSourceS3DataSource,
+    SagemakerModelPrimaryContainerModelDataSourceS3DataSourceModelAccessConfig,
 )
 from constructs import Construct
 
@@ -95,12 +96,7 @@ class HostedModel(Construct):
                 name=self.config_name,
                 execution_role_arn=role.arn,
                 enable_network_isolation=locked.network_isolation,
-                primary_container=SagemakerModelPrimaryContainer(
-                    image=locked.image,
-                    environment=dict(locked.environment),
-                    model_data_source=_data_source(locked.artifact),
-                    model_data_url=None if is_prefix(locked.artifact) else locked.artifact,
-                ),
+                primary_container=_container(locked),
                 depends_on=[policy],
                 lifecycle=self._keep,
             ),
@@ -124,6 +120,7 @@ class HostedModel(Construct):
                         initial_instance_count=hosting.instance_count,
                         initial_variant_weight=1,
                         volume_size_in_gb=locked.volume_size_gb,
+                        inference_ami_version=locked.inference_ami_version,
                         model_data_download_timeout_in_seconds=(
                             locked.model_data_download_timeout_seconds
                         ),
@@ -138,13 +135,30 @@ class HostedModel(Construct):
         )
 
 
-def _data_source(artifact: str) -> SagemakerModelPrimaryContainerModelDataSource | None:
-    if not is_prefix(artifact):
-        return None
+def _container(locked: LockedModel) -> SagemakerModelPrimaryContainer:
+    if locked.model_package:
+        return SagemakerModelPrimaryContainer(model_package_name=locked.model_package)
+    # ModelAccessConfig exists on a data source only, so what needs it can be no plain URL
+    as_source = locked.artifact and (is_prefix(locked.artifact) or locked.accept_eula)
+    return SagemakerModelPrimaryContainer(
+        image=locked.image,
+        environment=dict(locked.environment),
+        model_data_source=_data_source(locked) if as_source else None,
+        model_data_url=None if as_source else locked.artifact,
+    )
+
+
+def _data_source(locked: LockedModel) -> SagemakerModelPrimaryContainerModelDataSource:
+    assert locked.artifact
+    prefix = is_prefix(locked.artifact)
+    access = SagemakerModelPrimaryContainerModelDataSourceS3DataSourceModelAccessConfig
     return SagemakerModelPrimaryContainerModelDataSource(
         s3_data_source=[
             SagemakerModelPrimaryContainerModelDataSourceS3DataSource(
-                s3_uri=artifact, s3_data_type="S3Prefix", compression_type="None"
+                s3_uri=locked.artifact,
+                s3_data_type="S3Prefix" if prefix else "S3Object",
+                compression_type="None" if prefix else "Gzip",
+                model_access_config=access(accept_eula=True) if locked.accept_eula else None,
             )
         ]
     )
