@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lambdas.core.deploys import Deploys
-from lambdas.core.meter import Answer, ParkingMeter, Request
+from lambdas.core.idempotency import Answer, Request
+from lambdas.core.meter import ParkingMeter
 from lambdas.core.reconcile import Outcome, Reconciler
 from lambdas.core.spec import Spec
 from lambdas.core.state import State, Status
@@ -28,7 +29,7 @@ class World:
         self.endpoints = FakeEndpoints(self.now)
         self.hints = FakeHints(self.now)
         self.meter = ParkingMeter(
-            self.store, self.endpoints, self.endpoints, self.hints, self.history, 43_200
+            self.store, self.endpoints, self.hints, self.history, self.endpoints, 43_200
         )
         self.notices: list[str] = []
         self.deploys = Deploys(

@@ -4,94 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from lambdas.core.answers import endpoint_document, iso
+from lambdas.core.answers import endpoint_document
 from lambdas.core.decision import meter_of
+from lambdas.core.desk import TRIES, Desk, known_key
 from lambdas.core.errors import (
-    AwsRefused,
     Busy,
     ConfigOwned,
     Conflict,
-    Draining,
-    IdempotencyConflict,
-    InvalidField,
     NameTaken,
     UnknownEndpoint,
     UnknownEndpointConfig,
 )
-from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
+from lambdas.core.idempotency import Answer, Request, answered, keyed_with, operation_of, replayed
 from lambdas.core.names import endpoint_key, sagemaker_name
-from lambdas.core.ports import Adopter, Endpoints, Hints, History, Keyed, StateStore
+from lambdas.core.ports import Adopter, Keyed
 from lambdas.core.reconcile import load_or_create
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
-from lambdas.core.state import Observed, Operation, Owner, Record, State, Status
-
-_log = logging.getLogger(__name__)
-
-OPERATION_LIFE = timedelta(hours=24)
-_TRIES = 10
-_PRUNED_AT_ONCE = 20
-_KEPT_REASON = 100
-_MAX_OPERATIONS = 200
-"""Beyond these the oldest go: they share an item that every write is charged for."""
+from lambdas.core.state import Observed, Owner, Record, State, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """Who asks, and under which Idempotency-Key. `body_hash` tells one body from another."""
-
-    actor: str
-    key_id: str | None = None
-    body_hash: str = ""
-
-    @classmethod
-    def of(
-        cls,
-        actor: str,
-        route: str,
-        key: str | None,
-        body: Mapping[str, Any],
-        *,
-        identity: str | None = None,
-    ) -> Request:
-        """`identity` tells one caller's keys from another's, where names are not unique."""
-        if key is None:
-            return cls(actor)
-        text = json.dumps(body, sort_keys=True)
-        whose = json.dumps([identity or actor, route, key])
-        key_id = hashlib.sha256(whose.encode()).hexdigest()[:32]
-        return cls(actor, key_id, hashlib.sha256(text.encode()).hexdigest()[:32])
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    http_status: int
-    document: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ParkingMeter:
+class ParkingMeter(Desk):
     """Everything that users do to the meter. Times are passed in; see `errors` for what the
     methods raise, above all UnknownEndpoint, NameTaken, LeaseTooLong, Draining and Busy."""
 
-    store: StateStore
-    endpoints: Endpoints
     adopter: Adopter
-    hints: Hints
-    history: History
     max_lease_minutes: int
 
     def get(self, name: str, now: datetime) -> Mapping[str, Any]:
         draining = self.store.control().draining(now)
-        return endpoint_document(self._record(name, now), now, draining=draining)
+        return endpoint_document(self.record(name, now), now, draining=draining)
 
     def list(
         self, now: datetime, limit: int | None, after: str | None
@@ -108,13 +58,13 @@ class ParkingMeter:
         found = []
         for name in names:
             with suppress(UnknownEndpoint):
-                record = self._record(name, now)
+                record = self.record(name, now)
                 found.append(endpoint_document(record, now, draining=draining))
         return found
 
     def renew(self, name: str, minutes: int, now: datetime, request: Request) -> Answer:
-        self._refuse_while_draining(now)
-        return self._renew(self._record(name, now), minutes, now, request, 200)
+        self.refuse_while_draining(now)
+        return self._renew(self.record(name, now), minutes, now, request, 200)
 
     def add(
         self,
@@ -127,9 +77,9 @@ class ParkingMeter:
         adopt: bool = False,
     ) -> Answer:
         """Add an endpoint (201), or renew one that was added with the same config (200)."""
-        self._refuse_while_draining(now)
+        self.refuse_while_draining(now)
         sagemaker_name(config_name, "EndpointConfigName")
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             record = self.store.load(endpoint_key(sagemaker_name(name, "EndpointName")))
             http_status = 200
             try:
@@ -139,7 +89,7 @@ class ParkingMeter:
                 else:
                     self._declare(name, config_name, now, request, adopt=adopt)
                     http_status = 201
-                return self._renew(self._record(name, now), minutes, now, request, http_status)
+                return self._renew(self.record(name, now), minutes, now, request, http_status)
             except (Conflict, UnknownEndpoint):  # added or forgotten meanwhile: look again
                 continue
         raise Busy
@@ -147,8 +97,8 @@ class ParkingMeter:
     def stop(self, name: str, now: datetime, request: Request, *, forget: bool) -> Answer:
         """End the lease and hold the windows that are open; with `forget` remove an endpoint
         that was added over the API."""
-        for _ in range(_TRIES):
-            record = self._record(name, now)
+        for _ in range(TRIES):
+            record = self.record(name, now)
             spec, state = record.spec, record.state
             assert spec is not None
             assert state is not None
@@ -174,15 +124,15 @@ class ParkingMeter:
                 *(["the open window is held"] if open_now else []),
             ]
             reason = f"{' and '.join(ended) or 'nothing was running it'}, by hand"
-            self._note(record.key, now, "forgotten" if forget else "stopped", reason, request)
-            self._look_at(record.key, stopped)
+            self.note(record.key, now, "forgotten" if forget else "stopped", reason, request)
+            self.look_at(record.key, stopped)
             told = replace(record, state=replace(stopped, reason=reason))
             return Answer(200, endpoint_document(told, now))
         raise Busy
 
     def schedules(self, name: str, now: datetime) -> Spec:
         """The spec whose schedules are in force."""
-        spec = self._record(name, now).spec
+        spec = self.record(name, now).spec
         assert spec is not None
         return spec
 
@@ -190,9 +140,9 @@ class ParkingMeter:
         self, name: str, schedules: Sequence[Schedule], now: datetime, request: Request
     ) -> Spec:
         """Replace the schedules of an endpoint that was added over the API."""
-        self._refuse_while_draining(now)
-        for _ in range(_TRIES):
-            record = self._record(name, now)
+        self.refuse_while_draining(now)
+        for _ in range(TRIES):
+            record = self.record(name, now)
             spec = record.spec
             assert spec is not None
             if spec.origin is Origin.CONFIG:
@@ -206,26 +156,18 @@ class ParkingMeter:
             except Conflict:
                 continue
             names = ", ".join(schedule.name for schedule in schedules) or "none"
-            self._note(record.key, now, "schedules set", f"schedules: {names}", request)
-            self._look_at(record.key, record.state or State())
+            self.note(record.key, now, "schedules set", f"schedules: {names}", request)
+            self.look_at(record.key, record.state or State())
             return changed
         raise Busy
 
     def events(self, name: str, limit: int) -> Sequence[Event]:
         """The newest events first; also of endpoints that were forgotten."""
-        key = _known_key(name)
+        key = known_key(name)
         events = self.history.newest(key, limit)
         if not events and self.store.load(key).spec is None:
             raise UnknownEndpoint(name)
         return events
-
-    def _record(self, name: str, now: datetime) -> Record:
-        """The record of a known endpoint in whatever case, with a STATE; raises
-        UnknownEndpoint."""
-        record = load_or_create(self.store, _known_key(name), now)
-        if record.spec is None or record.state is None:
-            raise UnknownEndpoint(name)
-        return record
 
     def _renew(
         self, record: Record, minutes: int, now: datetime, request: Request, http_status: int
@@ -234,27 +176,27 @@ class ParkingMeter:
         assert record.state is not None
         keyed = None
         if request.key_id is not None:
-            replay = _replay(record, request)
+            replay = replayed(record, request)
             if replay:
                 return replay
-            keyed = _keyed(record, record.state, request, now, http_status)
+            keyed = keyed_with(record, record.state, request, now, http_status)
         try:
             renewed = self._paid(record, record.spec, minutes, now, keyed)
         except Conflict:  # the same key came twice at once, and the other was first
-            replay = _replay(self.store.load(record.key), request)
+            replay = replayed(self.store.load(record.key), request)
             if replay is None:
                 raise Busy from None
             return replay
-        self._note(record.key, now, "renewed", f"{minutes} minutes", request)
-        self._look_at(record.key, record.state)
-        operation = _operation(record.state, request, now, http_status)
-        return _answer(record, replace(operation, expires_at=renewed.expires_at))
+        self.note(record.key, now, "renewed", f"{minutes} minutes", request)
+        self.look_at(record.key, record.state)
+        operation = operation_of(record.state, request, now, http_status)
+        return answered(record, replace(operation, expires_at=renewed.expires_at))
 
     def _paid(
         self, record: Record, spec: Spec, minutes: int, now: datetime, keyed: Keyed | None
     ) -> State:
         """Renew; where the STATE of an earlier life was just forgotten, make a new one first."""
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             try:
                 return self.store.renew(record.key, minutes, now, spec.max_lease_minutes, keyed)
             except UnknownEndpoint:
@@ -275,7 +217,7 @@ class ParkingMeter:
         if adoptable:
             self.adopter.adopt(adoptable.arn)
         self.store.put_api_spec(spec, replacing=None)
-        self._note(spec.key, now, "added", f"with config {config_name}", request)
+        self.note(spec.key, now, "added", f"with config {config_name}", request)
 
     def _claim_live(self, spec: Spec, *, adopt: bool) -> None:
         """Adopt a foreign live endpoint of a name that is on the meter already, if asked to."""
@@ -302,31 +244,6 @@ class ParkingMeter:
             "another name."
         )
 
-    def _refuse_while_draining(self, now: datetime) -> None:
-        if self.store.control().draining(now):
-            raise Draining
-
-    def _look_at(self, key: str, state: State) -> None:
-        start = state.observed_status is Status.ABSENT
-        try:
-            self.hints.send([Hint(key, Cause.API, start)])
-        except AwsRefused:  # the write is accepted; the tick finds it due within the minute
-            _log.warning("hint for %s not sent", key, exc_info=True)
-
-    def _note(self, key: str, now: datetime, kind: str, reason: str, request: Request) -> None:
-        try:
-            self.history.append(Event(key, now, kind, reason, request.actor))
-        except AwsRefused:  # the write is accepted: the answer must say so
-            _log.warning("history of %s lacks '%s'", key, kind, exc_info=True)
-
-
-def _known_key(name: str) -> str:
-    """The key of an endpoint that may be known; raises UnknownEndpoint for what can be none."""
-    try:
-        return endpoint_key(sagemaker_name(name, "EndpointName"))
-    except InvalidField as error:
-        raise UnknownEndpoint(name[:100]) from error
-
 
 def _same_endpoint(spec: Spec, name: str, config_name: str) -> None:
     if spec.name != name:
@@ -352,49 +269,3 @@ def with_hash(spec: Spec) -> Spec:
         ]
     )
     return replace(spec, spec_hash=hashlib.sha256(text.encode()).hexdigest())
-
-
-def _operation(state: State, request: Request, now: datetime, http_status: int) -> Operation:
-    return Operation(
-        request.body_hash,
-        now,
-        http_status,
-        state.observed_status,
-        state.observed_config,
-        state.reason[:_KEPT_REASON] if state.attempts else "",
-        None,
-    )
-
-
-def _keyed(
-    record: Record, state: State, request: Request, now: datetime, http_status: int
-) -> Keyed:
-    assert request.key_id is not None
-    by_age = sorted(record.operations, key=lambda name: record.operations[name].at)
-    old = [name for name in by_age if record.operations[name].at < now - OPERATION_LIFE]
-    surplus = by_age[: max(len(by_age) + 1 - _MAX_OPERATIONS, 0)]
-    stale = by_age[: max(len(old), len(surplus))][:_PRUNED_AT_ONCE]
-    operation = _operation(state, request, now, http_status)
-    return Keyed(request.key_id, operation, stale)
-
-
-def _replay(record: Record, request: Request) -> Answer | None:
-    """The answer that the first request under this key got; None if there was none."""
-    operation = record.operations.get(request.key_id or "")
-    if operation is None or record.spec is None:
-        return None
-    if operation.body_hash != request.body_hash:
-        raise IdempotencyConflict
-    return _answer(record, operation)
-
-
-def _answer(record: Record, operation: Operation) -> Answer:
-    """Made of what the write knew and nothing newer, so that a replay says the same."""
-    state = State(
-        expires_at=operation.expires_at,
-        observed_status=operation.endpoint_status,
-        observed_config=operation.observed_config,
-        reason=operation.reason or f"the lease is paid until {iso(operation.expires_at)}",
-    )
-    document = endpoint_document(replace(record, state=state), operation.at)
-    return Answer(operation.http_status, document)

@@ -14,7 +14,8 @@ from lambdas.aws import clients
 from lambdas.aws.rates import DynamoRates
 from lambdas.aws.sagemaker import AdopterFunction
 from lambdas.core.errors import InvalidField
-from lambdas.core.meter import ParkingMeter, Request
+from lambdas.core.idempotency import Request
+from lambdas.core.meter import ParkingMeter
 from lambdas.core.settings import ApiSettings
 from lambdas.handlers import wiring
 from lambdas.handlers.callers import Caller, caller_of

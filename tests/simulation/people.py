@@ -11,7 +11,7 @@ from typing import Any
 from lambdas.aws.items import encode, spec_values
 from lambdas.core.answers import iso
 from lambdas.core.errors import AwsRefused, Busy, MeterError, UnknownEndpoint
-from lambdas.core.meter import Request
+from lambdas.core.idempotency import Request
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
 from tests.simulation.ledger import Payment

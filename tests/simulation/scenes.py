@@ -10,7 +10,7 @@ from typing import Any
 
 from lambdas.aws.items import encode, spec_values
 from lambdas.core.hints import Cause, Hint
-from lambdas.core.meter import Request
+from lambdas.core.idempotency import Request
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Scaling, Spec
 from local.simulator.lifecycle import Outcome

@@ -95,9 +95,9 @@ class Stage:
         self.meter = ParkingMeter(
             self.store,
             self.endpoints,
-            self.endpoints,
             self.hints,
             self.history,
+            self.endpoints,
             MAX_LEASE_MINUTES,
         )
         self.skew_seconds = 0.0 if profile is PEACE else 2.0

@@ -10,7 +10,7 @@ import pytest
 from lambdas.core.decision import decide
 from lambdas.core.errors import AwsRefused, NameTaken
 from lambdas.core.hints import Cause, Hint
-from lambdas.core.meter import Request
+from lambdas.core.idempotency import Request
 from lambdas.core.ports import Listed
 from lambdas.core.state import ABSENT, Intent, Observed, Owner, State, Status, Step
 from lambdas.core.sweep import Policy, Unmanaged

@@ -12,7 +12,7 @@ from lambdas.core.decision import FIRST_BACKOFF, TURN
 from lambdas.core.errors import AwsRefused, Throttled
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
-from lambdas.core.meter import Request
+from lambdas.core.idempotency import Request
 from lambdas.core.reconcile import THROTTLED
 from lambdas.core.schedule import Schedule
 from lambdas.core.state import Status

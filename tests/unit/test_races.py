@@ -19,7 +19,7 @@ from lambdas.core.errors import (
     UnknownEndpoint,
 )
 from lambdas.core.hints import Cause, Hint
-from lambdas.core.meter import Request
+from lambdas.core.idempotency import Request
 from lambdas.core.spec import Origin
 from lambdas.core.state import Observed, Operation, Owner, State, Status, Step
 from tests.fakes import a_spec, clock

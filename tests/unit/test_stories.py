@@ -21,7 +21,7 @@ from lambdas.core.errors import (
     UnknownEndpointConfig,
 )
 from lambdas.core.hints import Cause, Hint
-from lambdas.core.meter import Request
+from lambdas.core.idempotency import Request
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Scaling
 from lambdas.core.state import Owner, Status, Step

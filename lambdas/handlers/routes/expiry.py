@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from lambdas.core.meter import Request
+from lambdas.core.idempotency import Request
 from lambdas.core.names import sagemaker_name
 from lambdas.handlers.documents import Endpoint
 from lambdas.handlers.operations import Operation, answer

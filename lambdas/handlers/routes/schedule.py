@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from lambdas.core import schedule as core
 from lambdas.core.answers import schedule_document
 from lambdas.core.errors import InvalidField
-from lambdas.core.meter import Request
+from lambdas.core.idempotency import Request
 from lambdas.handlers.documents import Schedules, request_schema
 from lambdas.handlers.operations import Operation, answer
 from lambdas.handlers.requests import caller, parking_meter, utc_now

@@ -1,0 +1,103 @@
+"""Idempotency-Keys: a repeated request gets the same answer and has no second effect.
+
+The answer is rebuilt from what the write recorded: docs/decisions/0031.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from lambdas.core.answers import endpoint_document, iso
+from lambdas.core.errors import IdempotencyConflict
+from lambdas.core.ports import Keyed
+from lambdas.core.state import Operation, Record, State
+
+OPERATION_LIFE = timedelta(hours=24)
+_PRUNED_AT_ONCE = 20
+_KEPT_REASON = 100
+_MAX_OPERATIONS = 200
+"""Beyond these the oldest go: they share an item that every write is charged for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks, and under which Idempotency-Key. `body_hash` tells one body from another."""
+
+    actor: str
+    key_id: str | None = None
+    body_hash: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        actor: str,
+        route: str,
+        key: str | None,
+        body: Mapping[str, Any],
+        *,
+        identity: str | None = None,
+    ) -> Request:
+        """`identity` tells one caller's keys from another's, where names are not unique."""
+        if key is None:
+            return cls(actor)
+        text = json.dumps(body, sort_keys=True)
+        whose = json.dumps([identity or actor, route, key])
+        key_id = hashlib.sha256(whose.encode()).hexdigest()[:32]
+        return cls(actor, key_id, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    http_status: int
+    document: Mapping[str, Any]
+
+
+def operation_of(state: State, request: Request, now: datetime, http_status: int) -> Operation:
+    return Operation(
+        request.body_hash,
+        now,
+        http_status,
+        state.observed_status,
+        state.observed_config,
+        state.reason[:_KEPT_REASON] if state.attempts else "",
+        None,
+    )
+
+
+def keyed_with(
+    record: Record, state: State, request: Request, now: datetime, http_status: int
+) -> Keyed:
+    assert request.key_id is not None
+    by_age = sorted(record.operations, key=lambda name: record.operations[name].at)
+    old = [name for name in by_age if record.operations[name].at < now - OPERATION_LIFE]
+    surplus = by_age[: max(len(by_age) + 1 - _MAX_OPERATIONS, 0)]
+    stale = by_age[: max(len(old), len(surplus))][:_PRUNED_AT_ONCE]
+    operation = operation_of(state, request, now, http_status)
+    return Keyed(request.key_id, operation, stale)
+
+
+def replayed(record: Record, request: Request) -> Answer | None:
+    """The answer that the first request under this key got; None if there was none."""
+    operation = record.operations.get(request.key_id or "")
+    if operation is None or record.spec is None:
+        return None
+    if operation.body_hash != request.body_hash:
+        raise IdempotencyConflict
+    return answered(record, operation)
+
+
+def answered(record: Record, operation: Operation) -> Answer:
+    """Made of what the write knew and nothing newer, so that a replay says the same."""
+    state = State(
+        expires_at=operation.expires_at,
+        observed_status=operation.endpoint_status,
+        observed_config=operation.observed_config,
+        reason=operation.reason or f"the lease is paid until {iso(operation.expires_at)}",
+    )
+    document = endpoint_document(replace(record, state=state), operation.at)
+    return Answer(operation.http_status, document)
