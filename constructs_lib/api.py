@@ -1,25 +1,22 @@
-"""The REST API: routes that hand everything to the api function, behind the authorizer.
+"""The REST API: routes that hand everything to the api function, behind the authorizer, and the
+routes of the models.
 
-The function answers 405 to a method it does not know, so each route is one ANY method.
+The function answers 405 to a method it does not know, so each route of its is one ANY method.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from cdktf import TerraformResource, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.api_gateway_authorizer import ApiGatewayAuthorizer
 from cdktf_cdktf_provider_aws.api_gateway_deployment import ApiGatewayDeployment
 from cdktf_cdktf_provider_aws.api_gateway_gateway_response import ApiGatewayGatewayResponse
-from cdktf_cdktf_provider_aws.api_gateway_integration import ApiGatewayIntegration
-from cdktf_cdktf_provider_aws.api_gateway_method import ApiGatewayMethod
 from cdktf_cdktf_provider_aws.api_gateway_method_settings import (
     ApiGatewayMethodSettings,
     ApiGatewayMethodSettingsSettings,
 )
-from cdktf_cdktf_provider_aws.api_gateway_resource import ApiGatewayResource
 from cdktf_cdktf_provider_aws.api_gateway_rest_api import (
     ApiGatewayRestApi,
     ApiGatewayRestApiEndpointConfiguration,
@@ -33,13 +30,14 @@ from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
 from constructs_lib.api_account import AccountLogging
+from constructs_lib.api_parts import ApiParts
 from constructs_lib.api_refusals import REFUSALS, RETRY_AFTER_SECONDS
 from constructs_lib.canonical import canonical
 from constructs_lib.config import Throttle
 from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.direct_integration import BINARY_MEDIA_TYPES, DirectIntegrations
 from constructs_lib.function import PythonFunction
-
-Part = TypeVar("Part", bound=TerraformResource)
+from constructs_lib.model_routes import DirectRoute, LambdaRoute, ModelRoute
 
 STAGE = "prod"
 _AUTHORIZER_CACHE_SECONDS = 60
@@ -77,19 +75,19 @@ _ACCESS_LOG = {
 
 
 class RestApi(Construct):
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all keyword-only: an API has that many sides
         self,
         scope: Construct,
         at: Deployment,
         *,
         function: PythonFunction,
         authorizer: PythonFunction,
+        models: Sequence[ModelRoute],
         throttle: Throttle,
         log_retention_days: int,
         own_account_role: bool,
     ) -> None:
         super().__init__(scope, "api")
-        self._snapshot: list[str] = []
         self.api = addressed(
             ApiGatewayRestApi(
                 self,
@@ -97,14 +95,20 @@ class RestApi(Construct):
                 name=at.name("api"),
                 description="Parking meters for SageMaker endpoints",
                 endpoint_configuration=ApiGatewayRestApiEndpointConfiguration(types=["REGIONAL"]),
+                binary_media_types=BINARY_MEDIA_TYPES,
             ),
             "api",
         )
+        self._parts = ApiParts(self, self.api)
         authorizer_id = self._authorize_with(authorizer)
         for route in ROUTES:
-            self._route(route, function, None if route.public else authorizer_id)
+            method = self._parts.method(route, "ANY", None if route.public else authorizer_id)
+            self._parts.hand_to(function, route, method)
+        allowed = [
+            self._allow("api", function, f"{self.api.execution_arn}/{STAGE}/*/*"),
+            *self._models(at, models, authorizer_id),
+        ]
         self._refuse_in_json()
-        allowed = self._allow("api", function, f"{self.api.execution_arn}/{STAGE}/*/*")
         deployment = self._deploy(allowed)
         role = [AccountLogging(self, at).resource] if own_account_role else []
         self.stage = self._stage(at, deployment, log_retention_days, role)
@@ -126,7 +130,7 @@ class RestApi(Construct):
         self.url = self.stage.invoke_url
 
     def _authorize_with(self, function: PythonFunction) -> str:
-        authorizer = self._part(
+        authorizer = self._parts.make(
             ApiGatewayAuthorizer,
             "token",
             name="token",
@@ -153,36 +157,30 @@ class RestApi(Construct):
             name,
         )
 
-    def _route(self, route: Route, function: PythonFunction, authorizer_id: str | None) -> None:
-        resource = self._part(
-            ApiGatewayResource,
-            route.id,
-            parent_id=self.api.root_resource_id,
-            path_part=route.path,
-        )
-        method = self._part(
-            ApiGatewayMethod,
-            route.id,
-            resource_id=resource.id,
-            http_method="ANY",
-            authorization="CUSTOM" if authorizer_id else "NONE",
-            authorizer_id=authorizer_id,
-        )
-        self._part(
-            ApiGatewayIntegration,
-            route.id,
-            resource_id=resource.id,
-            http_method=method.http_method,
-            type="AWS_PROXY",
-            integration_http_method="POST",
-            uri=function.invoke_arn,
-        )
+    def _models(
+        self, at: Deployment, routes: Sequence[ModelRoute], authorizer_id: str
+    ) -> list[TerraformResource]:
+        """What has to be there before they are deployed, for callers not to be refused."""
+        allowed: list[TerraformResource] = []
+        for route in routes:
+            if isinstance(route, LambdaRoute):
+                method = self._parts.method(route, "POST", None if route.public else authorizer_id)
+                self._parts.hand_to(route.function, route, method)
+                source = f"{self.api.execution_arn}/{STAGE}/POST/{route.path}"
+                allowed.append(self._allow(route.id, route.function, source))
+        direct = [route for route in routes if isinstance(route, DirectRoute)]
+        if direct:
+            integrations = DirectIntegrations(self, at, self._parts, direct)
+            for route in direct:
+                integrations.add(route, None if route.public else authorizer_id)
+            allowed.append(integrations.allowed)
+        return allowed
 
     def _refuse_in_json(self) -> None:
         for response_type, (status, sentence, code) in REFUSALS.items():
             body = {"error": sentence, "code": code, "requestId": "$context.requestId"}
             wait = RETRY_AFTER_SECONDS.get(response_type)
-            self._part(
+            self._parts.make(
                 ApiGatewayGatewayResponse,
                 response_type.lower(),
                 response_type=response_type,
@@ -191,33 +189,15 @@ class RestApi(Construct):
                 response_parameters={_RETRY_AFTER: f"'{wait}'"} if wait else None,
             )
 
-    def _part(self, kind: Callable[..., Part], logical_id: str, **properties: object) -> Part:
-        """Make a resource that belongs into the deployment's snapshot, with all that is set."""
-        part = addressed(
-            kind(self, f"{kind.__name__}-{logical_id}", rest_api_id=self.api.id, **properties),
-            logical_id,
-        )
-        for name, value in properties.items():
-            if value is not None:
-                self._snapshot.append(f"{part.terraform_resource_type}.{logical_id}.{name}")
-        return part
-
-    def _deploy(self, allowed: LambdaPermission) -> ApiGatewayDeployment:
-        """A deployment is a snapshot: take a new one exactly when any part of it changes.
-
-        Terraform hashes whatever was set on any part, ids of other parts included. (Whole
-        resources would not do: the provider reads some unset attributes back as empty, which
-        would be a change.)
-        """
-        parts = ", ".join(f'"{attribute}" = {attribute}' for attribute in self._snapshot)
+    def _deploy(self, allowed: Sequence[TerraformResource]) -> ApiGatewayDeployment:
         return addressed(
             ApiGatewayDeployment(
                 self,
                 "deployment",
                 rest_api_id=self.api.id,
-                triggers={"parts": f"${{sha256(jsonencode({{{parts}}}))}}"},
+                triggers={"parts": self._parts.fingerprint},
                 lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
-                depends_on=[allowed],
+                depends_on=allowed,
             ),
             "api",
         )

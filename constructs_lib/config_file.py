@@ -82,9 +82,9 @@ def _notes_on(model: JumpstartModel, now: datetime) -> Iterator[str]:
             "`inference_type` 'async' is not built yet: it is deployed as a real-time endpoint, "
             "without an output path."
         )
-    if model.integration:
+    if model.integration and model.integration.type == "lambda":
         route = model.integration.properties.api_resource_name
-        yield f"`integration` is not built yet: there is no route /{route}."
+        yield f"`integration` of type 'lambda' is not built yet: there is no route /{route}."
     if model.async_api_enabled:
         yield "`async_api_enabled` is not built yet: there is no /startexecution for it."
 

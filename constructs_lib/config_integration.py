@@ -18,10 +18,12 @@ class IntegrationProperties(Model):
 
 
 class Integration(Model):
-    """How the API reaches the model: through a Lambda of the entry's own, or directly."""
+    """How the API reaches the model: through a Lambda of the entry's own, or directly. A `public`
+    route asks for no token."""
 
     type: Literal["lambda", "api"]
     properties: IntegrationProperties
+    public: bool = False
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Integration:

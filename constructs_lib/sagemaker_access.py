@@ -3,6 +3,8 @@ delete only what carries it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from constructs_lib.deployment import Deployment
 from constructs_lib.policy import Conditions, Statement
 from lambdas.core.settings import STACK_TAG_KEY
@@ -12,6 +14,7 @@ class SageMakerAccess:
     """Statements on the endpoints and endpoint configs of the deployment's region."""
 
     def __init__(self, at: Deployment) -> None:
+        self._at = at
         self._endpoints = (at.arn("sagemaker", "endpoint/*"),)
         self._configs = (at.arn("sagemaker", "endpoint-config/*"),)
         self._targets = (at.arn("application-autoscaling", "scalable-target/*"),)
@@ -91,3 +94,10 @@ class SageMakerAccess:
             "ForAllValues:StringEquals": {"aws:TagKeys": [STACK_TAG_KEY]},
         }
         return [Statement(("sagemaker:AddTags",), self._endpoints, conditions)]
+
+    def invoke(self, endpoint_names: Iterable[str]) -> list[Statement]:
+        """Call the models of these endpoints, as long as they are this stack's. SageMaker writes
+        names in ARNs in lower case, so a name stands in both."""
+        named = {name for exact in endpoint_names for name in (exact, exact.lower())}
+        resources = tuple(self._at.arn("sagemaker", f"endpoint/{name}") for name in named)
+        return [Statement(("sagemaker:InvokeEndpoint",), resources, self._carries_our_tag)]

@@ -18,6 +18,7 @@ from constructs_lib.dashboard import Dashboard
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.functions import Functions
 from constructs_lib.lock import LockedModel
+from constructs_lib.model_routes import direct_routes
 from constructs_lib.models import VARIANT, HostedModel, Hosting
 from constructs_lib.observability import Observability
 from constructs_lib.scheduler import EndpointEvents, QueueConsumer, Scheduler
@@ -66,6 +67,7 @@ class EndpointManagerStack(TerraformStack):
             at,
             function=functions.api,
             authorizer=functions.authorizer,
+            models=list(direct_routes(config)),
             throttle=config.throttle,
             log_retention_days=config.log_retention_days,
             own_account_role=config.api_gateway_account_role,

@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.core.errors import MeterError
 from lambdas.handlers import checks
+from lambdas.handlers.bodies import with_text_body
 from lambdas.handlers.operations import Operation
 from lambdas.handlers.problems import Refused, problem, problem_of
 from lambdas.handlers.requests import rates, utc_now
@@ -37,6 +38,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
     request_id = event["requestContext"].get("requestId") or context.aws_request_id
     try:
         checks.within_rate(event, rates, utc_now())
+        event = with_text_body(event)
         reply = _app.resolve(checks.checked(event, _operation(event)), context)
     except Refused as refused:
         answer = refused.answer(request_id)

@@ -478,7 +478,10 @@ def test_what_is_not_built_yet_is_said() -> None:
         **FLAN,
         "inference_type": "async",
         "async_api_enabled": True,
-        "integration": api("flan"),
+        "integration": {
+            "type": "lambda",
+            "properties": {"api_resource_name": "flan", "lambda_src": "lambdas/flan"},
+        },
         "schedule": {},
     }
     text = said(parse(config_with(model)))

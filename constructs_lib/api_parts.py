@@ -1,0 +1,90 @@
+"""The parts of the REST API that belong into a deployment of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from cdktf import TerraformResource
+from cdktf_cdktf_provider_aws.api_gateway_integration import ApiGatewayIntegration
+from cdktf_cdktf_provider_aws.api_gateway_method import ApiGatewayMethod
+from cdktf_cdktf_provider_aws.api_gateway_resource import ApiGatewayResource
+from cdktf_cdktf_provider_aws.api_gateway_rest_api import ApiGatewayRestApi
+from constructs import Construct
+
+from constructs_lib.deployment import addressed
+from constructs_lib.function import PythonFunction
+
+Part = TypeVar("Part", bound=TerraformResource)
+
+
+class Path(Protocol):
+    """A route, as far as its place in the API goes; `id` is a part of Terraform addresses."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+
+
+class ApiParts:
+    """Makes them, and knows what a change of any of them looks like.
+
+    A deployment is a snapshot: a new one has to be taken exactly when any part of it changes.
+    `fingerprint` lets Terraform hash whatever was set on any part, ids of other parts included.
+    (Whole resources would not do: the provider reads some unset attributes back as empty, which
+    would be a change.)
+    """
+
+    def __init__(self, scope: Construct, api: ApiGatewayRestApi) -> None:
+        self._scope = scope
+        self._api = api
+        self._set: list[str] = []
+
+    def make(self, kind: Callable[..., Part], logical_id: str, **properties: object) -> Part:
+        construct_id = f"{kind.__name__}-{logical_id}"
+        part = addressed(
+            kind(self._scope, construct_id, rest_api_id=self._api.id, **properties), logical_id
+        )
+        for name, value in properties.items():
+            if value is not None:
+                self._set.append(f"{part.terraform_resource_type}.{logical_id}.{name}")
+        return part
+
+    def method(
+        self, route: Path, http_method: str, authorizer_id: str | None, **properties: object
+    ) -> ApiGatewayMethod:
+        """A method on a path of its own; without an authorizer it asks for no token."""
+        resource = self.make(
+            ApiGatewayResource,
+            route.id,
+            parent_id=self._api.root_resource_id,
+            path_part=route.path,
+        )
+        return self.make(
+            ApiGatewayMethod,
+            route.id,
+            resource_id=resource.id,
+            http_method=http_method,
+            authorization="CUSTOM" if authorizer_id else "NONE",
+            authorizer_id=authorizer_id,
+            **properties,
+        )
+
+    def hand_to(self, function: PythonFunction, route: Path, method: ApiGatewayMethod) -> None:
+        """Let a function answer."""
+        self.make(
+            ApiGatewayIntegration,
+            route.id,
+            resource_id=method.resource_id,
+            http_method=method.http_method,
+            type="AWS_PROXY",
+            integration_http_method="POST",
+            uri=function.invoke_arn,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Terraform's hash of all that was made so far."""
+        parts = ", ".join(f'"{attribute}" = {attribute}' for attribute in self._set)
+        return f"${{sha256(jsonencode({{{parts}}}))}}"

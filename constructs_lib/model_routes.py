@@ -1,0 +1,52 @@
+"""The routes by which callers reach the models: `POST /{api_resource_name}`, a function or
+SageMaker itself behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from constructs_lib.config import DeployConfig
+from constructs_lib.function import PythonFunction
+
+
+@dataclass(frozen=True, slots=True)
+class _ModelRoute:
+    """A `public` route asks for no token."""
+
+    path: str
+    public: bool
+
+    @property
+    def id(self) -> str:
+        """A part of Terraform addresses, which know no dot; no two paths share one."""
+        return "model_" + self.path.replace("_", "__").replace(".", "_dot_")
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaRoute(_ModelRoute):
+    """Hands the request to a function of the entry (AWS_PROXY)."""
+
+    function: PythonFunction
+
+
+@dataclass(frozen=True, slots=True)
+class DirectRoute(_ModelRoute):
+    """Hands the request to SageMaker Runtime, no function in between."""
+
+    endpoint_name: str
+
+
+ModelRoute = LambdaRoute | DirectRoute
+
+
+def direct_routes(config: DeployConfig) -> Iterator[DirectRoute]:
+    """The routes of all entries with `"type": "api"`."""
+    for entry in config.jumpstart_models:
+        integration = entry.integration
+        if integration is not None and integration.type == "api":
+            yield DirectRoute(
+                path=integration.properties.api_resource_name,
+                public=integration.public,
+                endpoint_name=config.endpoint_name(entry),
+            )

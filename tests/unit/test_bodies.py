@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdas.handlers.bodies import with_text_body
+from lambdas.handlers.problems import Refused
+
+
+@given(text=st.text())
+def test_a_body_is_read_whether_or_not_it_comes_in_base64(text: str) -> None:
+    plain = {"body": text, "isBase64Encoded": False}
+    coded = {"body": base64.b64encode(text.encode()).decode(), "isBase64Encoded": True}
+    assert with_text_body(plain) == with_text_body(coded) == plain
+
+
+def test_no_body_is_none() -> None:
+    assert with_text_body({"body": None, "isBase64Encoded": False})["body"] is None
+    assert with_text_body({"body": None, "isBase64Encoded": True})["body"] == ""
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    event = {"body": base64.b64encode(b'{"minutes": "\xff"}').decode(), "isBase64Encoded": True}
+    with pytest.raises(Refused, match="UTF-8") as refused:
+        with_text_body(event)
+    assert refused.value.status == 400
