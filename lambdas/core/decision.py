@@ -293,7 +293,7 @@ def refused(state: State, step: Step, why: str, now: datetime) -> State:
     reason = f"{step} refused: {why}"
     state = replace(state, attempts=attempts, reason=reason, intent=None)
     if step is Step.DELETE:
-        return replace(state, next_due=now + timedelta(minutes=1))
+        return replace(state, next_due=now + timedelta(minutes=1), next_step=step)
     retry_at = now + backoff(attempts)
     return replace(state, retry_at=retry_at, next_due=retry_at)
 
@@ -302,10 +302,8 @@ def throttled(state: State, step: Step, place: datetime) -> State:
     """The state of an endpoint that waits for its place in the line: SageMaker takes no more
     calls just now, which is no failure of this endpoint's and lengthens no wait."""
     reason = f"{step} throttled: it waits for its turn"
-    waiting = replace(state, next_due=place, reason=reason, intent=None)
-    if step is Step.DELETE:
-        return waiting
-    return replace(waiting, retry_at=place, next_step=step)
+    waiting = replace(state, next_due=place, next_step=step, reason=reason, intent=None)
+    return waiting if step is Step.DELETE else replace(waiting, retry_at=place)
 
 
 def not_seen(state: State, why: str, now: datetime) -> State:

@@ -149,6 +149,24 @@ def test_looks_at_a_start_queue_with_the_starts_and_get_rarer(world: World) -> N
     assert 5 <= len(looks) <= 9
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [Throttled("ThrottlingException", "Rate exceeded"), AwsRefused("InternalFailure", "no")],
+    ids=["throttled", "refused"],
+)
+def test_stop_that_is_refused_does_not_wait_in_the_queue_of_starts(
+    world: World, refusal: Exception
+) -> None:
+    world.endpoints.create_seconds = 40
+    world.endpoints.refusals["delete"] = [refusal]
+    world.renew("falcon", 1)
+
+    world.advance_to(clock(9, 1))
+
+    assert "delete" in world.state("falcon").reason
+    assert not world.hints.sent[-1].start
+
+
 def test_refusal_is_remembered_though_the_history_fails(world: World) -> None:
     world.endpoints.refusals["create"] = [AwsRefused("ResourceLimitExceeded", "quota")]
     append = world.history.append
