@@ -12,6 +12,7 @@ from tests.simulation.ledger import PREFIX
 from tests.simulation.sagemaker import SageMaker
 from tests.simulation.tables import Tables
 from tests.simulation.watch import Watch
+from tests.simulation.wire import Call, Wire
 
 _LONGEST_LOCK = timedelta(seconds=90)
 _PATIENCE = timedelta(seconds=11)
@@ -28,6 +29,7 @@ class Conduct:
     tables: Tables
     watch: Watch
     sagemaker: SageMaker
+    wire: Wire
     _failed: dict[str, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -40,7 +42,7 @@ class Conduct:
             refused(operation, key, code)
             gone_soon = sagemaker.lingering.get(key, self.kernel.now) > self.kernel.now
             if code != "ThrottlingException" and not gone_soon and self.kernel.actor:
-                self.kernel.actor.notes[f"refused {key}"] = self.kernel.now
+                self.kernel.actor.notes[f"refused {key}"] = operation
 
         def on_changed(key: str) -> None:
             changed(key)
@@ -52,6 +54,15 @@ class Conduct:
             if operation == "CreateEndpoint":
                 self._patient(key)
 
+        failed = self.wire.failed
+
+        def on_failed(call: Call) -> None:
+            """Told before the refusal, if any, which then does not reach the meter."""
+            failed(call)
+            if self.kernel.actor:
+                self.kernel.actor.notes["unanswered"] = call.key, call.operation
+
+        self.wire.failed = on_failed
         sagemaker.refused, sagemaker.changed, sagemaker.asked = on_refused, on_changed, on_asked
 
     def sent(self, queue: str, key: str, delay_seconds: float) -> None:
@@ -91,10 +102,17 @@ class Conduct:
     def _saved(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
         """What SageMaker refused stands in the state, unless a user's write made it stale."""
         actor, key = self.kernel.actor, pk.removeprefix(PREFIX)
-        if actor is None or sk != "STATE" or after is None or not _is_save(before or {}, after):
+        if actor is None or sk != "STATE" or before is None or after is None:
             return
-        at = actor.notes.pop(f"refused {key}", None)
-        if at is None or (self.watch.ledger.account(key).written_at or at) > at:
+        if after.get("intent") != before.get("intent"):
+            actor.notes.setdefault(f"begun {key}", self.kernel.now)
+        if not _is_save(before, after):
+            return
+        operation = actor.notes.pop(f"refused {key}", None)
+        begun, written = actor.notes.get(f"begun {key}"), self.watch.ledger.account(key).written_at
+        if operation is None or actor.notes.get("unanswered") == (key, operation):
+            return
+        if begun is None or (written is not None and written >= begun):
             return
         reason = after.get("reason", {}).get("S", "")
         if "refused" not in reason:

@@ -20,10 +20,11 @@ _LATELY = timedelta(seconds=60)
 
 @dataclass
 class Payment:
-    """What a user asked for, and what came of it: the ends that the lease was given, and how
-    often the endpoint was forgotten meanwhile (another one begins then)."""
+    """What a user asked for, by which Idempotency-Key, and what came of it: the ends that the
+    lease was given."""
 
     minutes: int
+    key: str | None = None
     ends: list[datetime] = field(default_factory=list)
 
 
@@ -55,6 +56,8 @@ class Account:
     written_at: datetime | None = None
     """When a user last wrote."""
     paid_at: datetime | None = None
+    paid_keys: set[str] = field(default_factory=set)
+    """Until it is forgotten, and its keys with it."""
 
     @property
     def spec(self) -> Declared | None:
@@ -139,6 +142,7 @@ class Ledger:
             self._violation(account.key, "its state was forgotten though it was paid for")
         account.exists, account.expires_at, account.held_since = False, None, None
         account.rev, account.paid_at = 0, None
+        account.paid_keys.clear()
         account.forgotten += 1
         self._changed(account.key)
 
@@ -200,6 +204,10 @@ class Ledger:
             paid = base + timedelta(minutes=payment.minutes)
             payment.ends.append(paid)
             account.paid_at = self._kernel.now
+            if payment.key in account.paid_keys:
+                self._violation(account.key, f"a {use} was entered twice by one key")
+            if payment.key:
+                account.paid_keys.add(payment.key)
             self.renewals += 1
             return paid, None
         if use in ("stop", "forget"):

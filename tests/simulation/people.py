@@ -145,8 +145,8 @@ class Users:
         self, use: str, name: str, minutes: int, call: Callable[[datetime, Request], Any]
     ) -> None:
         """Renew or add, half of the time with an Idempotency-Key and then again until it works."""
-        payment = Payment(minutes)
         key = f"key-{self.asked}" if self.rng.random() < 0.5 else None
+        payment = Payment(minutes, key)
         body = {"EndpointName": name, "minutes": minutes}
         request = Request.of("ann", use, key, body)
         account = self.stage.watch.ledger.account(name.lower())

@@ -47,8 +47,10 @@ class Scene:
         stage.wire.latency = steady
         self.specs: dict[str, Spec] = {}
         self.outcome: Outcome | None = None
+        self.failures = 0
+        """How many creates from now on end in Failed."""
         self.ticking = True
-        stage.sagemaker.outcome = lambda operation: self.outcome or Outcome.SUCCESS  # type: ignore[method-assign]
+        stage.sagemaker.outcome = self._outcome  # type: ignore[method-assign]
         stage.sagemaker.create_config(SHARED)
         stage.kernel.after(20, self._tick)
 
@@ -106,15 +108,16 @@ class Scene:
 
     def renew(self, name: str = "Falcon", minutes: int = 4, key: str | None = None) -> Actor:
         request = Request.of("ann", "renew", key, {"minutes": minutes})
+        payment = Payment(minutes, key)
         return self._pay(
-            "renew", minutes, lambda now: self.stage.meter.renew(name, minutes, now, request)
+            "renew", payment, lambda now: self.stage.meter.renew(name, minutes, now, request)
         )
 
     def add(self, name: str = "Mine", minutes: int = 4, *, adopt: bool = False) -> Actor:
         meter = self.stage.meter
         return self._pay(
             "add",
-            minutes,
+            Payment(minutes),
             lambda now: meter.add(name, SHARED, minutes, now, Request("ann"), adopt=adopt),
         )
 
@@ -181,8 +184,14 @@ class Scene:
                 found.append(f"{key}: locked")
         return found
 
-    def _pay(self, use: str, minutes: int, call: Callable[[datetime], Any]) -> Actor:
-        return self.stage.invoke("api", use, call, payment=Payment(minutes))
+    def _pay(self, use: str, payment: Payment, call: Callable[[datetime], Any]) -> Actor:
+        return self.stage.invoke("api", use, call, payment=payment)
+
+    def _outcome(self, operation: str) -> Outcome:
+        if operation == "CreateEndpoint" and self.failures:
+            self.failures -= 1
+            return Outcome.FAILED
+        return self.outcome or Outcome.SUCCESS
 
     def _tick(self) -> None:
         began = self.stage.kernel.now
@@ -197,12 +206,17 @@ class Scene:
 class Situation:
     """`prepare` leads up to it; `act` begins what is to be killed: what it returns, or (None) the
     next invocation of the reconciler. `again`: whoever called it calls once more, as Terraform
-    and the schedule of the sweep do."""
+    and the schedule of the sweep do. `about` names the endpoint that rivals go for."""
 
     name: str
     prepare: Callable[[Scene], object]
     act: Callable[[Scene], Actor | None]
     again: bool = False
+    about: str = "Falcon"
+
+
+Rival = Callable[[Scene, str], object]
+"""What may happen to an endpoint while an invocation waits for the answer to one of its calls."""
 
 
 @dataclass
@@ -237,7 +251,7 @@ def play(
     situation: Situation,
     number: int | None = None,
     fault: Fault | None = None,
-    rival: Callable[[Scene], object] | None = None,
+    rival: Rival | None = None,
 ) -> Played:
     """Lead up to the situation and let its invocation meet the fault, or wait at that call while
     a rival does its whole work."""
@@ -248,7 +262,7 @@ def play(
         began = scene.stage.kernel.now
         aim = Aim(scene.stage.kernel.pause, number=number, fault=fault)
         if rival is not None:
-            aim.meanwhile = lambda: rival(scene)
+            aim.meanwhile = lambda: rival(scene, situation.about)
         scene.stage.wire.intercept = aim
         aim.actor = situation.act(scene)
         aim.reconciler = aim.actor is None
@@ -394,6 +408,10 @@ def _without_state(scene: Scene) -> None:
     scene.stage.watch.flux([KEY], begins=False)
 
 
+def _forgets(scene: Scene) -> Actor:
+    return scene.stop("Mine", forget=True)
+
+
 def _gone_by_hand(scene: Scene) -> None:
     _running(scene)
     scene.mute()
@@ -401,10 +419,31 @@ def _gone_by_hand(scene: Scene) -> None:
     scene.advance(10)
 
 
-def _forgotten_absent(scene: Scene) -> None:
+def _stopped_mine(scene: Scene) -> None:
     _mine(scene)
     scene.stop("Mine")
     scene.advance(30)
+
+
+def _failed_before(scene: Scene) -> None:
+    """It failed three times and was well since; now it is gone, and will fail once more."""
+    scene.failures = 3
+    _falcon(scene, schedules=(AT_NINE,))
+    scene.advance(170)
+    scene.mute()
+    scene.delete_by_hand()
+    scene.advance(10)
+    scene.failures = 1
+
+
+def _unseen_config(scene: Scene) -> None:
+    """SageMaker does not know its endpoint config yet."""
+    _falcon(scene)
+    seen_from = scene.stage.kernel.now + timedelta(seconds=20)
+    scene.stage.sagemaker.config_seen_from["falcon-1"] = seen_from
+    scene.mute()
+    scene.renew()
+    scene.advance(1)
 
 
 def _going(scene: Scene) -> None:
@@ -461,29 +500,37 @@ SITUATIONS: tuple[Situation, ...] = (
         "stop: in a window", steps(falcon(schedules=(AT_NINE,)), after(20)), lambda s: s.stop()
     ),
     Situation("stop: being created", steps(_renewed, after(3)), lambda s: s.stop()),
-    Situation("forget: running", _mine, lambda s: s.stop("Mine", forget=True)),
-    Situation("forget: absent", _forgotten_absent, lambda s: s.stop("Mine", forget=True)),
-    Situation("add: new", steps(), lambda s: s.add()),
-    Situation("add: again", _mine, lambda s: s.add()),
+    Situation("forget: running", _mine, _forgets, about="Mine"),
+    Situation("forget: absent", _stopped_mine, _forgets, about="Mine"),
+    Situation("add: new", steps(), lambda s: s.add(), about="Mine"),
+    Situation("add: again", _mine, lambda s: s.add(), about="Mine"),
     Situation(
         "add: while an earlier life ends",
-        steps(_mine, lambda s: s.stop("Mine", forget=True), after(0.3)),
+        steps(_mine, _forgets, after(0.3)),
         lambda s: s.add(),
+        about="Mine",
     ),
     Situation(
         "add: adopts",
         steps(lambda s: s.foreign("Mine"), after(10)),
         lambda s: s.add(adopt=True),
         again=True,  # an endpoint with our tag and no spec goes after a grace period of its own
+        about="Mine",
     ),
-    Situation("schedules: opening", _forgotten_absent, lambda s: s.set_schedules(AT_NINE)),
     Situation(
-        "schedules: later", _forgotten_absent, lambda s: s.set_schedules(ENDS_SOON, FROM_TEN)
+        "schedules: opening", _stopped_mine, lambda s: s.set_schedules(AT_NINE), about="Mine"
+    ),
+    Situation(
+        "schedules: later",
+        _stopped_mine,
+        lambda s: s.set_schedules(ENDS_SOON, FROM_TEN),
+        about="Mine",
     ),
     Situation(
         "schedules: closing",
-        steps(_forgotten_absent, lambda s: s.set_schedules(AT_NINE), after(30)),
+        steps(_stopped_mine, lambda s: s.set_schedules(AT_NINE), after(30)),
         lambda s: s.set_schedules(),
+        about="Mine",
     ),
     Situation("tick: two due", _two_due, lambda s: s.tick()),
     Situation("reconcile: create", steps(_falcon, Scene.mute, _paid_for, after(1)), _hinted),
@@ -500,6 +547,13 @@ SITUATIONS: tuple[Situation, ...] = (
         steps(_failed, Scene.listen, _hinted, after(6), Scene.mute, after(15)),
         _hinted,
     ),
+    Situation("reconcile: failed again after a while", _failed_before, _hinted, again=True),
+    Situation("reconcile: config not seen", _unseen_config, _hinted),
+    Situation(
+        "reconcile: stopped while created",
+        steps(_renewed, after(3), Scene.mute, lambda s: s.stop(), after(9)),
+        _hinted,
+    ),
     Situation("reconcile: withdrawn", _withdrawn, _hinted),
     Situation(
         "reconcile: forget",
@@ -508,8 +562,9 @@ SITUATIONS: tuple[Situation, ...] = (
     ),
     Situation(
         "reconcile: forget what was added",
-        steps(_forgotten_absent, Scene.mute, lambda s: s.stop("Mine", forget=True), after(1)),
+        steps(_stopped_mine, Scene.mute, _forgets, after(1)),
         lambda s: s.hint("mine"),
+        about="Mine",
     ),
     Situation(
         "reconcile: foreign",
@@ -531,13 +586,20 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("drain", steps(_running, _mine), lambda s: s.drain(), again=True),
 )
 
-RIVALS: dict[str, Callable[[Scene], object]] = {
-    "a renewal": lambda s: s.renew(),
-    "a stop": lambda s: s.stop(),
-    "another hint": lambda s: s.hint(),
-    "an add": lambda s: s.add(),
-    "a forget": lambda s: s.stop("Mine", forget=True),
-    "new schedules": lambda s: s.set_schedules(FROM_TEN),
-    "a tick": lambda s: s.tick(),
+RIVALS: dict[str, Rival] = {
+    "a renewal": lambda s, name: s.renew(name),
+    "a renewal with its key": lambda s, name: s.renew(name, key="k"),
+    "a stop": lambda s, name: s.stop(name),
+    "another hint": lambda s, name: s.hint(name.lower()),
+    "a tick": lambda s, _: s.tick(),
 }
-"""What may happen while an invocation waits for the answer to one of its calls."""
+RIVALS_FOR_ADDED: dict[str, Rival] = {
+    "an add": lambda s, name: s.add(name),
+    "a forget": lambda s, name: s.stop(name, forget=True),
+    "new schedules": lambda s, name: s.set_schedules(FROM_TEN, name=name),
+}
+"""What users may do only to endpoints that they added."""
+
+
+def rivals(situation: Situation) -> dict[str, Rival]:
+    return RIVALS | (RIVALS_FOR_ADDED if situation.about == "Mine" else {})

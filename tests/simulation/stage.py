@@ -72,7 +72,7 @@ class Stage:
         self.watch = Watch(kernel, tables, faults, wire)
         self.sagemaker = SageMaker(kernel, faults, moods or Moods(), self.rng)
         self.watch.follow(self.sagemaker)
-        self.conduct = Conduct(kernel, tables, self.watch, self.sagemaker)
+        self.conduct = Conduct(kernel, tables, self.watch, self.sagemaker, wire)
         self.sagemaker.announce = self._announce
         self.queues = {
             name: Queue(name, kernel, self.rng, self._reconcile, concurrency)

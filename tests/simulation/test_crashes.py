@@ -1,4 +1,5 @@
-"""Each use case, killed before and after each of its calls: a tick later all is well again.
+"""Each use case, with each fault at each of its calls, above all killed before and after it: a tick
+later all is well again. And each against rivals that do their work while one of its calls waits.
 
 The calls are recorded from a run without faults, so that a new call is covered by itself.
 """
@@ -7,21 +8,23 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.faults import Fault
-from tests.simulation.scenes import ONE_TICK, SITUATIONS, Situation, play
+from tests.simulation.scenes import SITUATIONS, Situation, rivals
+from tests.simulation.trials import against, in_situation
 
-KILLS = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
+RACES = [
+    pytest.param(situation, rival, id=f"{situation.name} against {rival}")
+    for situation in SITUATIONS
+    for rival in rivals(situation)
+]
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name)
 def test_use_case_killed_at_any_call_heals_within_a_tick(situation: Situation) -> None:
-    whole = play(situation)
-    assert whole.calls, "nothing was recorded"
-    assert whole.amiss == ()
-    for number, call in enumerate(whole.calls):
-        for kill in KILLS:
-            played = play(situation, number, kill)
-            where = f"{kill} at call {number} ({call})"
-            assert played.amiss == (), where
-            assert played.well_after is not None, where
-            assert played.well_after <= ONE_TICK, where
+    assert in_situation(situation) == ()
+
+
+@pytest.mark.parametrize(("situation", "rival"), RACES)
+def test_use_case_and_a_rival_that_comes_in_between_both_have_their_way(
+    situation: Situation, rival: str
+) -> None:
+    assert against(situation, rival) == ()
