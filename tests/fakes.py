@@ -168,12 +168,11 @@ class FakeStateStore:
             if state and state.next_due and state.next_due <= until and not claimed:
                 yield Due(key, state.next_due, state.next_step)
 
-    def claim(self, due: Due, until: datetime) -> bool:
-        state = self.load(due.endpoint).state
-        if state is None or state.next_due != due.next_due:
-            return False
-        self.claims[due.endpoint] = until
-        return True
+    def claim(self, claims: Mapping[Due, datetime]) -> None:
+        for due, until in claims.items():
+            state = self.load(due.endpoint).state
+            if state is not None and state.next_due == due.next_due:
+                self.claims[due.endpoint] = until
 
     def control(self) -> Control:
         return self.control_item

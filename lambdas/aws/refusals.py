@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -80,3 +81,12 @@ def refusal(error: ClientError) -> AwsRefused | Conflict:
             if message.startswith(beginning):
                 return kind(code, message)
     return AwsRefused(code, message)
+
+
+def unmet_parts(conflict: Conflict) -> frozenset[int]:
+    """Which parts of a transaction, by their places in it, had a condition that did not hold."""
+    error = conflict.__cause__
+    assert isinstance(error, ClientError), "raised by `named`"
+    reasons: Any = error.response.get("CancellationReasons", [])
+    codes = [reason.get("Code") for reason in reasons]
+    return frozenset(n for n, code in enumerate(codes) if code == "ConditionalCheckFailed")

@@ -7,11 +7,12 @@ import json
 import logging
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import groupby
+from functools import partial
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lambdas.aws.history import DynamoHistory
@@ -31,7 +32,7 @@ from lambdas.aws.items import (
     state_values,
     step_of,
 )
-from lambdas.aws.refusals import named
+from lambdas.aws.refusals import named, unmet_parts
 from lambdas.aws.updates import Update
 from lambdas.core.errors import (
     Busy,
@@ -57,6 +58,8 @@ DUE_SHARDS = ("0", "1", "2", "3")
 """The due index is spread over these hash keys; a tick asks each once."""
 _CONTROL = encode({"pk": "CONTROL", "sk": "CONTROL"})
 _TRIES = 6
+_TRANSACTION = 100
+"""The most writes that one transaction takes."""
 _TABLE_ID_SECONDS = 60
 _Result = TypeVar("_Result")
 
@@ -275,13 +278,34 @@ class DynamoStateStore:
                         key = item["pk"].removeprefix(PK_PREFIX)
                         yield Due(key, due, step_of(item.get("next_step", "")))
 
-    def claim(self, due: Due, until: datetime) -> bool:
+    def claim(self, claims: Mapping[Due, datetime]) -> None:
+        rest = iter(claims.items())
+        while batch := list(islice(rest, _TRANSACTION)):
+            self._claim(batch)
+
+    def _claim(self, batch: Sequence[tuple[Due, datetime]]) -> None:
+        """One call for all of them, and another where some have changed meanwhile. What stays
+        without a claim is hinted at once more, which does no harm."""
+        for _ in range(_TRIES):
+            if not batch:
+                return
+            call: list[Any] = [self._claim_of(due, until) for due, until in batch]
+            try:
+                self._repeat_throttled(partial(self._once.transact_write_items, TransactItems=call))
+            except Conflict as conflict:
+                unmet = unmet_parts(conflict)
+                batch = [claim for part, claim in enumerate(batch) if part not in unmet]
+            except Throttled:
+                _log.warning("%s hints go unclaimed", len(batch), exc_info=True)
+                return
+            else:
+                return
+
+    def _claim_of(self, due: Due, until: datetime) -> dict[str, Any]:
         update = Update().assign({"claimed_until": epoch(until)})
-        try:
-            self._update(due.endpoint, update.when("{next_due} = :due", due=epoch(due.next_due)))
-        except Conflict:
-            return False
-        return True
+        update.when("{next_due} = :due", due=epoch(due.next_due))
+        where = {"TableName": self._table, "Key": key_of(due.endpoint)}
+        return {"Update": {**where, **update.arguments()}}
 
     def control(self) -> Control:
         with named():

@@ -16,9 +16,10 @@ POLL_DELETING = timedelta(seconds=5)
 """SageMaker sends no event when a deletion is through."""
 POLL_RESTART = timedelta(seconds=2)
 """How soon a deletion is looked at again when the endpoint is wanted once more."""
-TURN = timedelta(milliseconds=100)
-"""How far apart the throttled ones of a crowd ask again: faster than SageMaker is known to take
-calls, so that none of what it allows is lost, and slow enough not to hammer it."""
+TURN = timedelta(milliseconds=75)
+"""How far apart those of a crowd ask: 13 a second. SageMaker does not say how many calls it takes;
+five creates a second are used up even where some asks are lost or late, and however many endpoints
+wait, no more than these are made. 2,000 have all asked once after two and a half minutes."""
 SOONEST_TURN = timedelta(seconds=2)
 FIRST_BACKOFF = timedelta(seconds=15)
 MAX_BACKOFF = timedelta(minutes=15)

@@ -118,8 +118,8 @@ class StateStore(Protocol):
         """What is due by `until` and not claimed at `now`, earliest first."""
         ...
 
-    def claim(self, due: Due, until: datetime) -> bool:
-        """Note that a hint for `due` is on its way; False where it changed meanwhile."""
+    def claim(self, claims: Mapping[Due, datetime]) -> None:
+        """Note until when a hint for each is on its way; what changed meanwhile is left alone."""
         ...
 
     def control(self) -> Control: ...
@@ -135,8 +135,8 @@ class StateStore(Protocol):
     def set_drain(self, until: datetime | None) -> None: ...
 
     def take_place(self, step: Step, earliest: datetime, gap: timedelta) -> datetime:
-        """The next free place, at `earliest` or later, in the line of those whose `step` was
-        throttled; places are `gap` apart."""
+        """The next free place, at `earliest` or later, in the line of those who wait to take
+        `step`; the one behind it comes `gap` later."""
         ...
 
     def beat(self, what: str, now: datetime) -> None:

@@ -4,7 +4,7 @@ reports the rest."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -31,6 +31,8 @@ from lambdas.core.state import Owner, Record, State, Status
 
 _log = logging.getLogger(__name__)
 
+JUST_DUE = timedelta(minutes=5)
+"""What was due no longer ago is the tick's to see to: its hints come in turn, and again."""
 _SERVING = frozenset(
     {Status.IN_SERVICE, Status.UPDATING, Status.SYSTEM_UPDATING, Status.ROLLING_BACK}
 )
@@ -88,9 +90,11 @@ class Sweep:
         records = [self._with_state(record, now) for record in self.store.list().records]
         control = self.store.control()
         draining = control.draining(now)
-        astray = [
-            r.key for r in records if _disagrees(r, listed.get(r.key), now, draining=draining)
-        ]
+        astray = {  # what is not there is never stopped, and may be a crowd that is to start
+            r.key: r.key not in listed
+            for r in records
+            if _disagrees(r, listed.get(r.key), now, draining=draining)
+        }
         self._hint(astray)
         late = [
             r.key for r in records if self._is_late(r, listed.get(r.key), now, draining=draining)
@@ -102,7 +106,9 @@ class Sweep:
         )
         self.store.beat("sweep", now)
         restored = control.table_id not in (None, self.store.table_id())
-        return Swept(len(records), astray, [*orphans, *new_orphans], unmanaged, late, restored)
+        return Swept(
+            len(records), list(astray), [*orphans, *new_orphans], unmanaged, late, restored
+        )
 
     def _strangers(
         self, strangers: Sequence[Listed], now: datetime
@@ -176,8 +182,8 @@ class Sweep:
     def _with_state(self, record: Record, now: datetime) -> Record:
         return record if record.state else load_or_create(self.store, record.key, now)
 
-    def _hint(self, keys: Iterable[str]) -> None:
-        self.hints.send([Hint(key, Cause.SWEEP) for key in keys])
+    def _hint(self, astray: Mapping[str, bool]) -> None:
+        self.hints.send(Hint(key, Cause.SWEEP, start) for key, start in astray.items())
 
 
 def _disagrees(record: Record, seen: Listed | None, now: datetime, *, draining: bool) -> bool:
@@ -185,6 +191,8 @@ def _disagrees(record: Record, seen: Listed | None, now: datetime, *, draining: 
     state = record.state
     if state is None:
         return False
+    if state.next_due is not None and now - JUST_DUE <= state.next_due <= now:
+        return False  # a look at it is on its way; one of a crowd would lose its turn by another
     status = seen.status if seen else Status.ABSENT
     meter = meter_of(None if draining else record.spec, state)
     turn = meter.next_transition(now)

@@ -317,7 +317,7 @@ def test_due_lists_what_is_due_and_not_claimed(store: StateStore) -> None:
     entries = {entry.endpoint: entry for entry in store.due(until, NOW)}
     assert set(entries) == {"falcon"} | {f"e{number}" for number in range(13)}
     assert entries["e3"].next_due == NOW + timedelta(seconds=30)
-    assert store.claim(entries["e3"], NOW + timedelta(seconds=60))
+    store.claim({entries["e3"]: NOW + timedelta(seconds=60)})
     assert "e3" not in {entry.endpoint for entry in store.due(until, NOW)}
     later = NOW + timedelta(seconds=60)
     assert "e3" in {entry.endpoint for entry in store.due(until, later)}
@@ -325,10 +325,21 @@ def test_due_lists_what_is_due_and_not_claimed(store: StateStore) -> None:
 
 def test_claim_of_what_moved_is_refused_and_a_user_write_ends_one(store: StateStore) -> None:
     (entry,) = store.due(NOW, NOW)
-    store.claim(entry, SOON)
+    store.claim({entry: SOON})
     store.renew("falcon", 1, NOW + timedelta(seconds=1), 100, None)
-    assert not store.claim(entry, SOON)
+    store.claim({entry: SOON})
     assert list(store.due(SOON, NOW))
+
+
+def test_a_crowd_is_claimed_at_once_but_for_those_that_moved(store: StateStore) -> None:
+    for number in range(230):
+        store.create_state(f"e{number}", State(next_due=NOW))
+    entries = list(store.due(NOW, NOW))
+    moved = {"e0", "e99", "e100", "e229"}
+    for name in moved:
+        store.touch(name, NOW + timedelta(seconds=1))
+    store.claim(dict.fromkeys(entries, SOON))
+    assert {entry.endpoint for entry in store.due(SOON, NOW)} == moved
 
 
 def test_save_claims_what_it_armed(store: StateStore) -> None:

@@ -138,7 +138,7 @@ class Stage:
 
         def over(came: Came) -> None:
             for key in hinted if came.result is not None else ():
-                if ("UpdateItem STATE", key) not in asked:
+                if ("TransactWriteItems STATE", key) not in asked:
                     self.watch.violation(key, "the tick sent a hint and claimed nothing")
             then(came)
 

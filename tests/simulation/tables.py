@@ -6,7 +6,7 @@ from __future__ import annotations
 import zlib
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -163,7 +163,8 @@ class DynamoClient:
                     self._tables.put(table, pk, sk, after)
             return {}
 
-        return self._call("TransactWriteItems", parts[0][1], effect)
+        others = [_address(part, word)[1].removeprefix("ENDPOINT#") for word, part in parts[1:]]
+        return self._call("TransactWriteItems", parts[0][1], effect, others)
 
     def describe_table(self, **request: Any) -> dict[str, Any]:
         def effect() -> dict[str, Any]:
@@ -219,13 +220,18 @@ class DynamoClient:
         return self._call("Scan", {}, effect)
 
     def _call(
-        self, operation: str, request: dict[str, Any], effect: Callable[[], dict[str, Any]]
+        self,
+        operation: str,
+        request: dict[str, Any],
+        effect: Callable[[], dict[str, Any]],
+        others: Sequence[str] = (),
     ) -> dict[str, Any]:
         key = request["Key"]["pk"]["S"].removeprefix("ENDPOINT#") if "Key" in request else None
         sort_key = request["Key"].get("sk", {}).get("S", "") if "Key" in request else ""
         if request.get("TableName") == "history":
             sort_key = "history"
-        call = Call("dynamodb", f"{operation} {sort_key}".strip(), key, repeats=self._repeats)
+        name = f"{operation} {sort_key}".strip()
+        call = Call("dynamodb", name, key, repeats=self._repeats, others=others)
         return self._wire.send(call, effect)
 
 

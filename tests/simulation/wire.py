@@ -37,6 +37,8 @@ class Call:
     operation: str
     key: str | None
     repeats: bool = False
+    others: Sequence[str] = ()
+    """Further endpoints that it is about."""
 
     @property
     def name(self) -> str:
@@ -100,7 +102,8 @@ class Wire:
         self.steps += 1
         actor.calls += 1
         if "asked" in actor.notes:
-            actor.notes["asked"].append((call.operation, call.key))
+            keys = [call.key, *call.others]
+            actor.notes["asked"] += [(call.operation, key) for key in keys]
         self.calls[call.name] += 1
         if self.intercept is not None:
             return self.intercept(actor, call)
