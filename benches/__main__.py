@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 
 from benches.row import Row
 
-BENCHES = ("idle_tick", "transitions", "cold_start", "synth")
+BENCHES = ("idle_tick", "transitions", "cold_start", "synth", "simulation", "due_at_once")
 
 
-def main() -> None:
-    """Print a row as soon as it is measured."""
+def main() -> int:
+    """Print a row as soon as it is measured; the exit status is 1 where one must not be so."""
     parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
     parser.add_argument("bench", nargs="*", choices=[*BENCHES, []], help="all, if none is named")
     chosen = parser.parse_args().bench or BENCHES
     print(f"{'what':<42} {'figure':<54} should be")
+    status = 0
     for name in chosen:
         row: Row
         for row in importlib.import_module(f"benches.{name}").rows():
-            print(f"{row.what:<42} {row.figure:<54} {row.against}", flush=True)
+            print(
+                f"{row.what:<42} {row.figure:<54} {row.against}{'' if row.ok else '  <- wrong'}",
+                flush=True,
+            )
+            status |= not row.ok
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

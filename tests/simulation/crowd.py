@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from random import Random
 
 from lambdas.aws.items import encode, spec_values
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
-from tests.simulation.faults import PEACE
+from tests.simulation.faults import PEACE, Profile
 from tests.simulation.sagemaker import Moods
-from tests.simulation.stage import Stage
+from tests.simulation.stage import Came, Stage
 
 BEGIN = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
 OPENING = datetime(2026, 3, 2, 9, tzinfo=UTC)
 _WORKDAYS = frozenset(range(5))
+_CLOSING_MINUTES = 5
+_MOODS = Moods(create_seconds=(180, 300), failed=0, capacity=0, stuck=0, rolled_back=0, lingers=0)
+_CREATED = timedelta(minutes=15)
+"""More than enough for the last of them to be in service."""
 
 
 @dataclass
@@ -39,12 +44,18 @@ class Limit:
 class Crowd:
     """What happened. Seconds count from the opening; `stop_delays` from when each was to stop."""
 
+    starting: int
+    stopping: int
     per_second: float
     started: Counter[str] = field(default_factory=Counter)
     asked: int = 0
+    asked_in_vain: int = 0
+    """Creates of endpoints that were there already."""
     last_start_seconds: float = 0.0
+    longest_tick_seconds: float = 0.0
     stop_delays: list[float] = field(default_factory=list)
     in_service: int = 0
+    dead_letters: int = 0
     violations: list[str] = field(default_factory=list)
 
     @property
@@ -53,41 +64,86 @@ class Crowd:
         allowed = self.per_second * (1 + self.last_start_seconds)
         return sum(self.started.values()) / allowed
 
+    @property
+    def lost(self) -> int:
+        """Endpoints that were not started or not stopped in all that time, and dead letters."""
+        missing = self.starting - self.in_service
+        return missing + self.stopping - len(self.stop_delays) + self.dead_letters
+
+    @property
+    def started_twice(self) -> int:
+        return sum(times > 1 for times in self.started.values()) + self.asked_in_vain
+
+    @property
+    def calls_per_create(self) -> float:
+        return self.asked / max(len(self.started), 1)
+
+    @property
+    def worst_stop_seconds(self) -> float:
+        return max(self.stop_delays, default=0.0)
+
 
 def gather(
-    starting: int, stopping: int, per_second: float, stop_minutes: int = 4, seed: int = 0
+    starting: int, stopping: int, per_second: float, profile: Profile = PEACE, seed: int = 0
 ) -> Crowd:
-    """Let `starting` endpoints open at once and, some minutes later, `stopping` others close."""
-    moods = Moods(
-        create_seconds=(180, 300), failed=0, capacity=0, stuck=0, rolled_back=0, lingers=0
-    )
-    stage = Stage(seed, BEGIN, PEACE, moods)
-    crowd = Crowd(per_second)
-    closing = OPENING + timedelta(minutes=stop_minutes)
-    _watch(stage, crowd, closing)
+    """Let `starting` endpoints open at once; `stopping` others close, some of them at that same
+    second and the rest in the minutes after it. What the profile says goes wrong then."""
+    stage = Stage(seed, BEGIN, PEACE, _MOODS)
+    stage.wire.latency = _latency
+    crowd = Crowd(starting, stopping, per_second)
+    _watch(stage, crowd)
     with stage.running():
-        _declare(stage, starting, stopping, closing)
-        end = OPENING + timedelta(seconds=starting / per_second * 2 + 600)
-        at = BEGIN + timedelta(seconds=7)
-        while at < end:
-            stage.kernel.at(at, lambda: _tick(stage))
-            at += timedelta(minutes=1)
+        _declare(stage, starting, stopping)
+        stage.kernel.at(BEGIN + timedelta(seconds=7), lambda: _tick(stage, crowd))
         stage.kernel.run_until(OPENING - timedelta(minutes=5))
         stage.sagemaker.create_limit = Limit(per_second, stage.kernel.now)
-        stage.kernel.run_until(end)
-    crowd.in_service = sum(
-        stage.sagemaker.status(f"open-{number}") == "InService" for number in range(starting)
-    )
+        stage.faults.profile = profile
+        stage.kernel.at(OPENING + timedelta(minutes=1), lambda: _sweep(stage))
+        latest = OPENING + timedelta(seconds=starting / per_second * 2) + _CREATED
+        while stage.kernel.now < latest and not _over(stage, crowd):
+            stage.kernel.run_until(stage.kernel.now + timedelta(seconds=30))
+    crowd.in_service = _in_service(stage, crowd)
+    crowd.dead_letters = sum(len(queue.dead) for queue in stage.queues.values())
     crowd.violations = [*stage.watch.violations, *stage.kernel.errors]
     return crowd
 
 
-def _tick(stage: Stage) -> None:
+def _over(stage: Stage, crowd: Crowd) -> bool:
+    through = len(crowd.stop_delays) >= crowd.stopping
+    return through and _in_service(stage, crowd) == crowd.starting
+
+
+def _in_service(stage: Stage, crowd: Crowd) -> int:
+    statuses = (stage.sagemaker.status(f"open-{number}") for number in range(crowd.starting))
+    return sum(status == "InService" for status in statuses)
+
+
+def _latency(rng: Random) -> float:
+    """Seconds of one call: DynamoDB's and SageMaker's on a good day."""
+    return rng.uniform(0.005, 0.03)
+
+
+def _tick(stage: Stage, crowd: Crowd) -> None:
     began = stage.kernel.now
-    stage.tick(lambda came: stage.watch.ticked(began, well=came.result is not None))
+
+    def over(came: Came) -> None:
+        seconds = (stage.kernel.now - began).total_seconds()
+        crowd.longest_tick_seconds = max(crowd.longest_tick_seconds, seconds)
+        stage.watch.ticked(began, well=came.result is not None)
+
+    stage.tick(over)
+    stage.kernel.after(60, lambda: _tick(stage, crowd))
 
 
-def _watch(stage: Stage, crowd: Crowd, closing: datetime) -> None:
+def _sweep(stage: Stage) -> None:
+    stage.sweep()
+
+
+def _closing(number: int) -> datetime:
+    return OPENING + timedelta(minutes=number % _CLOSING_MINUTES)
+
+
+def _watch(stage: Stage, crowd: Crowd) -> None:
     accepted, asked = stage.sagemaker.accepted, stage.sagemaker.asked
 
     def on_accepted(operation: str, key: str) -> None:
@@ -97,21 +153,25 @@ def _watch(stage: Stage, crowd: Crowd, closing: datetime) -> None:
             crowd.started[key] += 1
             crowd.last_start_seconds = (now - OPENING).total_seconds()
         elif operation == "DeleteEndpoint" and key.startswith("close-"):
+            closing = _closing(int(key.removeprefix("close-")))
             crowd.stop_delays.append((now - closing).total_seconds())
 
     def on_asked(operation: str, key: str) -> None:
         asked(operation, key)
-        crowd.asked += operation == "CreateEndpoint" and key.startswith("open-")
+        if operation == "CreateEndpoint" and key.startswith("open-"):
+            crowd.asked += 1
+            crowd.asked_in_vain += stage.sagemaker.status(key) is not None
 
     stage.sagemaker.accepted, stage.sagemaker.asked = on_accepted, on_asked
 
 
-def _declare(stage: Stage, starting: int, stopping: int, closing: datetime) -> None:
+def _declare(stage: Stage, starting: int, stopping: int) -> None:
     stage.sagemaker.create_config("cfg")
     opens = Schedule("opens", OPENING.time(), time(17), days=_WORKDAYS)
-    closes = Schedule("closes", time(8), closing.time(), days=_WORKDAYS)
     specs = [_spec(f"open-{number}", opens) for number in range(starting)]
-    specs += [_spec(f"close-{number}", closes) for number in range(stopping)]
+    for number in range(stopping):
+        closes = Schedule("closes", time(8), _closing(number).time(), days=_WORKDAYS)
+        specs.append(_spec(f"close-{number}", closes))
     for spec in specs:
         where = {"pk": f"ENDPOINT#{spec.key}", "sk": "SPEC#config"}
         stage.declare(encode({**where, **spec_values(spec)}))

@@ -1,0 +1,36 @@
+"""Two thousand endpoints due at the same second, on simulated AWS: what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benches.row import Row
+from tests.simulation.crowd import gather
+
+STARTING, STOPPING, PER_SECOND = 2000, 100, 5.0
+LEAST_SHARE, LONGEST_STOP_SECONDS, LONGEST_TICK_SECONDS = 0.9, 10, 55
+
+
+def rows() -> Iterator[Row]:
+    crowd = gather(STARTING, STOPPING, PER_SECOND)
+    share, stop, tick = crowd.share_of_allowed, crowd.worst_stop_seconds, crowd.longest_tick_seconds
+    name = f"{STARTING:,} due at once"
+    figure = f"{share:.1%} of the {PER_SECOND:.0f} creates/s that SageMaker takes"
+    yield Row(f"{name}: starts", figure, f">= {LEAST_SHARE:.0%}", ok=share >= LEAST_SHARE)
+    yield Row(f"{name}: lost", str(crowd.lost), "0", ok=crowd.lost == 0)
+    yield Row(f"{name}: started twice", str(crowd.started_twice), "0", ok=crowd.started_twice == 0)
+    yield Row(f"{name}: calls", f"{crowd.calls_per_create:.1f} per create", "few")
+    yield Row(
+        f"{name}: stops",
+        f"{stop:.1f} s late at the worst, of {STOPPING} in the same minutes",
+        f"< {LONGEST_STOP_SECONDS} s",
+        ok=stop < LONGEST_STOP_SECONDS,
+    )
+    yield Row(
+        f"{name}: ticks",
+        f"{tick:.0f} s at the longest",
+        f"< {LONGEST_TICK_SECONDS} s",
+        ok=tick < LONGEST_TICK_SECONDS,
+    )
+    broken = len(crowd.violations)
+    yield Row(f"{name}: invariants", f"{broken} violated", "0", ok=broken == 0)
