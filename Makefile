@@ -38,6 +38,10 @@ down: ## stop what `make up` started
 synth: ready ## write cdktf.out from the config (CONFIG=path)
 	@$(VENV) main.py
 
+.PHONY: lock
+lock: ready ## look up the config's JumpStart models: configs/models.lock.json (ARGS=--check …)
+	@$(VENV) -m jumpstart lock $(ARGS)
+
 .PHONY: plan
 plan: ready-cdktf ## show what `make deploy` would change on AWS (ARGS=…)
 	@$(VENV) -m local.cdktf_cli diff $(ARGS)

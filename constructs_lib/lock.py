@@ -1,22 +1,32 @@
 """Reads `configs/models.lock.json`: what each JumpStart model runs, resolved beforehand.
 
-Synth reads this file alone, so it needs no network and no credentials. The format, sorted by
-key throughout, with nulls where the published document says nothing:
+Synth reads this file alone, so it needs no network and no credentials; `python -m jumpstart lock`
+writes it. The format, sorted by key throughout; what the published document does not say is left
+out:
 
-    format                      1
+    format                      2
     regions.{region}.{model_id}
-      version                   of the published model, null where it was not told
-      document_sha256           of the published document as canonical JSON
-      artifact                  s3://…; a trailing slash means a prefix of uncompressed files
-      network_isolation, gated  booleans
-      eula                      s3://… of the licence to accept, or null
-      model_data_download_timeout_seconds, container_startup_timeout_seconds
-      default_instance_type, supported_instance_types
-      instance_types.{type}     image, environment, and volume_size_gb where one may be asked for
+      latest                    the version of entries that pin none; left out where all do
+      versions.{version}
+        document_sha256         of the published document as canonical JSON
+        default_instance_type, supported_instance_types (in the publisher's order)
+        subscription_link       where to subscribe to a model of the AWS Marketplace
+        instance_types.{type}   what the model runs on it:
+          image, environment    or model_package, an ARN, which brings both along
+          artifact              s3://…; a trailing slash means a prefix of uncompressed files
+                                (S3Prefix, None), none an archive (S3Object, Gzip)
+          network_isolation, gated
+          licence               web address of the licence to accept
+          volume_size_gb        where one may be asked for
+          inference_ami_version
+          model_data_download_timeout_seconds, container_startup_timeout_seconds
+          inference_config      the name of the publisher's config that was chosen
+          additional_sources    s3://… by channel: what the container needs beside the artifact
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +36,10 @@ from constructs_lib.config import DeployConfig
 from constructs_lib.config_file import read_json
 from constructs_lib.config_problems import InvalidConfig, Problem
 
-_FORMAT = 1
+FORMAT = 2
+LONGEST_MODEL_ID = 63
+"""Of a name in JumpStart's hub; a few models have longer ids, and no API that describes them."""
+RELOCK = "run `make lock`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +107,20 @@ class Lock:
 
     @classmethod
     def read(cls, path: Path, region: str) -> Lock:
-        document = read_json(path)
-        if document["format"] != _FORMAT:
-            raise InvalidConfig(path.name, [Problem("format", f"must be {_FORMAT}")])
-        return cls(region, path.name, document["regions"].get(region, {}))
+        """Raises InvalidConfig where the file is missing or of another format."""
+        return cls.of(read_json(path), path.name, region)
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], source: str, region: str) -> Lock:
+        if document.get("format") != FORMAT:
+            problem = Problem("format", f"must be {FORMAT}; {RELOCK} to write the file anew")
+            raise InvalidConfig(source, [problem])
+        return cls(region, source, document["regions"].get(region, {}))
 
     def resolve(self, config: DeployConfig) -> Sequence[Mapping[str, LockedModel]]:
         """The locked model of each entry by instance type, in order. Raises InvalidConfig
-        naming all that are missing."""
-        problems = [problem for model in asked(config) for problem in self._problems(model)]
+        naming whatever config and lock disagree about."""
+        problems = [problem for model in asked(config) for problem in self.problems(model)]
         if problems:
             raise InvalidConfig("The config", problems)
         return [
@@ -110,10 +128,30 @@ class Lock:
             for model in asked(config)
         ]
 
+    def problems(self, model: Asked) -> Iterator[Problem]:
+        """What keeps this model from being hosted as the config wants it."""
+        too_long = unlookable(model)
+        locked = self._models.get(model.model_id)
+        if too_long:
+            yield too_long
+        elif locked is None:
+            yield Problem(f"{model.where}.model_id", self._not_locked(model.model_id))
+        elif (model.version or locked.get("latest")) not in locked["versions"]:
+            wanted = f"'{model.version}'" if model.version else "the latest version"
+            versions = ", ".join(locked["versions"])
+            yield Problem(
+                f"{model.where}.model_version",
+                f"{wanted} of {model.model_id} is not in {self.source} for "
+                f"{self.region}; locked there: {versions}; {RELOCK} to add it",
+            )
+        else:
+            yield from self._problems_of_types(model)
+
     def notes(self, config: DeployConfig) -> Iterator[str]:
-        """Instance types on which the model may run, but which its publisher does not list."""
+        """What is right, but may surprise; of a config that has no problems."""
         for model in asked(config):
-            supported = self._models[model.model_id]["supported_instance_types"]
+            version = self._version(model)
+            supported = version["supported_instance_types"]
             for kind in model.instance_types.values():
                 if kind not in supported:
                     yield (
@@ -121,46 +159,80 @@ class Lock:
                         f"instance types that the model's publisher lists "
                         f"({', '.join(supported)}); it may be too small."
                     )
-
-    def _problems(self, asked_for: Asked) -> Iterator[Problem]:
-        model_id, where = asked_for.model_id, asked_for.where
-        model = self._models.get(model_id)
-        if model is None:
-            known = ", ".join(sorted(self._models)) or "none"
-            yield Problem(
-                f"{where}.model_id",
-                f"'{model_id}' is not in {self.source} for {self.region}; locked there: {known}",
-            )
-            return
-        if asked_for.version not in (None, model["version"]):
-            yield Problem(
-                f"{where}.model_version",
-                f"'{asked_for.version}' of {model_id} is not locked in {self.source}",
-            )
-        if (model["gated"] or model["eula"]) and not asked_for.accept_eula:
-            yield Problem(
-                f"{where}.accept_eula",
-                f"{model_id} has a licence to accept ({model['eula']}): read it, then set true",
-            )
-        known = ", ".join(sorted(model["instance_types"]))
-        for field, kind in asked_for.instance_types.items():
-            if kind not in model["instance_types"]:
-                yield Problem(
-                    field,
-                    f"'{kind}' is not locked for {model_id} in {self.source}; locked: {known}",
+            if version.get("subscription_link"):
+                yield (
+                    f"{model.where} ({model.name}): {model.model_id} is sold on the AWS "
+                    f"Marketplace; the account must be subscribed to it: "
+                    f"{version['subscription_link']}"
                 )
 
-    def _locked(self, asked_for: Asked, instance_type: str) -> LockedModel:
-        model = self._models[asked_for.model_id]
-        variant = model["instance_types"][instance_type]
-        return LockedModel(
-            model_id=asked_for.model_id,
-            image=variant["image"],
-            environment=variant["environment"],
-            artifact=model["artifact"],
-            network_isolation=model["network_isolation"],
-            accept_eula=True if model["gated"] or model["eula"] else None,
-            volume_size_gb=variant.get("volume_size_gb"),
-            model_data_download_timeout_seconds=model["model_data_download_timeout_seconds"],
-            container_startup_timeout_seconds=model["container_startup_timeout_seconds"],
+    def _problems_of_types(self, model: Asked) -> Iterator[Problem]:
+        locked = self._version(model)["instance_types"]
+        licences = {}
+        for field, kind in model.instance_types.items():
+            variant = locked.get(kind)
+            if variant is None:
+                yield Problem(
+                    field,
+                    f"'{kind}' is not locked for {model.model_id} in {self.source}; locked: "
+                    f"{', '.join(sorted(locked))}; {RELOCK} to try it",
+                )
+                continue
+            if variant["gated"]:
+                licences[variant.get("licence")] = True
+            if variant.get("additional_sources"):
+                yield Problem(
+                    field,
+                    f"on '{kind}' {model.model_id} needs more artifacts than its own "
+                    f"({', '.join(variant['additional_sources'])}), which AWS provider 5 for "
+                    "Terraform cannot express; choose another instance type or model",
+                )
+        if licences and not model.accept_eula:
+            texts = ", ".join(filter(None, licences)) or "on the model's page in SageMaker Studio"
+            yield Problem(
+                f"{model.where}.accept_eula",
+                f"{model.model_id} may be used under its licence only; read it ({texts}), and "
+                'set "accept_eula": true if you accept it',
+            )
+
+    def _not_locked(self, model_id: str) -> str:
+        near = difflib.get_close_matches(model_id, self._models, 1)
+        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        known = ", ".join(sorted(self._models)) or "none"
+        return (
+            f"'{model_id}' is not in {self.source} for {self.region}{hint}; locked there: {known}; "
+            f"{RELOCK} to add it"
         )
+
+    def _version(self, model: Asked) -> Mapping[str, Any]:
+        locked = self._models[model.model_id]
+        found: Mapping[str, Any] = locked["versions"][model.version or locked["latest"]]
+        return found
+
+    def _locked(self, model: Asked, instance_type: str) -> LockedModel:
+        variant = self._version(model)["instance_types"][instance_type]
+        return LockedModel(
+            model_id=model.model_id,
+            environment=variant.get("environment", {}),
+            network_isolation=variant["network_isolation"],
+            image=variant.get("image"),
+            model_package=variant.get("model_package"),
+            artifact=variant.get("artifact"),
+            accept_eula=variant["gated"] or None,
+            volume_size_gb=variant.get("volume_size_gb"),
+            inference_ami_version=variant.get("inference_ami_version"),
+            model_data_download_timeout_seconds=variant.get("model_data_download_timeout_seconds"),
+            container_startup_timeout_seconds=variant.get("container_startup_timeout_seconds"),
+        )
+
+
+def unlookable(model: Asked) -> Problem | None:
+    """What is wrong with an id that JumpStart's API has no way to look up."""
+    if len(model.model_id) <= LONGEST_MODEL_ID:
+        return None
+    return Problem(
+        f"{model.where}.model_id",
+        f"'{model.model_id}' has {len(model.model_id)} characters: the API of JumpStart's hub "
+        f"takes {LONGEST_MODEL_ID} at most, so longer ids cannot be looked up; choose another "
+        "model",
+    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from local.daemon import Daemon, answers, digest
 from local.emulator.pinned import MINISTACK_VERSION
-from local.environment import LOOPBACK, durations, embedded_aws, for_daemons
+from local.environment import LOOPBACK, embedded_aws, for_daemons, simulator_settings
 from local.places import Places
 from local.processes import Process, ours, stop
 
@@ -77,7 +77,7 @@ def start(places: Places, region: str, environ: Mapping[str, str]) -> Embedded:
     Daemon(
         "simulator",
         ("--port", str(pair.simulator_port), "--region", region),
-        surroundings | durations(environ) | {"EVENTS_ENDPOINT_URL": pair.emulator_url},
+        surroundings | simulator_settings(environ) | {"EVENTS_ENDPOINT_URL": pair.emulator_url},
         version,
     ).start(places, pair.simulator_is_healthy)
     return pair
@@ -98,7 +98,7 @@ def daemons(places: Places) -> dict[str, Process]:
 
 
 def _version(region: str, environ: Mapping[str, str]) -> str:
-    settings = (MINISTACK_VERSION, region, sorted(durations(environ).items()))
+    settings = (MINISTACK_VERSION, region, sorted(simulator_settings(environ).items()))
     return digest("emulator", "simulator", settings=settings)
 
 

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 LOOPBACK = "127.0.0.1"
 # What a process needs from the user's machine and nothing that could change what it does.
 KEPT_FOR_DAEMONS = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "USER")
-DURATIONS = ("LOCAL_CREATE_SECONDS", "LOCAL_DELETE_SECONDS", "LOCAL_UPDATE_SECONDS")
+SIMULATOR_DURATIONS = ("LOCAL_CREATE_SECONDS", "LOCAL_DELETE_SECONDS", "LOCAL_UPDATE_SECONDS")
+HUB_DOCUMENTS = "LOCAL_HUB_DOCUMENTS"
 # Settings that would make Terraform do something else than is meant here.
 TERRAFORM_REDIRECTIONS = ("TF_CLI_ARGS", "TF_DATA_DIR", "TF_VAR_", "TF_WORKSPACE")
 
@@ -28,9 +30,12 @@ def for_daemons(environ: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "TZ": "UTC", "PYTHONUNBUFFERED": "1"}
 
 
-def durations(environ: Mapping[str, str]) -> dict[str, str]:
+def simulator_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the simulator's settings that the user chose."""
-    return {name: environ[name] for name in DURATIONS if environ.get(name)}
+    chosen = {name: environ[name] for name in SIMULATOR_DURATIONS if environ.get(name)}
+    if environ.get(HUB_DOCUMENTS):
+        chosen[HUB_DOCUMENTS] = str(Path(environ[HUB_DOCUMENTS]).resolve())
+    return chosen
 
 
 def embedded_aws(emulator_url: str, simulator_url: str, region: str) -> dict[str, str]:

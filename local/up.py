@@ -1,7 +1,8 @@
 """`python -m local.up`: from the config to a running API, on this machine alone.
 
 Environment: CONFIG (default configs/configs.json), LOCAL_PORT (default 8080),
-LOCAL_CREATE_SECONDS, LOCAL_DELETE_SECONDS, LOCAL_UPDATE_SECONDS of the SageMaker simulator.
+LOCAL_CREATE_SECONDS, LOCAL_DELETE_SECONDS, LOCAL_UPDATE_SECONDS and LOCAL_HUB_DOCUMENTS of the
+SageMaker simulator.
 """
 
 import json

@@ -9,9 +9,11 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from local.simulator.account import Account
 from local.simulator.events import EventPublisher, events_client
+from local.simulator.hub import PublicHub
 from local.simulator.lifecycle import Durations
 from local.simulator.server import serving
 from local.simulator.service import Simulator
@@ -29,6 +31,8 @@ environment:
   LOCAL_CREATE_SECONDS  how long Creating lasts (default 3)
   LOCAL_DELETE_SECONDS  how long Deleting lasts (default 1)
   LOCAL_UPDATE_SECONDS  how long Updating lasts, rollback included (default 3)
+  LOCAL_HUB_DOCUMENTS   folder of JumpStart's documents, {region}/{model id}/{version}.json, or
+                        {version}.{support status}.json such as 1.0.0.deprecated.json (default none)
   EVENTS_ENDPOINT_URL   where to PutEvents of endpoint state changes (default: nowhere)
   AWS_REGION, AWS_DEFAULT_REGION  the default of --region
 
@@ -56,7 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     events_url = os.environ.get("EVENTS_ENDPOINT_URL")
     publisher = EventPublisher(events_client(events_url, options.region)) if events_url else None
-    world = World(Account(options.account, options.region), durations)
+    account = Account(options.account, options.region)
+    documents = os.environ.get("LOCAL_HUB_DOCUMENTS")
+    hub = PublicHub.read(account, Path(documents)) if documents else None
+    world = World(account, durations, hub)
     simulator = Simulator(world, publisher.publish) if publisher else Simulator(world)
     ended = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):

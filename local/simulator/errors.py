@@ -73,6 +73,8 @@ CONTAINER_NEEDS_IMAGE = Wording(  # assumed
 )
 TOO_MANY_TAGS = Wording("A resource can have at most 50 tags.", "ResourceLimitExceeded")  # assumed
 BAD_TOKEN = Wording("Invalid NextToken.")  # assumed
+NO_HUB_CONTENT = Wording("Hub content with name {name} does not exist.", "ResourceNotFound")
+NO_HUB = Wording("Hub with name {name} does not exist.", "ResourceNotFound")  # assumed
 UNKNOWN_OPERATION = Wording(
     "The requested operation is not supported.", "UnknownOperationException"
 )

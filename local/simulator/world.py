@@ -11,6 +11,7 @@ from local.simulator.call import Call, epoch
 from local.simulator.catalog import Catalog, Record
 from local.simulator.errors import UNKNOWN_OPERATION
 from local.simulator.fleet import Fleet, StatusChange
+from local.simulator.hub import PublicHub
 from local.simulator.lifecycle import Durations, Endpoint, Json, Outcome
 from local.simulator.listing import Entry, page
 from local.simulator.runtime import Runtime
@@ -26,8 +27,11 @@ class World:
     `now` must not go back from one call to the next: changes that are due by then happen first.
     """
 
-    def __init__(self, account: Account, durations: Durations) -> None:
+    def __init__(
+        self, account: Account, durations: Durations, hub: PublicHub | None = None
+    ) -> None:
         self.account = account
+        self._hub = hub or PublicHub(account, ())
         self._catalog = Catalog(account)
         self._fleet = Fleet(account, self._catalog, durations)
         self._runtime = Runtime(account, self._fleet.shelf)
@@ -116,6 +120,9 @@ class World:
             "AddTags": tags.add,
             "ListTags": tags.list,
             "DeleteTags": tags.delete,
+            "DescribeHubContent": self._hub.describe,
+            "ListHubContents": self._hub.list_models,
+            "ListHubContentVersions": self._hub.list_versions,
             "RegisterScalableTarget": targets.register,
             "DescribeScalableTargets": targets.describe,
             "DeregisterScalableTarget": targets.deregister,

@@ -1,0 +1,116 @@
+"""`python -m jumpstart lock`: writes the lock of the JumpStart models, or checks it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from constructs_lib.config_file import load, read_json
+from constructs_lib.config_problems import InvalidConfig
+from constructs_lib.lock import Lock, asked
+from jumpstart.hub import Hub, HubUnreachable, connect
+from jumpstart.locking import Wanted, make
+
+PROJECT = Path(__file__).resolve().parent.parent
+DESCRIPTION = """\
+Looks up each JumpStart model of the config with your AWS credentials (sagemaker:DescribeHubContent
+alone; the List actions make errors name alternatives) and writes what hosts it, on each instance
+type, into configs/models.lock.json. Synth needs that file and no network. What the lock holds for
+other configs and regions stays.
+"""
+EPILOG = """\
+environment: CONFIG names the config, CONFIG_OVERLAY a file laid over it.
+exit codes: 0 done, 1 config and lock (or hub) disagree, 2 it could not be tried.
+"""
+DISAGREED = 1
+NOT_TRIED = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        wanted = _wanted(options.config, options.region)
+        if options.check:
+            return _check(wanted, options.lock)
+        return _lock(wanted, options.lock, prune=options.prune)
+    except (InvalidConfig, HubUnreachable) as error:
+        print(error, file=sys.stderr)
+        return NOT_TRIED
+
+
+def _wanted(configs: Sequence[Path] | None, region: str | None) -> list[Wanted]:
+    default = Path(os.environ.get("CONFIG") or PROJECT / "configs" / "configs.json")
+    overlay = os.environ.get("CONFIG_OVERLAY")
+    wanted = []
+    for path in configs or [default]:
+        config = load(path, Path(overlay) if overlay else None)
+        wanted.append(Wanted(str(path), config, region or config.region_name))
+    return wanted
+
+
+def _check(wanted: Sequence[Wanted], path: Path) -> int:
+    good = True
+    for each in wanted:
+        lock = Lock.read(path, each.region)
+        problems = [problem for model in asked(each.config) for problem in lock.problems(model)]
+        if problems:
+            good = False
+            print(InvalidConfig(each.source, problems), file=sys.stderr)
+    if good:
+        print(f"{path.name} holds all that is asked for.")
+    return 0 if good else DISAGREED
+
+
+def _lock(wanted: Sequence[Wanted], path: Path, *, prune: bool) -> int:
+    before = read_json(path) if path.exists() else {}
+    outcome = make(wanted, lambda region: Hub(connect(region)), before, prune=prune)
+    for note in dict.fromkeys(outcome.notes):
+        print(f"Note: {note}", file=sys.stderr)
+    if outcome.problems:
+        for source, problems in outcome.problems.items():
+            print(InvalidConfig(source, sorted(set(problems))), file=sys.stderr)
+        print(f"{path.name} is left as it was.", file=sys.stderr)
+        return DISAGREED
+    text = json.dumps(outcome.lock, indent=2, sort_keys=True) + "\n"
+    changed = not path.exists() or path.read_text(encoding="utf-8") != text
+    if changed:
+        new = path.with_name(f".{path.name}.new")
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    print(f"{path.name} {'is written' if changed else 'is as it was'}.")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m jumpstart")
+    lock = parser.add_subparsers(required=True, metavar="lock").add_parser(
+        "lock",
+        help="write or check configs/models.lock.json",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    lock.add_argument("--check", action="store_true", help="only compare, without any network")
+    lock.add_argument(
+        "--config", type=Path, action="append", metavar="PATH", help="may be given several times"
+    )
+    lock.add_argument("--region", help="instead of the config's region_name")
+    lock.add_argument(
+        "--prune", action="store_true", help="drop what none of these configs asks for"
+    )
+    lock.add_argument(
+        "--lock",
+        type=Path,
+        default=PROJECT / "configs" / "models.lock.json",
+        metavar="PATH",
+        help="instead of configs/models.lock.json",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

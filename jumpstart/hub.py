@@ -1,0 +1,171 @@
+"""Reads JumpStart's public hub, over boto3."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker.type_defs import HubContentInfoTypeDef
+
+HUB = "SageMakerPublicHub"
+_MODEL: Literal["Model"] = "Model"
+_PAGE = 100
+_NEAR = 5
+
+
+class HubUnreachable(Exception):
+    """No credentials, no network, no permission, or throttled for too long: one line says which."""
+
+
+class ModelMissing(Exception):
+    """The hub has no such model; `near` are names like it."""
+
+    def __init__(self, near: Sequence[str]) -> None:
+        super().__init__()
+        self.near = near
+
+
+class VersionMissing(Exception):
+    """The hub has the model in other versions, newest first."""
+
+    def __init__(self, versions: Sequence[str]) -> None:
+        super().__init__()
+        self.versions = versions
+
+
+class DocumentUnreadable(Exception):
+    """What the hub answered with is no document; the text says what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version of a model as the hub has it. `support` is Supported, Deprecated or Restricted,
+    `status` Available unless the hub is at work on it."""
+
+    version: str
+    support: str
+    status: str
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A version of a model in a listing."""
+
+    version: str
+    support: str
+
+
+def connect(region: str) -> SageMakerClient:
+    """A client of the user's own credentials. Raises HubUnreachable where they make none."""
+    config = Config(
+        connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 5}
+    )
+    try:
+        return boto3.client("sagemaker", region_name=region, config=config)
+    except BotoCoreError as error:
+        raise HubUnreachable(_one_line(error)) from error
+
+
+class Hub:
+    """The public hub of one region."""
+
+    def __init__(self, client: SageMakerClient) -> None:
+        self._client = client
+
+    def describe(self, model_id: str, version: str | None) -> Published:
+        """That version, or the latest. Raises ModelMissing, VersionMissing, DocumentUnreadable and
+        HubUnreachable."""
+        which = {"HubContentVersion": version} if version else {}
+        try:
+            answer = self._client.describe_hub_content(
+                HubName=HUB, HubContentType=_MODEL, HubContentName=model_id, **which
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFound":
+                raise HubUnreachable(_refusal(error)) from error
+            versions = self.versions(model_id) if version else []
+            if versions:
+                raise VersionMissing([each.version for each in versions]) from error
+            raise ModelMissing(self._near(model_id)) from error
+        except BotoCoreError as error:
+            raise HubUnreachable(_one_line(error)) from error
+        return Published(
+            version=answer["HubContentVersion"],
+            support=answer.get("SupportStatus", "Supported"),
+            status=answer["HubContentStatus"],
+            document=_parsed(answer["HubContentDocument"]),
+        )
+
+    def versions(self, model_id: str) -> list[Listed]:
+        """All versions, newest first; none where there is no such model. Raises HubUnreachable."""
+        listed = [
+            Listed(each["HubContentVersion"], each.get("SupportStatus", "Supported"))
+            for each in self._pages(
+                "list_hub_content_versions", HubName=HUB, HubContentType=_MODEL,
+                HubContentName=model_id,
+            )
+        ]  # fmt: skip
+        return sorted(listed, key=lambda each: _numbers(each.version), reverse=True)
+
+    def _near(self, model_id: str) -> list[str]:
+        """Names like this one; none where the caller may not list them."""
+        try:
+            pages = self._pages("list_hub_contents", HubName=HUB, HubContentType=_MODEL)
+            names = [each["HubContentName"] for each in pages]
+        except HubUnreachable:
+            return []
+        longer = [name for name in names if model_id in name]
+        alike = difflib.get_close_matches(model_id, names, _NEAR)
+        return list(dict.fromkeys([*alike, *longer]))[:_NEAR]
+
+    def _pages(
+        self, operation: Literal["list_hub_contents", "list_hub_content_versions"], **asked: str
+    ) -> Iterator[HubContentInfoTypeDef]:
+        """Both lists have pages, but botocore no paginator for them."""
+        token: dict[str, str] = {}
+        while True:
+            try:
+                answer = getattr(self._client, operation)(MaxResults=_PAGE, **asked, **token)
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "ResourceNotFound":
+                    return
+                raise HubUnreachable(_refusal(error)) from error
+            except BotoCoreError as error:
+                raise HubUnreachable(_one_line(error)) from error
+            yield from answer["HubContentSummaries"]
+            if not answer.get("NextToken"):
+                return
+            token = {"NextToken": answer["NextToken"]}
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise DocumentUnreadable(f"its document is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise DocumentUnreadable("its document is not a JSON object")
+    return document
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())
+
+
+def _refusal(error: ClientError) -> str:
+    said = error.response["Error"]
+    return _one_line(f"{error.operation_name}: {said.get('Code')}: {said.get('Message')}")
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())
