@@ -58,6 +58,8 @@ ROUTES = (
     Route("endpoint-expiry"),
     Route("endpoint-schedule"),
     Route("endpoint-events"),
+    Route("startexecution"),
+    Route("describeexecution"),
     Route("health", public=True),
     Route("openapi.json", public=True),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from constructs import Construct
 
 from constructs_lib.artifacts import Artifacts
+from constructs_lib.async_api import call_asynchronously, state_machine_arn
 from constructs_lib.config import DeployConfig
 from constructs_lib.deployment import Deployment
 from constructs_lib.function import PythonFunction, Sizing
@@ -89,6 +90,7 @@ class Functions(Construct):
             stack_tag=self._at.stack_tag,
             max_lease_minutes=self._config.max_lease_minutes,
             token_requests_per_minute=self._config.token_requests_per_minute,
+            async_state_machine_arn=state_machine_arn(self._at),
         )
         statements = [
             *self.state.read_endpoint(),
@@ -103,6 +105,7 @@ class Functions(Construct):
             *self._sagemaker.describe(),
             *self._sagemaker.describe_configs(),
             *self.adopter.invoke(),
+            *call_asynchronously(self._at),
         ]
         return self._function("api", API, settings, statements)
 

@@ -13,6 +13,7 @@ from constructs import Construct
 from constructs_lib import config as settings
 from constructs_lib.api import RestApi
 from constructs_lib.artifacts import Artifacts
+from constructs_lib.async_api import AsyncApi
 from constructs_lib.bundle import Archive
 from constructs_lib.dashboard import Dashboard
 from constructs_lib.deployment import Deployment, addressed
@@ -24,7 +25,7 @@ from constructs_lib.observability import Observability
 from constructs_lib.scheduler import EndpointEvents, QueueConsumer, Scheduler
 from constructs_lib.specs import DeclaredEndpoint, Specs
 from lambdas.core.settings import STACK_TAG_KEY
-from lambdas.core.spec import Origin, Spec
+from lambdas.core.spec import AsyncMode, Origin, Spec
 
 STACK_NAME = "endpoint-manager"
 PROVIDER_SOURCE = "hashicorp/aws"
@@ -72,6 +73,9 @@ class EndpointManagerStack(TerraformStack):
             log_retention_days=config.log_retention_days,
             own_account_role=config.api_gateway_account_role,
         )
+        called_later = [e.spec.name for e in endpoints if e.spec.async_api]
+        if called_later:
+            AsyncApi(self, at, endpoints=called_later)
         observability = Observability(
             self,
             at,
@@ -168,6 +172,7 @@ class EndpointManagerStack(TerraformStack):
                 scaling=(entry.autoscaling.scaling(VARIANT),) if entry.autoscaling else (),
                 tags=entry.tags,
                 update=entry.update,
+                async_api=AsyncMode.DIRECT if entry.async_api_enabled else AsyncMode.OFF,
                 origin=Origin.CONFIG,
                 schedules=entry.schedules(),
                 initial_provision_minutes=entry.initial_provision_minutes,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 _READ = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
 # A write that timed out may have worked: the SDK must not repeat it by itself.
@@ -67,6 +68,11 @@ def functions() -> LambdaClient:
 @cache
 def sns() -> SNSClient:
     return boto3.client("sns", config=_READ)
+
+
+@cache
+def stepfunctions() -> SFNClient:
+    return boto3.client("stepfunctions", config=_READ)
 
 
 @cache

@@ -14,7 +14,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from lambdas.core.errors import InvalidField
 from lambdas.core.schedule import SCHEDULE_KEYS, Schedule
-from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Origin, Scaling, Spec
+from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, AsyncMode, Origin, Scaling, Spec
 from lambdas.core.state import Intent, Operation, Record, State, Status, Step
 
 _log = logging.getLogger(__name__)
@@ -166,6 +166,7 @@ def _whole_spec(item: Item) -> Spec:
         scaling=tuple(Scaling.parse(each) for each in json.loads(item.get("scaling", "[]"))),
         tags=json.loads(item.get("tags", "{}")),
         update=json.loads(item.get("update", "{}")),
+        async_api=AsyncMode(item.get("async_api", "")),
         spec_hash=item.get("spec_hash", ""),
     )
 

@@ -9,6 +9,12 @@ MeterError
 ├── LeaseTooLong            the meter would hold more than its maximum
 ├── IdempotencyConflict     the key was used for another request
 ├── Draining                the stack is being destroyed
+├── NotServing              a model was called whose endpoint does not run
+│   ├── EndpointStopped
+│   └── EndpointStarting
+├── AsyncApiDisabled        the config does not let the model be called asynchronously
+├── UnknownExecution        no asynchronous call of that ARN
+├── NotYourExecution        another caller started it
 ├── Busy                    too many writers at once: nothing was changed, try again
 ├── Locked                  another reconcile holds the endpoint (internal)
 ├── Conflict                a conditional write found another revision (internal)
@@ -79,6 +85,48 @@ class IdempotencyConflict(MeterError):
 class Draining(MeterError):
     def __init__(self) -> None:
         super().__init__("The stack is being destroyed: every endpoint is stopped and stays so.")
+
+
+class NotServing(MeterError):
+    """A model cannot be called now; `retry_after_seconds` says when to ask again."""
+
+    def __init__(self, sentence: str, retry_after_seconds: int) -> None:
+        super().__init__(sentence)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class EndpointStopped(NotServing):
+    def __init__(self, name: str, retry_after_seconds: int) -> None:
+        sentence = (
+            f"'{name}' is stopped. Start it with POST /endpoint-expiry "
+            f'{{"EndpointName": "{name}", "minutes": 60}} and call again once it is InService.'
+        )
+        super().__init__(sentence, retry_after_seconds)
+
+
+class EndpointStarting(NotServing):
+    def __init__(self, name: str, retry_after_seconds: int) -> None:
+        super().__init__(f"'{name}' is being started; call again soon.", retry_after_seconds)
+
+
+class AsyncApiDisabled(MeterError):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"'{name}' takes no asynchronous calls: set async_api_enabled on its entry of the "
+            "config and deploy."
+        )
+
+
+class UnknownExecution(MeterError):
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no such execution; send the executionArn that POST /startexecution answered."
+        )
+
+
+class NotYourExecution(MeterError):
+    def __init__(self) -> None:
+        super().__init__("Only the token that started an execution may read it.")
 
 
 class Busy(MeterError):

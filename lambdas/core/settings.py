@@ -44,6 +44,7 @@ class ApiSettings(Settings):
     stack_tag: str
     max_lease_minutes: int
     token_requests_per_minute: int
+    async_state_machine_arn: str
 
 
 @dataclass(frozen=True, slots=True)

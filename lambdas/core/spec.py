@@ -23,6 +23,15 @@ class Origin(StrEnum):
     API = "SPEC#api"
 
 
+class AsyncMode(StrEnum):
+    """Whether a model may be called asynchronously, and by what the state machine calls it."""
+
+    OFF = ""
+    DIRECT = "direct"
+    THROUGH_LAMBDA = "lambda"
+    """For results that are larger than what Step Functions carries."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scaling:
     """Scales one variant between `min_capacity` and `max_capacity` instances.
@@ -60,7 +69,7 @@ class Spec:
     """A declared endpoint. `max_lease_minutes` bounds what may lie ahead on its meter;
     `fallback_configs` are started in turn where the first finds no capacity; `scaling` and
     `tags` are put back after each creation; `update` holds options of UpdateEndpoint;
-    `spec_hash` changes whenever the rest does."""
+    `async_api` says how it is called asynchronously; `spec_hash` changes whenever the rest does."""
 
     name: str
     endpoint_config_name: str
@@ -72,6 +81,7 @@ class Spec:
     scaling: tuple[Scaling, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     update: Mapping[str, Any] = field(default_factory=dict)
+    async_api: AsyncMode = AsyncMode.OFF
     spec_hash: str = ""
     unreadable: str = ""
     """What of the stored spec could not be read; the rest decides."""
@@ -114,6 +124,7 @@ class Spec:
             "scaling": _canonical([scaling.document() for scaling in self.scaling]),
             "tags": _canonical(dict(self.tags)),
             "update": _canonical(dict(self.update)),
+            "async_api": self.async_api.value,
             "spec_hash": self.spec_hash,
         }
 

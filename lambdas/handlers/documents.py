@@ -121,6 +121,32 @@ class Event(BaseModel):
     Actor: Annotated[str, Field(description="The name of a token, or 'meter'")]
 
 
+class StartedExecution(BaseModel):
+    """A call of a model that has begun."""
+
+    model_config = _OF_ANSWERS
+
+    executionArn: str  # noqa: N815
+    startDate: Annotated[float, Field(description="Epoch seconds")]  # noqa: N815
+
+
+class Execution(BaseModel):
+    """What Step Functions says of an execution; more fields may stand beside these."""
+
+    model_config = ConfigDict(**{**_OF_ANSWERS, "extra": "allow"})
+
+    executionArn: str  # noqa: N815
+    name: str
+    status: Annotated[
+        str,
+        Field(
+            json_schema_extra={"enum": ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]}
+        ),
+    ]
+    startDate: Annotated[float, Field(description="Epoch seconds")]  # noqa: N815
+    input: Annotated[str, Field(description="JSON text: `endpointname` and `body`")]
+
+
 class Health(BaseModel):
     """When the meter's parts last worked."""
 

@@ -19,13 +19,17 @@ _STATUS: Mapping[type[errors.MeterError], HTTPStatus] = {
     errors.LeaseTooLong: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.IdempotencyConflict: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NotServing: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.AsyncApiDisabled: HTTPStatus.CONFLICT,
+    errors.UnknownExecution: HTTPStatus.NOT_FOUND,
+    errors.NotYourExecution: HTTPStatus.FORBIDDEN,
     errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Throttled: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Unanswered: HTTPStatus.GATEWAY_TIMEOUT,
     errors.AwsRefused: HTTPStatus.BAD_GATEWAY,
 }
 WORTH_A_RETRY = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})
-_RETRY_AFTER_SECONDS = "5"
+_RETRY_AFTER_SECONDS = 5
 _NOT_BY_WAITING = {
     "AccessDeniedException": "AWS denies the meter a permission that this needs. Another try will "
     "not help; the meter's log has the reason, for whoever runs it.",
@@ -70,9 +74,11 @@ def problem_of(error: errors.MeterError, request_id: str, *, changes: bool) -> R
     anything. What a service said is kept to the log."""
     kind = next(kind for kind in type(error).__mro__ if kind in _STATUS)
     status = _STATUS[kind]
-    retry = {"Retry-After": _RETRY_AFTER_SECONDS} if status in WORTH_A_RETRY else None
+    seconds = getattr(error, "retry_after_seconds", _RETRY_AFTER_SECONDS)
+    retry = {"Retry-After": str(seconds)} if status in WORTH_A_RETRY else None
     sentence = _sentence(error, changes=changes)
-    return problem(status, kind.__name__, sentence, request_id, retry)
+    code = type(error).__name__ if isinstance(error, errors.NotServing) else kind.__name__
+    return problem(status, code, sentence, request_id, retry)
 
 
 def _sentence(error: errors.MeterError, *, changes: bool) -> str:

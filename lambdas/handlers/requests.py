@@ -62,11 +62,17 @@ def caller(router: APIGatewayRouter) -> Caller:
 
 def keyed_request(router: APIGatewayRouter, route: str, body: Mapping[str, Any]) -> Request:
     """The request with its Idempotency-Key; raises InvalidField for an unusable one."""
+    who = caller(router)
+    key = idempotency_key(router)
+    return Request.of(who.name, route, key, body, identity=who.identity)
+
+
+def idempotency_key(router: APIGatewayRouter) -> str | None:
+    """The Idempotency-Key of the request at hand; raises InvalidField for an unusable one."""
     keys = values_of(router.current_event.raw_event, "idempotency-key")
     if len(keys) > 1:
         raise InvalidField("Idempotency-Key", "send it once")
     key = keys[0] if keys else None
     if key is not None and not (0 < len(key) <= MAX_KEY_LENGTH and key.isprintable()):
         raise InvalidField("Idempotency-Key", f"must be 1 to {MAX_KEY_LENGTH} printable characters")
-    who = caller(router)
-    return Request.of(who.name, route, key, body, identity=who.identity)
+    return key

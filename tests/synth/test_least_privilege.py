@@ -29,6 +29,7 @@ CALLS = {
     "api": STATE
     | {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:PutItem", "lambda:InvokeFunction"}
     | {"sagemaker:DescribeEndpointConfig"}
+    | {"states:DescribeExecution", "states:StartExecution"}
     | DESCRIBE
     | SEND,
     "reconciler": STATE

@@ -8,6 +8,7 @@ from local.emulator.patches import (
     alarm_listing,
     cold_starts,
     function_errors,
+    model_calls,
     multipart_tags,
     sagemaker_events,
     silent_functions,
@@ -21,6 +22,7 @@ def apply() -> None:
     alarm_listing.apply()
     cold_starts.apply()
     function_errors.apply()
+    model_calls.apply()
     multipart_tags.apply()
     sagemaker_events.apply()
     silent_functions.apply()

@@ -1,0 +1,124 @@
+"""Asynchronous calls of models: the state machine that makes them.
+
+The api function starts executions and describes them, and keeps callers apart; the state machine
+only calls the model, and again where SageMaker is busy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.sfn_state_machine import (
+    SfnStateMachine,
+    SfnStateMachineTracingConfiguration,
+)
+from constructs import Construct
+
+from constructs_lib.canonical import canonical
+from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.policy import Statement, policy_document, trust_document
+
+# SageMaker gives a model 60 s: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+_CALL_SECONDS = 90
+_EXECUTION_SECONDS = 900
+# The names of the SDK for Java; what it has no name of its own for, throttling among it, is
+# called SageMakerRuntimeException.
+_BUSY = (
+    "ModelNotReadyException",
+    "ServiceUnavailableException",
+    "InternalFailureException",
+    "InternalDependencyException",
+    "ThrottlingException",
+    "SageMakerRuntimeException",
+)
+_RETRY = {
+    "ErrorEquals": [f"SageMakerRuntime.{name}" for name in _BUSY],
+    "IntervalSeconds": 2,
+    "BackoffRate": 2,
+    "MaxAttempts": 7,
+    "MaxDelaySeconds": 60,
+    "JitterStrategy": "FULL",
+}
+
+
+def state_machine_arn(at: Deployment) -> str:
+    return at.arn("states", f"stateMachine:{at.name('async')}")
+
+
+def call_asynchronously(at: Deployment) -> list[Statement]:
+    """What the api function needs: to begin executions of our state machine and look at them."""
+    executions = at.arn("states", f"execution:{at.name('async')}:*")
+    return [
+        Statement(("states:StartExecution",), (state_machine_arn(at),)),
+        Statement(("states:DescribeExecution",), (executions,)),
+    ]
+
+
+class AsyncApi(Construct):
+    """The state machine `{prefix}-async`, which may call exactly `endpoints`, by their names."""
+
+    def __init__(self, scope: Construct, at: Deployment, *, endpoints: Sequence[str]) -> None:
+        super().__init__(scope, "async-api")
+        role = addressed(
+            IamRole(
+                self,
+                "role",
+                name=at.name("async"),
+                assume_role_policy=trust_document(
+                    "states.amazonaws.com",
+                    {"StringEquals": {"aws:SourceAccount": at.account_id}},
+                ),
+            ),
+            "async",
+        )
+        # SageMaker folds names to lower case in ARNs, and policies compare with case
+        names = {spelling for name in endpoints for spelling in (name, name.lower())}
+        arns = tuple(at.arn("sagemaker", f"endpoint/{name}") for name in sorted(names))
+        policy = addressed(
+            IamRolePolicy(
+                self,
+                "policy",
+                name="own",
+                role=role.name,
+                policy=policy_document([Statement(("sagemaker:InvokeEndpoint",), arns)]),
+            ),
+            "async",
+        )
+        addressed(
+            SfnStateMachine(
+                self,
+                "machine",
+                name=at.name("async"),
+                role_arn=role.arn,
+                definition=canonical(_definition(at)),
+                tracing_configuration=SfnStateMachineTracingConfiguration(enabled=False),
+                depends_on=[policy],
+            ),
+            "async",
+        )
+
+
+def _definition(at: Deployment) -> Mapping[str, Any]:
+    return {
+        "Comment": "Calls a model and keeps its answer as the execution's output",
+        "StartAt": "Call",
+        "TimeoutSeconds": _EXECUTION_SECONDS,
+        "States": {
+            "Call": {
+                "Type": "Task",
+                "Resource": f"arn:{at.partition}:states:::aws-sdk:sagemakerruntime:invokeEndpoint",
+                "Parameters": {
+                    "EndpointName.$": "$.endpointname",
+                    "ContentType": "application/json",
+                    # a JSON value: Step Functions sends it as its JSON text
+                    "Body.$": "$.body",
+                },
+                "TimeoutSeconds": _CALL_SECONDS,
+                "Retry": [_RETRY],
+                "End": True,
+            }
+        },
+    }

@@ -1,0 +1,70 @@
+"""State machines may call SageMaker Runtime's InvokeEndpoint.
+
+MiniStack has no SageMaker Runtime. The call goes where AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME says: to
+the simulator.
+"""
+
+import json
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+RESOURCE = "aws-sdk:sagemakerruntime:invokeEndpoint"
+# As the SDK for Java calls them, by which Step Functions knows them.
+NAMED = {
+    "InternalDependencyException": "InternalDependencyException",
+    "InternalFailure": "InternalFailureException",
+    "ModelError": "ModelErrorException",
+    "ModelNotReadyException": "ModelNotReadyException",
+    "ServiceUnavailable": "ServiceUnavailableException",
+    "ValidationError": "ValidationErrorException",
+}
+
+stepfunctions: Any = import_module("ministack.services.stepfunctions")
+
+
+def apply() -> None:
+    """Send these calls on; all others stay with MiniStack."""
+    dispatch = stepfunctions._invoke_aws_sdk_integration
+
+    def dispatch_or_invoke(resource: str, parameters: dict[str, Any]) -> Any:
+        if resource.endswith(f":::{RESOURCE}"):
+            return _invoke(parameters)
+        return dispatch(resource, parameters)
+
+    stepfunctions._invoke_aws_sdk_integration = dispatch_or_invoke
+
+
+def _invoke(parameters: dict[str, Any]) -> dict[str, Any]:
+    body = json.dumps(parameters["Body"], ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        answer = _client().invoke_endpoint(**{**parameters, "Body": body})
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        raise _failed(NAMED.get(code, "SageMakerRuntimeException"), str(error)) from error
+    except HTTPClientError as error:
+        raise _failed("SdkClientException", str(error)) from error
+    return {
+        "Body": answer["Body"].read().decode(errors="replace"),
+        "ContentType": answer["ContentType"],
+        "InvokedProductionVariant": answer["InvokedProductionVariant"],
+    }
+
+
+def _failed(name: str, cause: str) -> Exception:
+    failure: Exception = stepfunctions._ExecutionError(f"SageMakerRuntime.{name}", cause)
+    return failure
+
+
+@cache
+def _client() -> "SageMakerRuntimeClient":
+    # State machines repeat calls themselves, as they are told to.
+    config = Config(read_timeout=70, retries={"total_max_attempts": 1})
+    return boto3.client("sagemaker-runtime", config=config)
