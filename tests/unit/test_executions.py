@@ -1,0 +1,195 @@
+"""Asynchronous calls: who may begin them, who may read them, and what arrives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from lambdas.core.errors import (
+    AsyncApiDisabled,
+    EndpointStarting,
+    EndpointStopped,
+    IdempotencyConflict,
+    InvalidField,
+    NotYourExecution,
+    UnknownEndpoint,
+    UnknownExecution,
+)
+from lambdas.core.executions import AsyncCalls, ExecutionExists, Started
+from lambdas.core.schedule import Schedule
+from lambdas.core.spec import AsyncMode
+from lambdas.core.state import State
+from tests.fakes import a_spec, clock
+from tests.world import World
+
+MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:demo-async"
+EXECUTIONS = "arn:aws:states:us-east-1:000000000000:execution:demo-async"
+ANN, BOB = "a" * 32, "b" * 32
+
+
+@dataclass
+class FakeExecutions:
+    """Executions as StartExecution keeps them: a name begins one only once."""
+
+    inputs: dict[str, str] = field(default_factory=dict)
+    over: bool = False
+
+    def start(self, name: str, text: str) -> Started:
+        arn = f"{EXECUTIONS}:{name}"
+        if arn in self.inputs and (self.over or self.inputs[arn] != text):
+            raise ExecutionExists
+        self.inputs[arn] = text
+        return Started(arn, clock(9))
+
+    def describe(self, arn: str) -> Mapping[str, Any] | None:
+        if arn not in self.inputs:
+            return None
+        return {
+            "executionArn": arn,
+            "status": "SUCCEEDED",
+            "startDate": clock(9).timestamp(),
+            "input": self.inputs[arn],
+        }
+
+
+@dataclass
+class Scene:
+    world: World
+    executions: FakeExecutions
+    calls: AsyncCalls
+
+    def start(self, body: Any, unique: str = "1", name: str = "falcon") -> str:
+        answer = self.calls.start(name, body, ANN, unique, self.world.now)
+        assert answer["startDate"] == clock(9).timestamp()
+        return str(answer["executionArn"])
+
+
+@pytest.fixture
+def scene() -> Scene:
+    world = World()
+    world.deploy(
+        a_spec("falcon", async_api=AsyncMode.DIRECT),
+        a_spec("flan", "flan-1", async_api=AsyncMode.OFF),
+    )
+    world.renew("falcon", 60)
+    world.renew("flan", 60)
+    world.advance(minutes=10)
+    executions = FakeExecutions()
+    return Scene(world, executions, AsyncCalls(world.store, executions, MACHINE))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"inputs": 'a "quote", a \\ and $.x, #if', "n": 1.5},
+        [1, None, True, {"ключ": "日本語 😀"}],
+        "just $text",
+        7,
+        None,
+        {},
+        {"x": "é" * 50_000},
+    ],
+)
+def test_any_json_goes_in_as_it_came(scene: Scene, body: Any) -> None:
+    arn = scene.start(body)
+    assert arn == f"{EXECUTIONS}:{ANN}-1"
+    assert json.loads(scene.executions.inputs[arn]) == {"endpointname": "falcon", "body": body}
+
+
+def test_names_are_found_in_any_case_and_told_as_declared(scene: Scene) -> None:
+    arn = scene.start({}, name="FALCON")
+    assert json.loads(scene.executions.inputs[arn])["endpointname"] == "falcon"
+
+
+def test_what_the_machine_cannot_carry_is_refused(scene: Scene) -> None:
+    for body in (float("inf"), {"x": "y" * 262_144}):
+        with pytest.raises(InvalidField, match="body"):
+            scene.start(body)
+    assert not scene.executions.inputs
+
+
+def test_only_endpoints_that_the_config_lets_be_called(scene: Scene) -> None:
+    with pytest.raises(AsyncApiDisabled, match="async_api_enabled"):
+        scene.start({}, name="flan")
+    with pytest.raises(UnknownEndpoint):
+        scene.start({}, name="other")
+
+
+def test_a_stopped_endpoint_says_how_to_start_it_and_a_starting_one_when_to_come_back(
+    scene: Scene,
+) -> None:
+    scene.world.stop("falcon")
+    with pytest.raises(EndpointStopped, match="POST /endpoint-expiry") as stopped:
+        scene.start({})
+    assert stopped.value.retry_after_seconds == 60
+    scene.world.advance(minutes=2)
+    scene.world.renew("falcon", 60)
+    with pytest.raises(EndpointStarting) as starting:
+        scene.start({})
+    assert 0 < starting.value.retry_after_seconds <= 60
+
+
+def test_a_closed_window_tells_when_it_opens() -> None:
+    world = World(clock(8))
+    nine = Schedule.parse(
+        {"name": "w", "start_time": "09:00", "stop_time": "10:00", "days": ["mon"]}
+    )
+    world.deploy(a_spec("falcon", async_api=AsyncMode.DIRECT, schedules=(nine,)))
+    calls = AsyncCalls(world.store, FakeExecutions(), MACHINE)
+    with pytest.raises(EndpointStopped) as stopped:
+        calls.start("falcon", {}, ANN, "1", world.now)
+    assert stopped.value.retry_after_seconds == 3600
+
+
+def test_the_same_key_begins_one_call(scene: Scene) -> None:
+    first = scene.start({"x": 1}, unique="key")
+    assert scene.start({"x": 1}, unique="key") == first
+    scene.executions.over = True
+    assert scene.start({"x": 1}, unique="key") == first
+    with pytest.raises(IdempotencyConflict):
+        scene.start({"x": 2}, unique="key")
+    assert len(scene.executions.inputs) == 1
+
+
+def test_only_whoever_began_it_reads_it(scene: Scene) -> None:
+    arn = scene.start({"x": 1})
+    assert scene.calls.describe(arn, ANN)["status"] == "SUCCEEDED"
+    with pytest.raises(NotYourExecution):
+        scene.calls.describe(arn, BOB)
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "",
+        "no ARN",
+        f"{EXECUTIONS}:",
+        f"{EXECUTIONS}:{ANN}-unknown",
+        EXECUTIONS.replace("demo-async", "other") + f":{ANN}-1",
+        EXECUTIONS + f"-2:{ANN}-1",
+        MACHINE,
+    ],
+)
+def test_what_is_no_execution_of_ours_is_unknown(scene: Scene, arn: str) -> None:
+    scene.start({})
+    with pytest.raises(UnknownExecution):
+        scene.calls.describe(arn, ANN)
+
+
+def test_results_beyond_the_limit_go_another_way(scene: Scene) -> None:
+    scene.world.deploy(a_spec("falcon", async_api=AsyncMode.THROUGH_LAMBDA))
+    arn = scene.start({"x": 1})
+    assert json.loads(scene.executions.inputs[arn])["via"] == "lambda"
+
+
+def test_an_endpoint_that_was_never_looked_at_is_stopped(scene: Scene) -> None:
+    record = scene.world.store.records["falcon"]
+    scene.world.store.records["falcon"] = type(record)(
+        key="falcon", config_spec=record.config_spec, state=State()
+    )
+    with pytest.raises(EndpointStopped):
+        scene.start({})
