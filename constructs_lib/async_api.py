@@ -11,10 +11,7 @@ from typing import Any
 
 from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
-from cdktf_cdktf_provider_aws.sfn_state_machine import (
-    SfnStateMachine,
-    SfnStateMachineTracingConfiguration,
-)
+from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine
 from constructs import Construct
 
 from constructs_lib.canonical import canonical
@@ -94,7 +91,6 @@ class AsyncApi(Construct):
                 name=at.name("async"),
                 role_arn=role.arn,
                 definition=canonical(_definition(at)),
-                tracing_configuration=SfnStateMachineTracingConfiguration(enabled=False),
                 depends_on=[policy],
             ),
             "async",

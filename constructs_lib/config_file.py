@@ -85,8 +85,6 @@ def _notes_on(model: JumpstartModel, now: datetime) -> Iterator[str]:
     if model.integration and model.integration.type == "lambda":
         route = model.integration.properties.api_resource_name
         yield f"`integration` of type 'lambda' is not built yet: there is no route /{route}."
-    if model.async_api_enabled:
-        yield "`async_api_enabled` is not built yet: there is no /startexecution for it."
 
 
 def _overlaid(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
