@@ -19,6 +19,7 @@ from constructs_lib import fast_bindings
 from constructs_lib.bundle import BundleFailed, bundle_code, bundle_layer
 from constructs_lib.config_file import load, notes
 from constructs_lib.config_problems import InvalidConfig
+from constructs_lib.integration_packages import integration_packages, notes_on_requirements
 from constructs_lib.lock import Lock
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ def build(environment: Mapping[str, str], outdir: Path) -> App:
     config = load(chosen, _path(environment.get("CONFIG_OVERLAY")))
     lock = Lock.read(PROJECT / "configs" / "models.lock.json", config.region_name)
     models = lock.resolve(config)
-    for note in (*notes(config, datetime.now(UTC)), *lock.notes(config)):
+    packages = integration_packages(config, PROJECT, CACHE)
+    installed = notes_on_requirements(config, PROJECT)
+    for note in (*notes(config, datetime.now(UTC)), *lock.notes(config), *installed):
         print(f"Note: {note}", file=sys.stderr)
     code = bundle_code(PROJECT, CACHE)
     layer = bundle_layer(
@@ -53,7 +56,7 @@ def build(environment: Mapping[str, str], outdir: Path) -> App:
     from constructs_lib.stack import EndpointManagerStack  # noqa: PLC0415
 
     app = App(outdir=str(outdir))
-    EndpointManagerStack(app, config, models, code=code, layer=layer)
+    EndpointManagerStack(app, config, models, code=code, layer=layer, packages=packages)
     return app
 
 

@@ -105,7 +105,7 @@ class RestApi(Construct):
         authorizer_id = self._authorize_with(authorizer)
         for route in ROUTES:
             method = self._parts.method(route, "ANY", None if route.public else authorizer_id)
-            self._parts.hand_to(function, route, method)
+            self._parts.hand_to(function.invoke_arn, route, method)
         allowed = [
             self._allow("api", function, f"{self.api.execution_arn}/{STAGE}/*/*"),
             *self._models(at, models, authorizer_id),
@@ -145,7 +145,9 @@ class RestApi(Construct):
         self._allow("authorizer", function, source)
         return authorizer.id
 
-    def _allow(self, name: str, function: PythonFunction, source_arn: str) -> LambdaPermission:
+    def _allow(
+        self, name: str, function: PythonFunction, source_arn: str, qualifier: str | None = None
+    ) -> LambdaPermission:
         return addressed(
             LambdaPermission(
                 self,
@@ -153,6 +155,7 @@ class RestApi(Construct):
                 statement_id="api-gateway",
                 action="lambda:InvokeFunction",
                 function_name=function.resource.function_name,
+                qualifier=qualifier,
                 principal="apigateway.amazonaws.com",
                 source_arn=source_arn,
             ),
@@ -163,13 +166,11 @@ class RestApi(Construct):
         self, at: Deployment, routes: Sequence[ModelRoute], authorizer_id: str
     ) -> list[TerraformResource]:
         """What has to be there before they are deployed, for callers not to be refused."""
-        allowed: list[TerraformResource] = []
-        for route in routes:
-            if isinstance(route, LambdaRoute):
-                method = self._parts.method(route, "POST", None if route.public else authorizer_id)
-                self._parts.hand_to(route.function, route, method)
-                source = f"{self.api.execution_arn}/{STAGE}/POST/{route.path}"
-                allowed.append(self._allow(route.id, route.function, source))
+        allowed: list[TerraformResource] = [
+            self._lead_to(route, None if route.public else authorizer_id)
+            for route in routes
+            if isinstance(route, LambdaRoute)
+        ]
         direct = [route for route in routes if isinstance(route, DirectRoute)]
         if direct:
             integrations = DirectIntegrations(self, at, self._parts, direct)
@@ -177,6 +178,18 @@ class RestApi(Construct):
                 integrations.add(route, None if route.public else authorizer_id)
             allowed.append(integrations.allowed)
         return allowed
+
+    def _lead_to(self, route: LambdaRoute, authorizer_id: str | None) -> LambdaPermission:
+        """A route to a function; one with `proxy` hands on all methods and all paths below."""
+        verb = "ANY" if route.proxy else "POST"
+        method = self._parts.method(route, verb, authorizer_id)
+        self._parts.hand_to(route.invoke_arn, route, method)
+        source = f"{self.api.execution_arn}/{STAGE}/POST/{route.path}"
+        if route.proxy:
+            inner = self._parts.method(route.below, verb, authorizer_id, method.resource_id)
+            self._parts.hand_to(route.invoke_arn, route.below, inner)
+            source = f"{self.api.execution_arn}/{STAGE}/*/{route.path}*"
+        return self._allow(route.id, route.function, source, route.qualifier)
 
     def _refuse_in_json(self) -> None:
         for response_type, (status, sentence, code) in REFUSALS.items():

@@ -13,7 +13,6 @@ from cdktf_cdktf_provider_aws.api_gateway_rest_api import ApiGatewayRestApi
 from constructs import Construct
 
 from constructs_lib.deployment import addressed
-from constructs_lib.function import PythonFunction
 
 Part = TypeVar("Part", bound=TerraformResource)
 
@@ -52,13 +51,18 @@ class ApiParts:
         return part
 
     def method(
-        self, route: Path, http_method: str, authorizer_id: str | None, **properties: object
+        self,
+        route: Path,
+        http_method: str,
+        authorizer_id: str | None,
+        parent_id: str | None = None,
+        **properties: object,
     ) -> ApiGatewayMethod:
         """A method on a path of its own; without an authorizer it asks for no token."""
         resource = self.make(
             ApiGatewayResource,
             route.id,
-            parent_id=self._api.root_resource_id,
+            parent_id=parent_id or self._api.root_resource_id,
             path_part=route.path,
         )
         return self.make(
@@ -71,8 +75,8 @@ class ApiParts:
             **properties,
         )
 
-    def hand_to(self, function: PythonFunction, route: Path, method: ApiGatewayMethod) -> None:
-        """Let a function answer."""
+    def hand_to(self, invoke_arn: str, route: Path, method: ApiGatewayMethod) -> None:
+        """Let a function, or an alias of one, answer."""
         self.make(
             ApiGatewayIntegration,
             route.id,
@@ -80,7 +84,7 @@ class ApiParts:
             http_method=method.http_method,
             type="AWS_PROXY",
             integration_http_method="POST",
-            uri=function.invoke_arn,
+            uri=invoke_arn,
         )
 
     @property

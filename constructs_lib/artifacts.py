@@ -29,13 +29,13 @@ class Artifacts(Construct):
     ) -> None:
         super().__init__(scope, "artifacts")
         self.architecture = architecture
-        bucket = addressed(
+        self._bucket = bucket = addressed(
             S3Bucket(
                 self,
                 "bucket",
                 # bucket names are lower-case and unique in the world
                 bucket=f"{at.prefix.lower()}-{at.region}-{at.account_id}-code",
-                force_destroy=True,  # holds nothing but copies of these two files
+                force_destroy=True,  # holds nothing but copies of these files
             ),
             "code",
         )
@@ -51,8 +51,8 @@ class Artifacts(Construct):
             ),
             "code",
         )
-        code_object = self._upload("lambdas", bucket, code)
-        layer_object = self._upload("layer", bucket, layer)
+        code_object = self.upload("lambdas", code)
+        layer_object = self.upload("layer", layer)
         version = addressed(
             LambdaLayerVersion(
                 self,
@@ -73,7 +73,8 @@ class Artifacts(Construct):
         self.code_hash = code.base64_hash
         self.layer_arn = version.arn
 
-    def _upload(self, name: str, bucket: S3Bucket, archive: Archive) -> S3Object:
+    def upload(self, name: str, archive: Archive) -> S3Object:
+        """Put an archive into the bucket, as `{name}.zip`."""
         asset = TerraformAsset(
             self,
             f"{name}-asset",
@@ -85,7 +86,7 @@ class Artifacts(Construct):
             S3Object(
                 self,
                 name,
-                bucket=bucket.id,
+                bucket=self._bucket.id,
                 key=f"{name}.zip",
                 source=asset.path,
                 source_hash=archive.hex_hash,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -18,24 +19,51 @@ import sysconfig
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 PYTHON_VERSION = "3.13"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _INSTALLER_FILES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
-_UV_PLATFORMS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
+# The glibc of Amazon Linux 2023, on which Lambda's Python 3.12 and later run.
+_UV_PLATFORMS = {"arm64": "aarch64-manylinux_2_34", "x86_64": "x86_64-manylinux_2_34"}
 # Part of the cache key: raise it when this file makes other bytes from the same lock.
-_RECIPE = 1
+_RECIPE = 2
 _KEPT_SECONDS = 86_400
 
+_SHARED_PACKAGES = ("aws", "core", "handlers")
+
 Architecture = Literal["arm64", "x86_64"]
+Entries = Mapping[str, Callable[[], bytes]]
+"""What goes into a zip: how to read each file, by its name there."""
 
 
 class BundleFailed(Exception):
-    """The dependencies of the layer could not be installed; the message says why."""
+    """Dependencies could not be installed; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What code is to run on. `for_host` builds for the interpreter that runs this, for an
+    emulator that runs functions on it."""
+
+    architecture: Architecture
+    for_host: bool
+
+    def __str__(self) -> str:
+        if self.for_host:
+            return f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
+        return f"lambda-{PYTHON_VERSION}-{self.architecture}"
+
+    def options(self) -> list[str]:
+        """Tell the installer."""
+        if self.for_host:
+            return []
+        platform = _UV_PLATFORMS[self.architecture]
+        return ["--python-platform", platform, "--python-version", PYTHON_VERSION]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +84,25 @@ class Archive:
 
 def bundle_code(project: Path, cache: Path) -> Archive:
     """The package `lambdas`, at the root of the zip."""
+    return bundle_entries("code", shared_code(project), cache)
+
+
+def shared_code(project: Path) -> Entries:
+    """The package `lambdas` without the code of single models, which has zips of its own."""
+    package = project / "lambdas"
+    parts = [package / name for name in _SHARED_PACKAGES]
+    own = [path for path in package.glob("*.py") if path.is_file()]
+    return tree_entries(project, own + [path for part in parts for path in files_below(part)])
+
+
+def bundle_entries(kind: str, entries: Entries, cache: Path) -> Archive:
+    """A zip of `entries`, kept under its hash; those of yesterday are dropped."""
     with tempfile.TemporaryDirectory(dir=_made(cache)) as folder:
         target = Path(folder) / "code.zip"
-        _write_zip(target, project, [project / "lambdas"], prefix="")
+        _write_zip(target, entries)
         archive = _archive(target)
-        _drop_old(cache)
-        return Archive(_kept(target, cache / f"code-{archive.hex_hash[:16]}.zip"), archive.sha256)
+        _drop_old(cache, kind)
+        return Archive(_kept(target, cache / f"{kind}-{archive.hex_hash[:16]}.zip"), archive.sha256)
 
 
 def bundle_layer(
@@ -69,23 +110,36 @@ def bundle_layer(
 ) -> Archive:
     """The locked category `layer`, under `python/`. Built once for each lock and platform.
 
-    `for_host` builds for the interpreter that runs this, for an emulator that runs functions on
-    it. Raises BundleFailed.
+    Raises BundleFailed.
     """
-    requirements = locked_requirements(lock_file)
-    platform = (
-        f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
-        if for_host
-        else f"lambda-{PYTHON_VERSION}-{architecture}"
-    )
+    platform = Platform(architecture, for_host)
+    try:
+        return bundle_requirements(
+            "layer", locked_requirements(lock_file), cache, platform, prefix="python/"
+        )
+    except BundleFailed as error:
+        raise BundleFailed(
+            f"The Lambda layer could not be built from Pipfile.lock:\n{error}"
+        ) from error
+
+
+def bundle_requirements(
+    kind: str, requirements: str, cache: Path, platform: Platform, *, prefix: str = ""
+) -> Archive:
+    """What `requirements` name, installed for `platform`; built once for each text and platform.
+
+    Where one of them has a hash all must, and nothing that is not named is installed; else what
+    they need comes too. Raises BundleFailed with what the installer said.
+    """
     key = hashlib.sha256(f"{_RECIPE}\n{platform}\n{requirements}".encode()).hexdigest()
-    kept = cache / f"layer-{platform}-{key[:16]}.zip"
+    kept = cache / f"{kind}-{platform}-{key[:16]}.zip"
     if not kept.exists():
         with tempfile.TemporaryDirectory(dir=_made(cache)) as folder:
             tree = Path(folder) / "tree"
-            _install(requirements, tree, None if for_host else _UV_PLATFORMS[architecture])
+            _install(requirements, tree, platform.options())
             target = Path(folder) / "layer.zip"
-            _write_zip(target, tree, [tree], prefix="python/")
+            installed = tree_entries(tree, files_below(tree, without=("bin",)), prefix)
+            _write_zip(target, installed)
             _kept(target, kept)
     return _archive(kept)
 
@@ -101,41 +155,47 @@ def locked_requirements(lock_file: Path, category: str = "layer") -> str:
     return "".join(lines)
 
 
-def _install(requirements: str, tree: Path, platform: str | None) -> None:
+def _install(requirements: str, tree: Path, options: Sequence[str]) -> None:
     # here, not above: a synth with a filled cache needs no installer
     from uv import find_uv_bin  # noqa: PLC0415
 
+    tree.mkdir()
     wanted = tree.parent / "requirements.txt"
     wanted.write_text(requirements, encoding="utf-8")
-    command = [find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+    command = [find_uv_bin(), "pip", "install", "--quiet"]
+    if "--hash" in requirements:
+        command += ["--no-deps", "--require-hashes"]
     command += ["--only-binary", ":all:", "--link-mode", "copy", "--target", str(tree)]
-    command += ["--python", sys.executable, "--requirement", str(wanted)]
-    if platform:
-        command += ["--python-platform", platform, "--python-version", PYTHON_VERSION]
+    command += ["--python", sys.executable, "--requirement", str(wanted), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise BundleFailed(
-            f"The Lambda layer could not be built from Pipfile.lock:\n{done.stderr.strip()}"
-        )
+        raise BundleFailed(done.stderr.strip())
 
 
-def _write_zip(target: Path, root: Path, folders: list[Path], *, prefix: str) -> None:
+def tree_entries(root: Path, paths: Iterable[Path], prefix: str = "") -> Entries:
+    """Files under their names below `root`."""
+    return {prefix + path.relative_to(root).as_posix(): path.read_bytes for path in paths}
+
+
+def archive_entries(archive: Archive) -> Entries:
+    """The files of a zip that was made here."""
+    opened = zipfile.ZipFile(io.BytesIO(archive.path.read_bytes()))
+    return {name: partial(opened.read, name) for name in opened.namelist()}
+
+
+def _write_zip(target: Path, entries: Entries) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for name, path in sorted(
-            (path.relative_to(root).as_posix(), path)
-            for folder in folders
-            for path in _content(folder)
-        ):
-            entry = zipfile.ZipInfo(prefix + name, _EPOCH)
+        for name, read in sorted(entries.items()):
+            entry = zipfile.ZipInfo(name, _EPOCH)
             entry.create_system = 3  # Unix, whatever this runs on: Lambda reads the mode
             entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, path.read_bytes())
+            archive.writestr(entry, read())
 
 
-def _content(folder: Path) -> Iterator[Path]:
-    """The files below `folder` that belong into a zip."""
+def files_below(folder: Path, *, without: Sequence[str] = ()) -> Iterator[Path]:
+    """The files that belong into a zip; folders named in `without` do not."""
     for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if _belongs(name) and name != "bin"]
+        folders[:] = [name for name in folders if _belongs(name) and name not in without]
         for name in files:
             left_by_installer = parent.endswith(".dist-info") and name in _INSTALLER_FILES
             if _belongs(name) and not left_by_installer:
@@ -159,9 +219,9 @@ def _kept(made: Path, kept: Path) -> Path:
     return kept
 
 
-def _drop_old(cache: Path) -> None:
+def _drop_old(cache: Path, kind: str) -> None:
     """Every change of the code leaves an archive; those of yesterday serve nobody."""
-    for old in cache.glob("code-*.zip"):
+    for old in cache.glob(f"{kind}-*.zip"):
         with contextlib.suppress(FileNotFoundError):
             if old.stat().st_mtime < time.time() - _KEPT_SECONDS:
                 old.unlink()

@@ -82,9 +82,6 @@ def _notes_on(model: JumpstartModel, now: datetime) -> Iterator[str]:
             "`inference_type` 'async' is not built yet: it is deployed as a real-time endpoint, "
             "without an output path."
         )
-    if model.integration and model.integration.type == "lambda":
-        route = model.integration.properties.api_resource_name
-        yield f"`integration` of type 'lambda' is not built yet: there is no route /{route}."
 
 
 def _overlaid(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

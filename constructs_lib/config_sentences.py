@@ -24,6 +24,11 @@ _PATTERNS = {
     "instance_type_fallbacks": "must be an instance type such as 'ml.g5.12xlarge'",
     "api_resource_name": "must be 1 to 64 letters, digits, '.', '_' or '-': it becomes the path "
     "of the model's API",
+    "handler": "must be a module and a name in it, such as 'index.handler'",
+    "image_uri": "must be an image in ECR, such as "
+    "'123456789012.dkr.ecr.us-east-1.amazonaws.com/name:tag'",
+    "layers": "must be the ARN of a version of a layer, such as "
+    "'arn:aws:lambda:us-east-1:123456789012:layer:name:1'",
     "alarm_emails": "must be an e-mail address",
 }
 _TYPES = {

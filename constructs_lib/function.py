@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cdktf import TerraformResource
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
@@ -26,8 +27,38 @@ class Sizing:
     memory_mb: int = 256
 
 
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What a function runs: a handler in a zip beside layers, or an image. `versioned` publishes
+    each deploy of it as a version."""
+
+    handler: str | None = None
+    bucket: str | None = None
+    key: str | None = None
+    hash: str | None = None
+    layers: Sequence[str] = ()
+    image_uri: str | None = None
+    versioned: bool = False
+
+    def properties(self) -> dict[str, Any]:
+        """How the resource says it."""
+        published = self.versioned or None
+        if self.image_uri:
+            return {"package_type": "Image", "image_uri": self.image_uri, "publish": published}
+        return {
+            "handler": self.handler,
+            "runtime": RUNTIME,
+            "s3_bucket": self.bucket,
+            "s3_key": self.key,
+            "source_code_hash": self.hash,
+            "layers": list(self.layers),
+            "publish": published,
+        }
+
+
 class PythonFunction(Construct):
-    """The function `{prefix}-{name}` running `lambdas.handlers.{name}.handler`."""
+    """The function `{prefix}-{name}` running `lambdas.handlers.{name}.handler`, or a package of
+    its own with further environment `variables`."""
 
     def __init__(  # noqa: PLR0913  # all keyword-only: a function has that many sides
         self,
@@ -40,6 +71,8 @@ class PythonFunction(Construct):
         sizing: Sizing,
         statements: Sequence[Statement],
         log_retention_days: int,
+        package: Package | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, name)
         self.name = at.name(name)
@@ -73,23 +106,26 @@ class PythonFunction(Construct):
             ),
             name,
         )
+        package = package or Package(
+            handler=f"lambdas.handlers.{name}.handler",
+            bucket=artifacts.bucket,
+            key=artifacts.code_key,
+            hash=artifacts.code_hash,
+            layers=[artifacts.layer_arn],
+        )
         self.resource = addressed(
             LambdaFunction(
                 self,
                 "function",
                 function_name=self.name,
-                handler=f"lambdas.handlers.{name}.handler",
-                runtime=RUNTIME,
                 architectures=[artifacts.architecture],
                 role=role.arn,
                 timeout=sizing.timeout_seconds,
                 memory_size=sizing.memory_mb,
-                s3_bucket=artifacts.bucket,
-                s3_key=artifacts.code_key,
-                source_code_hash=artifacts.code_hash,
-                layers=[artifacts.layer_arn],
+                **package.properties(),
                 environment=LambdaFunctionEnvironment(
                     variables={
+                        **(variables or {}),
                         **settings.to_environment(),
                         "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
                         # The metrics' only dimension, so it names the stack: several stacks of

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cdktf_cdktf_provider_aws.lambda_alias import LambdaAlias
+
 from constructs_lib.config import DeployConfig
 from constructs_lib.function import PythonFunction
 
@@ -24,10 +26,33 @@ class _ModelRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class Below:
+    """All paths below a route."""
+
+    id: str
+    path: str = "{proxy+}"
+
+
+@dataclass(frozen=True, slots=True)
 class LambdaRoute(_ModelRoute):
-    """Hands the request to a function of the entry (AWS_PROXY)."""
+    """Hands the request to a function of the entry (AWS_PROXY), or to the alias behind which it
+    has instances ready. With `proxy` it hands on every method, and every path below its own."""
 
     function: PythonFunction
+    alias: LambdaAlias | None = None
+    proxy: bool = False
+
+    @property
+    def invoke_arn(self) -> str:
+        return self.alias.invoke_arn if self.alias else self.function.invoke_arn
+
+    @property
+    def qualifier(self) -> str | None:
+        return self.alias.name if self.alias else None
+
+    @property
+    def below(self) -> Below:
+        return Below(f"{self.id}_below")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from constructs_lib.bundle import Archive
 from constructs_lib.dashboard import Dashboard
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.functions import Functions
+from constructs_lib.integrations import Integrations
 from constructs_lib.lock import LockedModel
 from constructs_lib.model_routes import direct_routes
 from constructs_lib.models import VARIANT, HostedModel, Hosting
@@ -43,6 +44,7 @@ class EndpointManagerStack(TerraformStack):
         *,
         code: Archive,
         layer: Archive,
+        packages: Mapping[str, Archive],
     ) -> None:
         super().__init__(scope, STACK_NAME)
         self._config = config
@@ -54,6 +56,10 @@ class EndpointManagerStack(TerraformStack):
             self, at, code=code, layer=layer, architecture=config.lambda_.architecture
         )
         functions = Functions(self, at, config, artifacts)
+        integrations = Integrations(
+            self, at, config, artifacts=artifacts, packages=packages, state=functions.state
+        )
+        every_function = [*functions.all, *integrations.functions]
         Scheduler(self, at, tick=functions.tick, sweep=functions.sweep)
         for queue in functions.queues:
             QueueConsumer(
@@ -68,7 +74,7 @@ class EndpointManagerStack(TerraformStack):
             at,
             function=functions.api,
             authorizer=functions.authorizer,
-            models=list(direct_routes(config)),
+            models=[*integrations.routes, *direct_routes(config)],
             throttle=config.throttle,
             log_retention_days=config.log_retention_days,
             own_account_role=config.api_gateway_account_role,
@@ -80,7 +86,7 @@ class EndpointManagerStack(TerraformStack):
             self,
             at,
             queues=functions.queues,
-            functions=functions.all,
+            functions=every_function,
             emails=config.alarm_emails,
             late_minutes=config.late_minutes,
             reports_unmanaged=config.unmanaged_endpoints == "report",
@@ -89,7 +95,7 @@ class EndpointManagerStack(TerraformStack):
             self,
             at,
             alarms=observability.alarm_names,
-            functions=functions.all,
+            functions=every_function,
             queues=functions.queues,
             tables=[functions.state.name, functions.history.name],
             api_name=at.name("api"),

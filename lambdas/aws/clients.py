@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
@@ -58,6 +59,12 @@ def sagemaker() -> SageMakerClient:
 def sagemaker_once() -> SageMakerClient:
     """For calls that change endpoints."""
     return boto3.client("sagemaker", config=_SLOW_WRITE)
+
+
+@cache
+def sagemaker_runtime(read_seconds: int) -> SageMakerRuntimeClient:
+    """For calls of models. None is repeated: it costs GPU time, and may do something."""
+    return boto3.client("sagemaker-runtime", config=_WRITE.merge(Config(read_timeout=read_seconds)))
 
 
 @cache

@@ -85,8 +85,21 @@ class AdopterSettings(Settings):
     stack_tag: str
 
 
+@dataclass(frozen=True, slots=True)
+class IntegrationSettings(Settings):
+    """Of a function that calls one model. `public_route` is 1 where no token is asked for."""
+
+    endpoint_name: str
+    state_table: str
+    public_route: int
+    answer_within_seconds: int
+
+
 STACK_TAG_KEY = "endpoint-meter:stack"
 """The tag that every endpoint of a stack carries; its value is the stack's `stack_tag`."""
 
 METRICS_NAMESPACE = "EndpointMeter"
 HEARTBEAT_METRIC = "Heartbeat"
+
+WARM_UP = {"warm_up": True}
+"""The event by which a function that calls a model is kept warm."""

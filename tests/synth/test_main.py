@@ -60,7 +60,7 @@ def test_two_checkouts_synthesize_the_same_bytes(tmp_path: Path) -> None:
     assert run(main.PROJECT, CDKTF_OUTDIR=str(tmp_path / "here")).returncode == 0
     assert run(other, folder=tmp_path).returncode == 0
     here, there = bytes_of(tmp_path / "here"), bytes_of(other / "cdktf.out")
-    assert len(here) == 4  # manifest, JSON, code, layer
+    assert len(here) == 5  # manifest, JSON, code, layer, code of the one integration
     assert here == there
 
 

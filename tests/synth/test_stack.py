@@ -261,15 +261,16 @@ def test_a_function_is_told_what_its_handler_asks(
 
 def test_each_function_has_its_own_role_and_a_log_that_ends(stack: Stack) -> None:
     roles = [function["role"] for function in stack.all("aws_lambda_function").values()]
-    assert len(set(roles)) == len(roles) == 6
+    assert len(set(roles)) == len(roles) == 7
     for function in stack.all("aws_lambda_function"):
         assert stack.one("aws_cloudwatch_log_group", function)["retention_in_days"] == 30
 
 
 def test_code_comes_from_a_bucket_so_that_functions_are_made_at_once(stack: Stack) -> None:
-    for function in stack.all("aws_lambda_function").values():
+    for name, function in stack.all("aws_lambda_function").items():
+        archive = name if name.startswith("model-") else "lambdas"
         assert "filename" not in function
-        assert function["s3_key"] == "${aws_s3_object.lambdas.key}"
+        assert function["s3_key"] == f"${{aws_s3_object.{archive}.key}}"
 
 
 def test_a_batch_is_hidden_six_times_as_long_as_its_function_may_take(stack: Stack) -> None:
@@ -299,7 +300,8 @@ def test_silence_is_an_alarm(stack: Stack) -> None:
 def test_everything_that_may_go_wrong_is_an_alarm(stack: Stack) -> None:
     expected = {"no_heartbeat", "no_sweep", "late", "orphans", "restored_table"}
     expected |= {"gave_up", "failures", "throttled", "starts_dead", "work_dead"}
-    expected |= {f"{function}_errors" for function in stack.all("aws_lambda_function")}
+    functions = stack.all("aws_lambda_function")
+    expected |= {f"{function.replace('-', '_')}_errors" for function in functions}
     assert set(stack.all("aws_cloudwatch_metric_alarm")) == expected
 
 

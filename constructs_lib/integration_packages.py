@@ -1,0 +1,163 @@
+"""Makes the zip of each integration's function: its folder, what its requirements.txt asks for,
+and the package `lambdas`, from which its handler may import."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from constructs_lib.bundle import (
+    Archive,
+    BundleFailed,
+    Entries,
+    Platform,
+    archive_entries,
+    bundle_entries,
+    bundle_requirements,
+    files_below,
+    shared_code,
+    tree_entries,
+)
+from constructs_lib.config import DeployConfig
+from constructs_lib.config_integration import IntegrationProperties
+from constructs_lib.config_problems import InvalidConfig, Problem
+
+REQUIREMENTS = "requirements.txt"
+MAX_UNZIPPED_BYTES = 262_144_000
+"""https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html; layers count too."""
+_ELSEWHERE = re.compile(
+    r"\s*(-r|-c|-e|--requirement|--constraint|--editable|\.|/|file:)", re.IGNORECASE
+)
+
+
+class _Wrong(Exception):
+    """A package that cannot be made: the field to mend, and how."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+def integration_packages(
+    config: DeployConfig, project: Path, cache: Path, source: str = "The config"
+) -> Mapping[str, Archive]:
+    """The zip of each entry that has a `lambda_src`, by the entry's name.
+
+    Raises InvalidConfig with all that is wrong about them.
+    """
+    platform = Platform(config.lambda_.architecture, config.lambda_.layer_platform == "host")
+    made: dict[str, Archive] = {}
+    problems = []
+    for index, entry in enumerate(config.jumpstart_models):
+        properties = entry.integration.properties if entry.integration else None
+        if properties is None or properties.lambda_src is None:
+            continue
+        try:
+            entries = _entries(properties, project, cache, platform)
+            made[entry.name] = bundle_entries("integration", entries, cache)
+        except _Wrong as wrong:
+            path = f"jumpstart_models[{index}].integration.properties.{wrong.field}"
+            problems.append(Problem(path, str(wrong)))
+    if problems:
+        raise InvalidConfig(source, problems)
+    return made
+
+
+def notes_on_requirements(config: DeployConfig, project: Path) -> Iterator[str]:
+    """What is installed anew, and may be something else, on each machine."""
+    for index, entry in enumerate(config.jumpstart_models):
+        properties = entry.integration.properties if entry.integration else None
+        if properties and properties.lambda_src:
+            path = project / properties.lambda_src / REQUIREMENTS
+            if path.is_file() and _wanted(path) and "--hash" not in path.read_text("utf-8"):
+                yield (
+                    f"jumpstart_models[{index}] ({entry.name}): {properties.lambda_src}/"
+                    f"{REQUIREMENTS} has no hashes: other packages may come elsewhere or later. "
+                    "`uv pip compile --generate-hashes` writes them."
+                )
+
+
+def _entries(
+    properties: IntegrationProperties, project: Path, cache: Path, platform: Platform
+) -> Entries:
+    assert properties.lambda_src is not None
+    folder = project / properties.lambda_src
+    if not folder.is_dir():
+        raise _Wrong("lambda_src", f"there is no folder '{properties.lambda_src}' in the project")
+    _require_handler(folder, properties)
+    if (folder / "lambdas").exists() or (folder / "lambdas.py").exists():
+        raise _Wrong(
+            "lambda_src", "holds a `lambdas` of its own, where that of the project goes; rename it"
+        )
+    installed = _installed(folder, properties.lambda_src, cache, platform)
+    own = tree_entries(folder, files_below(folder))
+    entries = {**installed, **shared_code(project), **own}
+    size = sum(len(read()) for read in entries.values())
+    if size > MAX_UNZIPPED_BYTES:
+        raise _Wrong(
+            "lambda_src",
+            f"comes to {size:,} bytes with its requirements, and Lambda takes "
+            f"{MAX_UNZIPPED_BYTES:,}: leave something out, or give an `image_uri`",
+        )
+    return entries
+
+
+def _require_handler(folder: Path, properties: IntegrationProperties) -> None:
+    module, _, name = properties.handler.rpartition(".")
+    below = module.replace(".", "/")
+    found = [path for path in (folder / f"{below}.py", folder / below / "__init__.py")
+             if path.is_file()]  # fmt: skip
+    if not found:
+        raise _Wrong(
+            "handler",
+            f"'{properties.handler}' is to be `{name}` in {properties.lambda_src}/{below}.py, and "
+            "there is no such file",
+        )
+    shown = f"{properties.lambda_src}/{found[0].relative_to(folder).as_posix()}"
+    try:
+        defined = _defined(ast.parse(found[0].read_bytes()))
+    except (SyntaxError, ValueError) as error:
+        raise _Wrong("handler", f"{shown} is no Python: {error}") from error
+    if name not in defined and "*" not in defined:
+        raise _Wrong("handler", f"{shown} defines no `{name}`")
+
+
+def _defined(module: ast.Module) -> set[str]:
+    """The names that a module's own statements bind, wherever they stand in it."""
+    names: set[str] = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.alias):
+            names.add(node.asname or node.name)
+    return names
+
+
+def _installed(folder: Path, source: str, cache: Path, platform: Platform) -> Entries:
+    path = folder / REQUIREMENTS
+    if not path.is_file() or not _wanted(path):
+        return {}
+    text = path.read_text("utf-8")
+    for number, line in enumerate(text.splitlines(), 1):
+        if _ELSEWHERE.match(line):
+            raise _Wrong(
+                "lambda_src",
+                f"{source}/{REQUIREMENTS}, line {number}: what other files name is not bundled; "
+                "name the packages here",
+            )
+    try:
+        return archive_entries(bundle_requirements("requirements", text, cache, platform))
+    except BundleFailed as error:
+        raise _Wrong(
+            "lambda_src", f"{source}/{REQUIREMENTS} cannot be installed for {platform}:\n{error}"
+        ) from error
+
+
+def _wanted(path: Path) -> bool:
+    """Whether a requirements file names anything."""
+    lines = (line.strip() for line in path.read_text("utf-8").splitlines())
+    return any(line and not line.startswith("#") for line in lines)

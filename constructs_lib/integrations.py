@@ -1,0 +1,105 @@
+"""The functions that call the models: one for each entry with an integration of type `lambda`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from constructs import Construct
+
+from constructs_lib.artifacts import Artifacts
+from constructs_lib.bundle import Archive
+from constructs_lib.config import DeployConfig, JumpstartModel
+from constructs_lib.config_integration import Integration, IntegrationProperties
+from constructs_lib.deployment import Deployment
+from constructs_lib.function import Package, PythonFunction, Sizing
+from constructs_lib.model_routes import LambdaRoute
+from constructs_lib.readiness import KeepWarm, ReadyInstances
+from constructs_lib.sagemaker_access import SageMakerAccess
+from constructs_lib.tables import StateTable
+from lambdas.core.settings import IntegrationSettings
+
+_SPARE_SECONDS = 3
+"""Of a function's time are left to say that the model did not answer."""
+
+
+class Integrations(Construct):
+    """`packages` holds the zip of each entry that has a `lambda_src`, by name."""
+
+    def __init__(  # all keyword-only: what the functions are made of
+        self,
+        scope: Construct,
+        at: Deployment,
+        config: DeployConfig,
+        *,
+        artifacts: Artifacts,
+        packages: Mapping[str, Archive],
+        state: StateTable,
+    ) -> None:
+        super().__init__(scope, "integrations")
+        self._at, self._config, self._artifacts = at, config, artifacts
+        self._packages, self._state = packages, state
+        self._sagemaker = SageMakerAccess(at)
+        self.routes: list[LambdaRoute] = []
+        warm: dict[PythonFunction, int] = {}
+        for entry in config.jumpstart_models:
+            if entry.integration and entry.integration.type == "lambda":
+                route = self._route(entry, entry.integration)
+                self.routes.append(route)
+                if entry.integration.properties.keep_warm:
+                    warm[route.function] = entry.integration.properties.keep_warm.minutes
+        self.functions = [route.function for route in self.routes]
+        if warm:
+            KeepWarm(self, at, warm)
+
+    def _route(self, entry: JumpstartModel, integration: Integration) -> LambdaRoute:
+        chosen = integration.properties
+        function = self._function(entry, integration)
+        alias = None
+        if chosen.provisioned_concurrency:
+            ready = ReadyInstances(self, entry.name, function, chosen.provisioned_concurrency)
+            alias = ready.alias
+        return LambdaRoute(
+            chosen.api_resource_name, integration.public, function, alias, chosen.proxy
+        )
+
+    def _function(self, entry: JumpstartModel, integration: Integration) -> PythonFunction:
+        chosen = integration.properties
+        endpoint_name = self._config.endpoint_name(entry)
+        settings = IntegrationSettings(
+            endpoint_name=endpoint_name,
+            state_table=self._state.name,
+            public_route=int(integration.public),
+            answer_within_seconds=chosen.timeout_seconds - _SPARE_SECONDS,
+        )
+        return PythonFunction(
+            self,
+            f"model-{entry.name}",
+            at=self._at,
+            artifacts=self._artifacts,
+            settings=settings,
+            sizing=Sizing(chosen.timeout_seconds, chosen.memory_mb),
+            statements=[
+                *self._sagemaker.invoke([endpoint_name]),
+                *self._state.read_endpoint(),
+                *self._state.read_control(),
+            ],
+            log_retention_days=self._config.log_retention_days,
+            package=replace(
+                self._package(entry.name, chosen), versioned=bool(chosen.provisioned_concurrency)
+            ),
+            variables=chosen.environment,
+        )
+
+    def _package(self, name: str, chosen: IntegrationProperties) -> Package:
+        if chosen.image_uri:
+            return Package(image_uri=chosen.image_uri)
+        archive = self._packages[name]
+        uploaded = self._artifacts.upload(f"model-{name}", archive)
+        return Package(
+            handler=chosen.handler,
+            bucket=uploaded.bucket,
+            key=uploaded.key,
+            hash=archive.base64_hash,
+            layers=[self._artifacts.layer_arn, *chosen.layers],
+        )

@@ -1,0 +1,108 @@
+"""Against cold starts of the functions that call models: instances that are always there, or a
+call now and then that keeps one there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.lambda_alias import LambdaAlias
+from cdktf_cdktf_provider_aws.lambda_provisioned_concurrency_config import (
+    LambdaProvisionedConcurrencyConfig,
+)
+from cdktf_cdktf_provider_aws.scheduler_schedule import (
+    SchedulerSchedule,
+    SchedulerScheduleFlexibleTimeWindow,
+    SchedulerScheduleTarget,
+    SchedulerScheduleTargetRetryPolicy,
+)
+from constructs import Construct
+
+from constructs_lib.canonical import canonical
+from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.function import PythonFunction
+from constructs_lib.policy import policy_document, trust_document
+from lambdas.core.settings import WARM_UP
+
+LIVE = "live"
+
+
+class ReadyInstances(Construct):
+    """The alias `live` of a function's newest version, with instances that wait for calls. Only
+    who calls the alias finds them."""
+
+    def __init__(self, scope: Construct, name: str, function: PythonFunction, count: int) -> None:
+        super().__init__(scope, f"{name}-ready")
+        self.alias = addressed(
+            LambdaAlias(
+                self,
+                "alias",
+                name=LIVE,
+                function_name=function.resource.function_name,
+                function_version=function.resource.version,
+            ),
+            f"model-{name}",
+        )
+        addressed(
+            LambdaProvisionedConcurrencyConfig(
+                self,
+                "provisioned",
+                function_name=function.resource.function_name,
+                qualifier=self.alias.name,
+                provisioned_concurrent_executions=count,
+            ),
+            f"model-{name}",
+        )
+
+
+class KeepWarm(Construct):
+    """Calls each function every so many minutes with the event that it answers at once."""
+
+    def __init__(
+        self, scope: Construct, at: Deployment, minutes: Mapping[PythonFunction, int]
+    ) -> None:
+        super().__init__(scope, "keep-warm")
+        role = addressed(
+            IamRole(
+                self,
+                "role",
+                name=at.name("keep-warm"),
+                assume_role_policy=trust_document(
+                    "scheduler.amazonaws.com",
+                    {"StringEquals": {"aws:SourceAccount": at.account_id}},
+                ),
+            ),
+            "keep_warm",
+        )
+        policy = addressed(
+            IamRolePolicy(
+                self,
+                "policy",
+                name="own",
+                role=role.name,
+                policy=policy_document(each for function in minutes for each in function.invoke()),
+            ),
+            "keep_warm",
+        )
+        for function, every in minutes.items():
+            name = function.node.id
+            addressed(
+                SchedulerSchedule(
+                    self,
+                    name,
+                    name=at.name(f"warm-{name.removeprefix('model-')}"),
+                    schedule_expression=f"rate({every} minute{'s' * (every > 1)})",
+                    flexible_time_window=SchedulerScheduleFlexibleTimeWindow(mode="OFF"),
+                    target=SchedulerScheduleTarget(
+                        arn=function.arn,
+                        role_arn=role.arn,
+                        input=canonical(WARM_UP),
+                        retry_policy=SchedulerScheduleTargetRetryPolicy(
+                            maximum_event_age_in_seconds=60, maximum_retry_attempts=0
+                        ),
+                    ),
+                    depends_on=[policy],
+                ),
+                name,
+            )

@@ -1,0 +1,93 @@
+"""Calls of models, and how they fail.
+
+InvocationFailed
+├── NotServed            SageMaker serves no endpoint of that name now
+├── InvalidInvocation    SageMaker refused the request itself
+├── ModelFailed          the model answered with an error of its own
+├── ModelNotReady        the model is still loading, or has no room
+├── TooManyInvocations   SageMaker throttles the caller
+└── ModelTimedOut        no answer in time; the model may be at work all the same
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from lambdas.core.errors import MeterError
+
+MAX_BODY_BYTES = 6_291_456
+"""Of a request and of an answer: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+MAX_ATTRIBUTES_LENGTH = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A request to a model: bytes, and what the headers say of them. None: not said."""
+
+    body: bytes
+    content_type: str | None = None
+    accept: str | None = None
+    custom_attributes: str | None = None
+    target_variant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """What a model answered, and which variant of the endpoint did."""
+
+    body: bytes
+    content_type: str
+    custom_attributes: str | None = None
+    variant: str | None = None
+
+
+class Models(Protocol):
+    """SageMaker's runtime."""
+
+    def invoke(self, endpoint_name: str, invocation: Invocation) -> ModelAnswer:
+        """Raises InvocationFailed, or AwsRefused for all that its kinds do not name."""
+        ...
+
+
+class InvocationFailed(MeterError):
+    """A model could not be called; `str()` is a sentence for the caller."""
+
+
+class NotServed(InvocationFailed):
+    def __init__(self) -> None:
+        super().__init__("The endpoint does not serve now.")
+
+
+class InvalidInvocation(InvocationFailed):
+    def __init__(self) -> None:
+        super().__init__(
+            "SageMaker does not take this request: look at its Content-Type, its "
+            "X-Amzn-SageMaker-* headers and its size."
+        )
+
+
+class ModelFailed(InvocationFailed):
+    """`original_status` is what the model itself answered with; 0 where it did not answer."""
+
+    def __init__(self, original_status: int, original_message: str) -> None:
+        said = f"{original_message[:1000]}" or "nothing more"
+        super().__init__(f"The model failed with status {original_status}: {said}")
+
+
+class ModelNotReady(InvocationFailed):
+    def __init__(self) -> None:
+        super().__init__("The model is not ready for requests just now; try again in a moment.")
+
+
+class TooManyInvocations(InvocationFailed):
+    def __init__(self) -> None:
+        super().__init__("SageMaker takes no more requests just now; try again in a moment.")
+
+
+class ModelTimedOut(InvocationFailed):
+    def __init__(self) -> None:
+        super().__init__(
+            "The model did not answer in time. Ask for less at once, or call it by "
+            "POST /startexecution where async_api_enabled is set."
+        )

@@ -1,0 +1,1 @@
+"""The integration of Falcon and other models that generate text with TGI."""

@@ -1,0 +1,214 @@
+"""The functions that call models, as API Gateway calls them, on moto's tables and the served
+simulator."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from random import Random
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from lambdas.aws import clients
+from lambdas.core.settings import WARM_UP, IntegrationSettings
+from lambdas.falcon import index as falcon
+from lambdas.flan import index as flan
+from lambdas.handlers import integration
+from lambdas.passthrough import index as passthrough
+from tests.aws_tables import create_tables
+from tests.contract.simulated import Simulated, simulated
+
+NAME = "demo-Falcon40B-Endpoint"
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulated]:
+    settings = IntegrationSettings(NAME, "state", 0, 5)
+    environment = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        **settings.to_environment(),
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with simulated() as served, mock_aws():
+        dynamodb = boto3.client("dynamodb")
+        create_tables(dynamodb, "state", "history", "auth")
+        monkeypatch.setattr(clients, "dynamodb", lambda: dynamodb)
+        monkeypatch.setattr(clients, "sagemaker_runtime", lambda _seconds: served.runtime)
+        for cached in (integration.settings, integration._runtime):
+            cached.cache_clear()
+        yield served
+
+
+def event(
+    body: object = b"", scopes: str = "invoke", method: str = "POST", **headers: str
+) -> dict[str, Any]:
+    """What API Gateway sends; all bodies come in Base64, since all count as binary."""
+    sent = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+    headers = {"Content-Type": "application/json", **headers}
+    return {
+        "httpMethod": method,
+        "path": "/falcon",
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "body": base64.b64encode(sent).decode(),
+        "isBase64Encoded": True,
+        "requestContext": {
+            "requestId": "r-1",
+            "authorizer": {"principal": "ann", "scopes": scopes, "identity": "1"},
+        },
+    }
+
+
+def content(reply: Mapping[str, Any]) -> bytes:
+    body = str(reply["body"])
+    return base64.b64decode(body) if reply.get("isBase64Encoded") else body.encode()
+
+
+def refusal(reply: Mapping[str, Any], status: int, code: str) -> str:
+    """The sentence of a refusal, which must be this one."""
+    document = json.loads(reply["body"])
+    assert (reply["statusCode"], document["code"], document["requestId"]) == (status, code, "r-1")
+    assert reply["headers"]["Content-Type"] == "application/json"
+    return str(document["error"])
+
+
+def a_document(rng: Random, depth: int = 0) -> Any:
+    kind = rng.randrange(8 if depth < 4 else 5)
+    text = "".join(rng.choice("aÄß€😀\"\\'/$#\n\t\u2028 {}[]") for _ in range(rng.randrange(20)))
+    match kind:
+        case 0:
+            return rng.choice([None, True, False])
+        case 1:
+            return rng.randrange(-(2**60), 2**60)
+        case 2:
+            return rng.uniform(-1e9, 1e9)
+        case 3 | 4:
+            return text
+        case 5:
+            return [a_document(rng, depth + 1) for _ in range(rng.randrange(5))]
+        case _:
+            return {f"{text}{n}": a_document(rng, depth + 1) for n in range(rng.randrange(5))}
+
+
+@pytest.mark.parametrize("handler", [falcon.handler, flan.handler, passthrough.handler])
+def test_documents_of_no_known_shape_come_back_byte_for_byte(
+    here: Simulated, handler: integration.Handler
+) -> None:
+    here.has_endpoint(NAME)
+    rng = Random(7)  # noqa: S311
+    for _ in range(200):
+        sent = json.dumps(a_document(rng), ensure_ascii=rng.random() < 0.5).encode()
+        reply = handler(event(sent), None)
+        assert (reply["statusCode"], content(reply)) == (200, sent)
+
+
+def test_types_attributes_and_binary_bodies_pass_in_both_directions(here: Simulated) -> None:
+    here.has_endpoint(NAME)
+    body = bytes(range(256))
+    asked = event(body, **{"Content-Type": "image/x; q=1", ATTRIBUTES.lower(): "trace=1;b"})
+    reply = falcon.handler(asked, None)
+    assert content(reply) == body
+    assert reply["headers"]["Content-Type"] == "image/x; q=1"
+    assert reply["headers"][ATTRIBUTES] == "trace=1;b"
+    assert reply["headers"]["x-Amzn-Invoked-Production-Variant"] == "AllTraffic"
+
+
+def test_requests_of_the_original_get_answers_of_its_shape(here: Simulated) -> None:
+    here.has_endpoint(NAME)
+    prompt = "Write a program to compute factorial in python:"
+    asked = {"inputs": prompt, "parameters": {"max_new_tokens": 200}}
+    reply = falcon.handler(event(asked), None)
+    assert json.loads(reply["body"]) == [{"generated_text": prompt}]
+    story = "write a story about beautiful weather on a topical island."
+    text = {"text_inputs": story, "max_length": 50, "temperature": 0.0, "seed": 321}
+    assert json.loads(flan.handler(event(text), None)["body"]) == {"generated_texts": [story]}
+
+
+def test_the_callers_scope_is_checked_before_the_model_is_called(here: Simulated) -> None:
+    here.has_endpoint(NAME)
+    other = falcon.handler(event({}, scopes="read renew manage invoke:demo-Other"), None)
+    assert NAME in refusal(other, 403, "ScopeMissing")
+    nobody = event({})
+    del nobody["requestContext"]["authorizer"]
+    refusal(falcon.handler(nobody, None), 403, "ScopeMissing")
+    own = falcon.handler(event({}, scopes=f"invoke:{NAME.lower()}"), None)
+    assert own["statusCode"] == 200
+
+
+def test_a_public_route_asks_for_nothing(here: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.has_endpoint(NAME)
+    monkeypatch.setenv("PUBLIC_ROUTE", "1")
+    nobody = event({})
+    del nobody["requestContext"]["authorizer"]
+    assert falcon.handler(nobody, None)["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "code", "wait"),
+    [
+        ("ModelError", 424, "ModelError", None),
+        ("ModelNotReadyException", 503, "ModelNotReady", "5"),
+        ("ServiceUnavailable", 503, "ModelNotReady", "5"),
+        ("ThrottlingException", 429, "TooManyRequests", "1"),
+        ("InternalFailure", 502, "AwsRefused", None),
+        ("AccessDeniedException", 502, "AwsRefused", None),
+        ("ValidationError", 400, "InvalidInvocation", None),
+        ("TimeoutAfter", 504, "ModelTimedOut", None),
+    ],
+)
+def test_failures_of_models_become_answers(
+    here: Simulated, failure: str, status: int, code: str, wait: str | None
+) -> None:
+    here.has_endpoint(NAME)
+    here.fault("InvokeEndpoint", failure, endpoint=NAME)
+    reply = falcon.handler(event({}), None)
+    sentence = refusal(reply, status, code)
+    assert "123456789012" not in sentence
+    assert reply["headers"].get("Retry-After") == wait
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "code"),
+    [
+        (event(b"x" * 6_291_457), 413, "BodyTooLarge"),
+        (event({}, **{ATTRIBUTES: "x" * 1025}), 400, "InvalidRequest"),
+        (event({}, **{ATTRIBUTES: "ä"}), 400, "InvalidRequest"),
+        (event({}, **{"X-Amzn-SageMaker-Target-Variant": "none"}), 400, "InvalidInvocation"),
+        (event({}, method="GET"), 405, "MethodNotAllowed"),
+    ],
+)
+def test_requests_that_no_model_takes_are_refused(
+    here: Simulated, asked: dict[str, Any], status: int, code: str
+) -> None:
+    here.has_endpoint(NAME)
+    refusal(falcon.handler(asked, None), status, code)
+
+
+def test_an_answer_that_lambda_cannot_carry_is_told(here: Simulated) -> None:
+    here.has_endpoint(NAME)
+    reply = falcon.handler(event(b"\xff" * 5_000_000), None)
+    assert "5,000,000 bytes" in refusal(reply, 502, "AnswerTooLarge")
+
+
+def test_a_warm_up_is_answered_at_once(here: Simulated) -> None:
+    assert falcon.handler(WARM_UP, None) == {}
+
+
+def test_a_bug_of_a_shape_is_answered_and_logged(
+    here: Simulated, caplog: pytest.LogCaptureFixture
+) -> None:
+    def shape(_asked: object, _answer: object) -> Any:
+        raise KeyError("secret")
+
+    here.has_endpoint(NAME)
+    reply = integration.integration(shape)(event({}), None)
+    assert "secret" not in refusal(reply, 500, "InternalError")
+    assert "secret" in caplog.text

@@ -1,0 +1,273 @@
+"""Integrations of type `lambda`: what may be configured, what is bundled, what is deployed."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import main
+from constructs_lib.bundle import locked_requirements
+from constructs_lib.config_file import parse
+from constructs_lib.config_problems import InvalidConfig
+from constructs_lib.integration_packages import integration_packages, notes_on_requirements
+from lambdas.core.settings import WARM_UP
+from tests.synth.stacks import FLAN, Stack, config_with
+
+Synthesize = Callable[[dict[str, Any]], Stack]
+TZDATA = next(
+    line
+    for line in locked_requirements(main.PROJECT / "Pipfile.lock").splitlines()
+    if line.startswith("tzdata==")
+)
+WHERE = "jumpstart_models[0].integration.properties"
+
+
+def calling(**properties: Any) -> dict[str, Any]:
+    """A config whose one entry is called through a function."""
+    chosen = {"api_resource_name": "flan", "lambda_src": "lambdas/flan", **properties}
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    return config_with({**FLAN, "integration": {"type": "lambda", "properties": chosen}})
+
+
+def project_with(folder: Path, files: Mapping[str, str]) -> Path:
+    for name, text in {"lambdas/__init__.py": "", "lambdas/core/a.py": "", **files}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def packaged(project: Path, **properties: Any) -> list[str]:
+    """The names in the zip of the one entry."""
+    document = calling(lambda_src="mine", **properties)
+    config = parse({**document, "lambda": {"layer_platform": "host"}})
+    archive = integration_packages(config, project, main.CACHE)["FlanT5"]
+    return zipfile.ZipFile(archive.path).namelist()
+
+
+def problems_of(call: Callable[[], object]) -> list[str]:
+    with pytest.raises(InvalidConfig) as refused:
+        call()
+    return [str(problem) for problem in refused.value.problems]
+
+
+def test_a_function_has_its_folder_and_the_package_that_it_imports_from(tmp_path: Path) -> None:
+    files = {"mine/index.py": "handler = print\n", "mine/bin/x.py": "", "mine/.git/x": ""}
+    other = {"lambdas/falcon/index.py": "", "mine/__pycache__/x.pyc": ""}
+    names = packaged(project_with(tmp_path, files | other))
+    assert names == ["bin/x.py", "index.py", "lambdas/__init__.py", "lambdas/core/a.py"]
+
+
+def test_requirements_are_bundled_with_it(tmp_path: Path) -> None:
+    files = {"mine/index.py": "handler = print\n", "mine/requirements.txt": TZDATA}
+    names = packaged(project_with(tmp_path, files))
+    assert "tzdata/zoneinfo/Australia/Melbourne" in names
+    assert "index.py" in names
+
+
+def test_requirements_without_hashes_are_noted(tmp_path: Path) -> None:
+    project = project_with(tmp_path, {"mine/requirements.txt": "tzdata==2025.2\n"})
+    (note,) = notes_on_requirements(parse(calling(lambda_src="mine")), project)
+    assert "mine/requirements.txt has no hashes" in note
+    (project / "mine/requirements.txt").write_text(TZDATA)
+    assert not list(notes_on_requirements(parse(calling(lambda_src="mine")), project))
+
+
+@pytest.mark.parametrize(
+    ("files", "properties", "problem"),
+    [
+        ({}, {}, "lambda_src: there is no folder 'mine' in the project"),
+        (
+            {"mine/other.py": ""},
+            {},
+            (
+                "handler: 'index.handler' is to be `handler` in mine/index.py, and there is "
+                "no such file"
+            ),
+        ),
+        (
+            {"mine/index.py": "def handle(): ...\n"},
+            {},
+            "handler: mine/index.py defines no `handler`",
+        ),
+        (
+            {"mine/app/main.py": "def serve(): ...\n"},
+            {"handler": "app.main.handler"},
+            "handler: mine/app/main.py defines no `handler`",
+        ),
+        (
+            {"mine/index.py": "handler = (\n"},
+            {},
+            "handler: mine/index.py is no Python: '(' was never closed (<unknown>, line 1)",
+        ),
+        (
+            {"mine/index.py": "handler = 1\n", "mine/lambdas/a.py": ""},
+            {},
+            ("lambda_src: holds a `lambdas` of its own, where that of the project goes; rename it"),
+        ),
+        (
+            {"mine/index.py": "handler = 1\n", "mine/requirements.txt": "a==1\n-r other.txt\n"},
+            {},
+            (
+                "lambda_src: mine/requirements.txt, line 2: what other files name is not "
+                "bundled; name the packages here"
+            ),
+        ),
+    ],
+)
+def test_a_folder_that_makes_no_function_is_told(
+    tmp_path: Path, files: dict[str, str], properties: dict[str, Any], problem: str
+) -> None:
+    project = project_with(tmp_path, files)
+    assert problems_of(lambda: packaged(project, **properties)) == [f"{WHERE}.{problem}"]
+
+
+def test_requirements_that_cannot_be_installed_are_told_in_the_installers_words(
+    tmp_path: Path,
+) -> None:
+    wrong = re.sub("sha256:.{5}", "sha256:00000", TZDATA)
+    files = {"mine/index.py": "handler = 1\n", "mine/requirements.txt": wrong}
+    (problem,) = problems_of(lambda: packaged(project_with(tmp_path, files)))
+    assert problem.startswith(f"{WHERE}.lambda_src: mine/requirements.txt cannot be installed for")
+    assert "tzdata" in problem
+
+
+@pytest.mark.parametrize(
+    ("properties", "problem"),
+    [
+        (
+            {"lambda_src": "../mine"},
+            "lambda_src: must be a folder below that of the project, such as lambdas/falcon",
+        ),
+        (
+            {"image_uri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1"},
+            "lambda_src: has no meaning with `image_uri`: the image brings it along",
+        ),
+        (
+            {"provisioned_concurrency": 1, "keep_warm": {}},
+            (
+                "keep_warm: has no use where `provisioned_concurrency` keeps the function ready; "
+                "remove one"
+            ),
+        ),
+        ({"timeout_seconds": 30}, "timeout_seconds: must be at most 29, not 30"),
+        (
+            {"environment": {"AWS_REGION": "x"}},
+            "environment: 'AWS_REGION' is set by Lambda or this product; rename it",
+        ),
+        (
+            {"environment": {"STATE_TABLE": "x"}},
+            "environment: 'STATE_TABLE' is set by Lambda or this product; rename it",
+        ),
+        (
+            {"environment": {"A-B": "x"}},
+            (
+                "environment: 'A-B' is no name of a variable: these begin with a letter and go on "
+                "with letters, digits or '_'"
+            ),
+        ),
+        ({"handler": "index"}, "handler: must be a module and a name in it"),
+        ({"image_uri": "docker.io/mine", "lambda_src": None}, "image_uri: must be an image in ECR"),
+        ({"layers": ["mine"]}, "layers[0]: must be the ARN of a version of a layer"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_told(
+    properties: dict[str, Any], problem: str
+) -> None:
+    (told,) = problems_of(lambda: parse(calling(**properties)))
+    assert told.startswith(f"{WHERE}.{problem}")
+
+
+@pytest.mark.parametrize("field", ["memory_mb", "timeout_seconds"])
+def test_what_is_for_functions_has_no_meaning_without_one(field: str) -> None:
+    properties = {"api_resource_name": "flan", field: 128 if field == "memory_mb" else 20}
+    entry = {**FLAN, "integration": {"type": "api", "properties": properties}}
+    (told,) = problems_of(lambda: parse(config_with(entry)))
+    assert told.startswith(f"{WHERE}.{field}: has no meaning where `type` is 'api'")
+
+
+def test_a_function_is_what_its_entry_asks_for(stack_of: Synthesize) -> None:
+    arn = "arn:aws:lambda:us-east-1:123456789012:layer:mine:3"
+    stack = stack_of(
+        calling(layers=[arn], memory_mb=1024, timeout_seconds=20, environment={"TONE": "kind"})
+    )
+    found = stack.one("aws_lambda_function", "model-FlanT5")
+    assert found["function_name"] == "demo-model-FlanT5"
+    assert (found["memory_size"], found["timeout"]) == (1024, 20)
+    assert found["layers"] == ["${aws_lambda_layer_version.dependencies.arn}", arn]
+    variables = found["environment"]["variables"]
+    assert (variables["TONE"], variables["ANSWER_WITHIN_SECONDS"]) == ("kind", "17")
+
+
+def test_a_function_may_be_an_image(stack_of: Synthesize) -> None:
+    uri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1"
+    stack = stack_of(calling(image_uri=uri, lambda_src=None))
+    found = stack.one("aws_lambda_function", "model-FlanT5")
+    assert (found["package_type"], found["image_uri"]) == ("Image", uri)
+    assert not {"handler", "runtime", "layers", "s3_key"} & set(found)
+
+
+def test_a_function_may_call_its_own_endpoint_alone(stack_of: Synthesize) -> None:
+    statements = stack_of(calling()).statements("model-FlanT5")
+    (invoke,) = [s for s in statements if "sagemaker:InvokeEndpoint" in s["Action"]]
+    names = {resource.rpartition(":")[2] for resource in invoke["Resource"]}
+    assert names == {"endpoint/demo-FlanT5-Endpoint", "endpoint/demo-flant5-endpoint"}
+    assert invoke["Condition"] == {
+        "StringEquals": {"aws:ResourceTag/endpoint-meter:stack": "demo-us-east-1"}
+    }
+
+
+def test_ready_instances_wait_behind_an_alias_of_the_newest_version(stack_of: Synthesize) -> None:
+    stack = stack_of(calling(provisioned_concurrency=2))
+    assert stack.one("aws_lambda_function", "model-FlanT5")["publish"] is True
+    alias = stack.one("aws_lambda_alias", "model-FlanT5")
+    assert alias["function_version"] == "${aws_lambda_function.model-FlanT5.version}"
+    ready = stack.one("aws_lambda_provisioned_concurrency_config", "model-FlanT5")
+    assert ready["qualifier"] == "${aws_lambda_alias.model-FlanT5.name}"
+    assert ready["provisioned_concurrent_executions"] == 2
+
+
+def test_a_function_is_kept_warm_by_calls_that_it_answers_at_once(stack_of: Synthesize) -> None:
+    stack = stack_of(calling(keep_warm={"minutes": 4}))
+    schedule = stack.one("aws_scheduler_schedule", "model-FlanT5")
+    assert schedule["schedule_expression"] == "rate(4 minutes)"
+    assert json.loads(schedule["target"]["input"]) == WARM_UP
+    (statement,) = stack.statements("keep_warm")
+    assert statement["Resource"] == ["${aws_lambda_function.model-FlanT5.arn}"]
+    assert "publish" not in stack.one("aws_lambda_function", "model-FlanT5")
+
+
+def test_a_route_leads_to_its_function(stack_of: Synthesize) -> None:
+    stack = stack_of(calling())
+    assert stack.one("aws_api_gateway_method", "model_flan")["http_method"] == "POST"
+    integration = stack.one("aws_api_gateway_integration", "model_flan")
+    assert integration["type"] == "AWS_PROXY"
+    assert integration["uri"] == "${aws_lambda_function.model-FlanT5.invoke_arn}"
+    permission = stack.one("aws_lambda_permission", "model_flan")
+    assert permission["source_arn"].endswith("/prod/POST/flan")
+    assert "aws_lambda_permission.model_flan" in stack.upstream("aws_api_gateway_deployment.api")
+
+
+def test_a_route_with_ready_instances_leads_to_their_alias(stack_of: Synthesize) -> None:
+    stack = stack_of(calling(provisioned_concurrency=2))
+    integration = stack.one("aws_api_gateway_integration", "model_flan")
+    assert integration["uri"] == "${aws_lambda_alias.model-FlanT5.invoke_arn}"
+    permission = stack.one("aws_lambda_permission", "model_flan")
+    assert permission["qualifier"] == "${aws_lambda_alias.model-FlanT5.name}"
+
+
+def test_an_application_gets_every_path_below_its_route(stack_of: Synthesize) -> None:
+    stack = stack_of(calling(proxy=True))
+    below = stack.one("aws_api_gateway_resource", "model_flan_below")
+    assert below["path_part"] == "{proxy+}"
+    assert below["parent_id"] == "${aws_api_gateway_method.model_flan.resource_id}"
+    for route in ("model_flan", "model_flan_below"):
+        method = stack.one("aws_api_gateway_method", route)
+        assert (method["http_method"], method["authorization"]) == ("ANY", "CUSTOM")
+        uri = stack.one("aws_api_gateway_integration", route)["uri"]
+        assert uri == "${aws_lambda_function.model-FlanT5.invoke_arn}"
