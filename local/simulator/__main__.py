@@ -12,19 +12,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from local.simulator.account import Account
-from local.simulator.events import EventPublisher, events_client
+from local.simulator.clients import client
+from local.simulator.events import EventPublisher
 from local.simulator.hub import PublicHub
+from local.simulator.inferences import AwsPlaces, Inferences
 from local.simulator.lifecycle import Durations
 from local.simulator.server import serving
-from local.simulator.service import Simulator
+from local.simulator.service import Simulator, nobody
 from local.simulator.world import World
 
 DESCRIPTION = """\
-A local Amazon SageMaker (models, endpoint configs, endpoints, tags, InvokeEndpoint as an echo) and
-Application Auto Scaling (targets and policies are kept, nothing is scaled) for boto3 and Terraform:
-point AWS_ENDPOINT_URL_SAGEMAKER, AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME and
-AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING at it. The first line of standard output is the port; each
-call is a line on standard error.
+A local Amazon SageMaker (models, endpoint configs, endpoints, tags, InvokeEndpoint and
+InvokeEndpointAsync as an echo) and Application Auto Scaling (targets and policies are kept, nothing
+is scaled) for boto3 and Terraform: point AWS_ENDPOINT_URL_SAGEMAKER,
+AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME and AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING at it. The first
+line of standard output is the port; each call is a line on standard error.
 """
 EPILOG = """\
 environment:
@@ -33,7 +35,8 @@ environment:
   LOCAL_UPDATE_SECONDS  how long Updating lasts, rollback included (default 3)
   LOCAL_HUB_DOCUMENTS   folder of JumpStart's documents, {region}/{model id}/{version}.json, or
                         {version}.{support status}.json such as 1.0.0.deprecated.json (default none)
-  EVENTS_ENDPOINT_URL   where to PutEvents of endpoint state changes (default: nowhere)
+  EVENTS_ENDPOINT_URL   where the other AWS APIs are: for events of endpoint state changes, and for
+                        what asynchronous inferences read, write and publish (default: nowhere)
   AWS_REGION, AWS_DEFAULT_REGION  the default of --region
 
 paths of its own:
@@ -59,12 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"simulator: {error}", file=sys.stderr)
         return 2
     events_url = os.environ.get("EVENTS_ENDPOINT_URL")
-    publisher = EventPublisher(events_client(events_url, options.region)) if events_url else None
+    region = options.region
+    publisher = EventPublisher(client("events", events_url, region)) if events_url else None
+    inferences = Inferences(AwsPlaces(events_url, region), region) if events_url else None
     account = Account(options.account, options.region)
     documents = os.environ.get("LOCAL_HUB_DOCUMENTS")
     hub = PublicHub.read(account, Path(documents)) if documents else None
     world = World(account, durations, hub)
-    simulator = Simulator(world, publisher.publish) if publisher else Simulator(world)
+    simulator = Simulator(world, publisher.publish if publisher else nobody, inferences=inferences)
     ended = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda _number, _frame: ended.set())
@@ -75,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"simulator: cannot listen on port {options.port}: {error}", file=sys.stderr)
         return 1
+    if inferences:
+        inferences.close()
     if publisher:
         publisher.close()
     return 0

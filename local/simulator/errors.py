@@ -82,6 +82,12 @@ NOT_SERVING = Wording("Endpoint {name} of account {account} not found.", "Valida
 NO_SUCH_VARIANT = Wording(  # assumed
     "Variant {variant} of endpoint {name} of account {account} not found.", "ValidationError"
 )
+NOT_ASYNCHRONOUS = Wording(  # assumed
+    "Endpoint {name} does not have an asynchronous inference configuration.", "ValidationError"
+)
+ONLY_ASYNCHRONOUS = Wording(  # assumed
+    "Endpoint {name} is for asynchronous inference: call InvokeEndpointAsync.", "ValidationError"
+)
 
 THROTTLED = Wording("Rate exceeded", "ThrottlingException")
 QUOTA = Wording(

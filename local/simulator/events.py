@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import queue
 import threading
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
@@ -79,15 +76,3 @@ class EventPublisher:
                 log.warning(
                     "event refused: %s: %s", result["ErrorCode"], result.get("ErrorMessage", "")
                 )
-
-
-def events_client(endpoint_url: str, region: str) -> EventBridgeClient:
-    """A client for the emulator; it needs some credentials, and any will do there."""
-    return boto3.client(
-        "events",
-        endpoint_url=endpoint_url,
-        region_name=region,
-        aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "test"),
-        aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
-        config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3}),
-    )

@@ -12,9 +12,9 @@ from local.simulator.lifecycle import Outcome
 
 UPDATES = frozenset({"UpdateEndpoint", "UpdateEndpointWeightsAndCapacities"})
 CHANGES = UPDATES | {"CreateEndpoint", "DeleteEndpoint"}
-ON_AN_ENDPOINT = CHANGES | {"DescribeEndpoint", "InvokeEndpoint"}
+ON_AN_ENDPOINT = CHANGES | {"DescribeEndpoint", "InvokeEndpoint", "InvokeEndpointAsync"}
 OPERATIONS_BY_OUTCOME = {
-    Outcome.FAILED: CHANGES,
+    Outcome.FAILED: CHANGES | {"InvokeEndpointAsync"},
     Outcome.ROLLBACK: UPDATES,
     Outcome.CAPACITY: UPDATES | {"CreateEndpoint"},
     Outcome.STUCK: CHANGES,

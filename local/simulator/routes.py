@@ -17,6 +17,7 @@ from local.simulator.service import Simulator
 JSON_1_1 = "application/x-amz-json-1.1"
 JSON = "application/json"
 LARGEST_PAYLOAD = 6_291_456
+LARGEST_INLINE_PAYLOAD = 128_000
 LONGEST_ATTRIBUTES = 1024
 SAGEMAKER, AUTOSCALING = "SageMaker", "AnyScaleFrontendService"
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -51,8 +52,11 @@ def answer(simulator: Simulator, request: Request) -> Reply:
     parts = path.split("/")
     if request.method == "POST" and path == "/":
         return _control_plane(simulator, request)
-    if request.method == "POST" and len(parts) == 4 and parts[1::2] == ["endpoints", "invocations"]:
-        return _invocation(simulator, request, unquote(parts[2]))
+    if request.method == "POST" and len(parts) == 4 and parts[1] == "endpoints":
+        if parts[3] == "invocations":
+            return _invocation(simulator, request, unquote(parts[2]))
+        if parts[3] == "async-invocations":
+            return _asynchronous_invocation(simulator, request, unquote(parts[2]))
     return _json(404, {"message": f"{request.method} {path} is nothing that SageMaker answers."})
 
 
@@ -97,13 +101,42 @@ def _invocation(simulator: Simulator, request: Request, endpoint_name: str) -> R
             endpoint_name, request.headers.get("X-Amzn-SageMaker-Target-Variant")
         )
     except ApiError as error:
-        body = json.dumps({"Message": error.message, **error.fields}).encode()
-        headers = {} if error.code.isdecimal() else {"x-amzn-ErrorType": error.code}
-        return Reply(error.http_status, body, JSON, headers, error.code)
+        return _refused(error)
     headers = {"x-Amzn-Invoked-Production-Variant": variant}
     if attributes is not None:
         headers[ATTRIBUTES] = attributes
     return Reply(200, request.body, content_type, headers, variant)
+
+
+def _asynchronous_invocation(simulator: Simulator, request: Request, endpoint_name: str) -> Reply:
+    """Taken: the result comes later, and where it will be is told now."""
+    location = request.headers.get("X-Amzn-SageMaker-InputLocation")
+    content_type = request.headers.get("Content-Type", "application/octet-stream")
+    payload = None if location else request.body
+    try:
+        _check_header("Content-Type", content_type, LONGEST_ATTRIBUTES)
+        _check_input(payload, location)
+        taken = simulator.invoke_later(endpoint_name, content_type, payload, location)
+    except ApiError as error:
+        return _refused(error)
+    headers = {"X-Amzn-SageMaker-OutputLocation": taken.output_location}
+    if taken.failure_location:
+        headers["X-Amzn-SageMaker-FailureLocation"] = taken.failure_location
+    return Reply(202, json.dumps({"InferenceId": taken.id}).encode(), JSON, headers, taken.id)
+
+
+def _check_input(payload: bytes | None, location: str | None) -> None:
+    if payload is not None and not 0 < len(payload) <= LARGEST_INLINE_PAYLOAD:
+        message = f"Give InputLocation, or a body of 1 to {LARGEST_INLINE_PAYLOAD} bytes."
+        raise ApiError("ValidationError", message)
+    if location and not (location.startswith("s3://") and location.isprintable()):
+        raise ApiError("ValidationError", "InputLocation must be an S3 URI.")
+
+
+def _refused(error: ApiError) -> Reply:
+    body = json.dumps({"Message": error.message, **error.fields}).encode()
+    headers = {} if error.code.isdecimal() else {"x-amzn-ErrorType": error.code}
+    return Reply(error.http_status, body, JSON, headers, error.code)
 
 
 def _check_payload(body: bytes) -> None:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from local.simulator.account import Account, Shelf
-from local.simulator.errors import NO_SUCH_VARIANT, NOT_SERVING
-from local.simulator.lifecycle import Endpoint
+from local.simulator.errors import (
+    NO_SUCH_VARIANT,
+    NOT_ASYNCHRONOUS,
+    NOT_SERVING,
+    ONLY_ASYNCHRONOUS,
+)
+from local.simulator.lifecycle import Deployment, Endpoint, Json
+
+ASYNC_SETTINGS = "AsyncInferenceConfig"
 
 
 class Runtime:
@@ -18,16 +25,29 @@ class Runtime:
     def route(self, endpoint_name: str, variant_name: str | None) -> str:
         """The name of the variant that answers. Here alone the case of a name counts."""
         account = self._account.account_id
-        endpoint = self._endpoints.get(endpoint_name) if endpoint_name in self._endpoints else None
-        serving = endpoint.answering if endpoint and endpoint.name == endpoint_name else None
-        if serving is None:
-            raise NOT_SERVING.error(name=endpoint_name, account=account)
+        serving = self._serving(endpoint_name)
+        if ASYNC_SETTINGS in serving.settings:
+            raise ONLY_ASYNCHRONOUS.error(name=endpoint_name)
         weights = {variant.name: variant.weight for variant in serving.variants}
         if variant_name is None:
             return self._in_turn(endpoint_name, weights)
         if variant_name not in weights:
             raise NO_SUCH_VARIANT.error(variant=variant_name, name=endpoint_name, account=account)
         return variant_name
+
+    def asynchronous(self, endpoint_name: str) -> Json:
+        """The AsyncInferenceConfig of the endpoint."""
+        settings: Json | None = self._serving(endpoint_name).settings.get(ASYNC_SETTINGS)
+        if settings is None:
+            raise NOT_ASYNCHRONOUS.error(name=endpoint_name)
+        return settings
+
+    def _serving(self, endpoint_name: str) -> Deployment:
+        endpoint = self._endpoints.get(endpoint_name) if endpoint_name in self._endpoints else None
+        serving = endpoint.answering if endpoint and endpoint.name == endpoint_name else None
+        if serving is None:
+            raise NOT_SERVING.error(name=endpoint_name, account=self._account.account_id)
+        return serving
 
     def _in_turn(self, endpoint_name: str, weights: dict[str, float]) -> str:
         before = self._credits.get(endpoint_name, {})

@@ -12,12 +12,14 @@ from typing import TypeVar
 from local.simulator.errors import UNKNOWN_OPERATION, ApiError
 from local.simulator.faults import TIMEOUT_AFTER, FaultBook
 from local.simulator.fleet import StatusChange
+from local.simulator.inferences import Inference, Inferences, new_id
 from local.simulator.injected import injected_error
 from local.simulator.lifecycle import Json, Outcome
 from local.simulator.requests import RequestRules
 from local.simulator.world import World
 
 INVOKE = "InvokeEndpoint"
+INVOKE_ASYNC = "InvokeEndpointAsync"
 CALLS_KEPT = 20_000
 Answer = TypeVar("Answer")
 
@@ -49,20 +51,26 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+def nobody(_change: StatusChange, _detail: Json) -> None:
+    """Hears of status changes, and does nothing."""
+
+
 class Simulator:
     """Thread-safe. `on_change` hears of each status change in order, and must not block."""
 
     def __init__(
         self,
         world: World,
-        on_change: Callable[[StatusChange, Json], None] = lambda _change, _detail: None,
+        on_change: Callable[[StatusChange, Json], None] = nobody,
         clock: Callable[[], datetime] = system_clock,
+        inferences: Inferences | None = None,
     ) -> None:
         self._world = world
+        self._inferences = inferences
         self._on_change = on_change
         self._clock = clock
         self._rules = RequestRules()
-        self._faults = FaultBook(world.operations | {INVOKE})
+        self._faults = FaultBook(world.operations | {INVOKE, INVOKE_ASYNC})
         self._calls: deque[RecordedCall] = deque(maxlen=CALLS_KEPT)
         self._calls_seen = 0
         self._changed = threading.Condition()
@@ -86,6 +94,23 @@ class Simulator:
             return self._world.route(endpoint_name, variant_name, now)
 
         return self._answer(INVOKE, {"EndpointName": endpoint_name}, effect)
+
+    def invoke_later(
+        self, endpoint_name: str, content_type: str, payload: bytes | None, location: str | None
+    ) -> Inference:
+        """Take an asynchronous inference. Raises like `call`."""
+
+        def effect(outcome: Outcome, now: datetime) -> Inference:
+            settings = self._world.asynchronous(endpoint_name, now)
+            fails = outcome is Outcome.FAILED
+            return Inference(
+                new_id(), endpoint_name, settings, content_type, payload, location, fails, now
+            )
+
+        taken = self._answer(INVOKE_ASYNC, {"EndpointName": endpoint_name}, effect)
+        if self._inferences:
+            self._inferences.take(taken)
+        return taken
 
     def post_fault(self, body: object) -> Json:
         """Raises FaultRefusedError."""

@@ -71,6 +71,11 @@ class World:
         self.settle(now)
         return self._runtime.route(endpoint_name, variant_name)
 
+    def asynchronous(self, endpoint_name: str, now: datetime) -> Json:
+        """The AsyncInferenceConfig by which the endpoint takes inferences now. Raises ApiError."""
+        self.settle(now)
+        return self._runtime.asynchronous(endpoint_name)
+
     def settle(self, now: datetime) -> None:
         self._fleet.settle(now)
 

@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.simulator.account import Account
+from local.simulator.inferences import Inferences
 from local.simulator.lifecycle import Durations
 from local.simulator.server import SimulatorServer, serving
 from local.simulator.service import Simulator
@@ -93,10 +94,14 @@ class Simulated:
 
 
 @contextlib.contextmanager
-def simulated(account: Account = ACCOUNT, durations: Durations = DURATIONS) -> Iterator[Simulated]:
+def simulated(
+    account: Account = ACCOUNT,
+    durations: Durations = DURATIONS,
+    inferences: Inferences | None = None,
+) -> Iterator[Simulated]:
     """A fresh simulator; gone on leaving."""
     clock = HandClock()
-    simulator = Simulator(World(account, durations), clock=clock)
+    simulator = Simulator(World(account, durations), clock=clock, inferences=inferences)
     with serving(simulator) as server:
         config = Config(retries={"total_max_attempts": 1}, read_timeout=5)
         sagemaker = SESSION.client("sagemaker", endpoint_url=server.url, config=config)

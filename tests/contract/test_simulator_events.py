@@ -12,7 +12,8 @@ import pytest
 
 from local.simulator import events
 from local.simulator.account import Account
-from local.simulator.events import EventPublisher, events_client
+from local.simulator.clients import client
+from local.simulator.events import EventPublisher
 from local.simulator.lifecycle import Durations, Outcome
 from local.simulator.world import World
 
@@ -127,7 +128,7 @@ def test_an_event_has_the_shape_that_sagemaker_sends(bus: Bus) -> None:
     create(world)
     world.settle(at(3))
     change = world.take_changes()[-1]
-    publisher = EventPublisher(events_client(bus.url, ACCOUNT.region))
+    publisher = EventPublisher(client("events", bus.url, ACCOUNT.region))
 
     publisher.publish(change, world.event_detail(change))
     publisher.close(5)
@@ -161,7 +162,7 @@ def some_changes(publisher: EventPublisher, count: int) -> None:
 
 
 def test_events_go_in_batches_of_at_most_ten(bus: Bus) -> None:
-    publisher = EventPublisher(events_client(bus.url, ACCOUNT.region))
+    publisher = EventPublisher(client("events", bus.url, ACCOUNT.region))
 
     some_changes(publisher, 35)
     publisher.close(5)
@@ -172,7 +173,7 @@ def test_events_go_in_batches_of_at_most_ten(bus: Bus) -> None:
 def test_events_that_cannot_be_put_are_logged_and_the_next_go_on(
     bus: Bus, caplog: pytest.LogCaptureFixture
 ) -> None:
-    publisher = EventPublisher(events_client(bus.url, ACCOUNT.region))
+    publisher = EventPublisher(client("events", bus.url, ACCOUNT.region))
     bus.status = 400
     some_changes(publisher, 1)
     while not caplog.records:
@@ -190,7 +191,7 @@ def test_a_slow_bus_never_blocks_and_overflow_is_logged(
 ) -> None:
     monkeypatch.setattr(events, "MOST_WAITING", 5)
     bus.open.clear()
-    publisher = EventPublisher(events_client(bus.url, ACCOUNT.region))
+    publisher = EventPublisher(client("events", bus.url, ACCOUNT.region))
 
     some_changes(publisher, 40)
 
