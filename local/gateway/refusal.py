@@ -14,7 +14,7 @@ ERROR_CODES = {
     HTTPStatus.REQUEST_URI_TOO_LONG: "UriTooLong",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "HeadersTooLarge",
     HTTPStatus.BAD_GATEWAY: "BadGateway",
-    HTTPStatus.GATEWAY_TIMEOUT: "IntegrationTimeout",
+    HTTPStatus.GATEWAY_TIMEOUT: "Timeout",
     HTTPStatus.HTTP_VERSION_NOT_SUPPORTED: "HttpVersionNotSupported",
 }
 

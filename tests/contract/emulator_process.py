@@ -43,10 +43,12 @@ class Emulator:
 
 
 @contextlib.contextmanager
-def running_emulator(scratch: Path) -> Iterator[Emulator]:
-    """Start `python -m local.emulator`; its temporary files go to `scratch`."""
+def running_emulator(scratch: Path, **variables: str) -> Iterator[Emulator]:
+    """Start `python -m local.emulator`; its temporary files go to `scratch`, and `variables` into
+    its environment."""
     port = free_port()
     environment = {"PATH": os.environ["PATH"], "TMPDIR": str(scratch), "AWS_DEFAULT_REGION": REGION}
+    environment |= variables
     command = [sys.executable, "-m", "local.emulator", "--port", str(port)]
     with (scratch / "emulator.log").open("wb") as log:
         process = subprocess.Popen(

@@ -10,6 +10,7 @@ from local.emulator.patches import (
     function_errors,
     model_calls,
     multipart_tags,
+    runtime_integrations,
     sagemaker_events,
     silent_functions,
 )
@@ -24,5 +25,6 @@ def apply() -> None:
     function_errors.apply()
     model_calls.apply()
     multipart_tags.apply()
+    runtime_integrations.apply()
     sagemaker_events.apply()
     silent_functions.apply()

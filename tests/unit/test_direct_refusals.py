@@ -1,0 +1,85 @@
+"""What the deployed templates make of SageMaker's refusals, rendered as API Gateway would."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from constructs_lib.direct_refusals import REFUSALS, template
+from local.emulator.velocity import Rendered, TemplateError, render
+
+NAME = "demo-FlanT5-Endpoint"
+BY_STATUS = {refusal.when: refusal for refusal in REFUSALS}
+MESSAGES = st.text() | st.sampled_from(
+    ["it's", '"quoted"', r"back\slash", r"\'", "$context.requestId", "#set($x = 1)", "${a}#end"]
+)
+
+
+def told(status: str | None, said: dict[str, Any], *, as_text: bool = False) -> Rendered:
+    """The answer to a body of SageMaker's, which comes in Base64."""
+    body = json.dumps(said)
+    coded = body if as_text else base64.b64encode(body.encode()).decode()
+    return render(template(BY_STATUS[status], NAME), coded, "r-1")
+
+
+def code(rendered: Rendered) -> str:
+    document = json.loads(rendered.body)
+    assert document.keys() == {"error", "code", "requestId"}
+    assert document["requestId"] == "r-1"
+    found: str = document["code"]
+    return found
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_an_endpoint_that_is_absent_is_a_503_that_says_how_to_start_it(*, as_text: bool) -> None:
+    said = {"Message": f"Endpoint {NAME} of account 123456789012 not found."}
+    answer = told("400", said, as_text=as_text)
+    assert (answer.status, code(answer)) == (503, "EndpointStopped")
+    assert answer.headers == {"Retry-After": "60"}
+    sentence = json.loads(answer.body)["error"]
+    assert f'POST /endpoint-expiry {{"EndpointName": "{NAME}", "minutes": 60}}' in sentence
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "expected"),
+    [
+        ("400", "Rate exceeded", (429, "TooManyRequests", {"Retry-After": "1"})),
+        ("400", "Variant b of endpoint x not found.", (None, "InvalidInvocation", {})),
+        ("413", "too long", (None, "BodyTooLarge", {})),
+        ("429", "Rate exceeded", (429, "TooManyRequests", {"Retry-After": "1"})),
+        ("429", "The model is not ready.", (None, "ModelNotReady", {"Retry-After": "5"})),
+        (None, "whatever", (None, "AwsRefused", {})),
+    ],
+)
+def test_a_refusal_has_a_status_and_a_code(
+    status: str | None, message: str, expected: tuple[int | None, str, dict[str, str]]
+) -> None:
+    for key in ("Message", "message"):
+        answer = told(status, {key: message})
+        assert (answer.status, code(answer), answer.headers) == expected
+
+
+@given(message=MESSAGES)
+def test_any_message_of_a_model_arrives_as_it_is(message: str) -> None:
+    said = {"Message": "m", "OriginalStatusCode": 500, "OriginalMessage": message}
+    answer = told("424", said)
+    sentence = json.loads(answer.body)["error"]
+    assert sentence == f"The model failed with status 500: {message}"
+    assert (answer.status, code(answer)) == (None, "ModelError")
+
+
+@given(message=MESSAGES)
+def test_any_message_of_sagemaker_arrives_as_it_is(message: str) -> None:
+    sentence = json.loads(told("400", {"Message": f"No: {message}"}).body)["error"]
+    assert sentence == f"SageMaker refused the call: No: {message}"
+
+
+def test_what_the_renderer_does_not_know_is_an_error_instead_of_nothing() -> None:
+    for unknown in ("$input.json('$')", "$util.urlEncode('x')", "#set(", "$util.parseJson('{')"):
+        with pytest.raises(TemplateError):
+            render(unknown, "{}", "r-1")
