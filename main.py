@@ -19,6 +19,7 @@ from constructs_lib import fast_bindings
 from constructs_lib.bundle import BundleFailed, bundle_code, bundle_layer
 from constructs_lib.config_file import load, notes
 from constructs_lib.config_problems import InvalidConfig
+from constructs_lib.hosting import hostings
 from constructs_lib.integration_packages import integration_packages, notes_on_requirements
 from constructs_lib.lock import Lock
 
@@ -36,7 +37,7 @@ def build(environment: Mapping[str, str], outdir: Path) -> App:
     chosen = _path(environment.get("CONFIG")) or PROJECT / "configs" / "configs.json"
     config = load(chosen, _path(environment.get("CONFIG_OVERLAY")))
     lock = Lock.read(PROJECT / "configs" / "models.lock.json", config.region_name)
-    models = lock.resolve(config)
+    models = hostings(config, lock.resolve(config))
     packages = integration_packages(config, PROJECT, CACHE)
     installed = notes_on_requirements(config, PROJECT)
     for note in (*notes(config, datetime.now(UTC)), *lock.notes(config), *installed):

@@ -7,7 +7,7 @@ several fields.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -21,9 +21,21 @@ from pydantic import (
 )
 
 from constructs_lib.bundle import Architecture
+from constructs_lib.config_async import AsyncInference
 from constructs_lib.config_integration import Integration
 from constructs_lib.config_model import Model, as_pydantic_error
+from constructs_lib.config_source import ModelSource, Surroundings
+from constructs_lib.config_text import InstanceType, KmsKey
 from constructs_lib.config_update import Update
+from constructs_lib.config_variants import (
+    MAX_VARIANTS,
+    Autoscaling,
+    DataCapture,
+    ShadowVariant,
+    Tuning,
+    Variant,
+    only_variant,
+)
 from lambdas.core.errors import InvalidField
 from lambdas.core.schedule import (
     WEEKDAYS,
@@ -117,8 +129,6 @@ ScheduleField = Annotated[
 UNION_TAGS = frozenset({_LEASE, _WINDOWS})
 
 
-InstanceType = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
-ModelVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}$")]
 MAX_TAGS = 49  # SageMaker takes 50, and one is ours
 Tags = Annotated[
     dict[
@@ -129,56 +139,80 @@ Tags = Annotated[
 ]
 
 
-class Autoscaling(Model):
-    """Keeps the invocations a minute of each instance near a target."""
+class JumpstartModel(ModelSource, Tuning):
+    """An endpoint: what it runs, on what, and when.
 
-    min_capacity: Annotated[int, Field(ge=1)] = 1
-    max_capacity: Annotated[int, Field(ge=1)]
-    invocations_per_instance: Annotated[int, Field(ge=1)]
-    scale_in_cooldown_seconds: Annotated[int, Field(ge=0)] = 300
-    scale_out_cooldown_seconds: Annotated[int, Field(ge=0)] = 300
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Autoscaling:
-        if self.min_capacity > self.max_capacity:
-            raise as_pydantic_error(
-                InvalidField("min_capacity", f"must be at most {self.max_capacity} (max_capacity)")
-            )
-        return self
-
-    def scaling(self, variant: str) -> Scaling:
-        policy = {
-            "TargetValue": float(self.invocations_per_instance),
-            "PredefinedMetricSpecification": {
-                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
-            },
-            "ScaleInCooldown": self.scale_in_cooldown_seconds,
-            "ScaleOutCooldown": self.scale_out_cooldown_seconds,
-        }
-        return Scaling(variant, self.min_capacity, self.max_capacity, {"invocations": policy})
-
-
-class JumpstartModel(Model):
-    """An endpoint: a JumpStart model on an instance type, and when it runs."""
+    Either the entry names a model and an instance type itself, or its `variants` do.
+    """
 
     name: Annotated[str, StringConstraints(min_length=1)]
-    model_id: Annotated[str, StringConstraints(min_length=1)]
-    inference_instance_type: InstanceType
     inference_type: Literal["realtime", "async"]
+    inference_instance_type: InstanceType | None = None
+    inference_instance_count: Annotated[int, Field(ge=1)] | None = None
+    instance_type_fallbacks: Annotated[list[InstanceType], Field(max_length=5)] = []
+    autoscaling: Autoscaling | None = None
+    variants: Annotated[list[Variant], Field(min_length=1, max_length=MAX_VARIANTS)] | None = None
+    shadow_variants: Annotated[list[ShadowVariant], Field(max_length=MAX_VARIANTS)] = []
+    data_capture: DataCapture | None = None
+    kms_key_id: KmsKey | None = None
+    async_inference: Annotated[AsyncInference | None, Field(alias="async")] = None
     schedule: ScheduleField | None = None
     integration: Integration | None = None
     async_api_enabled: bool = False
-    instance_type_fallbacks: Annotated[list[InstanceType], Field(max_length=5)] = []
-    autoscaling: Autoscaling | None = None
     tags: Tags = {}
     update: Update = {}
-    model_version: ModelVersion | None = None
-    accept_eula: bool = False
 
-    @property
-    def instance_types(self) -> tuple[str, ...]:
-        """Those that it may run on, the first choice first."""
-        return (self.inference_instance_type, *self.instance_type_fallbacks)
+    def production_variants(self) -> Mapping[str, Variant]:
+        """Those that answer, by their paths below the entry: where it names none, the entry's
+        own model as the only one, at the path ''."""
+        if self.variants:
+            return {
+                f".variants[{index}]": variant.model_copy(update=self._around(variant))
+                for index, variant in enumerate(self.variants)
+            }
+        only = only_variant(
+            self,
+            self,
+            instance_type=self.inference_instance_type,
+            instance_count=self.inference_instance_count,
+            autoscaling=self.autoscaling,
+        )
+        return {"": only}
+
+    def shadows(self) -> Mapping[str, ShadowVariant]:
+        """Those that get copies, by their paths below the entry."""
+        return {
+            f".shadow_variants[{index}]": variant.model_copy(update=self._around(variant))
+            for index, variant in enumerate(self.shadow_variants)
+        }
+
+    def instance_types(self) -> Mapping[str, str]:
+        """Those that the entry's own model may run on, by field, the first choice first."""
+        if self.inference_instance_type is None:
+            return {}
+        fallbacks = {
+            f"instance_type_fallbacks[{index}]": kind
+            for index, kind in enumerate(self.instance_type_fallbacks)
+        }
+        return {"inference_instance_type": self.inference_instance_type, **fallbacks}
+
+    def scaling(self) -> tuple[Scaling, ...]:
+        return tuple(
+            variant.autoscaling.scaling(variant.name)
+            for variant in self.production_variants().values()
+            if variant.autoscaling
+        )
+
+    def async_settings(self) -> AsyncInference | None:
+        """What is said about an asynchronous endpoint; None for one that is not."""
+        if self.inference_type != "async":
+            return None
+        return self.async_inference or AsyncInference()
+
+    def _around(self, variant: Surroundings) -> dict[str, object]:
+        """What the entry says for a variant that does not say it itself."""
+        names = Surroundings.model_fields
+        return {n: getattr(self, n) for n in names if getattr(variant, n) is None}
 
     @property
     def initial_provision_minutes(self) -> int:
@@ -247,6 +281,9 @@ class DeployConfig(Model):
     throttle: Throttle = Throttle()
     token_requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 1_200
     api_gateway_account_role: bool = False
+
+    def volume_keys(self) -> set[str]:
+        return {entry.kms_key_id for entry in self.jumpstart_models if entry.kms_key_id}
 
     def endpoint_name(self, model: JumpstartModel) -> str:
         return endpoint_name(self.project_prefix, model.name)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from constructs_lib.config import endpoint_name
+from constructs_lib.config_hosting import hosting_problems
 from constructs_lib.config_problems import Problem
 from constructs_lib.config_update import update_problems
 from lambdas.core.errors import InvalidField
@@ -65,6 +66,7 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _schedule_names(f"{where}.schedule", entry.get("schedule"))
         yield from _fallbacks(where, entry)
         yield from _tags(f"{where}.tags", entry.get("tags"))
+        yield from hosting_problems(where, entry, document.get("region_name"))
         yield from update_problems(where, entry)
     lease = document.get("unmanaged_lease_minutes")
     if _is_int(lease) and _is_int(ceiling) and lease > ceiling:

@@ -14,6 +14,7 @@ from constructs_lib.config import DeployConfig, JumpstartModel
 from constructs_lib.config_across import problems_across
 from constructs_lib.config_problems import InvalidConfig, Problem
 from constructs_lib.config_sentences import problems_of
+from constructs_lib.instance_types import has_local_storage
 
 
 def load(path: Path, overlay: Path | None = None) -> DeployConfig:
@@ -77,10 +78,17 @@ def _notes_on(model: JumpstartModel, now: datetime) -> Iterator[str]:
             window = schedule.window_on(schedule.on_date)
             if window is None or window.stop <= now:
                 yield f"schedule '{schedule.name}' on {schedule.on_date:%d/%m/%Y} is in the past."
-    if model.inference_type == "async":
+    yield from _note_on_key(model)
+
+
+def _note_on_key(model: JumpstartModel) -> Iterator[str]:
+    variants = (*model.production_variants().values(), *model.shadows().values())
+    kinds = {*model.instance_types().values(), *(v.instance_type or "" for v in variants)}
+    with_disks = sorted(kind for kind in kinds if has_local_storage(kind))
+    if model.kms_key_id and with_disks:
         yield (
-            "`inference_type` 'async' is not built yet: it is deployed as a real-time endpoint, "
-            "without an output path."
+            f"`kms_key_id` does not encrypt the disks of {', '.join(with_disks)}, which encrypt "
+            "themselves."
         )
 
 

@@ -20,8 +20,6 @@ _PATTERNS = {
     "letter and not ending with a hyphen, such as 'demo'",
     "region_name": "must be an AWS region such as 'us-east-1'",
     "ddb_auth_table_name": "must be 3 to 255 letters, digits, '_', '.' or '-'",
-    "inference_instance_type": "must be an instance type such as 'ml.g5.12xlarge'",
-    "instance_type_fallbacks": "must be an instance type such as 'ml.g5.12xlarge'",
     "api_resource_name": "must be 1 to 64 letters, digits, '.', '_' or '-': it becomes the path "
     "of the model's API",
     "handler": "must be a module and a name in it, such as 'index.handler'",
@@ -34,6 +32,7 @@ _PATTERNS = {
 _TYPES = {
     "string_type": "must be a string",
     "int_type": "must be a whole number",
+    "float_type": "must be a number",
     "bool_type": "must be true or false",
     "list_type": "must be an array [...]",
     "dict_type": "must be an object {...}",
@@ -41,6 +40,12 @@ _TYPES = {
     "model_attributes_type": "must be an object {...}",
     "string_too_short": "must not be empty",
 }
+_LENGTHS = {
+    "too_long": ("max_length", "entries", "at most {} go in"),
+    "too_short": ("min_length", "entries", "needs at least {}"),
+    "string_too_long": ("max_length", "characters", "at most {} go in"),
+}
+_NO_FIELDS = UNION_TAGS | {"[key]"}  # pydantic's own words in a path
 Path = tuple[str | int, ...]
 
 
@@ -50,7 +55,7 @@ def problems_of(error: ValidationError) -> list[Problem]:
 
 
 def _problem(details: ErrorDetails) -> Problem:
-    path = tuple(part for part in details["loc"] if part not in UNION_TAGS)
+    path = tuple(part for part in details["loc"] if part not in _NO_FIELDS)
     context = details.get("ctx", {})
     if details["type"] == CORE_RULE:
         path = (*path, *_below(context["below"]))
@@ -76,9 +81,10 @@ def _sentence(details: ErrorDetails, path: Path, context: Mapping[str, Any]) -> 
         return _one_of(context.get("tag", value), context)
     if kind in ("greater_than_equal", "less_than_equal"):
         bound, limit = ("least", "ge") if kind == "greater_than_equal" else ("most", "le")
-        return f"must be at {bound} {context[limit]}, not {_json(value)}"
-    if kind == "too_long":
-        return f"has {len(value)} entries, and at most {context['max_length']} go in"
+        return f"must be at {bound} {context[limit]:.0f}, not {_json(value)}"  # all are whole
+    if kind in _LENGTHS:
+        limit, of, bound = _LENGTHS[kind]
+        return f"has {len(value)} {of}, and {bound.format(context[limit])}"
     message = details["msg"]
     return message[:1].lower() + message[1:]
 

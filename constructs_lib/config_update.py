@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import WithJsonSchema
 
 from constructs_lib.config_problems import Problem
+from constructs_lib.config_variants import ONLY_VARIANT
 from lambdas.core.rollout import OPTIONS, Variant, policy_problems
 
 Update = Annotated[dict[str, Any], WithJsonSchema(OPTIONS.schema())]
@@ -26,13 +27,14 @@ def _variants(entry: Mapping[str, Any]) -> Sequence[Variant]:
     """The variants as far as they can be read; one of one instance where none is named."""
     named = entry.get("variants")
     if isinstance(named, list):
-        return [_variant(each) for each in named if isinstance(each, dict)]
-    return [Variant("AllTraffic", _count(entry.get("inference_instance_count")))]
+        dicts = [each for each in named if isinstance(each, dict)]
+        return [_variant(each, each.get("name", ""), "instance_count") for each in dicts]
+    return [_variant(entry, ONLY_VARIANT, "inference_instance_count")]
 
 
-def _variant(entry: Mapping[str, Any]) -> Variant:
-    count = None if "serverless" in entry else _count(entry.get("instance_count"))
-    return Variant(str(entry.get("name", "")), count)
+def _variant(entry: Mapping[str, Any], name: object, count_field: str) -> Variant:
+    count = None if "serverless" in entry else _count(entry.get(count_field))
+    return Variant(str(name), count)
 
 
 def _count(value: object) -> int:

@@ -139,6 +139,7 @@ class Functions(Construct):
             *self._sagemaker.describe(),
             *self._sagemaker.operate(),
             *self._sagemaker.scale(),
+            *self._sagemaker.use_keys(self._config.volume_keys()),
         ]
         return self._function("reconciler", RECONCILER, settings, statements)
 

@@ -27,7 +27,7 @@ out:
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,22 +79,23 @@ class Asked:
 def asked(config: DeployConfig) -> Iterator[Asked]:
     """Each JumpStart model of the config with the instance types that it may run on."""
     for index, entry in enumerate(config.jumpstart_models):
-        where = f"jumpstart_models[{index}]"
-        fallbacks = entry.instance_type_fallbacks
-        yield Asked(
-            where=where,
-            name=entry.name,
-            model_id=entry.model_id,
-            version=entry.model_version,
-            accept_eula=entry.accept_eula,
-            instance_types={
-                f"{where}.inference_instance_type": entry.inference_instance_type,
-                **{
-                    f"{where}.instance_type_fallbacks[{n}]": kind
-                    for n, kind in enumerate(fallbacks)
-                },
-            },
-        )
+        for below, variant in {**entry.production_variants(), **entry.shadows()}.items():
+            where = f"jumpstart_models[{index}]{below}"
+            own = {"instance_type": variant.instance_type or ""}
+            types = own if below else entry.instance_types()
+            if variant.model_id:
+                yield Asked(
+                    where=where,
+                    name=entry.name,
+                    model_id=variant.model_id,
+                    version=variant.model_version,
+                    accept_eula=variant.accept_eula,
+                    instance_types={f"{where}.{field}": kind for field, kind in types.items()},
+                )
+
+
+Locked = Mapping[tuple[str, str], LockedModel]
+"""By the path of what names the model in the config, and by instance type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +118,17 @@ class Lock:
             raise InvalidConfig(source, [problem])
         return cls(region, source, document["regions"].get(region, {}))
 
-    def resolve(self, config: DeployConfig) -> Sequence[Mapping[str, LockedModel]]:
-        """The locked model of each entry by instance type, in order. Raises InvalidConfig
-        naming whatever config and lock disagree about."""
+    def resolve(self, config: DeployConfig) -> Locked:
+        """The locked models that the config asks for. Raises InvalidConfig naming whatever the
+        two disagree about."""
         problems = [problem for model in asked(config) for problem in self.problems(model)]
         if problems:
             raise InvalidConfig("The config", problems)
-        return [
-            {kind: self._locked(model, kind) for kind in model.instance_types.values()}
+        return {
+            (model.where, kind): self._locked(model, kind)
             for model in asked(config)
-        ]
+            for kind in model.instance_types.values()
+        }
 
     def problems(self, model: Asked) -> Iterator[Problem]:
         """What keeps this model from being hosted as the config wants it."""

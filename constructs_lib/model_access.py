@@ -1,67 +1,36 @@
-"""What SageMaker may read and write while it hosts a model."""
+"""What SageMaker may read and write while it hosts a model.
+
+Source of the lists: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+(CreateModel), and for asynchronous endpoints
+https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-create-endpoint-prerequisites.html
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from constructs_lib.async_store import AsyncPaths
+from constructs_lib.config_async import AsyncInference
+from constructs_lib.config_source import Vpc
+from constructs_lib.config_variants import DataCapture
 from constructs_lib.deployment import Deployment
-from constructs_lib.lock import LockedModel
+from constructs_lib.hosting import Container, HostedSource, Hosting
+from constructs_lib.kms import may_use
 from constructs_lib.policy import Statement
 
+_WRITE_ENCRYPTED = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 
-def execution_statements(at: Deployment, model: LockedModel) -> list[Statement]:
-    """What SageMaker needs to host exactly this model. Source of the list:
-    https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html (CreateModel)."""
+
+def execution_statements(
+    at: Deployment, model: HostedSource, hosting: Hosting, paths: AsyncPaths | None
+) -> list[Statement]:
+    """What SageMaker needs to host exactly this model in the endpoint config `hosting`."""
     return [
-        *(_artifact(at, model.artifact) if model.artifact else ()),
-        *(_image(at, model.image) if model.image else ()),
-        Statement(
-            (
-                "logs:CreateLogGroup",
-                "logs:CreateLogStream",
-                "logs:DescribeLogStreams",
-                "logs:PutLogEvents",
-            ),
-            (at.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{at.prefix}-*"),),
-        ),
-        Statement(
-            ("cloudwatch:PutMetricData",),
-            ("*",),
-            {"StringLike": {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagemaker/*"]}},
-            reason="metrics have no ARN; the condition limits the namespace",
-        ),
-    ]
-
-
-def _artifact(at: Deployment, artifact: str) -> list[Statement]:
-    bucket, _, key = artifact.removeprefix("s3://").partition("/")
-    return [
-        Statement(
-            ("s3:GetObject",),
-            (f"arn:{at.partition}:s3:::{bucket}/{key}{'*' if is_prefix(key) else ''}",),
-        ),
-        Statement(
-            ("s3:ListBucket",),
-            (f"arn:{at.partition}:s3:::{bucket}",),
-            {"StringLike": {"s3:prefix": f"{key}*"}},
-        ),
-    ]
-
-
-def _image(at: Deployment, image: str) -> list[Statement]:
-    account, region, repository = _image_parts(image)
-    return [
-        Statement(
-            (
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:GetDownloadUrlForLayer",
-            ),
-            (f"arn:{at.partition}:ecr:{region}:{account}:repository/{repository}",),
-        ),
-        Statement(
-            ("ecr:GetAuthorizationToken",),
-            ("*",),
-            reason="a registry login names no repository; the pull itself is limited above",
-        ),
+        *(statement for c in model.containers for statement in _container(at, c)),
+        *_telemetry(at),
+        *(_network(at, model.vpc) if model.vpc else ()),
+        *(_capture(at, hosting.data_capture) if hosting.data_capture else ()),
+        *(_async(at, paths, hosting.async_inference) if paths and hosting.async_inference else ()),
     ]
 
 
@@ -70,8 +39,115 @@ def is_prefix(artifact: str) -> bool:
     return artifact.endswith("/")
 
 
+def _container(at: Deployment, container: Container) -> Iterator[Statement]:
+    """Its artifact and its image. SageMaker fetches those of a model package by itself."""
+    if container.artifact:
+        bucket, key = _bucket_and_key(container.artifact)
+        yield _objects(at, container.artifact, "s3:GetObject", whole=not is_prefix(key))
+        yield _listing(at, bucket, key)
+    if container.image:
+        account, region, repository = _image_parts(container.image)
+        yield Statement(
+            (
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            ),
+            (f"arn:{at.partition}:ecr:{region}:{account}:repository/{repository}",),
+        )
+        yield Statement(
+            ("ecr:GetAuthorizationToken",),
+            ("*",),
+            reason="a registry login names no repository; the pull itself is limited above",
+        )
+
+
+def _telemetry(at: Deployment) -> Iterator[Statement]:
+    yield Statement(
+        (
+            "logs:CreateLogGroup",
+            "logs:CreateLogStream",
+            "logs:DescribeLogStreams",
+            "logs:PutLogEvents",
+        ),
+        (at.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{at.prefix}-*"),),
+    )
+    yield Statement(
+        ("cloudwatch:PutMetricData",),
+        ("*",),
+        {"StringLike": {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagemaker/*"]}},
+        reason="metrics have no ARN; the condition limits the namespace",
+    )
+
+
+def _network(at: Deployment, vpc: Vpc) -> Iterator[Statement]:
+    """Network interfaces in the subnets and security groups of the model, and no others."""
+    subnets = tuple(at.arn("ec2", f"subnet/{subnet}") for subnet in vpc.subnet_ids)
+    groups = tuple(at.arn("ec2", f"security-group/{group}") for group in vpc.security_group_ids)
+    interfaces = at.arn("ec2", "network-interface/*")
+    yield Statement(("ec2:CreateNetworkInterface",), (*subnets, *groups))
+    yield Statement(
+        (
+            "ec2:CreateNetworkInterface",
+            "ec2:CreateNetworkInterfacePermission",
+            "ec2:DeleteNetworkInterface",
+        ),
+        (interfaces,),
+        {"ArnEquals": {"ec2:Subnet": list(subnets)}},
+    )
+    yield Statement(
+        (
+            "ec2:DeleteNetworkInterfacePermission",
+            "ec2:DescribeDhcpOptions",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+        ),
+        ("*",),
+        reason="a permission has no ARN, nor has what only describes",
+    )
+
+
+def _capture(at: Deployment, capture: DataCapture) -> Iterator[Statement]:
+    yield _objects(at, capture.destination_s3_uri, "s3:PutObject")
+    if capture.kms_key_id:
+        yield may_use(at, capture.kms_key_id, _WRITE_ENCRYPTED)
+
+
+def _async(at: Deployment, paths: AsyncPaths, said: AsyncInference) -> Iterator[Statement]:
+    yield _objects(at, paths.input_path, "s3:GetObject")
+    for place in (paths.output_path, paths.failure_path):
+        yield _objects(at, place, "s3:AbortMultipartUpload", "s3:PutObject")
+    for place in (paths.input_path, paths.output_path, paths.failure_path):
+        yield _listing(at, *_bucket_and_key(place))
+    yield Statement(("sns:Publish",), (paths.success_topic_arn, paths.error_topic_arn))
+    if said.kms_key_id:
+        yield may_use(at, said.kms_key_id, _WRITE_ENCRYPTED)
+
+
+def _objects(at: Deployment, place: str, *actions: str, whole: bool = False) -> Statement:
+    """On the object at `place` where that is the `whole` key, else on what lies below it."""
+    bucket, key = _bucket_and_key(place)
+    folder = f"{key.rstrip('/')}/*" if key.strip("/") else "*"
+    return Statement(actions, (f"arn:{at.partition}:s3:::{bucket}/{key if whole else folder}",))
+
+
+def _listing(at: Deployment, bucket: str, key: str) -> Statement:
+    return Statement(
+        ("s3:ListBucket",),
+        (f"arn:{at.partition}:s3:::{bucket}",),
+        {"StringLike": {"s3:prefix": f"{key}*"}},
+    )
+
+
+def _bucket_and_key(place: str) -> tuple[str, str]:
+    bucket, _, key = place.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
 def _image_parts(image: str) -> tuple[str, str, str]:
     """Account, region and repository of `{account}.dkr.ecr.{region}.amazonaws.com/{repo}:{tag}`."""
     registry, _, path = image.partition("/")
     account, _, _, region, *_ = registry.split(".")
-    return account, region, path.partition("@")[0].rpartition(":")[0] or path
+    return account, region, path.partition("@")[0].rpartition(":")[0] or path.partition("@")[0]

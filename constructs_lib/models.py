@@ -1,4 +1,4 @@
-"""What an endpoint runs: a model, its execution role and an endpoint config.
+"""What an endpoint runs: models, their execution roles and an endpoint config.
 
 All of it is immutable, so its content's hash is part of each name and each Terraform address: a
 change is a create beside the old and a destroy of the old, never a replacement. Everything here
@@ -8,105 +8,57 @@ config is there until the running endpoint has moved.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from typing import Any
 
-from cdktf import TerraformResourceLifecycle
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.sagemaker_endpoint_configuration import (
     SagemakerEndpointConfiguration,
+    SagemakerEndpointConfigurationAsyncInferenceConfig,
+    SagemakerEndpointConfigurationAsyncInferenceConfigClientConfig,
+    SagemakerEndpointConfigurationAsyncInferenceConfigOutputConfig,
+    SagemakerEndpointConfigurationAsyncInferenceConfigOutputConfigNotificationConfig,
+    SagemakerEndpointConfigurationDataCaptureConfig,
+    SagemakerEndpointConfigurationDataCaptureConfigCaptureOptions,
     SagemakerEndpointConfigurationProductionVariants,
-)
-from cdktf_cdktf_provider_aws.sagemaker_model import (
-    SagemakerModel,
-    SagemakerModelPrimaryContainer,
-    SagemakerModelPrimaryContainerModelDataSource,
-    SagemakerModelPrimaryContainerModelDataSourceS3DataSource,
-    SagemakerModelPrimaryContainerModelDataSourceS3DataSourceModelAccessConfig,
+    SagemakerEndpointConfigurationProductionVariantsManagedInstanceScaling,
+    SagemakerEndpointConfigurationProductionVariantsRoutingConfig,
+    SagemakerEndpointConfigurationProductionVariantsServerlessConfig,
+    SagemakerEndpointConfigurationShadowProductionVariants,
+    SagemakerEndpointConfigurationShadowProductionVariantsManagedInstanceScaling,
+    SagemakerEndpointConfigurationShadowProductionVariantsRoutingConfig,
 )
 from constructs import Construct
 
-from constructs_lib.canonical import digest
+from constructs_lib.async_store import AsyncPaths, AsyncStore, async_paths
+from constructs_lib.config_async import AsyncInference
+from constructs_lib.config_variants import DataCapture
 from constructs_lib.deployment import Deployment, addressed
-from constructs_lib.lock import LockedModel
-from constructs_lib.model_access import execution_statements, is_prefix
-from constructs_lib.policy import policy_document, trust_document
-
-# What CloudWatch charts call it; an update that keeps a variant's weight goes by this name.
-VARIANT = "AllTraffic"
-_HASH_DIGITS = 8  # as long as "Endpoint": where the endpoint's name fits, the config's does
-# Raise it when these resources change in a way that the hashed description does not show.
-_RECIPE = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Hosting:
-    """A locked model, and the machines it runs on."""
-
-    model: LockedModel
-    instance_type: str
-    instance_count: int = 1
-
-    def digest(self) -> str:
-        """Eight hex digits that change whenever what runs changes."""
-        whole = asdict(self)
-        # left out where unset, so that a new optional field changes no hash
-        whole["model"] = {key: value for key, value in whole["model"].items() if value is not None}
-        return digest([_RECIPE, VARIANT, whole])[:_HASH_DIGITS]
+from constructs_lib.hosting import HostedVariant, Hosting
+from constructs_lib.kms import key_arn
+from constructs_lib.model import KEEP, VariantModel
+from constructs_lib.model_access import execution_statements
 
 
 class HostedModel(Construct):
-    """`{prefix}-{name}-{hash}`: role, model and endpoint config of one entry."""
+    """`{prefix}-{name}-{hash}`: the endpoint config of one entry, with its models and roles."""
 
-    def __init__(self, scope: Construct, at: Deployment, name: str, hosting: Hosting) -> None:
+    def __init__(  # all but scope and place keyword-only
+        self,
+        scope: Construct,
+        at: Deployment,
+        *,
+        name: str,
+        hosting: Hosting,
+        async_store: AsyncStore | None = None,
+    ) -> None:
         super().__init__(scope, f"{name}-{hosting.digest()}")
+        self._at, self._name, self._hosting = at, name, hosting
+        said = hosting.async_inference
+        self._paths = async_paths(name, said, async_store) if said else None
         self.config_name = at.name(f"{name}-{hosting.digest()}")
-        first = "" if name[0].isalpha() else "_"
-        self._address = f"{first}{name}_{hosting.digest()}"
-        self._keep = TerraformResourceLifecycle(create_before_destroy=True)
-        role = addressed(
-            IamRole(
-                self,
-                "role",
-                name=self.config_name,
-                assume_role_policy=trust_document("sagemaker.amazonaws.com"),
-                lifecycle=self._keep,
-            ),
-            self._address,
-        )
-        policy = addressed(
-            IamRolePolicy(
-                self,
-                "policy",
-                name="own",
-                role=role.name,
-                policy=policy_document(execution_statements(at, hosting.model)),
-                lifecycle=self._keep,
-            ),
-            self._address,
-        )
-        model = self._model(hosting.model, role, policy)
-        self.resource = self._endpoint_config(hosting, model)
+        self.resource = self._endpoint_config()
 
-    def _model(self, locked: LockedModel, role: IamRole, policy: IamRolePolicy) -> SagemakerModel:
-        return addressed(
-            SagemakerModel(
-                self,
-                "model",
-                name=self.config_name,
-                execution_role_arn=role.arn,
-                enable_network_isolation=locked.network_isolation,
-                primary_container=_container(locked),
-                depends_on=[policy],
-                lifecycle=self._keep,
-            ),
-            self._address,
-        )
-
-    def _endpoint_config(
-        self, hosting: Hosting, model: SagemakerModel
-    ) -> SagemakerEndpointConfiguration:
-        locked = hosting.model
+    def _endpoint_config(self) -> SagemakerEndpointConfiguration:
+        at, hosting = self._at, self._hosting
         return addressed(
             SagemakerEndpointConfiguration(
                 self,
@@ -114,51 +66,132 @@ class HostedModel(Construct):
                 name=self.config_name,
                 production_variants=[
                     SagemakerEndpointConfigurationProductionVariants(
-                        variant_name=VARIANT,
-                        model_name=model.name,
-                        instance_type=hosting.instance_type,
-                        initial_instance_count=hosting.instance_count,
-                        initial_variant_weight=1,
-                        volume_size_in_gb=locked.volume_size_gb,
-                        inference_ami_version=locked.inference_ami_version,
-                        model_data_download_timeout_in_seconds=(
-                            locked.model_data_download_timeout_seconds
-                        ),
-                        container_startup_health_check_timeout_in_seconds=(
-                            locked.container_startup_timeout_seconds
+                        **self._common(variant),
+                        **_serverless(variant),
+                        **_scaled(
+                            variant,
+                            SagemakerEndpointConfigurationProductionVariantsManagedInstanceScaling,
+                            SagemakerEndpointConfigurationProductionVariantsRoutingConfig,
                         ),
                     )
+                    for variant in hosting.variants
                 ],
-                lifecycle=self._keep,
+                shadow_production_variants=[
+                    SagemakerEndpointConfigurationShadowProductionVariants(
+                        **self._common(variant),
+                        **_scaled(
+                            variant,
+                            SagemakerEndpointConfigurationShadowProductionVariantsManagedInstanceScaling,
+                            SagemakerEndpointConfigurationShadowProductionVariantsRoutingConfig,
+                        ),
+                    )
+                    for variant in hosting.shadows
+                ]
+                or None,
+                data_capture_config=_capture(at, hosting.data_capture),
+                async_inference_config=_async(at, self._paths, hosting.async_inference),
+                kms_key_arn=key_arn(at, hosting.kms_key_id) if hosting.kms_key_id else None,
+                lifecycle=KEEP,
             ),
-            self._address,
+            self._address(hosting.digest()),
         )
 
+    def _common(self, variant: HostedVariant) -> dict[str, Any]:
+        """What the classes of production and shadow variants have in common."""
+        return {
+            "variant_name": variant.name,
+            "model_name": self._model(variant).resource.name,
+            "instance_type": variant.instance_type,
+            "initial_instance_count": variant.instance_count,
+            "initial_variant_weight": variant.weight,
+            "volume_size_in_gb": variant.volume_size_gb,
+            "inference_ami_version": variant.inference_ami_version,
+            "model_data_download_timeout_in_seconds": variant.model_data_download_timeout_seconds,
+            "container_startup_health_check_timeout_in_seconds": (
+                variant.container_startup_timeout_seconds
+            ),
+        }
 
-def _container(locked: LockedModel) -> SagemakerModelPrimaryContainer:
-    if locked.model_package:
-        return SagemakerModelPrimaryContainer(model_package_name=locked.model_package)
-    # ModelAccessConfig exists on a data source only, so what needs it can be no plain URL
-    as_source = locked.artifact and (is_prefix(locked.artifact) or locked.accept_eula)
-    return SagemakerModelPrimaryContainer(
-        image=locked.image,
-        environment=dict(locked.environment),
-        model_data_source=_data_source(locked) if as_source else None,
-        model_data_url=None if as_source else locked.artifact,
+    def _model(self, variant: HostedVariant) -> VariantModel:
+        digest = self._hosting.model_digest(variant)
+        return VariantModel(
+            self,
+            name=self._at.name(f"{self._name}-{digest}"),
+            address=self._address(digest),
+            source=variant.model,
+            statements=execution_statements(self._at, variant.model, self._hosting, self._paths),
+        )
+
+    def _address(self, digest: str) -> str:
+        first = "" if self._name[0].isalpha() else "_"
+        return f"{first}{self._name}_{digest}"
+
+
+def _serverless(variant: HostedVariant) -> dict[str, Any]:
+    said = variant.serverless
+    if said is None:
+        return {}
+    return {
+        "serverless_config": SagemakerEndpointConfigurationProductionVariantsServerlessConfig(
+            memory_size_in_mb=said.memory_mb,
+            max_concurrency=said.max_concurrency,
+            provisioned_concurrency=said.provisioned_concurrency,
+        )
+    }
+
+
+def _scaled(variant: HostedVariant, scaling: type[Any], routing: type[Any]) -> dict[str, Any]:
+    managed = variant.managed_instance_scaling
+    return {
+        "managed_instance_scaling": scaling(
+            status=managed.status,
+            min_instance_count=managed.min_instance_count,
+            max_instance_count=managed.max_instance_count,
+        )
+        if managed
+        else None,
+        "routing_config": [routing(routing_strategy=variant.routing_strategy)]
+        if variant.routing_strategy
+        else None,
+    }
+
+
+def _capture(
+    at: Deployment, said: DataCapture | None
+) -> SagemakerEndpointConfigurationDataCaptureConfig | None:
+    if said is None:
+        return None
+    return SagemakerEndpointConfigurationDataCaptureConfig(
+        enable_capture=True,
+        destination_s3_uri=said.destination_s3_uri,
+        initial_sampling_percentage=said.sampling_percentage,
+        capture_options=[
+            SagemakerEndpointConfigurationDataCaptureConfigCaptureOptions(capture_mode=mode)
+            for mode in said.capture
+        ],
+        kms_key_id=key_arn(at, said.kms_key_id) if said.kms_key_id else None,
     )
 
 
-def _data_source(locked: LockedModel) -> SagemakerModelPrimaryContainerModelDataSource:
-    assert locked.artifact
-    prefix = is_prefix(locked.artifact)
-    access = SagemakerModelPrimaryContainerModelDataSourceS3DataSourceModelAccessConfig
-    return SagemakerModelPrimaryContainerModelDataSource(
-        s3_data_source=[
-            SagemakerModelPrimaryContainerModelDataSourceS3DataSource(
-                s3_uri=locked.artifact,
-                s3_data_type="S3Prefix" if prefix else "S3Object",
-                compression_type="None" if prefix else "Gzip",
-                model_access_config=access(accept_eula=True) if locked.accept_eula else None,
-            )
-        ]
+def _async(
+    at: Deployment, paths: AsyncPaths | None, said: AsyncInference | None
+) -> SagemakerEndpointConfigurationAsyncInferenceConfig | None:
+    if paths is None or said is None:
+        return None
+    most = said.max_concurrent_invocations_per_instance
+    notify = SagemakerEndpointConfigurationAsyncInferenceConfigOutputConfigNotificationConfig
+    return SagemakerEndpointConfigurationAsyncInferenceConfig(
+        client_config=SagemakerEndpointConfigurationAsyncInferenceConfigClientConfig(
+            max_concurrent_invocations_per_instance=most
+        )
+        if most
+        else None,
+        output_config=SagemakerEndpointConfigurationAsyncInferenceConfigOutputConfig(
+            s3_output_path=paths.output_path,
+            s3_failure_path=paths.failure_path,
+            kms_key_id=key_arn(at, said.kms_key_id) if said.kms_key_id else None,
+            notification_config=notify(
+                success_topic=paths.success_topic_arn, error_topic=paths.error_topic_arn
+            ),
+        ),
     )

@@ -76,5 +76,20 @@ def resource_document(service: str, action: str, resource: str, source_arn: str)
     )
 
 
+def tls_only_document(bucket_arn: str) -> str:
+    """A bucket policy that refuses whoever does not come over TLS."""
+    return _document(
+        [
+            {
+                "Effect": "Deny",
+                "Action": "s3:*",
+                "Principal": "*",
+                "Resource": [bucket_arn, f"{bucket_arn}/*"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ]
+    )
+
+
 def _document(statements: list[dict[str, object]]) -> str:
     return canonical({"Version": "2012-10-17", "Statement": statements})

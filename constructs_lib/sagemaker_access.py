@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from constructs_lib.deployment import Deployment
+from constructs_lib.kms import may_use
 from constructs_lib.policy import Conditions, Statement
 from lambdas.core.settings import STACK_TAG_KEY
 
@@ -14,6 +15,7 @@ class SageMakerAccess:
     """Statements on the endpoints and endpoint configs of the deployment's region."""
 
     def __init__(self, at: Deployment) -> None:
+        self._at = at
         self._at = at
         self._endpoints = (at.arn("sagemaker", "endpoint/*"),)
         self._configs = (at.arn("sagemaker", "endpoint-config/*"),)
@@ -56,6 +58,12 @@ class SageMakerAccess:
             ),
             Statement(("sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"), self._configs),
         ]
+
+    def use_keys(self, keys: Iterable[str]) -> list[Statement]:
+        """SageMaker encrypts volumes in the name of whoever creates or updates an endpoint: under
+        a grant that only an AWS service may be given."""
+        for_services: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+        return [may_use(self._at, key, ("kms:CreateGrant",), for_services) for key in sorted(keys)]
 
     def scale(self) -> list[Statement]:
         """Put scaling in place. SageMaker deregisters the targets of an endpoint that is

@@ -14,14 +14,15 @@ from constructs_lib import config as settings
 from constructs_lib.api import RestApi
 from constructs_lib.artifacts import Artifacts
 from constructs_lib.async_api import AsyncApi
+from constructs_lib.async_store import AsyncStore
 from constructs_lib.bundle import Archive
 from constructs_lib.dashboard import Dashboard
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.functions import Functions
+from constructs_lib.hosting import Hosting
 from constructs_lib.integrations import Integrations
-from constructs_lib.lock import LockedModel
 from constructs_lib.model_routes import direct_routes
-from constructs_lib.models import VARIANT, HostedModel, Hosting
+from constructs_lib.models import HostedModel
 from constructs_lib.observability import Observability
 from constructs_lib.scheduler import EndpointEvents, QueueConsumer, Scheduler
 from constructs_lib.specs import DeclaredEndpoint, Specs
@@ -40,7 +41,7 @@ class EndpointManagerStack(TerraformStack):
         self,
         scope: Construct,
         config: settings.DeployConfig,
-        models: Sequence[Mapping[str, LockedModel]],
+        models: Sequence[Sequence[Hosting]],
         *,
         code: Archive,
         layer: Archive,
@@ -51,7 +52,8 @@ class EndpointManagerStack(TerraformStack):
         self._provider()
         self._backend()
         at = self._deployment()
-        endpoints = self._endpoints(at, models)
+        store = self._async_store(at)
+        endpoints = self._endpoints(at, models, store)
         artifacts = Artifacts(
             self, at, code=code, layer=layer, architecture=config.lambda_.architecture
         )
@@ -116,6 +118,7 @@ class EndpointManagerStack(TerraformStack):
                 "endpoint_names": [endpoint.spec.name for endpoint in endpoints],
                 "queue_url": functions.work.url,
                 "dashboard_name": dashboard.name,
+                **(store.outputs() if store else {}),
             }
         )
 
@@ -162,20 +165,27 @@ class EndpointManagerStack(TerraformStack):
             partition=partition.partition,
         )
 
+    def _async_store(self, at: Deployment) -> AsyncStore | None:
+        """One for all, where an endpoint is asynchronous and does not say all of its places."""
+        said = [entry.async_settings() for entry in self._config.jumpstart_models]
+        if all(settings is None or settings.names_all_places() for settings in said):
+            return None
+        return AsyncStore(self, at, protected=self._config.deletion_protection)
+
     def _endpoints(
-        self, at: Deployment, models: Sequence[Mapping[str, LockedModel]]
+        self, at: Deployment, models: Sequence[Sequence[Hosting]], store: AsyncStore | None
     ) -> list[DeclaredEndpoint]:
         declared = []
-        for entry, by_type in zip(self._config.jumpstart_models, models, strict=True):
+        for entry, choices in zip(self._config.jumpstart_models, models, strict=True):
             hosted, *fallbacks = [
-                HostedModel(self, at, entry.name, Hosting(model=model, instance_type=kind))
-                for kind, model in by_type.items()
+                HostedModel(self, at, name=entry.name, hosting=hosting, async_store=store)
+                for hosting in choices
             ]
             spec = Spec(
                 name=self._config.endpoint_name(entry),
                 endpoint_config_name=hosted.config_name,
                 fallback_configs=tuple(fallback.config_name for fallback in fallbacks),
-                scaling=(entry.autoscaling.scaling(VARIANT),) if entry.autoscaling else (),
+                scaling=entry.scaling(),
                 tags=entry.tags,
                 update=entry.update,
                 async_api=AsyncMode.DIRECT if entry.async_api_enabled else AsyncMode.OFF,

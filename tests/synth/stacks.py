@@ -13,6 +13,18 @@ import main
 
 DEFAULT = main.PROJECT / "configs" / "configs.json"
 EXAMPLES = sorted((main.PROJECT / "configs" / "examples").glob("*.json"))
+COMBINED = main.PROJECT / "configs" / "examples" / "combined.json"
+REFERENCE = (
+    "falcon-lambda",
+    "flan-api",
+    "flan-async",
+    "flan-date",
+    "flan-lambda",
+    "flan-two-date-schedules",
+    "flan-two-interval-schedules",
+    "flan-weekdays",
+)
+"""The examples of the original, by the names of their files."""
 FLAN: Mapping[str, Any] = {
     "name": "FlanT5",
     "model_id": "huggingface-text2text-flan-t5-xxl",

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,11 @@ import pytest
 import main
 from constructs_lib.config import DeployConfig, JumpstartModel
 from constructs_lib.config_across import RESERVED_ROUTES
-from constructs_lib.config_file import load, notes, parse
+from constructs_lib.config_file import load, notes, parse, read_json
 from constructs_lib.config_problems import InvalidConfig
 from constructs_lib.lock import Lock
 from constructs_lib.schema import SCHEMA_FILE, schema_text
-from tests.synth.stacks import DEFAULT, EXAMPLES, FLAN, config_with
+from tests.synth.stacks import COMBINED, DEFAULT, EXAMPLES, FLAN, config_with
 
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 WORKDAYS = {
@@ -47,20 +49,30 @@ def with_schedule(**changes: Any) -> dict[str, Any]:
 def test_every_shipped_config_loads_and_is_locked(example: Path) -> None:
     config = load(example)
     lock = Lock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
-    assert all(model.image for models in lock.resolve(config) for model in models.values())
+    assert all(model.image for model in lock.resolve(config).values())
 
 
-def test_the_reference_has_eight_examples_and_one_of_ours_shows_the_rest() -> None:
-    assert len(EXAMPLES) == 8 + 1
-
-
-def test_one_example_uses_every_setting_of_an_entry_that_has_an_effect() -> None:
-    (entry,) = load(main.PROJECT / "configs/examples/falcon-all-settings.json").jumpstart_models
-    assert set(JumpstartModel.model_fields) - entry.model_fields_set == {
-        "integration",
-        "async_api_enabled",
+def test_every_setting_of_an_entry_is_shown_by_an_example() -> None:
+    entries = [e for path in (DEFAULT, *EXAMPLES) for e in load(path).jumpstart_models]
+    parts = [part for e in entries for part in (e, *(e.variants or ()), *e.shadow_variants)]
+    shown = {field for part in parts for field in part.model_fields_set}
+    assert set(JumpstartModel.model_fields) - shown == {
         "model_version",  # pinned where several are locked
     }
+
+
+def told(entry: Mapping[str, Any]) -> str:
+    """An entry without the names that have to differ where entries stand together."""
+    text = json.dumps({**entry, "name": ""}, sort_keys=True)
+    return re.sub(r'("api_resource_name": ")[^"]*', r"\1", text)
+
+
+def test_one_config_combines_all_examples() -> None:
+    combined = [told(entry) for entry in read_json(COMBINED)["jumpstart_models"]]
+    for path in EXAMPLES:
+        if path != COMBINED:
+            for entry in read_json(path)["jumpstart_models"]:
+                assert told(entry) in combined, path.stem
 
 
 def test_a_handler_folder_as_the_reference_names_it_loads() -> None:
@@ -234,7 +246,10 @@ def test_the_schema_for_editors_is_current() -> None:
         ),
         (
             config_with({"name": "X"}),
-            "jumpstart_models[0].model_id: is required",
+            (
+                "jumpstart_models[0].model_id: is required, or one of `model_package_arn`, "
+                "`image`, `containers`, `variants`"
+            ),
         ),
         (
             config_with(FLAN, project_prefix="1demo"),
@@ -474,17 +489,6 @@ def test_a_date_in_the_past_is_noted(date: str, past: bool) -> None:
     assert ("is in the past" in said(config)) is past
 
 
-def test_what_is_not_built_yet_is_said() -> None:
-    model = {
-        **FLAN,
-        "inference_type": "async",
-        "async_api_enabled": True,
-        "schedule": {},
-    }
-    text = said(parse(config_with(model)))
-    assert "`inference_type` 'async'" in text
-
-
 def test_a_type_that_the_publisher_does_not_list_is_noted() -> None:
     config = parse(config_with({**FLAN, "inference_instance_type": "ml.g5.8xlarge"}))
     lock = Lock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
@@ -494,7 +498,7 @@ def test_a_type_that_the_publisher_does_not_list_is_noted() -> None:
 def test_the_locked_environment_holds_the_values_of_the_instance_type() -> None:
     config = load(DEFAULT)
     lock = Lock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
-    falcon = lock.resolve(config)[0]["ml.g5.12xlarge"]
+    falcon = lock.resolve(config)["jumpstart_models[0]", "ml.g5.12xlarge"]
     assert falcon.environment["SM_NUM_GPUS"] == "4"
     assert falcon.environment["MAX_BATCH_TOTAL_TOKENS"] == "2048"
 

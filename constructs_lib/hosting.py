@@ -1,0 +1,188 @@
+"""What an endpoint runs, worked out from the config and the lock: everything that an endpoint
+config and its models are made of, as plain values that can be hashed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic_core import to_jsonable_python
+
+from constructs_lib.canonical import digest
+from constructs_lib.config import DeployConfig, JumpstartModel
+from constructs_lib.config_async import AsyncInference
+from constructs_lib.config_source import ModelSource, Vpc
+from constructs_lib.config_variants import (
+    DataCapture,
+    ManagedInstanceScaling,
+    Serverless,
+    ShadowVariant,
+)
+from constructs_lib.lock import Locked, LockedModel
+
+_HASH_DIGITS = 8  # as long as "Endpoint": where the endpoint's name fits, the config's does
+# Raise it when the resources change in a way that the hashed description does not show.
+_RECIPE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """An image with its artifact (a trailing slash means a folder), or a model package."""
+
+    image: str | None = None
+    model_package_arn: str | None = None
+    artifact: str | None = None
+    environment: Mapping[str, str] | None = None
+    accept_eula: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostedSource:
+    """A model; more than one container is a pipeline."""
+
+    containers: tuple[Container, ...]
+    network_isolation: bool
+    vpc: Vpc | None
+    execution_role_arn: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostedVariant:
+    """A model, and what it runs on."""
+
+    name: str
+    model: HostedSource
+    weight: float
+    instance_type: str | None = None
+    instance_count: int | None = None
+    serverless: Serverless | None = None
+    managed_instance_scaling: ManagedInstanceScaling | None = None
+    routing_strategy: str | None = None
+    volume_size_gb: int | None = None
+    inference_ami_version: str | None = None
+    model_data_download_timeout_seconds: int | None = None
+    container_startup_timeout_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hosting:
+    """All that one endpoint config says."""
+
+    variants: tuple[HostedVariant, ...]
+    shadows: tuple[HostedVariant, ...] = ()
+    data_capture: DataCapture | None = None
+    kms_key_id: str | None = None
+    async_inference: AsyncInference | None = None
+
+    def digest(self) -> str:
+        """Eight hex digits that change whenever what runs changes."""
+        # left out where unset, so that a new optional field changes no hash
+        whole = to_jsonable_python(self, exclude_none=True)
+        return digest([_RECIPE, whole])[:_HASH_DIGITS]
+
+    def model_digest(self, variant: HostedVariant) -> str:
+        """The digest for the model of a variant: no two endpoint configs share a model."""
+        if len(self.variants) + len(self.shadows) == 1:
+            return self.digest()
+        return digest([self.digest(), variant.name])[:_HASH_DIGITS]
+
+
+def hostings(config: DeployConfig, locked: Locked) -> Sequence[Sequence[Hosting]]:
+    """For each entry what it runs, and after that what it falls back to, in order."""
+    return [
+        _of_entry(entry, f"jumpstart_models[{index}]", locked)
+        for index, entry in enumerate(config.jumpstart_models)
+    ]
+
+
+def _of_entry(entry: JumpstartModel, where: str, locked: Locked) -> Sequence[Hosting]:
+    production, shadows = entry.production_variants(), entry.shadows()
+    whole = Hosting(
+        variants=tuple(
+            _variant(variant, variant.instance_type, locked, f"{where}{below}")
+            for below, variant in production.items()
+        ),
+        shadows=tuple(
+            _variant(variant, variant.instance_type, locked, f"{where}{below}")
+            for below, variant in shadows.items()
+        ),
+        data_capture=entry.data_capture,
+        kms_key_id=entry.kms_key_id,
+        async_inference=entry.async_settings(),
+    )
+    fallbacks = [
+        replace(whole, variants=(_variant(production[""], kind, locked, where),))
+        for kind in entry.instance_type_fallbacks
+    ]
+    return [whole, *fallbacks]
+
+
+def _variant(
+    said: ShadowVariant, instance_type: str | None, locked: Locked, where: str
+) -> HostedVariant:
+    variant = HostedVariant(
+        name=said.name,
+        model=_source(said),
+        weight=said.weight,
+        instance_type=instance_type,
+        instance_count=(said.instance_count or 1) if instance_type else None,
+        serverless=said.serverless,
+        managed_instance_scaling=said.managed_instance_scaling,
+        routing_strategy=said.routing_strategy,
+        volume_size_gb=said.volume_size_gb,
+        model_data_download_timeout_seconds=said.model_data_download_timeout_seconds,
+        container_startup_timeout_seconds=said.container_startup_timeout_seconds,
+    )
+    if said.model_id is None or instance_type is None:
+        return variant
+    return _with_jumpstart(variant, locked[where, instance_type], said)
+
+
+def _source(said: ModelSource) -> HostedSource:
+    """The model of a variant, but for what only the lock tells."""
+    if said.containers:
+        containers = tuple(
+            Container(image=c.image, artifact=c.model_data_url, environment=c.environment)
+            for c in said.containers
+        )
+    elif said.model_package_arn:
+        containers = (Container(model_package_arn=said.model_package_arn),)
+    else:
+        image = Container(said.image, None, said.model_data_url, said.environment)
+        containers = (image,)
+    return HostedSource(
+        containers=containers,
+        # a model package of the Marketplace runs in isolation only
+        network_isolation=bool(said.model_package_arn)
+        if said.network_isolation is None
+        else said.network_isolation,
+        vpc=said.vpc,
+        execution_role_arn=said.execution_role_arn,
+    )
+
+
+def _with_jumpstart(variant: HostedVariant, model: LockedModel, said: ModelSource) -> HostedVariant:
+    """The variant with what its publisher says, where the config says nothing."""
+    container = Container(
+        image=model.image,
+        model_package_arn=model.model_package,
+        artifact=model.artifact,
+        environment=None if model.model_package else model.environment,
+        accept_eula=model.accept_eula,
+    )
+    isolation = said.network_isolation
+    source = replace(
+        variant.model,
+        containers=(container,),
+        network_isolation=model.network_isolation if isolation is None else isolation,
+    )
+    return replace(
+        variant,
+        model=source,
+        volume_size_gb=variant.volume_size_gb or model.volume_size_gb,
+        inference_ami_version=model.inference_ami_version,
+        model_data_download_timeout_seconds=variant.model_data_download_timeout_seconds
+        or model.model_data_download_timeout_seconds,
+        container_startup_timeout_seconds=variant.container_startup_timeout_seconds
+        or model.container_startup_timeout_seconds,
+    )

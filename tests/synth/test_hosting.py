@@ -1,0 +1,325 @@
+"""What becomes of the models, variants and asynchronous settings of a config."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from constructs_lib.config_file import notes, parse
+from tests.synth.conftest import Synthesize
+from tests.synth.stacks import FLAN, Stack, config_with
+from tests.synth.test_config_hosting import (
+    ASYNC,
+    BARE,
+    CAPTURE,
+    DATA,
+    IMAGE,
+    LINEAR,
+    MANAGED,
+    OWN,
+    PACKAGE,
+    SCALING,
+    SERVERLESS,
+    SHADOWED,
+    TWO,
+    VPC,
+    XGB,
+)
+
+NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+CONFIG, MODEL = "aws_sagemaker_endpoint_configuration", "aws_sagemaker_model"
+TELEMETRY = {
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:PutLogEvents",
+    "cloudwatch:PutMetricData",
+}
+PARTITION = "arn:${data.aws_partition.current.partition}"
+HERE = "us-east-1:${data.aws_caller_identity.current.account_id}"
+
+
+def only(found: Mapping[str, Any]) -> Any:
+    (value,) = found.values()
+    return value
+
+
+def roles_of_models(stack: Stack) -> dict[str, list[Mapping[str, Any]]]:
+    return {
+        name: stack.statements(name)
+        for name in stack.all("aws_iam_role_policy")
+        if name.startswith("Boston")
+    }
+
+
+def by_action(statements: list[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The resources of each action."""
+    found: dict[str, list[str]] = {}
+    for statement in statements:
+        for action in statement["Action"]:
+            found.setdefault(action, []).extend(statement["Resource"])
+    return found
+
+
+def test_an_image_runs_under_a_role_that_reads_its_own_parts_alone(stack_of: Synthesize) -> None:
+    stack = stack_of(config_with({**OWN, "environment": {"LEVEL": "20"}}))
+    (container,) = [only(stack.all(MODEL))["primary_container"]]
+    assert container == {
+        "image": IMAGE,
+        "model_data_url": DATA,
+        "environment": {"LEVEL": "20"},
+    }
+    allowed = by_action(only(roles_of_models(stack)))
+    assert allowed["s3:GetObject"] == [f"{PARTITION}:s3:::our-models/boston/model.tar.gz"]
+    assert allowed["ecr:BatchGetImage"] == [
+        f"{PARTITION}:ecr:us-east-1:683313688378:repository/sagemaker-xgboost"
+    ]
+    assert {action for action in allowed if not action.startswith(("s3:", "ecr:"))} == TELEMETRY
+
+
+def test_a_folder_is_a_data_source(stack_of: Synthesize) -> None:
+    stack = stack_of(config_with({**OWN, "model_data_url": "s3://our-models/boston/"}))
+    container = only(stack.all(MODEL))["primary_container"]
+    assert "model_data_url" not in container
+    assert container["model_data_source"]["s3_data_source"] == [
+        {
+            "s3_uri": "s3://our-models/boston/",
+            "s3_data_type": "S3Prefix",
+            "compression_type": "None",
+        }
+    ]
+    allowed = by_action(only(roles_of_models(stack)))
+    assert allowed["s3:GetObject"] == [f"{PARTITION}:s3:::our-models/boston/*"]
+
+
+def test_a_model_package_is_isolated_and_its_role_reads_nothing(stack_of: Synthesize) -> None:
+    entry = {**BARE, "model_package_arn": PACKAGE, "inference_instance_type": "ml.g5.12xlarge"}
+    stack = stack_of(config_with(entry))
+    model = only(stack.all(MODEL))
+    assert model["enable_network_isolation"]
+    assert model["primary_container"] == {"model_package_name": PACKAGE}
+    assert set(by_action(only(roles_of_models(stack)))) == TELEMETRY
+
+
+def test_a_pipeline_has_its_containers_in_order(stack_of: Synthesize) -> None:
+    other = IMAGE.replace("xgboost", "scikit-learn")
+    entry = {
+        **BARE,
+        "containers": [{"image": other}, {"image": IMAGE, "model_data_url": DATA}],
+        "inference_instance_type": "ml.m5.xlarge",
+    }
+    stack = stack_of(config_with(entry))
+    model = only(stack.all(MODEL))
+    assert "primary_container" not in model
+    first, second = model["container"]
+    assert (first["image"], first["container_hostname"]) == (other, "container-1")
+    assert (second["model_data_url"], second["container_hostname"]) == (DATA, "container-2")
+    assert len(by_action(only(roles_of_models(stack)))["ecr:BatchGetImage"]) == 2
+
+
+def test_a_role_of_the_users_own_is_taken_as_it_is(stack_of: Synthesize) -> None:
+    role = "arn:aws:iam::123456789012:role/hosting"
+    stack = stack_of(config_with({**OWN, "execution_role_arn": role}))
+    assert only(stack.all(MODEL))["execution_role_arn"] == role
+    assert not roles_of_models(stack)
+
+
+def test_in_a_vpc_the_role_makes_interfaces_in_its_subnets_and_groups_alone(
+    stack_of: Synthesize,
+) -> None:
+    stack = stack_of(config_with({**OWN, "vpc": VPC}))
+    assert only(stack.all(MODEL))["vpc_config"] == {
+        "security_group_ids": ["sg-1"],
+        "subnets": ["subnet-1"],
+    }
+    statements = only(roles_of_models(stack))
+    subnet = f"{PARTITION}:ec2:{HERE}:subnet/subnet-1"
+    assert by_action(statements)["ec2:CreateNetworkInterface"] == [
+        f"{PARTITION}:ec2:{HERE}:security-group/sg-1",
+        subnet,
+        f"{PARTITION}:ec2:{HERE}:network-interface/*",
+    ]
+    (conditions,) = [
+        s["Condition"] for s in statements if "ec2:DeleteNetworkInterface" in s["Action"]
+    ]
+    assert conditions == {"ArnEquals": {"ec2:Subnet": [subnet]}}
+
+
+def test_each_variant_has_a_model_of_its_own(stack_of: Synthesize) -> None:
+    stack = stack_of(
+        config_with(
+            {
+                **BARE,
+                "variants": [
+                    {**LINEAR, "weight": 4, "instance_count": 2, "autoscaling": SCALING},
+                    {**XGB, "managed_instance_scaling": MANAGED, "routing_strategy": "RANDOM"},
+                ],
+            }
+        )
+    )
+    linear, xgb = only(stack.all(CONFIG))["production_variants"]
+    assert (linear["variant_name"], linear["initial_variant_weight"]) == ("Linear", 4)
+    assert linear["initial_instance_count"] == 2
+    assert (xgb["variant_name"], xgb["initial_variant_weight"]) == ("XGB", 1)
+    assert xgb["managed_instance_scaling"] == {
+        "status": "ENABLED",
+        "min_instance_count": 1,
+        "max_instance_count": 2,
+    }
+    assert xgb["routing_config"] == [{"routing_strategy": "RANDOM"}]
+    assert linear["model_name"] != xgb["model_name"]
+    assert len(roles_of_models(stack)) == len(stack.all(MODEL)) == 2
+    item = json.loads(only(stack.all("aws_dynamodb_table_item"))["item"])
+    (scaling,) = json.loads(item["scaling"]["S"])
+    assert (scaling["variant"], scaling["max_capacity"]) == ("Linear", 2)
+
+
+def test_a_change_of_one_variant_makes_all_anew_and_shares_nothing(stack_of: Synthesize) -> None:
+    before = stack_of(config_with(TWO))
+    after = stack_of(config_with({**TWO, "variants": [LINEAR, {**XGB, "weight": 2}]}))
+    for kind in (CONFIG, MODEL):
+        assert not set(before.all(kind)) & set(after.all(kind))
+
+
+def test_the_longest_name_fits_models_roles_and_configs(stack_of: Synthesize) -> None:
+    name = "a" * (63 - len("demo--Endpoint"))
+    stack = stack_of(config_with({**TWO, "name": name}))
+    for kind in (CONFIG, MODEL, "aws_iam_role"):
+        names = [body["name"] for key, body in stack.all(kind).items() if key.startswith(name)]
+        assert names
+        assert max(map(len, names)) <= 63
+
+
+def test_a_shadow_has_its_own_model_and_the_variant_keeps_its_name(stack_of: Synthesize) -> None:
+    config = only(stack_of(config_with(SHADOWED)).all(CONFIG))
+    (production,), (shadow,) = config["production_variants"], config["shadow_production_variants"]
+    assert (production["variant_name"], shadow["variant_name"]) == ("AllTraffic", "XGB")
+    assert production["model_name"] != shadow["model_name"]
+
+
+def test_a_serverless_variant_has_no_instances(stack_of: Synthesize) -> None:
+    (variant,) = only(stack_of(config_with(SERVERLESS)).all(CONFIG))["production_variants"]
+    assert variant["serverless_config"] == {"memory_size_in_mb": 1024, "max_concurrency": 5}
+    assert "instance_type" not in variant
+    assert "initial_instance_count" not in variant
+
+
+@pytest.mark.parametrize(
+    ("key", "arn"),
+    [
+        ("alias/volumes", f"{PARTITION}:kms:{HERE}:alias/volumes"),
+        (
+            "1234abcd-12ab-34cd-56ef-1234567890ab",
+            f"{PARTITION}:kms:{HERE}:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        ),
+        ("arn:aws:kms:us-east-1:123456789012:key/x", "arn:aws:kms:us-east-1:123456789012:key/x"),
+    ],
+)
+def test_volumes_are_encrypted_by_grants_that_the_reconciler_gives_to_aws_alone(
+    stack_of: Synthesize, key: str, arn: str
+) -> None:
+    stack = stack_of(config_with({**OWN, "kms_key_id": key}))
+    assert only(stack.all(CONFIG))["kms_key_arn"] == arn
+    (grant,) = [s for s in stack.statements("reconciler") if "kms:CreateGrant" in s["Action"]]
+    assert grant["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
+    assert grant["Resource"] == [arn.replace("alias/volumes", "key/*")]
+    by_alias = grant["Condition"].get("ForAnyValue:StringEquals")
+    assert by_alias == ({"kms:ResourceAliases": "alias/volumes"} if "alias" in key else None)
+
+
+def test_a_key_for_disks_that_encrypt_themselves_is_noted() -> None:
+    entry = {**OWN, "kms_key_id": "alias/volumes"}
+    on_disks = parse(config_with({**entry, "inference_instance_type": "ml.g5.xlarge"}))
+    assert "does not encrypt the disks of ml.g5.xlarge" in "\n".join(notes(on_disks, NOON))
+    assert "kms_key_id" not in "\n".join(notes(parse(config_with(entry)), NOON))
+
+
+def test_what_is_captured_may_be_written_where_it_belongs(stack_of: Synthesize) -> None:
+    capture = {**CAPTURE, "sampling_percentage": 20, "kms_key_id": "alias/captures"}
+    stack = stack_of(config_with({**OWN, "data_capture": capture}))
+    assert only(stack.all(CONFIG))["data_capture_config"] == {
+        "enable_capture": True,
+        "destination_s3_uri": "s3://captures",
+        "initial_sampling_percentage": 20,
+        "capture_options": [{"capture_mode": "Input"}, {"capture_mode": "Output"}],
+        "kms_key_id": f"{PARTITION}:kms:{HERE}:alias/captures",
+    }
+    allowed = by_action(only(roles_of_models(stack)))
+    assert allowed["s3:PutObject"] == [f"{PARTITION}:s3:::captures/*"]
+    assert allowed["kms:GenerateDataKey"] == [f"{PARTITION}:kms:{HERE}:key/*"]
+
+
+def test_an_asynchronous_endpoint_gets_a_bucket_and_topics_of_the_stack(
+    stack_of: Synthesize,
+) -> None:
+    stack = stack_of(config_with(ASYNC))
+    said = only(stack.all(CONFIG))["async_inference_config"]["output_config"]
+    bucket = "${aws_s3_bucket.async.bucket}"
+    assert said["s3_output_path"] == f"s3://{bucket}/Boston/output"
+    assert said["s3_failure_path"] == f"s3://{bucket}/Boston/failure"
+    assert said["notification_config"] == {
+        "success_topic": "${aws_sns_topic.async_success.arn}",
+        "error_topic": "${aws_sns_topic.async_error.arn}",
+    }
+    allowed = by_action(only(roles_of_models(stack)))
+    assert allowed["s3:PutObject"] == [
+        f"{PARTITION}:s3:::{bucket}/Boston/output/*",
+        f"{PARTITION}:s3:::{bucket}/Boston/failure/*",
+    ]
+    assert f"{PARTITION}:s3:::{bucket}/Boston/input/*" in allowed["s3:GetObject"]
+    assert set(allowed["sns:Publish"]) == {
+        "${aws_sns_topic.async_success.arn}",
+        "${aws_sns_topic.async_error.arn}",
+    }
+    assert stack.document["output"]["async_bucket_name"]["value"] == bucket
+
+
+def test_the_bucket_is_private_encrypted_by_tls_only_and_forgets(stack_of: Synthesize) -> None:
+    stack = stack_of(config_with(ASYNC))
+    block = stack.one("aws_s3_bucket_public_access_block", "async")
+    assert all(
+        value is True for key, value in block.items() if key.startswith(("block", "ig", "re"))
+    )
+    (rule,) = stack.one("aws_s3_bucket_server_side_encryption_configuration", "async")["rule"]
+    assert rule["apply_server_side_encryption_by_default"] == {"sse_algorithm": "AES256"}
+    policy = json.loads(stack.one("aws_s3_bucket_policy", "async")["policy"])
+    (deny,) = policy["Statement"]
+    assert (deny["Effect"], deny["Condition"]) == (
+        "Deny",
+        {"Bool": {"aws:SecureTransport": "false"}},
+    )
+    (expiry,) = stack.one("aws_s3_bucket_lifecycle_configuration", "async")["rule"]
+    assert expiry["expiration"] == [{"days": 30}]
+
+
+def test_an_asynchronous_endpoint_that_names_its_places_makes_none(stack_of: Synthesize) -> None:
+    topic = "arn:aws:sns:us-east-1:123456789012:"
+    places = {
+        "input_path": "s3://ours/in",
+        "output_path": "s3://ours/out",
+        "failure_path": "s3://ours/failed",
+        "success_topic_arn": f"{topic}done",
+        "error_topic_arn": f"{topic}failed",
+        "max_concurrent_invocations_per_instance": 4,
+        "kms_key_id": "alias/results",
+    }
+    stack = stack_of(config_with({**ASYNC, "async": places}))
+    said = only(stack.all(CONFIG))["async_inference_config"]
+    assert said["client_config"] == {"max_concurrent_invocations_per_instance": 4}
+    assert said["output_config"]["s3_output_path"] == "s3://ours/out"
+    assert "async" not in stack.all("aws_s3_bucket")
+    allowed = by_action(only(roles_of_models(stack)))
+    assert allowed["sns:Publish"] == [f"{topic}done", f"{topic}failed"]
+    assert "kms:GenerateDataKey" in allowed
+    assert "async_bucket_name" not in stack.document["output"]
+
+
+def test_what_jumpstart_says_holds_where_the_config_says_nothing(stack_of: Synthesize) -> None:
+    entry = {**FLAN, "name": "Boston", "container_startup_timeout_seconds": 900}
+    (variant,) = only(stack_of(config_with(entry)).all(CONFIG))["production_variants"]
+    assert variant["container_startup_health_check_timeout_in_seconds"] == 900
+    assert parse(config_with(entry)).jumpstart_models[0].volume_size_gb is None
