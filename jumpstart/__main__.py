@@ -37,9 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.check:
             return _check(wanted, options.lock)
         return _lock(wanted, options.lock, prune=options.prune)
-    except (InvalidConfig, HubUnreachable) as error:
+    except InvalidConfig as error:
         print(error, file=sys.stderr)
-        return NOT_TRIED
+    except HubUnreachable as error:
+        print(f"JumpStart's hub cannot be read: {error}", file=sys.stderr)
+    return NOT_TRIED
 
 
 def _wanted(configs: Sequence[Path] | None, region: str | None) -> list[Wanted]:

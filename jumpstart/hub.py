@@ -68,10 +68,10 @@ class Listed:
 def connect(region: str) -> SageMakerClient:
     """A client of the user's own credentials. Raises HubUnreachable where they make none."""
     config = Config(
-        connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 5}
+        connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 4}
     )
     try:
-        return boto3.client("sagemaker", region_name=region, config=config)
+        return boto3.Session(region_name=region).client("sagemaker", config=config)
     except BotoCoreError as error:
         raise HubUnreachable(_one_line(error)) from error
 

@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.simulator.account import Account
+from local.simulator.hub import PublicHub
 from local.simulator.inferences import Inferences
 from local.simulator.lifecycle import Durations
 from local.simulator.server import SimulatorServer, serving
@@ -98,10 +99,11 @@ def simulated(
     account: Account = ACCOUNT,
     durations: Durations = DURATIONS,
     inferences: Inferences | None = None,
+    hub: PublicHub | None = None,
 ) -> Iterator[Simulated]:
     """A fresh simulator; gone on leaving."""
     clock = HandClock()
-    simulator = Simulator(World(account, durations), clock=clock, inferences=inferences)
+    simulator = Simulator(World(account, durations, hub), clock=clock, inferences=inferences)
     with serving(simulator) as server:
         config = Config(retries={"total_max_attempts": 1}, read_timeout=5)
         sagemaker = SESSION.client("sagemaker", endpoint_url=server.url, config=config)
