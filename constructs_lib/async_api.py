@@ -6,7 +6,7 @@ only calls the model, and again where SageMaker is busy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cdktf_cdktf_provider_aws.iam_role import IamRole
@@ -16,7 +16,11 @@ from constructs import Construct
 
 from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.function import PythonFunction
 from constructs_lib.policy import Statement, policy_document, trust_document
+from lambdas.core.errors import Throttled
+from lambdas.core.executions import THROUGH_LAMBDA, VIA
+from lambdas.core.invocation import ModelNotReady, TooManyInvocations
 
 # SageMaker gives a model 60 s: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
 _CALL_SECONDS = 90
@@ -31,14 +35,17 @@ _BUSY = (
     "ThrottlingException",
     "SageMakerRuntimeException",
 )
-_RETRY = {
-    "ErrorEquals": [f"SageMakerRuntime.{name}" for name in _BUSY],
-    "IntervalSeconds": 2,
-    "BackoffRate": 2,
-    "MaxAttempts": 7,
-    "MaxDelaySeconds": 60,
-    "JitterStrategy": "FULL",
-}
+# The exceptions of the invoker by their classes, and what Lambda says of itself.
+_INVOKER_BUSY = (
+    ModelNotReady.__name__,
+    TooManyInvocations.__name__,
+    Throttled.__name__,
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+)
 
 
 def state_machine_arn(at: Deployment) -> str:
@@ -55,9 +62,17 @@ def call_asynchronously(at: Deployment) -> list[Statement]:
 
 
 class AsyncApi(Construct):
-    """The state machine `{prefix}-async`, which may call exactly `endpoints`, by their names."""
+    """The state machine `{prefix}-async`, which may call exactly `endpoints`, by their names, and
+    `invoker` for answers that are too large for Step Functions."""
 
-    def __init__(self, scope: Construct, at: Deployment, *, endpoints: Sequence[str]) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        at: Deployment,
+        *,
+        endpoints: Sequence[str],
+        invoker: PythonFunction | None,
+    ) -> None:
         super().__init__(scope, "async-api")
         role = addressed(
             IamRole(
@@ -71,16 +86,14 @@ class AsyncApi(Construct):
             ),
             "async",
         )
-        # SageMaker folds names to lower case in ARNs, and policies compare with case
-        names = {spelling for name in endpoints for spelling in (name, name.lower())}
-        arns = tuple(at.arn("sagemaker", f"endpoint/{name}") for name in sorted(names))
+        statements = [*call_models(at, endpoints), *(invoker.invoke() if invoker else [])]
         policy = addressed(
             IamRolePolicy(
                 self,
                 "policy",
                 name="own",
                 role=role.name,
-                policy=policy_document([Statement(("sagemaker:InvokeEndpoint",), arns)]),
+                policy=policy_document(statements),
             ),
             "async",
         )
@@ -90,31 +103,86 @@ class AsyncApi(Construct):
                 "machine",
                 name=at.name("async"),
                 role_arn=role.arn,
-                definition=canonical(_definition(at)),
+                definition=canonical(_definition(at, invoker)),
                 depends_on=[policy],
             ),
             "async",
         )
 
 
-def _definition(at: Deployment) -> Mapping[str, Any]:
+def call_models(at: Deployment, endpoints: Sequence[str]) -> list[Statement]:
+    """SageMaker folds names to lower case in ARNs, and policies compare with case."""
+    names = {spelling for name in endpoints for spelling in (name, name.lower())}
+    arns = tuple(at.arn("sagemaker", f"endpoint/{name}") for name in sorted(names))
+    return [Statement(("sagemaker:InvokeEndpoint",), arns)] if arns else []
+
+
+def _definition(at: Deployment, invoker: PythonFunction | None) -> Mapping[str, Any]:
+    states: dict[str, Any] = {"Call": _call(at)}
+    if invoker:
+        states["Way"] = {
+            "Type": "Choice",
+            "Choices": [
+                {
+                    "And": [
+                        {"Variable": f"$.{VIA}", "IsPresent": True},
+                        {"Variable": f"$.{VIA}", "StringEquals": THROUGH_LAMBDA},
+                    ],
+                    "Next": "CallThroughLambda",
+                }
+            ],
+            "Default": "Call",
+        }
+        states["CallThroughLambda"] = _call_through(at, invoker)
     return {
         "Comment": "Calls a model and keeps its answer as the execution's output",
-        "StartAt": "Call",
+        "StartAt": "Way" if invoker else "Call",
         "TimeoutSeconds": _EXECUTION_SECONDS,
-        "States": {
-            "Call": {
-                "Type": "Task",
-                "Resource": f"arn:{at.partition}:states:::aws-sdk:sagemakerruntime:invokeEndpoint",
-                "Parameters": {
-                    "EndpointName.$": "$.endpointname",
-                    "ContentType": "application/json",
-                    # a JSON value: Step Functions sends it as its JSON text
-                    "Body.$": "$.body",
-                },
-                "TimeoutSeconds": _CALL_SECONDS,
-                "Retry": [_RETRY],
-                "End": True,
-            }
+        "States": states,
+    }
+
+
+def _call(at: Deployment) -> Mapping[str, Any]:
+    return {
+        "Type": "Task",
+        "Resource": f"arn:{at.partition}:states:::aws-sdk:sagemakerruntime:invokeEndpoint",
+        "Parameters": {
+            "EndpointName.$": "$.endpointname",
+            "ContentType": "application/json",
+            # a JSON value: Step Functions sends it as its JSON text
+            "Body.$": "$.body",
         },
+        "TimeoutSeconds": _CALL_SECONDS,
+        "Retry": [_retry(f"SageMakerRuntime.{name}" for name in _BUSY)],
+        "End": True,
+    }
+
+
+def _call_through(at: Deployment, invoker: PythonFunction) -> Mapping[str, Any]:
+    return {
+        "Type": "Task",
+        "Resource": f"arn:{at.partition}:states:::lambda:invoke",
+        "Parameters": {
+            "FunctionName": invoker.arn,
+            "Payload": {
+                "endpointname.$": "$.endpointname",
+                "body.$": "$.body",
+                "execution.$": "$$.Execution.Name",
+            },
+        },
+        "OutputPath": "$.Payload",
+        "TimeoutSeconds": _CALL_SECONDS,
+        "Retry": [_retry(_INVOKER_BUSY)],
+        "End": True,
+    }
+
+
+def _retry(errors: Iterable[str]) -> Mapping[str, Any]:
+    return {
+        "ErrorEquals": list(errors),
+        "IntervalSeconds": 2,
+        "BackoffRate": 2,
+        "MaxAttempts": 7,
+        "MaxDelaySeconds": 60,
+        "JitterStrategy": "FULL",
     }

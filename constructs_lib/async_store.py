@@ -5,27 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
-from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
-    S3BucketLifecycleConfiguration,
-    S3BucketLifecycleConfigurationRule,
-    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
-    S3BucketLifecycleConfigurationRuleExpiration,
-    S3BucketLifecycleConfigurationRuleFilter,
-)
-from cdktf_cdktf_provider_aws.s3_bucket_policy import S3BucketPolicy
-from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
-from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration import (
-    S3BucketServerSideEncryptionConfigurationA,
-    S3BucketServerSideEncryptionConfigurationRuleA,
-    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
-)
 from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
 from constructs import Construct
 
 from constructs_lib.config_async import AsyncInference
 from constructs_lib.deployment import Deployment, addressed
-from constructs_lib.policy import tls_only_document
+from constructs_lib.private_bucket import PrivateBucket
 
 KEPT_DAYS = 30
 
@@ -47,8 +32,8 @@ class AsyncStore(Construct):
 
     def __init__(self, scope: Construct, at: Deployment, *, protected: bool) -> None:
         super().__init__(scope, "async-store")
-        self._bucket = self._make_bucket(at, protected=protected)
-        self.bucket_name = self._bucket.bucket
+        bucket = PrivateBucket(self, at, "data", kept_days=KEPT_DAYS, protected=protected)
+        self.bucket_name = bucket.resource.bucket
         self.success_topic_arn = self._topic(at, "success").arn
         self.error_topic_arn = self._topic(at, "error").arn
 
@@ -59,78 +44,6 @@ class AsyncStore(Construct):
             "async_success_topic_arn": self.success_topic_arn,
             "async_error_topic_arn": self.error_topic_arn,
         }
-
-    def _make_bucket(self, at: Deployment, *, protected: bool) -> S3Bucket:
-        bucket = addressed(
-            S3Bucket(
-                self,
-                "bucket",
-                # bucket names are lower-case, unique in the world and at most 63 long
-                bucket=f"{at.prefix.lower()}-{at.region}-{at.account_id}-data",
-                force_destroy=not protected,
-            ),
-            "async",
-        )
-        private = addressed(
-            S3BucketPublicAccessBlock(
-                self,
-                "private",
-                bucket=bucket.id,
-                block_public_acls=True,
-                block_public_policy=True,
-                ignore_public_acls=True,
-                restrict_public_buckets=True,
-            ),
-            "async",
-        )
-        addressed(
-            S3BucketPolicy(
-                self,
-                "tls",
-                bucket=bucket.id,
-                policy=tls_only_document(bucket.arn),
-                depends_on=[private],  # S3 refuses two such changes of a bucket at once
-            ),
-            "async",
-        )
-        by_default = (
-            S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA
-        )
-        addressed(
-            S3BucketServerSideEncryptionConfigurationA(
-                self,
-                "encrypted",
-                bucket=bucket.id,
-                rule=[
-                    S3BucketServerSideEncryptionConfigurationRuleA(
-                        apply_server_side_encryption_by_default=by_default(sse_algorithm="AES256")
-                    )
-                ],
-            ),
-            "async",
-        )
-        addressed(
-            S3BucketLifecycleConfiguration(
-                self,
-                "expiry",
-                bucket=bucket.id,
-                rule=[
-                    S3BucketLifecycleConfigurationRule(
-                        id="expire",
-                        status="Enabled",
-                        filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
-                        expiration=[S3BucketLifecycleConfigurationRuleExpiration(days=KEPT_DAYS)],
-                        abort_incomplete_multipart_upload=[
-                            S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(
-                                days_after_initiation=1
-                            )
-                        ],
-                    )
-                ],
-            ),
-            "async",
-        )
-        return bucket
 
     def _topic(self, at: Deployment, outcome: str) -> SnsTopic:
         name = f"async-{outcome}"

@@ -45,7 +45,7 @@ from lambdas.core.schedule import (
     parse_time,
     parse_timezone,
 )
-from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Scaling
+from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, AsyncMode, Scaling
 
 # What CloudWatch Logs takes: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 RetentionDays = Literal[
@@ -159,6 +159,7 @@ class JumpstartModel(ModelSource, Tuning):
     schedule: ScheduleField | None = None
     integration: Integration | None = None
     async_api_enabled: bool = False
+    async_api_results: Literal["inline", "s3"] = "inline"
     tags: Tags = {}
     update: Update = {}
 
@@ -213,6 +214,14 @@ class JumpstartModel(ModelSource, Tuning):
         """What the entry says for a variant that does not say it itself."""
         names = Surroundings.model_fields
         return {n: getattr(self, n) for n in names if getattr(variant, n) is None}
+
+    @property
+    def async_mode(self) -> AsyncMode:
+        """How the model may be called asynchronously: answers beyond what Step Functions carries
+        need a function that puts them into S3."""
+        if not self.async_api_enabled:
+            return AsyncMode.OFF
+        return AsyncMode.DIRECT if self.async_api_results == "inline" else AsyncMode.THROUGH_LAMBDA
 
     @property
     def initial_provision_minutes(self) -> int:

@@ -8,24 +8,28 @@ from __future__ import annotations
 from constructs import Construct
 
 from constructs_lib.artifacts import Artifacts
-from constructs_lib.async_api import call_asynchronously, state_machine_arn
+from constructs_lib.async_api import call_asynchronously, call_models, state_machine_arn
 from constructs_lib.config import DeployConfig
 from constructs_lib.deployment import Deployment
 from constructs_lib.function import PythonFunction, Sizing
 from constructs_lib.observability import alarm_topic_arn
 from constructs_lib.policy import Statement
+from constructs_lib.private_bucket import PrivateBucket
 from constructs_lib.queues import HintQueue
 from constructs_lib.sagemaker_access import SageMakerAccess
 from constructs_lib.tables import AuthTable, HistoryTable, StateTable
+from lambdas.core.executions import RESULTS_PREFIX
 from lambdas.core.settings import (
     AdopterSettings,
     ApiSettings,
     AuthorizerSettings,
+    InvokerSettings,
     ReconcilerSettings,
     Settings,
     SweepSettings,
     TickSettings,
 )
+from lambdas.core.spec import AsyncMode
 
 AUTHORIZER = Sizing(timeout_seconds=5)
 API = Sizing(timeout_seconds=28, memory_mb=512)  # API Gateway waits 29 s
@@ -33,6 +37,8 @@ TICK = Sizing(timeout_seconds=55)  # done before the next one
 RECONCILER = Sizing(timeout_seconds=30)
 SWEEP = Sizing(timeout_seconds=900)  # Lambda's longest: it waits while Terraform waits
 ADOPTER = Sizing(timeout_seconds=15)
+INVOKER = Sizing(timeout_seconds=80, memory_mb=512)  # SageMaker gives a model 60 s
+RESULT_DAYS = 7
 
 
 class Functions(Construct):
@@ -56,8 +62,15 @@ class Functions(Construct):
         self.starts = HintQueue(self, "starts", at, consumer_timeout_seconds=consumer)
         self.work = HintQueue(self, "work", at, consumer_timeout_seconds=consumer)
         self.queues = (self.starts, self.work)
+        large = any(e.async_mode is AsyncMode.THROUGH_LAMBDA for e in config.jumpstart_models)
+        self._results = (
+            PrivateBucket(self, at, "results", kept_days=RESULT_DAYS, protected=protected)
+            if large
+            else None
+        )
         self.authorizer = self._authorizer()
         self.adopter = self._adopter()
+        self.invoker = self._invoker(self._results) if self._results else None
         self.api = self._api()
         self.tick = self._tick()
         self.reconciler = self._reconciler()
@@ -69,6 +82,7 @@ class Functions(Construct):
             self.tick,
             self.reconciler,
             self.sweep,
+            *([self.invoker] if self.invoker else []),
         )
 
     def _authorizer(self) -> PythonFunction:
@@ -91,6 +105,7 @@ class Functions(Construct):
             max_lease_minutes=self._config.max_lease_minutes,
             token_requests_per_minute=self._config.token_requests_per_minute,
             async_state_machine_arn=state_machine_arn(self._at),
+            async_results_bucket=self._results.name if self._results else "",
         )
         statements = [
             *self.state.read_endpoint(),
@@ -106,8 +121,23 @@ class Functions(Construct):
             *self._sagemaker.describe_configs(),
             *self.adopter.invoke(),
             *call_asynchronously(self._at),
+            *(self._on_results("s3:GetObject") if self._results else []),
         ]
         return self._function("api", API, settings, statements)
+
+    def _invoker(self, results: PrivateBucket) -> PythonFunction:
+        endpoints = [
+            self._config.endpoint_name(entry)
+            for entry in self._config.jumpstart_models
+            if entry.async_mode is AsyncMode.THROUGH_LAMBDA
+        ]
+        settings = InvokerSettings(results_bucket=results.name)
+        statements = [*call_models(self._at, endpoints), *self._on_results("s3:PutObject")]
+        return self._function("invoker", INVOKER, settings, statements)
+
+    def _on_results(self, action: str) -> list[Statement]:
+        assert self._results is not None
+        return [Statement((action,), (f"{self._results.arn}/{RESULTS_PREFIX}*",))]
 
     def _tick(self) -> PythonFunction:
         settings = TickSettings(

@@ -27,7 +27,7 @@ from constructs_lib.observability import Observability
 from constructs_lib.scheduler import EndpointEvents, QueueConsumer, Scheduler
 from constructs_lib.specs import DeclaredEndpoint, Specs
 from lambdas.core.settings import STACK_TAG_KEY
-from lambdas.core.spec import AsyncMode, Origin, Spec
+from lambdas.core.spec import Origin, Spec
 
 STACK_NAME = "endpoint-manager"
 PROVIDER_SOURCE = "hashicorp/aws"
@@ -83,7 +83,7 @@ class EndpointManagerStack(TerraformStack):
         )
         called_later = [e.spec.name for e in endpoints if e.spec.async_api]
         if called_later:
-            AsyncApi(self, at, endpoints=called_later)
+            AsyncApi(self, at, endpoints=called_later, invoker=functions.invoker)
         observability = Observability(
             self,
             at,
@@ -188,7 +188,7 @@ class EndpointManagerStack(TerraformStack):
                 scaling=entry.scaling(),
                 tags=entry.tags,
                 update=entry.update,
-                async_api=AsyncMode.DIRECT if entry.async_api_enabled else AsyncMode.OFF,
+                async_api=entry.async_mode,
                 origin=Origin.CONFIG,
                 schedules=entry.schedules(),
                 initial_provision_minutes=entry.initial_provision_minutes,

@@ -11,6 +11,7 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
     from mypy_boto3_sns import SNSClient
@@ -75,6 +76,11 @@ def functions() -> LambdaClient:
 @cache
 def sns() -> SNSClient:
     return boto3.client("sns", config=_READ)
+
+
+@cache
+def s3() -> S3Client:
+    return boto3.client("s3", config=_READ)
 
 
 @cache

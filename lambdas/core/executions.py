@@ -21,6 +21,7 @@ from lambdas.core.errors import (
     UnknownEndpoint,
     UnknownExecution,
 )
+from lambdas.core.invocation import ModelAnswer
 from lambdas.core.names import endpoint_key, sagemaker_name
 from lambdas.core.ports import StateStore
 from lambdas.core.serving import require_serving
@@ -30,6 +31,15 @@ MAX_INPUT_BYTES = 262_144
 """What StartExecution takes: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
 VIA, THROUGH_LAMBDA = "via", "lambda"
 """Stand in the input of an execution that calls the model through a function."""
+
+
+MAX_OUTPUT_BYTES = 180_000
+"""An answer stays in the output if its JSON text, escapes and all, is no longer than this, which
+leaves room below Step Functions' 256 KiB."""
+RESULTS_PREFIX = "results/"
+"""Begins the key of each answer that is kept in S3; the execution's name follows."""
+KEPT, LINK = "ResultKept", "ResultUrl"
+"""Stand in an output: the answer is kept elsewhere, and where it is to be read."""
 
 
 class ExecutionExists(Exception):
@@ -55,12 +65,21 @@ class Executions(Protocol):
         ...
 
 
+class Results(Protocol):
+    """Answers that are too large for an output, by the name of their execution."""
+
+    def link(self, execution: str) -> str:
+        """An address at which the answer can be read for a while."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AsyncCalls:
     """The use cases; `state_machine_arn` is that of the stack."""
 
     store: StateStore
     executions: Executions
+    results: Results
     state_machine_arn: str
 
     def start(
@@ -100,10 +119,36 @@ class AsyncCalls:
         found = self.executions.describe(arn)
         if found is None:
             raise UnknownExecution
-        return found
+        return self._linked(name, found)
+
+    def _linked(self, name: str, found: Mapping[str, Any]) -> Mapping[str, Any]:
+        """With a link in the output where the answer is kept elsewhere."""
+        output = json.loads(found.get("output", "null"))
+        if not isinstance(output, dict) or not output.pop(KEPT, False):
+            return found
+        return {**found, "output": json.dumps({**output, LINK: self.results.link(name)})}
 
     def _arn(self, name: str) -> str:
         return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+
+
+def output_of(answer: ModelAnswer) -> dict[str, Any] | None:
+    """An execution's output, as Step Functions itself would make it of a model's answer; None
+    where the answer is no text or too long for it."""
+    try:
+        output = {"Body": answer.body.decode(), **_told(answer)}
+    except UnicodeDecodeError:
+        return None
+    return output if len(json.dumps(output).encode()) <= MAX_OUTPUT_BYTES else None
+
+
+def output_of_kept(answer: ModelAnswer) -> dict[str, Any]:
+    """The output of an execution whose answer is kept elsewhere."""
+    return {**_told(answer), KEPT: True}
+
+
+def _told(answer: ModelAnswer) -> dict[str, Any]:
+    return {"ContentType": answer.content_type, "InvokedProductionVariant": answer.variant}
 
 
 def unique_of(key: str) -> str:

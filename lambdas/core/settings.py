@@ -45,6 +45,7 @@ class ApiSettings(Settings):
     max_lease_minutes: int
     token_requests_per_minute: int
     async_state_machine_arn: str
+    async_results_bucket: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,11 @@ class SweepSettings(Settings):
 @dataclass(frozen=True, slots=True)
 class AdopterSettings(Settings):
     stack_tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvokerSettings(Settings):
+    results_bucket: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,7 +258,7 @@ def test_an_asynchronous_endpoint_gets_a_bucket_and_topics_of_the_stack(
 ) -> None:
     stack = stack_of(config_with(ASYNC))
     said = only(stack.all(CONFIG))["async_inference_config"]["output_config"]
-    bucket = "${aws_s3_bucket.async.bucket}"
+    bucket = "${aws_s3_bucket.data.bucket}"
     assert said["s3_output_path"] == f"s3://{bucket}/Boston/output"
     assert said["s3_failure_path"] == f"s3://{bucket}/Boston/failure"
     assert said["notification_config"] == {
@@ -280,19 +280,19 @@ def test_an_asynchronous_endpoint_gets_a_bucket_and_topics_of_the_stack(
 
 def test_the_bucket_is_private_encrypted_by_tls_only_and_forgets(stack_of: Synthesize) -> None:
     stack = stack_of(config_with(ASYNC))
-    block = stack.one("aws_s3_bucket_public_access_block", "async")
+    block = stack.one("aws_s3_bucket_public_access_block", "data")
     assert all(
         value is True for key, value in block.items() if key.startswith(("block", "ig", "re"))
     )
-    (rule,) = stack.one("aws_s3_bucket_server_side_encryption_configuration", "async")["rule"]
+    (rule,) = stack.one("aws_s3_bucket_server_side_encryption_configuration", "data")["rule"]
     assert rule["apply_server_side_encryption_by_default"] == {"sse_algorithm": "AES256"}
-    policy = json.loads(stack.one("aws_s3_bucket_policy", "async")["policy"])
+    policy = json.loads(stack.one("aws_s3_bucket_policy", "data")["policy"])
     (deny,) = policy["Statement"]
     assert (deny["Effect"], deny["Condition"]) == (
         "Deny",
         {"Bool": {"aws:SecureTransport": "false"}},
     )
-    (expiry,) = stack.one("aws_s3_bucket_lifecycle_configuration", "async")["rule"]
+    (expiry,) = stack.one("aws_s3_bucket_lifecycle_configuration", "data")["rule"]
     assert expiry["expiration"] == [{"days": 30}]
 
 
@@ -311,7 +311,7 @@ def test_an_asynchronous_endpoint_that_names_its_places_makes_none(stack_of: Syn
     said = only(stack.all(CONFIG))["async_inference_config"]
     assert said["client_config"] == {"max_concurrent_invocations_per_instance": 4}
     assert said["output_config"]["s3_output_path"] == "s3://ours/out"
-    assert "async" not in stack.all("aws_s3_bucket")
+    assert "data" not in stack.all("aws_s3_bucket")
     allowed = by_action(only(roles_of_models(stack)))
     assert allowed["sns:Publish"] == [f"{topic}done", f"{topic}failed"]
     assert "kms:GenerateDataKey" in allowed

@@ -19,7 +19,14 @@ from lambdas.core.errors import (
     UnknownEndpoint,
     UnknownExecution,
 )
-from lambdas.core.executions import AsyncCalls, ExecutionExists, Started
+from lambdas.core.executions import (
+    AsyncCalls,
+    ExecutionExists,
+    Started,
+    output_of,
+    output_of_kept,
+)
+from lambdas.core.invocation import ModelAnswer
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import AsyncMode
 from lambdas.core.state import State
@@ -37,6 +44,7 @@ class FakeExecutions:
 
     inputs: dict[str, str] = field(default_factory=dict)
     over: bool = False
+    output: str | None = None
 
     def start(self, name: str, text: str) -> Started:
         arn = f"{EXECUTIONS}:{name}"
@@ -53,7 +61,11 @@ class FakeExecutions:
             "status": "SUCCEEDED",
             "startDate": clock(9).timestamp(),
             "input": self.inputs[arn],
+            **({"output": self.output} if self.output else {}),
         }
+
+    def link(self, execution: str) -> str:
+        return f"https://results/{execution}"
 
 
 @dataclass
@@ -79,7 +91,7 @@ def scene() -> Scene:
     world.renew("flan", 60)
     world.advance(minutes=10)
     executions = FakeExecutions()
-    return Scene(world, executions, AsyncCalls(world.store, executions, MACHINE))
+    return Scene(world, executions, AsyncCalls(world.store, executions, executions, MACHINE))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +151,8 @@ def test_a_closed_window_tells_when_it_opens() -> None:
         {"name": "w", "start_time": "09:00", "stop_time": "10:00", "days": ["mon"]}
     )
     world.deploy(a_spec("falcon", async_api=AsyncMode.DIRECT, schedules=(nine,)))
-    calls = AsyncCalls(world.store, FakeExecutions(), MACHINE)
+    none = FakeExecutions()
+    calls = AsyncCalls(world.store, none, none, MACHINE)
     with pytest.raises(EndpointStopped) as stopped:
         calls.start("falcon", {}, ANN, "1", world.now)
     assert stopped.value.retry_after_seconds == 3600
@@ -184,6 +197,34 @@ def test_results_beyond_the_limit_go_another_way(scene: Scene) -> None:
     scene.world.deploy(a_spec("falcon", async_api=AsyncMode.THROUGH_LAMBDA))
     arn = scene.start({"x": 1})
     assert json.loads(scene.executions.inputs[arn])["via"] == "lambda"
+
+
+def test_an_answer_that_is_kept_elsewhere_is_linked_to(scene: Scene) -> None:
+    arn = scene.start({})
+    answer = ModelAnswer(b"x" * 200_000, "text/plain", variant="AllTraffic")
+    assert output_of(answer) is None
+    scene.executions.output = json.dumps(output_of_kept(answer))
+    output = json.loads(scene.calls.describe(arn, ANN)["output"])
+    assert output == {
+        "ContentType": "text/plain",
+        "InvokedProductionVariant": "AllTraffic",
+        "ResultUrl": f"https://results/{ANN}-1",
+    }
+
+
+@pytest.mark.parametrize("body", [b'"quotes" and \\', "日本語".encode(), b"", b"x" * 170_000])
+def test_a_text_that_fits_stays_in_the_output(scene: Scene, body: bytes) -> None:
+    arn = scene.start({})
+    output = output_of(ModelAnswer(body, "text/plain", variant="v"))
+    assert output is not None
+    assert output["Body"].encode() == body
+    scene.executions.output = json.dumps(output)
+    assert json.loads(scene.calls.describe(arn, ANN)["output"]) == output
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe", b'"' * 100_000, "é".encode() * 31_000])
+def test_what_is_no_text_or_grows_too_long_in_json_is_kept_elsewhere(body: bytes) -> None:
+    assert output_of(ModelAnswer(body, "text/plain", variant="v")) is None
 
 
 def test_an_endpoint_that_was_never_looked_at_is_stopped(scene: Scene) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from lambdas.aws import clients
 from lambdas.aws.executions import StepFunctionsExecutions
+from lambdas.aws.results import S3Results
 from lambdas.core.executions import AsyncCalls, unique_of
 from lambdas.handlers import wiring
 from lambdas.handlers.documents import Execution, StartedExecution
@@ -46,7 +47,8 @@ DESCRIBE = Operation(
     refusals=(404,),
     takes_body=True,
     description="Only for the token that began it. `output` is a JSON text with `Body`, "
-    "`ContentType` and `InvokedProductionVariant`.",
+    "`ContentType` and `InvokedProductionVariant`; of an answer that is kept in S3 it has a "
+    "`ResultUrl` instead of the `Body`: a link that holds for 15 minutes, made anew by each call.",
     tag=_TAG,
 )
 OPERATIONS = (START, DESCRIBE)
@@ -82,7 +84,8 @@ def _calls() -> AsyncCalls:
     told = settings()
     arn = told.async_state_machine_arn
     executions = StepFunctionsExecutions(clients.stepfunctions(), arn)
-    return AsyncCalls(wiring.store(told.state_table), executions, arn)
+    results = S3Results(clients.s3(), told.async_results_bucket)
+    return AsyncCalls(wiring.store(told.state_table), executions, results, arn)
 
 
 @START.on(router)

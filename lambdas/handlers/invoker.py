@@ -1,0 +1,39 @@
+"""Calls a model for the state machine where its answer may be larger than what that carries."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from lambdas.aws import clients
+from lambdas.aws.results import S3Results
+from lambdas.aws.runtime import SageMakerRuntime
+from lambdas.core.executions import output_of, output_of_kept
+from lambdas.core.invocation import Invocation
+from lambdas.core.settings import InvokerSettings
+
+MODEL_SECONDS = 65
+"""A little more than the 60 s that SageMaker gives a model."""
+
+
+@cache
+def _results() -> S3Results:
+    settings = InvokerSettings.from_environment(os.environ)
+    return S3Results(clients.s3(), settings.results_bucket)
+
+
+def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
+    """The output of the execution. What is raised is known to the state machine by its class."""
+    body = json.dumps(event["body"], ensure_ascii=False, separators=(",", ":")).encode()
+    invocation = Invocation(body, content_type="application/json")
+    answer = SageMakerRuntime(clients.sagemaker_runtime(MODEL_SECONDS)).invoke(
+        event["endpointname"], invocation
+    )
+    output = output_of(answer)
+    if output is not None:
+        return output
+    _results().keep(event["execution"], answer.body, answer.content_type)
+    return output_of_kept(answer)
