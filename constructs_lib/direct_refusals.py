@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from constructs_lib.canonical import canonical
+from lambdas.core.errors import EndpointStopped
 
 STOPPED_RETRY_SECONDS = 60
 """A constant: API Gateway knows nothing of leases and schedules."""
@@ -62,8 +63,7 @@ class Refusal:
 _STOPPED = Told(
     503,
     "EndpointStopped",
-    "'{name}' is stopped. Start it with POST /endpoint-expiry "
-    '{"EndpointName": "{name}", "minutes": 60} and call again once it is InService.',
+    str(EndpointStopped("{name}", STOPPED_RETRY_SECONDS)),
     STOPPED_RETRY_SECONDS,
 )
 _TOO_MANY = Told(

@@ -25,6 +25,7 @@ def metering(checkout: Checkout) -> Iterator[Checkout]:
         "tags": {"team": "nlp"},
         "instance_type_fallbacks": ["ml.g5.24xlarge"],
     }
+    config["jumpstart_models"][1]["integration"]["public"] = True
     checkout.up(CONFIG=checkout.write_config(config))
     yield checkout
     checkout.clear_faults()
@@ -91,6 +92,15 @@ def test_without_capacity_the_fallback_is_started_and_scaled_too(metering: Check
     )
     assert served["ProductionVariants"][0]["InstanceType"] == "ml.g5.24xlarge"
     assert document["ServedConfigName"] != document["EndpointConfigName"]
+
+
+def test_a_public_route_asks_for_no_token(metering: Checkout) -> None:
+    renew(metering, FLAN, 60).raise_for_status()
+    until(lambda: metering.status(FLAN) == "InService", 90)
+    for token in ("", "wrong"):
+        with metering.api(token) as api:
+            assert api.post("/flan", content=b"[1]").content == b"[1]"
+            assert api.post("/endpoint-expiry", json={}).status_code in {401, 403}
 
 
 def test_a_forgotten_endpoint_gets_a_lease_our_tag_and_a_notice(metering: Checkout) -> None:
