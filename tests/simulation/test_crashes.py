@@ -8,23 +8,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.scenes import SITUATIONS, Situation, rivals
-from tests.simulation.trials import against, in_situation
-
-RACES = [
-    pytest.param(situation, rival, id=f"{situation.name} against {rival}")
-    for situation in SITUATIONS
-    for rival in rivals(situation)
-]
+from tests.simulation.trials import CRASHES, RACES, findings
 
 
-@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name)
-def test_use_case_killed_at_any_call_heals_within_a_tick(situation: Situation) -> None:
-    assert in_situation(situation) == ()
+@pytest.mark.parametrize("situation", CRASHES)
+def test_use_case_killed_at_any_call_heals_within_a_tick(situation: str) -> None:
+    assert findings(situation) == ()
 
 
-@pytest.mark.parametrize(("situation", "rival"), RACES)
-def test_use_case_and_a_rival_that_comes_in_between_both_have_their_way(
-    situation: Situation, rival: str
-) -> None:
-    assert against(situation, rival) == ()
+@pytest.mark.parametrize("race", RACES)
+def test_use_case_and_a_rival_that_comes_in_between_both_have_their_way(race: str) -> None:
+    assert findings(race) == ()

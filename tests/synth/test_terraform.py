@@ -19,6 +19,9 @@ from tests.synth.stacks import COMBINED, Stack
 
 pytestmark = pytest.mark.slow
 
+# The data sources that name the account and its partition, which the arns of the API hold.
+WHERE = ("aws_caller_identity", "aws_partition")
+
 
 @dataclass(frozen=True)
 class Terraform:
@@ -28,7 +31,7 @@ class Terraform:
     environment: Mapping[str, str]
 
     def take(self, document: Mapping[str, Any]) -> None:
-        (self.folder / "cdk.tf.json").write_text(json.dumps(document))
+        (self.folder / "cdk.tf.json").write_text(json.dumps(document, indent=1))
 
     def run(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -117,14 +120,17 @@ def api_of(stack: Stack) -> dict[str, Any]:
                 "required_providers": stack.document["terraform"]["required_providers"],
             },
             "provider": stack.document["provider"],
+            "data": {kind: stack.document["data"][kind] for kind in WHERE},
             "resource": resources,
         }
     )
     uri = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{}/invocations"
     function = "arn:aws:lambda:us-east-1:000000000000:function:x"
-    text = re.sub(r"\$\{aws_lambda_function\.\w+\.invoke_arn\}", uri.format(function), text)
+    text = re.sub(r"\$\{aws_lambda_function\.[\w-]+\.invoke_arn\}", uri.format(function), text)
     logs = "arn:aws:logs:us-east-1:000000000000:log-group:x"
-    text = re.sub(r"\$\{aws_cloudwatch_log_group\.\w+\.arn\}", logs, text)
+    text = re.sub(r"\$\{aws_cloudwatch_log_group\.[\w-]+\.arn\}", logs, text)
+    role = "arn:aws:iam::000000000000:role/x"
+    text = re.sub(r"\$\{aws_iam_role\.[\w-]+\.arn\}", role, text)
     document: dict[str, Any] = json.loads(text)
     return document
 
