@@ -20,8 +20,21 @@ from lambdas.core.hints import Hint
 from lambdas.core.history import Event
 from lambdas.core.names import endpoint_key
 from lambdas.core.ports import Control, Due, Keyed, Listed, RecordPage
+from lambdas.core.rollout import Variant
 from lambdas.core.spec import Origin, Scaling, Spec
-from lambdas.core.state import Intent, Observed, Owner, Record, State, Status, Step
+from lambdas.core.state import (
+    Intent,
+    Observed,
+    Override,
+    Owner,
+    Record,
+    Reweighing,
+    State,
+    Status,
+    Step,
+)
+
+ONE = (Variant("all", 1),)
 
 
 class FakeHistory:
@@ -89,12 +102,9 @@ class FakeStateStore:
         if end > whole_second + timedelta(minutes=max_lease_minutes):
             raise LeaseTooLong(max_lease_minutes)
         state = replace(record.state, expires_at=end, held_since=None, attempts=0, retry_at=None)
-        operations = dict(record.operations)
         if keyed:
-            operations[keyed.id] = replace(keyed.operation, expires_at=end)
-            for stale in keyed.stale:
-                operations.pop(stale, None)
-        return self._user_write(replace(record, operations=operations), state, now)
+            keyed = replace(keyed, operation=replace(keyed.operation, expires_at=end))
+        return self._user_write(_keyed(record, keyed), state, now)
 
     def stop(self, key: str, state: State, expires_at: datetime | None, now: datetime) -> State:
         record = self.load(key)
@@ -102,6 +112,28 @@ class FakeStateStore:
             raise Conflict("another revision")
         changed = replace(record.state, expires_at=expires_at, held_since=state.held_since)
         return self._user_write(record, changed, now)
+
+    def change_running(
+        self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
+    ) -> State:
+        record = self.load(key)
+        if record.state is None:
+            raise UnknownEndpoint(key)
+        if keyed and keyed.id in record.operations:
+            raise Conflict("the key was recorded meanwhile")
+        state = replace(record.state, attempts=0, retry_at=None)
+        if isinstance(change, Override):
+            state = replace(
+                state,
+                override=change,
+                fallback_config=None,
+                rolled_back=None,
+                rollback_reason=None,
+                reweighing=None,
+            )
+        else:
+            state = replace(state, reweighing=change)
+        return self._user_write(_keyed(record, keyed), state, now)
 
     def touch(self, key: str, now: datetime) -> None:
         record = self.load(key)
@@ -128,7 +160,8 @@ class FakeStateStore:
             raise Conflict("another spec")
         if record.state is None:
             raise Conflict("there is no STATE")
-        self._user_write(replace(record, api_spec=None), record.state, due)
+        state = replace(record.state, override=None)
+        self._user_write(replace(record, api_spec=None), state, due)
 
     def lock(self, key: str, owner: str, now: datetime, until: datetime) -> None:
         record = self.load(key)
@@ -219,6 +252,14 @@ class FakeStateStore:
             self.records.pop(record.key, None)
 
 
+def _keyed(record: Record, keyed: Keyed | None) -> Record:
+    """The record with the operation recorded, and without stale ones."""
+    if keyed is None:
+        return record
+    kept = {name: o for name, o in record.operations.items() if name not in keyed.stale}
+    return replace(record, operations={**kept, keyed.id: keyed.operation})
+
+
 def _keeping_lease(current: State, state: State) -> State:
     return replace(
         state, rev=current.rev, expires_at=current.expires_at, held_since=current.held_since
@@ -249,12 +290,17 @@ class FakeEndpoints:
     delete_seconds: float = 1
     live: dict[str, FakeEndpoint] = field(default_factory=dict)
     configs: set[str] = field(default_factory=set)
+    variants: dict[str, tuple[Variant, ...]] = field(default_factory=dict)
+    """Of configs that have more than one variant of one instance."""
+    options: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    weights: dict[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     refusals: dict[str, list[Exception]] = field(default_factory=dict)
     failing: str = ""
     full: set[str] = field(default_factory=set)
     """Configs for whose instance type there is no capacity."""
     rolling_back: str = ""
+    last_deployment: Mapping[str, Any] | None = None
     scaled: dict[str, tuple[Scaling, ...]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -270,14 +316,16 @@ class FakeEndpoints:
             found.created_at,
             found.modified_at or found.created_at,
             f"arn:{endpoint_key(name)}",
+            variants=self.variants.get(found.config_name, ONE),
+            last_deployment=self.last_deployment,
         )
 
     def owner(self, arn: str) -> Owner:
         found = self._find(arn.removeprefix("arn:"))
         return found.owner if found else Owner.NOBODY
 
-    def config_exists(self, config_name: str) -> bool:
-        return config_name in self.configs
+    def config_variants(self, config_name: str) -> Sequence[Variant] | None:
+        return self.variants.get(config_name, ONE) if config_name in self.configs else None
 
     def create(self, name: str, config_name: str, tags: Mapping[str, str] | None = None) -> None:
         self._refuse("create")
@@ -303,8 +351,8 @@ class FakeEndpoints:
         found.status = Status.DELETING
         found.settles_at = self.now + timedelta(seconds=self.delete_seconds)
 
-    def update(self, name: str, config_name: str, options: Mapping[str, object]) -> None:
-        del options
+    def update(self, name: str, config_name: str, options: Mapping[str, Any]) -> None:
+        self.options[endpoint_key(name)] = options
         self._refuse("update")
         self.calls.append(("update", name))
         found = self._existing(name)
@@ -313,6 +361,14 @@ class FakeEndpoints:
         found.settles_as = Status.IN_SERVICE
         found.settles_at = self.now + timedelta(seconds=self.create_seconds)
         found.modified_at = found.settles_at
+
+    def reweigh(self, name: str, desired: Sequence[Mapping[str, Any]]) -> None:
+        self._refuse("reweigh")
+        self.calls.append(("reweigh", name))
+        found = self._existing(name)
+        self.weights[endpoint_key(name)] = desired
+        found.status, found.next_config = Status.UPDATING, found.config_name
+        found.settles_at = self.now + timedelta(seconds=self.create_seconds)
 
     def scale(self, name: str, scaling: Sequence[Scaling]) -> None:
         self._refuse("scale")

@@ -8,6 +8,7 @@ from typing import Any
 
 from lambdas.core.deploys import Deploys
 from lambdas.core.idempotency import Answer, Request
+from lambdas.core.live_updates import LiveUpdates
 from lambdas.core.meter import ParkingMeter
 from lambdas.core.reconcile import Outcome, Reconciler
 from lambdas.core.spec import Spec
@@ -31,6 +32,7 @@ class World:
         self.meter = ParkingMeter(
             self.store, self.endpoints, self.hints, self.history, self.endpoints, 43_200
         )
+        self.updates = LiveUpdates(self.store, self.endpoints, self.hints, self.history)
         self.notices: list[str] = []
         self.deploys = Deploys(
             self.store, self.endpoints, self.hints, lambda: self.now, self._sleep
@@ -81,6 +83,18 @@ class World:
 
     def stop(self, name: str, *, forget: bool = False) -> Answer:
         answer = self.meter.stop(name, self.now, Request("ann"), forget=forget)
+        self.settle()
+        return answer
+
+    def update(self, name: str, config: str, key: str | None = None, **options: Any) -> Answer:
+        request = Request.of("ann", "update", key, {"config": config, **options})
+        answer = self.updates.update(name, config, options, self.now, request)
+        self.settle()
+        return answer
+
+    def reweigh(self, name: str, *desired: Mapping[str, Any], key: str | None = None) -> Answer:
+        request = Request.of("ann", "weights", key, {"desired": list(desired)})
+        answer = self.updates.reweigh(name, list(desired), self.now, request)
         self.settle()
         return answer
 

@@ -15,7 +15,16 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from lambdas.core.errors import InvalidField
 from lambdas.core.schedule import SCHEDULE_KEYS, Schedule
 from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, AsyncMode, Origin, Scaling, Spec
-from lambdas.core.state import Intent, Operation, Record, State, Status, Step
+from lambdas.core.state import (
+    Intent,
+    Operation,
+    Override,
+    Record,
+    Reweighing,
+    State,
+    Status,
+    Step,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +78,8 @@ def state_values(state: State) -> dict[str, Any]:
         "updating_to": state.updating_to,
         "updating_mark": state.updating_mark,
         "rolled_back": state.rolled_back,
+        "rollback_reason": state.rollback_reason and state.rollback_reason[:1000],
+        **_by_hand(state.override, state.reweighing),
         "restored": state.restored,
         "owned_since": epoch(state.owned_since),
         "observed_modified": epoch(state.observed_modified),
@@ -85,6 +96,27 @@ def lease_values(state: State) -> dict[str, Any]:
         "expires_at": epoch(state.expires_at),
         "held_since": epoch(state.held_since),
     }
+
+
+def _by_hand(override: Override | None, reweighing: Reweighing | None) -> dict[str, Any]:
+    return {"override": None, "reweighing": None} | (
+        change_values(override) | change_values(reweighing)
+    )
+
+
+def change_values(change: Override | Reweighing | None) -> dict[str, Any]:
+    """The attribute that holds what was asked for by hand. What SageMaker is to be told is JSON:
+    DynamoDB knows no floats."""
+    match change:
+        case Override():
+            options = json.dumps(change.options, sort_keys=True)
+            told = {"config_name": change.config_name, "declaration": change.declaration}
+            return {"override": {**told, "options": options}}
+        case Reweighing():
+            desired = json.dumps(list(change.desired), sort_keys=True)
+            return {"reweighing": {"desired": desired, "life": epoch(change.life)}}
+        case _:
+            return {}
 
 
 def state_of(item: Item) -> State:
@@ -109,6 +141,9 @@ def state_of(item: Item) -> State:
         updating_to=item.get("updating_to"),
         updating_mark=item.get("updating_mark"),
         rolled_back=item.get("rolled_back"),
+        rollback_reason=item.get("rollback_reason"),
+        override=_override_of(item.get("override")),
+        reweighing=_reweighing_of(item.get("reweighing")),
         restored=item.get("restored"),
         owned_since=instant(item.get("owned_since")),
         observed_modified=instant(item.get("observed_modified")),
@@ -116,6 +151,18 @@ def state_of(item: Item) -> State:
         last_wanted_change=instant(item.get("last_wanted_change")),
         orphaned_at=instant(item.get("orphaned_at")),
     )
+
+
+def _override_of(item: Item | None) -> Override | None:
+    if item is None:
+        return None
+    return Override(item["config_name"], json.loads(item["options"]), item["declaration"])
+
+
+def _reweighing_of(item: Item | None) -> Reweighing | None:
+    if item is None:
+        return None
+    return Reweighing(json.loads(item["desired"]), instant(item["life"]) or _EPOCH)
 
 
 def status_of(text: str) -> Status:
@@ -183,6 +230,7 @@ def operation_values(operation: Operation) -> dict[str, Any]:
         "status": operation.endpoint_status.value,
         "config": operation.observed_config,
         "reason": operation.reason,
+        "chosen": operation.chosen_config,
     }
 
 
@@ -197,6 +245,7 @@ def operations_of(item: Item) -> dict[str, Operation]:
             values.get("config"),
             values.get("reason", ""),
             instant(ends.get(name)),
+            values.get("chosen"),
         )
         for name, values in item.get("ops", {}).items()
     }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lambdas.aws import clients
 from lambdas.aws.items import status_of
 from lambdas.aws.refusals import named
 from lambdas.core.errors import AwsRefused, Gone
 from lambdas.core.ports import Listed
+from lambdas.core.rollout import Variant
 from lambdas.core.settings import STACK_TAG_KEY
 from lambdas.core.spec import Scaling
 from lambdas.core.state import Observed, Owner
@@ -57,6 +58,11 @@ class SageMakerEndpoints:
             created_at=_utc_milliseconds(seen["CreationTime"]),
             modified_at=_utc_milliseconds(seen["LastModifiedTime"]),
             arn=seen["EndpointArn"],
+            variants=tuple(
+                Variant(variant["VariantName"], variant.get("DesiredInstanceCount"))
+                for variant in seen.get("ProductionVariants", ())
+            ),
+            last_deployment=seen.get("LastDeploymentConfig"),
         )
 
     def owner(self, arn: str) -> Owner:
@@ -71,15 +77,18 @@ class SageMakerEndpoints:
             return Owner.NOBODY
         return Owner.US if stacks == [self._stack_tag] else Owner.ANOTHER_STACK
 
-    def config_exists(self, config_name: str) -> bool:
+    def config_variants(self, config_name: str) -> Sequence[Variant] | None:
         try:
             with named():
-                self._client.describe_endpoint_config(EndpointConfigName=config_name)
+                seen = self._client.describe_endpoint_config(EndpointConfigName=config_name)
         except AwsRefused as error:
             if error.message.startswith("Could not find endpoint configuration"):
-                return False
+                return None
             raise
-        return True
+        return [
+            Variant(variant["VariantName"], variant.get("InitialInstanceCount"))
+            for variant in seen["ProductionVariants"]
+        ]
 
     def create(self, name: str, config_name: str, tags: Mapping[str, str]) -> None:
         every = {**tags, STACK_TAG_KEY: self._stack_tag}
@@ -97,6 +106,12 @@ class SageMakerEndpoints:
     def update(self, name: str, config_name: str, options: Mapping[str, Any]) -> None:
         with named():
             self._once.update_endpoint(EndpointName=name, EndpointConfigName=config_name, **options)
+
+    def reweigh(self, name: str, desired: Sequence[Mapping[str, Any]]) -> None:
+        with named():
+            self._once.update_endpoint_weights_and_capacities(
+                EndpointName=name, DesiredWeightsAndCapacities=cast("Any", desired)
+            )
 
     def adopt(self, arn: str) -> None:
         """Tag a live endpoint as ours; only the adopter's role may."""

@@ -19,6 +19,7 @@ from lambdas.aws.history import DynamoHistory
 from lambdas.aws.items import (
     PK_PREFIX,
     STATE,
+    change_values,
     decode,
     encode,
     epoch,
@@ -46,7 +47,7 @@ from lambdas.core.errors import (
 from lambdas.core.history import Event
 from lambdas.core.ports import Control, Due, Keyed, RecordPage
 from lambdas.core.spec import Origin, Spec
-from lambdas.core.state import Intent, Record, State, Step
+from lambdas.core.state import Intent, Override, Record, Reweighing, State, Step
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -158,11 +159,7 @@ class DynamoStateStore:
         update = _user_write(key, now).remove("held_since", "retry_at").assign({"attempts": 0})
         update.when("attribute_exists({pk})")
         if keyed:
-            operation = operation_values(keyed.operation)
-            update.set(f"ops.{keyed.id}", ":operation", operation=operation)
-            update.when(f"attribute_not_exists({{ops.{keyed.id}}})")
-            for stale in keyed.stale:
-                update.remove(f"ops.{stale}", f"op_expiries.{stale}")
+            _record_operation(update, keyed)
         return update
 
     def _why_not_renewed(
@@ -187,6 +184,25 @@ class DynamoStateStore:
         )
         return self._update(key, update.when("{rev} = :rev", rev=state.rev))
 
+    def change_running(
+        self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
+    ) -> State:
+        update = _user_write(key, now).assign(change_values(change)).remove("retry_at")
+        update.assign({"attempts": 0}).when("attribute_exists({pk})")
+        if isinstance(change, Override):
+            update.remove("fallback_config", "rolled_back", "rollback_reason", "reweighing")
+        if keyed:
+            _record_operation(update, keyed)
+            if keyed.operation.expires_at:
+                end = epoch(keyed.operation.expires_at)
+                update.set(f"op_expiries.{keyed.id}", ":end", end=end)
+        try:
+            return self._update(key, update)
+        except Conflict:
+            if self.load(key).state is None:
+                raise UnknownEndpoint(key) from None
+            raise
+
     def touch(self, key: str, now: datetime) -> None:
         self._update(key, _user_write(key, now).when("attribute_exists({pk})"))
 
@@ -210,11 +226,13 @@ class DynamoStateStore:
             "ExpressionAttributeValues": encode({":expected": spec_hash}),
         }
         where = {"TableName": self._table, "Key": key_of(key, Origin.API)}
-        self._touch_with({"Delete": {**where, **condition}}, key, due)
+        # An override was of this life of the endpoint: one that is added later is another.
+        self._touch_with({"Delete": {**where, **condition}}, key, due, "override")
 
-    def _touch_with(self, change: dict[str, Any], key: str, due: datetime) -> None:
-        """Make the change and the endpoint due, both or neither."""
+    def _touch_with(self, change: dict[str, Any], key: str, due: datetime, *dropped: str) -> None:
+        """Make the change and the endpoint due, both or neither; drop these attributes too."""
         touch = _user_write(key, due).when("attribute_exists({pk})")
+        touch.remove(*dropped)
         where = {"TableName": self._table, "Key": key_of(key)}
         call: list[Any] = [change, {"Update": {**where, **touch.arguments()}}]
         self._repeat_throttled(lambda: self._once.transact_write_items(TransactItems=call))
@@ -426,6 +444,14 @@ def _user_write(key: str, now: datetime) -> Update:
     """A new revision, due at once: whatever a reconcile decided meanwhile is decided again."""
     update = Update().add("rev", 1).assign({"next_due": epoch(now), "due_shard": _shard(key)})
     return update.remove("claimed_until")
+
+
+def _record_operation(update: Update, keyed: Keyed) -> None:
+    """Under the condition that nobody recorded it before."""
+    update.set(f"ops.{keyed.id}", ":operation", operation=operation_values(keyed.operation))
+    update.when(f"attribute_not_exists({{ops.{keyed.id}}})")
+    for stale in keyed.stale:
+        update.remove(f"ops.{stale}", f"op_expiries.{stale}")
 
 
 def _under_lock(update: Update, owner: str, rev: int) -> Update:

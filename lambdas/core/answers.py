@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from lambdas.core.choice import chosen_config
 from lambdas.core.decision import meter_of
 from lambdas.core.history import Event
 from lambdas.core.spec import Origin, Spec
@@ -41,7 +42,7 @@ def endpoint_document(
         "Wanted": "running" if wanted else "stopped",
         "Status": state.observed_status.value,
         "NextTransition": iso(meter.next_transition(now)),
-        "EndpointConfigName": spec.endpoint_config_name,
+        "EndpointConfigName": chosen_config(spec, state),
         "ServedConfigName": state.observed_config
         if state.observed_status is not Status.ABSENT
         else None,

@@ -5,6 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from lambdas.core.choice import (
+    after_rollback,
+    next_fallback,
+    outlasts,
+    postponed,
+    rollback_mark,
+    rollback_told,
+    rolled_back,
+    wanted_config,
+)
 from lambdas.core.running import Meter
 from lambdas.core.spec import Spec
 from lambdas.core.state import Observed, State, Status, Step
@@ -70,13 +80,6 @@ def meter_of(spec: Spec | None, state: State) -> Meter:
     if spec is None:
         return Meter()
     return Meter(state.expires_at, spec.schedules, state.held_since)
-
-
-def wanted_config(spec: Spec, state: State) -> str:
-    """The endpoint config that should run: a fallback only while the spec still lists it."""
-    if state.fallback_config in spec.fallback_configs:
-        return state.fallback_config or spec.endpoint_config_name
-    return spec.endpoint_config_name
 
 
 def backoff(attempts: int) -> timedelta:
@@ -207,19 +210,34 @@ def _decide_running(
     assert spec is not None, "an endpoint without a spec is never wanted"
     due = meter.next_transition(now)
     config = wanted_config(spec, state)
-    recovered = replace(state, attempts=0, retry_at=None)
-    served = observed.config_name == config
-    given_up = state.rolled_back == rollback_mark(spec)
+    kept = _why_kept(spec, state, observed, meter, now)
     restored = state.restored == restored_mark(spec, observed)
-    if restored and (served or given_up):
-        reason = _why_started(state, now) if served else state.reason
-        return _wait(recovered, due, reason, Step.DELETE)
+    if restored and kept and not state.reweighing:
+        recovered = replace(state, attempts=0, retry_at=None)
+        return _wait(recovered, due, kept, Step.DELETE)
     if state.retry_at and state.retry_at > now:
         return _wait(state, _earlier(state.retry_at, due), state.reason)
-    if served or given_up:
+    if kept and not restored:
         return Decision(Step.RESTORE, "its scaling is to be put in place", state, config)
+    if kept:
+        return Decision(Step.REWEIGH, "weights or capacities were set by hand", state)
     unscaled = replace(state, restored=None)  # scaling steps aside for an update, then comes back
-    return Decision(Step.UPDATE, f"the spec asks for {config}", unscaled, config)
+    return Decision(Step.UPDATE, f"it is to run {config}", unscaled, config)
+
+
+def _why_kept(
+    spec: Spec, state: State, observed: Observed, meter: Meter, now: datetime
+) -> str | None:
+    """Why a running endpoint stays on the config that it serves; None: it is to be updated."""
+    config = wanted_config(spec, state)
+    if observed.config_name == config:
+        return rolled_back(spec, state) or _why_started(state, now)
+    given_up = state.rolled_back == rollback_mark(spec, config)
+    if given_up:
+        return rolled_back(spec, state)
+    if outlasts(spec, state, observed, meter, now):
+        return postponed(config)
+    return None
 
 
 def _with_observation(spec: Spec | None, state: State, observed: Observed, now: datetime) -> State:
@@ -233,7 +251,8 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
     )
     if observed.status in _BROKEN and state.observed_status is not observed.status:
         attempts = state.attempts + 1
-        fallback = _next_fallback(spec, observed)
+        full = spec is not None and NO_CAPACITY in observed.failure_reason
+        fallback = next_fallback(spec, state, observed.config_name) if spec and full else None
         seen = replace(
             seen,
             attempts=attempts,
@@ -242,32 +261,39 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
             fallback_config=fallback,
             reason=f"{observed.status}: {observed.failure_reason or 'no reason given'}",
         )
+    if state.reweighing and state.reweighing.life != observed.created_at:
+        seen = replace(seen, reweighing=None)
     if observed.status is Status.ABSENT:
-        seen = replace(seen, updating_to=None, updating_mark=None)
-    if observed.status is Status.IN_SERVICE and state.updating_to:
-        seen = replace(seen, updating_to=None, updating_mark=None)
-        if observed.config_name != state.updating_to:
-            why = observed.failure_reason or "SageMaker gave no reason"
-            seen = replace(
-                seen,
-                rolled_back=state.updating_mark,
-                reason=f"the update to {state.updating_to} was rolled back: {why}",
-            )
-    return seen
+        return replace(
+            seen, updating_to=None, updating_mark=None, rolled_back=None, rollback_reason=None
+        )
+    return _with_update(spec, state, seen, observed)
 
 
-def _next_fallback(spec: Spec | None, observed: Observed) -> str | None:
-    """The config to try after one that found no capacity; None: the first choice again."""
-    if spec is None or NO_CAPACITY not in observed.failure_reason:
-        return None
-    configs = spec.configs()
-    tried = configs.index(observed.config_name) if observed.config_name in configs else 0
-    return configs[tried + 1] if tried + 1 < len(configs) else None
-
-
-def rollback_mark(spec: Spec) -> str:
-    """Names a declared (spec, config): what rolled back once is not tried again by itself."""
-    return f"{spec.spec_hash}:{spec.endpoint_config_name}"
+def _with_update(spec: Spec | None, before: State, seen: State, observed: Observed) -> State:
+    """The state that records how an update of ours goes, also one whose begin was not heard."""
+    intent = before.intent
+    if observed.status in (Status.UPDATING, Status.ROLLING_BACK):
+        if intent and intent.step is Step.UPDATE and spec:
+            mark = rollback_mark(spec, intent.config_name)
+            seen = replace(seen, updating_to=intent.config_name, updating_mark=mark)
+        if seen.updating_to and observed.failure_reason:
+            seen = replace(seen, rollback_reason=observed.failure_reason)
+    if observed.status is not Status.IN_SERVICE or not seen.updating_to:
+        return seen
+    over = replace(seen, updating_to=None, updating_mark=None, rollback_reason=None)
+    if observed.config_name == seen.updating_to:
+        return replace(over, rolled_back=None)
+    why = observed.failure_reason or seen.rollback_reason
+    kept = after_rollback(spec, seen, observed.config_name) if spec else seen
+    return replace(
+        over,
+        override=kept.override,
+        fallback_config=kept.fallback_config,
+        rolled_back=seen.updating_mark,
+        rollback_reason=why,
+        reason=rollback_told(seen.updating_mark or "", why),
+    )
 
 
 def restored_mark(spec: Spec, observed: Observed) -> str | None:
@@ -297,6 +323,13 @@ def refused(state: State, step: Step, why: str, now: datetime) -> State:
         return replace(state, next_due=now + timedelta(minutes=1), next_step=step)
     retry_at = now + backoff(attempts)
     return replace(state, retry_at=retry_at, next_due=retry_at)
+
+
+def dropped(state: State, step: Step, why: str, now: datetime) -> State:
+    """The state after SageMaker refused for good what was asked for by hand."""
+    return replace(
+        state, reweighing=None, reason=f"{step} refused: {why}", intent=None, next_due=now
+    )
 
 
 def throttled(state: State, step: Step, place: datetime) -> State:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lambdas.core.decision import meter_of, rollback_mark
+from lambdas.core.choice import chosen_config, outlasts, postponed, rollback_mark
+from lambdas.core.decision import meter_of
 from lambdas.core.errors import Conflict, MeterError
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.names import endpoint_key
@@ -22,6 +23,7 @@ DRAIN = timedelta(minutes=30)
 WAIT_LIMIT = timedelta(minutes=10)
 _PAUSE_SECONDS = 2.0
 _HINT_EVERY = timedelta(seconds=30)
+_REPORT_EVERY = timedelta(seconds=30)
 
 
 class DrainIncomplete(MeterError):
@@ -65,13 +67,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Deploys:
-    """The use cases; `sleep` waits some seconds between two looks."""
+    """The use cases; `sleep` waits some seconds between two looks, `report` is told again and
+    again who is waited for."""
 
     store: StateStore
     endpoints: Endpoints
     hints: Hints
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
+    report: Callable[[Sequence[str]], None] = lambda _unsettled: None
 
     def sync(self, manifest: Mapping[str, str]) -> Sequence[str]:
         """After Terraform changed specs: end a drain, grant new endpoints their initial lease,
@@ -101,12 +105,17 @@ class Deploys:
         """
         if self.store.control().draining(self.clock()):
             self.sync(manifest)
-        deadline = self.clock() + WAIT_LIMIT
+        report_at = self.clock()
+        deadline = report_at + WAIT_LIMIT
+        told: Sequence[str] = ()
         while True:
             unsettled = self._unsettled(manifest)
-            hopeless = all(each.hopeless for each in unsettled)
-            if hopeless or self.clock() >= deadline:
-                return Verdict.of(unsettled)
+            verdict, now = Verdict.of(unsettled), self.clock()
+            if now >= report_at or verdict.unsettled != told:
+                told, report_at = verdict.unsettled, now + _REPORT_EVERY
+                self.report(told)
+            if all(each.hopeless for each in unsettled) or now >= deadline:
+                return verdict
             self.sleep(_PAUSE_SECONDS)
 
     def verdict(self, manifest: Mapping[str, str]) -> Verdict:
@@ -120,7 +129,7 @@ class Deploys:
             if record.api_spec is not None and record.key not in declared:
                 continue
             seen = self.endpoints.describe(_name(record))
-            why = _why_unsettled(record, declared.get(record.key), seen)
+            why = _why_unsettled(record, declared.get(record.key), seen, self.clock())
             if why:
                 found.append(why)
         return found
@@ -196,7 +205,9 @@ def _is_missed(record: Record, now: datetime) -> bool:
     return state is not None and meter_of(record.spec, state).wanted(now) and not running
 
 
-def _why_unsettled(record: Record, config: str | None, seen: Observed | None) -> Difference | None:
+def _why_unsettled(
+    record: Record, config: str | None, seen: Observed | None, now: datetime
+) -> Difference | None:
     """What keeps an endpoint from being as `config` (None: withdrawn) declares it."""
     name = _name(record)
     if seen is None or seen.status is Status.DELETING:
@@ -205,15 +216,19 @@ def _why_unsettled(record: Record, config: str | None, seen: Observed | None) ->
     if config is None:
         withdrawn = state.owned_since == seen.created_at
         return Difference(f"{name}: withdrawn, but {seen.status}") if withdrawn else None
-    fits = spec is not None and spec.endpoint_config_name == config
-    allowed = spec.configs() if spec and fits else (config,)
+    if spec is None or spec.endpoint_config_name != config:
+        allowed: tuple[str, ...] = (config,)
+    else:
+        allowed = (*spec.configs(), chosen_config(spec, state))
     moving = seen.status in (Status.UPDATING, Status.ROLLING_BACK)
     if seen.config_name in allowed and not moving:
         return None
-    rolled_back = spec is not None and state.rolled_back == rollback_mark(spec)
     foreign = state.owned_since is not None and state.owned_since != seen.created_at
-    text = f"{name}: {seen.status} on {seen.config_name}, not {config} ({state.reason})"
-    return Difference(text, hopeless=(rolled_back or foreign) and not moving)
+    late = spec is not None and outlasts(spec, state, seen, meter_of(spec, state), now)
+    undone = spec is not None and state.rolled_back == rollback_mark(spec, config)
+    why = postponed(config) if late and not (foreign or undone or moving) else state.reason
+    text = f"{name}: {seen.status} on {seen.config_name}, not {config} ({why})"
+    return Difference(text, hopeless=(undone or foreign or late) and not moving)
 
 
 def _may_turn_up(record: Record, now: datetime, strangers: Collection[str]) -> bool:

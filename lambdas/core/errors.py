@@ -7,6 +7,7 @@ MeterError
 ├── UnknownEndpointConfig   SageMaker has no such endpoint config
 ├── ConfigOwned             the deployed config owns what was to be changed
 ├── LeaseTooLong            the meter would hold more than its maximum
+├── NotInService            only a running, settled endpoint can be changed in that way
 ├── IdempotencyConflict     the key was used for another request
 ├── Draining                the stack is being destroyed
 ├── NotServing              a model was called whose endpoint does not run
@@ -72,6 +73,14 @@ class LeaseTooLong(MeterError):
         super().__init__(
             f"At most {max_lease_minutes} minutes may be on the meter (max_lease_minutes); "
             "nothing was changed."
+        )
+
+
+class NotInService(MeterError):
+    def __init__(self, name: str, status: str) -> None:
+        super().__init__(
+            f"'{name}' is {status}; weights and capacities are those of an endpoint that is "
+            "InService. GET /endpoint-expiry tells when it is."
         )
 
 

@@ -13,9 +13,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lambdas.core.answers import endpoint_document, iso
+from lambdas.core.choice import chosen_config, declaration
 from lambdas.core.errors import IdempotencyConflict
 from lambdas.core.ports import Keyed
-from lambdas.core.state import Operation, Record, State
+from lambdas.core.spec import Spec
+from lambdas.core.state import Operation, Override, Record, State
 
 OPERATION_LIFE = timedelta(hours=24)
 _PRUNED_AT_ONCE = 20
@@ -57,27 +59,38 @@ class Answer:
     document: Mapping[str, Any]
 
 
-def operation_of(state: State, request: Request, now: datetime, http_status: int) -> Operation:
+def operation_of(
+    spec: Spec,
+    state: State,
+    request: Request,
+    now: datetime,
+    http_status: int,
+    reason: str | None = None,
+) -> Operation:
+    """What the answer is made of, and its repetitions. `reason` None: the lease's end, which is
+    known when the write is through, or that of a failure."""
+    failing = state.reason if state.attempts else ""
+    chosen = chosen_config(spec, state)
     return Operation(
         request.body_hash,
         now,
         http_status,
         state.observed_status,
         state.observed_config,
-        state.reason[:_KEPT_REASON] if state.attempts else "",
-        None,
+        (failing if reason is None else reason)[:_KEPT_REASON],
+        None if reason is None else state.expires_at,
+        chosen if chosen != spec.endpoint_config_name else None,
     )
 
 
-def keyed_with(
-    record: Record, state: State, request: Request, now: datetime, http_status: int
-) -> Keyed:
-    assert request.key_id is not None
+def keyed_with(record: Record, request: Request, operation: Operation) -> Keyed | None:
+    """What to record along with the write; None where the request has no key."""
+    if request.key_id is None:
+        return None
     by_age = sorted(record.operations, key=lambda name: record.operations[name].at)
-    old = [name for name in by_age if record.operations[name].at < now - OPERATION_LIFE]
+    old = [name for name in by_age if record.operations[name].at < operation.at - OPERATION_LIFE]
     surplus = by_age[: max(len(by_age) + 1 - _MAX_OPERATIONS, 0)]
     stale = by_age[: max(len(old), len(surplus))][:_PRUNED_AT_ONCE]
-    operation = operation_of(state, request, now, http_status)
     return Keyed(request.key_id, operation, stale)
 
 
@@ -93,7 +106,10 @@ def replayed(record: Record, request: Request) -> Answer | None:
 
 def answered(record: Record, operation: Operation) -> Answer:
     """Made of what the write knew and nothing newer, so that a replay says the same."""
+    assert record.spec is not None, "nothing is answered about what is not known"
+    chosen = operation.chosen_config
     state = State(
+        override=Override(chosen, {}, declaration(record.spec)) if chosen else None,
         expires_at=operation.expires_at,
         observed_status=operation.endpoint_status,
         observed_config=operation.observed_config,

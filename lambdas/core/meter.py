@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from lambdas.core.answers import endpoint_document
+from lambdas.core.choice import chosen_config
 from lambdas.core.decision import meter_of
 from lambdas.core.desk import TRIES, Desk, known_key
 from lambdas.core.errors import (
@@ -84,7 +85,7 @@ class ParkingMeter(Desk):
             http_status = 200
             try:
                 if record.spec is not None:
-                    _same_endpoint(record.spec, name, config_name)
+                    _same_endpoint(record, record.spec, name, config_name)
                     self._claim_live(record.spec, adopt=adopt)
                 else:
                     self._declare(name, config_name, now, request, adopt=adopt)
@@ -174,12 +175,11 @@ class ParkingMeter(Desk):
     ) -> Answer:
         assert record.spec is not None
         assert record.state is not None
-        keyed = None
-        if request.key_id is not None:
-            replay = replayed(record, request)
-            if replay:
-                return replay
-            keyed = keyed_with(record, record.state, request, now, http_status)
+        replay = replayed(record, request)
+        if replay:
+            return replay
+        operation = operation_of(record.spec, record.state, request, now, http_status)
+        keyed = keyed_with(record, request, operation)
         try:
             renewed = self._paid(record, record.spec, minutes, now, keyed)
         except Conflict:  # the same key came twice at once, and the other was first
@@ -189,7 +189,6 @@ class ParkingMeter(Desk):
             return replay
         self.note(record.key, now, "renewed", f"{minutes} minutes", request)
         self.look_at(record.key, record.state)
-        operation = operation_of(record.state, request, now, http_status)
         return answered(record, replace(operation, expires_at=renewed.expires_at))
 
     def _paid(
@@ -212,7 +211,7 @@ class ParkingMeter(Desk):
             Spec(name, config_name, Origin.API, max_lease_minutes=self.max_lease_minutes)
         )
         adoptable = self._foreign(spec, adopt=adopt)
-        if not self.endpoints.config_exists(spec.endpoint_config_name):
+        if self.endpoints.config_variants(spec.endpoint_config_name) is None:
             raise UnknownEndpointConfig(spec.endpoint_config_name)
         if adoptable:
             self.adopter.adopt(adoptable.arn)
@@ -245,15 +244,16 @@ class ParkingMeter(Desk):
         )
 
 
-def _same_endpoint(spec: Spec, name: str, config_name: str) -> None:
+def _same_endpoint(record: Record, spec: Spec, name: str, config_name: str) -> None:
     if spec.name != name:
         raise NameTaken(
             f"'{name}' differs only in case from '{spec.name}', which is on the meter; "
             "SageMaker takes both for the same endpoint."
         )
-    if spec.endpoint_config_name != config_name:
+    chosen = chosen_config(spec, record.state or State())
+    if chosen != config_name:
         raise NameTaken(
-            f"'{name}' is on the meter with config '{spec.endpoint_config_name}'; renew it "
+            f"'{name}' is on the meter with config '{chosen}'; renew it "
             "without an EndpointConfigName, or choose another name."
         )
 

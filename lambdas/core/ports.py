@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from lambdas.core.hints import Hint
 from lambdas.core.history import Event
+from lambdas.core.rollout import Variant
 from lambdas.core.spec import Scaling, Spec
-from lambdas.core.state import Intent, Observed, Operation, Owner, Record, State, Status, Step
+from lambdas.core.state import (
+    Intent,
+    Observed,
+    Operation,
+    Override,
+    Owner,
+    Record,
+    Reweighing,
+    State,
+    Status,
+    Step,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,16 @@ class StateStore(Protocol):
         """Save the lease and hold of `state` over its revision; Conflict where that moved."""
         ...
 
+    def change_running(
+        self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
+    ) -> State:
+        """Record what was asked for by hand, in one conditional write, and make the endpoint due
+        now. An Override also ends what stood in its way: a fallback, an earlier rollback, a
+        Reweighing that was meant for another config. Raises UnknownEndpoint where there is no
+        STATE, and Conflict where `keyed` was recorded meanwhile.
+        """
+        ...
+
     def touch(self, key: str, now: datetime) -> None:
         """Make the endpoint due now; Conflict where there is no STATE."""
         ...
@@ -91,7 +113,7 @@ class StateStore(Protocol):
 
     def delete_api_spec(self, key: str, spec_hash: str, due: datetime) -> None:
         """Remove SPEC#api if it still has that hash, else Conflict; by the same write or not at
-        all the endpoint is made due, as `touch` does."""
+        all the endpoint is made due, as `touch` does, and loses its override."""
         ...
 
     def lock(self, key: str, owner: str, now: datetime, until: datetime) -> None:
@@ -180,7 +202,9 @@ class Endpoints(Protocol):
         """Whose tag the endpoint carries; NOBODY's where it is gone."""
         ...
 
-    def config_exists(self, config_name: str) -> bool: ...
+    def config_variants(self, config_name: str) -> Sequence[Variant] | None:
+        """The production variants of an endpoint config; None where SageMaker has no such."""
+        ...
 
     def create(self, name: str, config_name: str, tags: Mapping[str, str]) -> None:
         """Start the endpoint with our tag and `tags`; AlreadyExists, Throttled, AwsRefused."""
@@ -190,8 +214,12 @@ class Endpoints(Protocol):
         """Gone, InProgress, Throttled, AwsRefused."""
         ...
 
-    def update(self, name: str, config_name: str, options: dict[str, object]) -> None:
+    def update(self, name: str, config_name: str, options: Mapping[str, Any]) -> None:
         """Gone, InProgress, Throttled, AwsRefused."""
+        ...
+
+    def reweigh(self, name: str, desired: Sequence[Mapping[str, Any]]) -> None:
+        """Give variants other weights and capacities; Gone, InProgress, Throttled, AwsRefused."""
         ...
 
     def scale(self, name: str, scaling: Sequence[Scaling]) -> None:

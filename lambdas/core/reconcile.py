@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from lambdas.core.choice import rollback_mark, update_policy
 from lambdas.core.decision import (
     POLL,
     POLL_DELETING,
@@ -19,10 +20,10 @@ from lambdas.core.decision import (
     TURN,
     Decision,
     decide,
+    dropped,
     not_seen,
     refused,
     restored_mark,
-    rollback_mark,
     throttled,
 )
 from lambdas.core.errors import (
@@ -50,8 +51,10 @@ EARLY = timedelta(seconds=5)
 and that of who gets it may each be two seconds off."""
 CLAIM_GRACE = timedelta(seconds=30)
 MAX_ROUNDS = 5
+_FOR_GOOD = frozenset({"ValidationException", "ResourceLimitExceeded"})
+"""Codes with which SageMaker says that it will not give such weights or capacities."""
 _HEEDED_ALWAYS = frozenset({Cause.EVENT, Cause.SWEEP})
-_ACTIONS = frozenset({Step.CREATE, Step.DELETE, Step.UPDATE, Step.RESTORE})
+_ACTIONS = frozenset({Step.CREATE, Step.DELETE, Step.UPDATE, Step.RESTORE, Step.REWEIGH})
 THROTTLED = "throttled"
 """The word of an Outcome where SageMaker took no more calls."""
 _NOTABLE = frozenset(
@@ -200,7 +203,7 @@ class Reconciler:
             Event(record.key, now, step, decision.reason),
         )
         try:
-            self._call(step, name, config, record)
+            self._call(name, decision, record)
         except AwsRefused as refusal:
             return refusal
         return None
@@ -221,6 +224,9 @@ class Reconciler:
             case Gone():
                 gone = now + POLL_DELETING
                 return replace(look_again, next_due=gone, observed_status=Status.ABSENT)
+            case Unanswered() if step is Step.UPDATE:
+                # Should it turn out to be under way, then it is ours.
+                return replace(look_again, intent=Intent(step, decision.config_name or "", now))
             case InProgress() | Unanswered():
                 return look_again
             case AlreadyExists() if before is None or before.step is not Step.CREATE:
@@ -234,7 +240,8 @@ class Reconciler:
             restored = restored_mark(record.spec, observed)
             return replace(state, restored=restored, attempts=0, next_due=now)
         if step is Step.UPDATE and record.spec:
-            look_again = replace(look_again, updating_mark=rollback_mark(record.spec))
+            mark = rollback_mark(record.spec, decision.config_name or "")
+            look_again = replace(look_again, updating_mark=mark)
         return _begun(look_again, decision, now)
 
     def _refused(
@@ -244,6 +251,8 @@ class Reconciler:
         if isinstance(error, Throttled):
             place = self.store.take_place(step, now + SOONEST_TURN, TURN)
             waiting = throttled(state, step, place)
+        elif step is Step.REWEIGH and error.code in _FOR_GOOD:
+            waiting = dropped(state, step, str(error), now)
         else:
             waiting = refused(state, step, str(error), now)
         if record.state is None or record.state.reason != waiting.reason:
@@ -253,20 +262,24 @@ class Reconciler:
                 _log.warning("history of %s lacks a refusal", record.key, exc_info=True)
         return waiting
 
-    def _call(self, step: Step, name: str, config: str, record: Record) -> None:
-        spec = record.spec
-        match step:
+    def _call(self, name: str, decision: Decision, record: Record) -> None:
+        spec, config = record.spec, decision.config_name or ""
+        match decision.step:
             case Step.CREATE:
                 self.endpoints.create(name, config, spec.tags if spec else {})
             case Step.DELETE:
                 self.endpoints.delete(name)
             case Step.RESTORE:
                 self.endpoints.scale(name, spec.scaling if spec else ())
+            case Step.REWEIGH:
+                asked = decision.state.reweighing
+                self.endpoints.reweigh(name, asked.desired if asked else ())
             case _:
                 if record.state and record.state.restored:
                     # SageMaker refuses to change the instance type of a variant that is scaled.
                     self.endpoints.scale(name, ())
-                self.endpoints.update(name, config, dict(spec.update) if spec else {})
+                options = update_policy(spec, decision.state).options if spec else {}
+                self.endpoints.update(name, config, options)
 
     def _save(self, key: str, state: State, now: datetime) -> None:
         """Save, then put a near instant on the queue: the tick arms only from minute to minute."""
@@ -307,6 +320,13 @@ def _begun(state: State, decision: Decision, now: datetime) -> State:
                 observed_status=Status.DELETING,
                 reason=reason,
                 next_due=now + POLL_DELETING,
+            )
+        case Step.REWEIGH:
+            return replace(
+                state,
+                observed_status=Status.UPDATING,
+                reweighing=None,
+                reason=f"being updated: {decision.reason}",
             )
         case _:
             return replace(

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from lambdas.core.errors import InvalidField
-from lambdas.core.shape import Choice, Each, Flag, Number, Record, Text, below
+from lambdas.core.shape import Choice, Each, Flag, Number, Record, Text, below, refuse
 
 _WAIT = Number(0, 3_600, "seconds")
 _TIMEOUT = Number(600, 28_800, "seconds")
@@ -100,11 +100,7 @@ class UpdatePolicy:
     ) -> UpdatePolicy:
         """Read the options of an update to a config of these `variants` of an endpoint that
         serves those; raises InvalidField with all that is wrong."""
-        problems = list(policy_problems(document, variants, served))
-        if problems:
-            first, *others = problems
-            told = "; ".join([first.sentence, *map(str, others)])
-            raise InvalidField(first.field, told)
+        refuse(policy_problems(document, variants, served))
         return cls(document)
 
     def longest(self, last: Mapping[str, Any] | None = None) -> timedelta:

@@ -4,7 +4,7 @@ limit, and it is the document's JSON Schema."""
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -154,6 +154,14 @@ class Record:
             "additionalProperties": False,
             **required,
         }
+
+
+def refuse(problems: Iterable[InvalidField]) -> None:
+    """Raise all problems as one, if there are any."""
+    found = list(problems)
+    if found:
+        told = "; ".join([found[0].sentence, *map(str, found[1:])])
+        raise InvalidField(found[0].field, told)
 
 
 def below(path: str, name: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
+from lambdas.core.rollout import Variant
 from lambdas.core.spec import Spec
 
 
@@ -38,6 +40,8 @@ class Step(StrEnum):
     UPDATE = "update"
     RESTORE = "restore"
     """Put back what SageMaker dropped when the endpoint was deleted: its scaling."""
+    REWEIGH = "reweigh"
+    """Give the variants the weights and instance counts that were asked for."""
     WAIT = "wait"
     GIVE_UP = "give up"
     """Nothing that the meter may do helps: say so and look again later."""
@@ -57,7 +61,8 @@ class Owner(StrEnum):
 class Observed:
     """An endpoint as SageMaker describes it. `created_at` tells one endpoint from a later one
     of the same name, `modified_at` shows that somebody changed it; `ours` whether it carries
-    this stack's tag."""
+    this stack's tag; `variants` are those that it serves, and `last_deployment` is the
+    DeploymentConfig of its last update."""
 
     status: Status
     config_name: str | None = None
@@ -66,6 +71,8 @@ class Observed:
     modified_at: datetime | None = None
     arn: str = ""
     ours: bool = True
+    variants: tuple[Variant, ...] = ()
+    last_deployment: Mapping[str, Any] | None = None
 
 
 ABSENT = Observed(Status.ABSENT)
@@ -81,14 +88,34 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """A config set by hand, with the options of UpdateEndpoint that lead to it; in force while
+    the `declaration` that it overrides is."""
+
+    config_name: str
+    options: Mapping[str, Any]
+    declaration: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reweighing:
+    """Weights and capacities asked for by hand, as UpdateEndpointWeightsAndCapacities takes them,
+    for the endpoint that was created at `life` and no later one of that name."""
+
+    desired: Sequence[Mapping[str, Any]]
+    life: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """The STATE item. All instants are aware and in UTC.
 
     `rev` counts the users' writes: the reconciler saves only over the revision that it loaded.
     `attempts` counts failures in a row, `retry_at` is when the next start may be tried.
     `fallback_config` is the one that a shortage of capacity led to, until the next start.
-    `updating_to` is the config of an update under way and `updating_mark` the (spec hash,
-    config) that asked for it, `rolled_back` the mark of the last that SageMaker rolled back.
+    `updating_to` is the config of an update under way and `updating_mark` the (declaration,
+    config) that asked for it, `rolled_back` the mark of the last that SageMaker rolled back and
+    `rollback_reason` what it said of that, maybe only in passing.
     """
 
     rev: int = 0
@@ -106,6 +133,9 @@ class State:
     updating_to: str | None = None
     updating_mark: str | None = None
     rolled_back: str | None = None
+    rollback_reason: str | None = None
+    override: Override | None = None
+    reweighing: Reweighing | None = None
     restored: str | None = None
     """Names the creation and spec for which scaling was put in place."""
     owned_since: datetime | None = None
@@ -129,6 +159,8 @@ class Operation:
     observed_config: str | None
     reason: str
     expires_at: datetime | None
+    chosen_config: str | None = None
+    """The config that people meant to run then, where it was not the declared one."""
 
 
 @dataclass(frozen=True, slots=True)

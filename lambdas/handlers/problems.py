@@ -15,6 +15,7 @@ _STATUS: Mapping[type[errors.MeterError], HTTPStatus] = {
     errors.UnknownEndpoint: HTTPStatus.NOT_FOUND,
     errors.NameTaken: HTTPStatus.CONFLICT,
     errors.ConfigOwned: HTTPStatus.CONFLICT,
+    errors.NotInService: HTTPStatus.CONFLICT,
     errors.UnknownEndpointConfig: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.LeaseTooLong: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.IdempotencyConflict: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -9,6 +9,7 @@ import pytest
 
 from lambdas.aws.sagemaker import SageMakerEndpoints
 from lambdas.core.errors import AlreadyExists, AwsRefused, Gone, InProgress, Throttled, Unanswered
+from lambdas.core.rollout import Variant
 from lambdas.core.state import Owner, Status
 from tests.contract.simulated import DURATIONS, Simulated, simulated
 
@@ -80,8 +81,8 @@ def test_missing_config_is_not_a_missing_endpoint(endpoints: SageMakerEndpoints)
     with pytest.raises(AwsRefused) as refusal:
         endpoints.create("falcon", "no-such-config", {})
     assert not isinstance(refusal.value, Gone)
-    assert endpoints.config_exists("falcon-1")
-    assert not endpoints.config_exists("no-such-config")
+    assert endpoints.config_variants("falcon-1") == [Variant("AllTraffic", 1)]
+    assert endpoints.config_variants("no-such-config") is None
 
 
 def test_update_moves_to_the_new_config(world: Simulated, endpoints: SageMakerEndpoints) -> None:
@@ -94,6 +95,29 @@ def test_update_moves_to_the_new_config(world: Simulated, endpoints: SageMakerEn
     seen = endpoints.describe("falcon")
     assert seen is not None
     assert (seen.status, seen.config_name) == (Status.IN_SERVICE, "cfg-b")
+
+
+def test_weights_are_changed_and_what_is_served_is_told(
+    world: Simulated, endpoints: SageMakerEndpoints
+) -> None:
+    world.has_config("two", InitialInstanceCount=4)
+    endpoints.create("falcon", "two", {})
+    world.clock.pass_seconds(DURATIONS.create_seconds)
+    at_once = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+    policy = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": at_once}}
+    endpoints.update("falcon", "two", {"DeploymentConfig": policy})
+    world.clock.pass_seconds(DURATIONS.update_seconds)
+    endpoints.reweigh("falcon", [{"VariantName": "AllTraffic", "DesiredInstanceCount": 2}])
+    with pytest.raises(InProgress):
+        endpoints.reweigh("falcon", [{"VariantName": "AllTraffic", "DesiredWeight": 0.5}])
+    world.clock.pass_seconds(DURATIONS.update_seconds)
+    seen = endpoints.describe("falcon")
+    assert seen is not None
+    assert seen.variants == (Variant("AllTraffic", 2),)
+    assert seen.last_deployment == policy
+    with pytest.raises(AwsRefused) as refusal:
+        endpoints.reweigh("falcon", [{"VariantName": "Other", "DesiredWeight": 1.0}])
+    assert refusal.value.code == "ValidationException"
 
 
 def test_throttles_are_told_from_other_refusals(

@@ -26,7 +26,7 @@ from lambdas.core.ports import History, Keyed, StateStore
 from lambdas.core.reconcile import new_state
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
-from lambdas.core.state import Intent, Operation, State, Status, Step
+from lambdas.core.state import Intent, Operation, Override, Reweighing, State, Status, Step
 from tests.aws_tables import create_tables
 from tests.fakes import FakeHistory, FakeStateStore, a_spec, clock
 
@@ -122,12 +122,15 @@ def test_state_survives_a_save_exactly(store: StateStore) -> None:
         retry_at=SOON,
         updating_to="falcon-2",
         rolled_back="hash:falcon-2",
+        rollback_reason="an alarm tripped",
+        override=Override("falcon-3", {"RetainAllVariantProperties": True}, "hash"),
+        reweighing=Reweighing([{"VariantName": "A", "DesiredWeight": 0.5}], SOON),
         owned_since=datetime(2026, 3, 1, 8, 0, 0, 123_000, tzinfo=UTC),
     )
     store.save("falcon", "me", saved, None)
     assert state_of(store) == saved
     store.lock("falcon", "me", NOW, SOON)
-    bare = replace(saved, next_due=None, retry_at=None, updating_to=None, observed_config=None)
+    bare = State(rev=saved.rev, reason="as it was made")
     store.save("falcon", "me", bare, None)
     assert state_of(store) == bare
 
@@ -193,6 +196,60 @@ def test_stop_needs_the_revision_that_was_loaded(store: StateStore) -> None:
         store.stop("falcon", loaded, None, NOW)
     stopped = store.stop("falcon", state_of(store), clock(9), NOW)
     assert (stopped.expires_at, stopped.rev) == (clock(9), 2)
+
+
+OVERRIDE = Override("falcon-3", {"RetainAllVariantProperties": True}, "hash")
+
+
+def test_override_ends_what_stood_in_its_way(store: StateStore) -> None:
+    store.lock("falcon", "me", NOW, SOON)
+    stuck = replace(
+        state_of(store),
+        attempts=3,
+        retry_at=SOON,
+        fallback_config="falcon-b",
+        rolled_back="hash:falcon-3",
+        rollback_reason="an alarm tripped",
+        reweighing=Reweighing([], SOON),
+        updating_to="falcon-2",
+    )
+    store.save("falcon", "me", stuck, None)
+    written = store.change_running("falcon", OVERRIDE, NOW, None)
+    assert (
+        written
+        == state_of(store)
+        == State(rev=1, next_due=NOW, override=OVERRIDE, updating_to="falcon-2")
+    )
+
+
+def test_weights_leave_an_override_alone(store: StateStore) -> None:
+    store.change_running("falcon", OVERRIDE, NOW, None)
+    weights = Reweighing([{"VariantName": "A", "DesiredWeight": 0.5}], SOON)
+    written = store.change_running("falcon", weights, SOON, None)
+    assert written == State(rev=2, next_due=SOON, override=OVERRIDE, reweighing=weights)
+
+
+def test_key_is_recorded_with_the_change_and_not_twice(store: StateStore) -> None:
+    operation = replace(keyed().operation, http_status=202, chosen_config="falcon-3")
+    store.change_running("falcon", OVERRIDE, NOW, Keyed("k1", operation))
+    leased = replace(operation, expires_at=SOON)
+    store.change_running("falcon", OVERRIDE, NOW, Keyed("k2", leased))
+    assert store.load("falcon").operations == {"k1": operation, "k2": leased}
+    with pytest.raises(Conflict):
+        store.change_running("falcon", OVERRIDE, NOW, keyed("k1"))
+    assert state_of(store).rev == 2
+
+
+def test_change_needs_a_state(store: StateStore) -> None:
+    with pytest.raises(UnknownEndpoint):
+        store.change_running("nobody", OVERRIDE, NOW, None)
+
+
+def test_forgetting_takes_the_override_along(store: StateStore) -> None:
+    store.put_api_spec(a_spec("Falcon", origin=Origin.API), replacing=None)
+    store.change_running("falcon", OVERRIDE, NOW, None)
+    store.delete_api_spec("falcon", "hash of falcon-1", NOW)
+    assert state_of(store).override is None
 
 
 def test_touch_makes_due(store: StateStore) -> None:

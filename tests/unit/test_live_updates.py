@@ -1,0 +1,392 @@
+"""Another config or other weights, by deploy and by hand, while the endpoint runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lambdas.core.errors import (
+    AwsRefused,
+    Draining,
+    IdempotencyConflict,
+    InvalidField,
+    NameTaken,
+    NotInService,
+    Throttled,
+    Unanswered,
+    UnknownEndpoint,
+    UnknownEndpointConfig,
+)
+from lambdas.core.hints import Cause, Hint
+from lambdas.core.idempotency import Request
+from lambdas.core.rollout import Variant
+from lambdas.core.schedule import Schedule
+from lambdas.core.state import Status
+from tests.fakes import a_spec
+from tests.world import World
+
+ROUTING = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+TWO = (Variant("A", 1), Variant("B", 1))
+
+
+def taking(seconds: int) -> dict[str, Any]:
+    """The options of an update that may take so long."""
+    policy = {
+        "TrafficRoutingConfiguration": ROUTING,
+        "MaximumExecutionTimeoutInSeconds": seconds,
+    }
+    return {"DeploymentConfig": {"BlueGreenUpdatePolicy": policy}}
+
+
+@pytest.fixture
+def world() -> World:
+    """Falcon runs for an hour; falcon-2 is another config of one variant, and `two` of two."""
+    world = World()
+    world.deploy(a_spec("falcon"))
+    world.endpoints.configs |= {"falcon-2", "falcon-3", "two"}
+    world.endpoints.variants["two"] = TWO
+    world.renew("falcon", 60)
+    world.advance(seconds=30)
+    assert world.status("falcon") is Status.IN_SERVICE
+    return world
+
+
+def served(world: World) -> Any:
+    return world.get("falcon")["ServedConfigName"]
+
+
+def test_update_by_hand_begins_at_once_and_leaves_the_lease_alone(world: World) -> None:
+    before = world.get("falcon")["ExpiresAt"]
+    answer = world.update("falcon", "falcon-2", **taking(600))
+    assert answer.http_status == 202
+    assert answer.document["EndpointConfigName"] == "falcon-2"
+    assert world.status("falcon") is Status.UPDATING
+    assert world.endpoints.options["falcon"] == taking(600)
+    world.advance(seconds=30)
+    assert served(world) == "falcon-2"
+    assert world.get("falcon")["ExpiresAt"] == before
+    assert {"update asked", "update", "InService"} == set(world.history.kinds("falcon")[-3:])
+
+
+def test_update_by_hand_holds_over_a_stop_until_a_deploy_changes_the_entry(world: World) -> None:
+    world.update("falcon", "falcon-2")
+    world.advance(seconds=30)
+    world.stop("falcon")
+    world.advance(seconds=30)
+    world.renew("falcon", 60)
+    world.advance(seconds=30)
+    assert served(world) == "falcon-2"
+    world.deploy(a_spec("falcon"))
+    world.advance(seconds=60)
+    assert served(world) == "falcon-2", "the deploy left the entry as it was"
+    world.deploy(a_spec("falcon", "falcon-3"))
+    world.advance(seconds=60)
+    assert served(world) == "falcon-3"
+    assert world.get("falcon")["EndpointConfigName"] == "falcon-3"
+
+
+def test_a_stopped_endpoint_gets_it_at_its_next_start(world: World) -> None:
+    world.stop("falcon")
+    world.advance(seconds=30)
+    assert world.update("falcon", "falcon-2").http_status == 202
+    assert world.status("falcon") is Status.ABSENT
+    world.renew("falcon", 10)
+    world.advance(seconds=30)
+    assert served(world) == "falcon-2"
+
+
+def test_what_was_added_over_the_api_keeps_its_update_whatever_its_schedules(world: World) -> None:
+    world.add("mine", "falcon-2", 60)
+    world.advance(seconds=30)
+    world.update("mine", "falcon-3")
+    world.advance(seconds=30)
+    document = {"name": "s", "start_time": "10:00", "stop_time": "11:00", "days": ["mon"]}
+    world.meter.set_schedules("mine", [Schedule.parse(document)], world.now, Request("ann"))
+    world.settle()
+    world.advance(seconds=60)
+    assert world.get("mine")["ServedConfigName"] == "falcon-3"
+    assert world.add("mine", "falcon-3", 10).http_status == 200
+    with pytest.raises(NameTaken, match="with config 'falcon-3'"):
+        world.add("mine", "falcon-2", 10)
+    world.stop("mine", forget=True)
+    world.add("mine", "falcon-2", 10)
+    world.advance(seconds=60)
+    assert world.get("mine")["ServedConfigName"] == "falcon-2", "another life"
+
+
+def test_update_rolled_back_by_hand_is_over_and_told(world: World) -> None:
+    world.endpoints.rolling_back = "an alarm tripped"
+    world.update("falcon", "falcon-2")
+    world.advance(minutes=5)
+    assert served(world) == "falcon-1"
+    told = world.get("falcon")
+    assert told["Reason"] == "the update to falcon-2 was rolled back: an alarm tripped"
+    assert told["EndpointConfigName"] == "falcon-1"
+    assert world.endpoints.made("update", "falcon") == 1
+    world.endpoints.rolling_back = ""
+    world.stop("falcon")
+    world.advance(seconds=30)
+    world.renew("falcon", 10)
+    world.advance(seconds=30)
+    assert served(world) == "falcon-1", "what served goes on"
+    assert "rolled back" not in world.get("falcon")["Reason"]
+
+
+def test_after_a_rollback_it_may_be_asked_for_again(world: World) -> None:
+    world.update("falcon", "falcon-2")
+    world.advance(seconds=30)
+    world.endpoints.rolling_back = "an alarm tripped"
+    world.update("falcon", "falcon-3")
+    world.advance(minutes=1)
+    assert served(world) == "falcon-2", "the update before stays"
+    world.endpoints.rolling_back = ""
+    world.update("falcon", "falcon-3")
+    world.advance(minutes=1)
+    assert served(world) == "falcon-3"
+
+
+def test_a_deploy_that_rolled_back_is_tried_again_by_hand_only(world: World) -> None:
+    world.endpoints.rolling_back = "an alarm tripped"
+    world.deploy(a_spec("falcon", "falcon-2", update=taking(900)))
+    world.advance(minutes=5)
+    assert world.endpoints.options["falcon"] == taking(900)
+    assert world.endpoints.made("update", "falcon") == 1
+    world.endpoints.rolling_back = ""
+    world.advance(minutes=5)
+    assert served(world) == "falcon-1"
+    world.update("falcon", "falcon-2")
+    world.advance(seconds=30)
+    assert served(world) == "falcon-2"
+    assert "rolled back" not in world.get("falcon")["Reason"]
+
+
+def test_reason_that_sagemaker_gives_only_in_passing_is_kept(world: World) -> None:
+    world.endpoints.rolling_back = "too many errors"
+    world.update("falcon", "falcon-2")
+    live = world.endpoints.live["falcon"]
+    live.status, live.failure_reason = Status.ROLLING_BACK, "too many errors"
+    world.advance(seconds=1)
+    world.reconciler().heed(Hint("falcon", Cause.SWEEP))
+    world.endpoints.rolling_back = ""
+    live.status, live.failure_reason, live.settles_at = Status.IN_SERVICE, "", None
+    world.advance(seconds=30)
+    assert world.get("falcon")["Reason"] == (
+        "the update to falcon-2 was rolled back: too many errors"
+    )
+
+
+def test_update_whose_begin_was_not_heard_counts_as_begun(world: World) -> None:
+    begin = world.endpoints.update
+
+    def unheard(name: str, config_name: str, options: Mapping[str, Any]) -> None:
+        begin(name, config_name, options)
+        raise Unanswered("ReadTimeout", "no answer")
+
+    world.endpoints.rolling_back = "an alarm tripped"
+    world.endpoints.create_seconds = 40
+    world.endpoints.update = unheard  # type: ignore[method-assign]
+    world.update("falcon", "falcon-2")
+    world.endpoints.update = begin  # type: ignore[method-assign]
+    world.advance(minutes=5)
+    assert world.endpoints.made("update", "falcon") == 1
+    assert "was rolled back" in world.get("falcon")["Reason"]
+
+
+def test_no_update_begins_that_may_outlast_the_endpoint(world: World) -> None:
+    world.deploy(a_spec("falcon", "falcon-2", update=taking(2 * 3600)))
+    world.advance(seconds=60)
+    assert world.endpoints.made("update", "falcon") == 0
+    assert "may take longer than the endpoint is wanted" in world.get("falcon")["Reason"]
+    verdict = world.deploys.wait({"falcon": "falcon-2"})
+    assert not verdict.settled
+    assert "it is applied at the next start" in verdict.unsettled[0]
+    world.stop("falcon")
+    world.advance(seconds=30)
+    world.renew("falcon", 10)
+    world.advance(seconds=30)
+    assert served(world) == "falcon-2"
+
+
+def test_update_that_had_too_little_time_begins_once_there_is_enough(world: World) -> None:
+    world.update("falcon", "falcon-2", **taking(2 * 3600))
+    world.advance(seconds=60)
+    assert world.endpoints.made("update", "falcon") == 0
+    world.renew("falcon", 120)
+    world.advance(seconds=30)
+    assert served(world) == "falcon-2"
+
+
+def test_the_last_policy_counts_where_it_is_retained(world: World) -> None:
+    world.renew("falcon", 600)
+    world.update("falcon", "falcon-2", **taking(2 * 3600))
+    world.advance(hours=9)
+    world.endpoints.last_deployment = taking(2 * 3600)["DeploymentConfig"]
+    world.stop("falcon")
+    world.advance(seconds=30)
+    world.renew("falcon", 60)
+    world.advance(seconds=30)
+    world.update("falcon", "falcon-3", RetainDeploymentConfig=True)
+    world.advance(seconds=30)
+    assert served(world) == "falcon-2"
+    world.renew("falcon", 120)
+    world.advance(seconds=30)
+    assert served(world) == "falcon-3"
+
+
+def test_wrong_updates_are_refused_and_change_nothing(world: World) -> None:
+    with pytest.raises(UnknownEndpoint):
+        world.update("nobody", "falcon-2")
+    with pytest.raises(UnknownEndpointConfig):
+        world.update("falcon", "no-such")
+    with pytest.raises(InvalidField, match=r"EndpointConfigName: must be 1 to 63"):
+        world.update("falcon", "no such")
+    with pytest.raises(InvalidField, match="the endpoint serves all, the new config has A, B"):
+        world.update("falcon", "two", RetainAllVariantProperties=True)
+    with pytest.raises(InvalidField, match=r"did you mean .*; DeploymentConfig: must have"):
+        world.update("falcon", "two", DeploymentConfig={}, RetainAllVariantPropertie=1)
+    assert world.endpoints.made("update", "falcon") == 0
+    assert world.state("falcon").override is None
+
+
+def test_key_makes_an_update_safe_to_repeat(world: World) -> None:
+    first = world.update("falcon", "falcon-2", key="k")
+    world.advance(seconds=30)
+    assert world.update("falcon", "falcon-2", key="k") == first
+    with pytest.raises(IdempotencyConflict):
+        world.update("falcon", "falcon-3", key="k")
+    world.update("falcon", "falcon-3")
+    world.advance(seconds=30)
+    assert world.update("falcon", "falcon-2", key="k") == first
+    world.advance(seconds=30)
+    assert served(world) == "falcon-3"
+
+
+def test_weights_are_given_to_the_variants_that_are_served(world: World) -> None:
+    world.update("falcon", "two")
+    world.advance(seconds=30)
+    desired = [
+        {"VariantName": "A", "DesiredWeight": 0.25},
+        {"VariantName": "B", "DesiredWeight": 3, "DesiredInstanceCount": 2},
+    ]
+    answer = world.reweigh("falcon", *desired)
+    assert answer.http_status == 202
+    assert world.endpoints.weights["falcon"] == desired
+    assert world.status("falcon") is Status.UPDATING
+    world.advance(minutes=5)
+    assert world.endpoints.made("reweigh", "falcon") == 1
+    assert world.status("falcon") is Status.IN_SERVICE
+    asked = next(e for e in world.history.newest("falcon", 9) if e.kind == "weights asked")
+    assert asked.reason.endswith("A weight 0.25, B weight 3 and instances 2")
+    assert asked.actor == "ann"
+
+
+def test_weights_survive_throttles_and_lost_answers(world: World) -> None:
+    world.endpoints.refusals["reweigh"] = [
+        Throttled("ThrottlingException", "Rate exceeded"),
+        Unanswered("ReadTimeout", "no answer"),
+        AwsRefused("InternalFailure", "try later"),
+    ]
+    world.reweigh("falcon", {"VariantName": "all", "DesiredWeight": 1})
+    world.advance(minutes=5)
+    assert world.endpoints.weights["falcon"] == [{"VariantName": "all", "DesiredWeight": 1}]
+    assert world.state("falcon").reweighing is None
+
+
+def test_weights_that_sagemaker_refuses_are_given_up(world: World) -> None:
+    world.endpoints.refusals["reweigh"] = [AwsRefused("ValidationException", "no such variant")]
+    world.reweigh("falcon", {"VariantName": "all", "DesiredWeight": 1})
+    world.advance(minutes=5)
+    assert "falcon" not in world.endpoints.weights
+    assert world.history.kinds("falcon").count("reweigh refused") == 1
+    assert world.get("falcon")["Reason"].startswith("the lease is paid")
+
+
+def test_weights_are_of_the_running_endpoint_only(world: World) -> None:
+    world.endpoints.refusals["reweigh"] = [Throttled("ThrottlingException", "Rate exceeded")]
+    world.reweigh("falcon", {"VariantName": "all", "DesiredWeight": 1})
+    world.stop("falcon")
+    world.advance(seconds=30)
+    world.renew("falcon", 10)
+    world.advance(minutes=5)
+    assert "falcon" not in world.endpoints.weights
+
+
+@pytest.mark.parametrize(
+    ("desired", "expected"),
+    [
+        ([], r"DesiredWeightsAndCapacities: must have 1 or more entries, not 0"),
+        (
+            [{"VariantName": "C", "DesiredWeight": 1}],
+            r"\[0\].VariantName: the endpoint serves no variant 'C'; it serves A, B",
+        ),
+        (
+            [{"VariantName": "A", "DesiredWeight": 1}, {"VariantName": "A", "DesiredWeight": 2}],
+            r"\[1\].VariantName: 'A' stands here twice",
+        ),
+        ([{"VariantName": "A", "DesiredWeight": -1}], "must be a number, 0 or more, not -1"),
+        ([{"VariantName": "A", "DesiredWeigth": 1}], "did you mean 'DesiredWeight'?"),
+        ([{"VariantName": "A"}], r"\[0\]: says nothing to change"),
+        (
+            [{"VariantName": "B", "DesiredInstanceCount": 2}],
+            r"\[0\].DesiredInstanceCount: variant 'B' is serverless",
+        ),
+        (
+            [{"VariantName": "A", "ServerlessUpdateConfig": {"MaxConcurrency": 2}}],
+            r"\[0\].ServerlessUpdateConfig: variant 'A' is not serverless",
+        ),
+        (
+            [{"VariantName": "B", "ServerlessUpdateConfig": {"MaxConcurrency": 201}}],
+            "must be a whole number, 1 to 200, not 201",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(
+    world: World, desired: list[dict[str, Any]], expected: str
+) -> None:
+    world.endpoints.variants["two"] = (Variant("A", 1), Variant("B", None))
+    world.update("falcon", "two")
+    world.advance(seconds=30)
+    with pytest.raises(InvalidField, match=expected):
+        world.reweigh("falcon", *desired)
+
+
+def test_weights_need_a_running_endpoint_of_ours(world: World) -> None:
+    weight = {"VariantName": "all", "DesiredWeight": 1}
+    world.update("falcon", "falcon-2")
+    with pytest.raises(NotInService, match="'falcon' is Updating"):
+        world.reweigh("falcon", weight)
+    world.stop("falcon")
+    world.advance(seconds=30)
+    with pytest.raises(NotInService, match="'falcon' is Absent"):
+        world.reweigh("falcon", weight)
+    world.endpoints.run_by_hand("falcon", "falcon-2")
+    with pytest.raises(NameTaken, match="was not made by this stack"):
+        world.reweigh("falcon", weight)
+
+
+def test_nothing_is_changed_while_the_stack_is_destroyed(world: World) -> None:
+    world.store.set_drain(world.now.replace(hour=23))
+    with pytest.raises(Draining):
+        world.update("falcon", "falcon-2")
+    with pytest.raises(Draining):
+        world.reweigh("falcon", {"VariantName": "all", "DesiredWeight": 1})
+
+
+def test_a_deploy_accepts_what_was_set_by_hand(world: World) -> None:
+    world.update("falcon", "falcon-2")
+    world.advance(seconds=30)
+    assert world.deploys.verdict({"falcon": "falcon-1"}).settled
+
+
+def test_who_waits_is_told_for_whom(world: World) -> None:
+    told: list[Any] = []
+    deploys = replace(world.deploys, report=told.append)
+    world.endpoints.create_seconds = 90
+    world.deploy(a_spec("falcon", "falcon-2"))
+    assert deploys.wait({"falcon": "falcon-2"}).settled
+    assert "falcon: Updating on falcon-1, not falcon-2" in told[0][0]
+    assert 3 <= len(told) <= 6
+    assert told[-1] == []
