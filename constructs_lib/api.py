@@ -57,6 +57,8 @@ class Route:
 ROUTES = (
     Route("endpoint-expiry"),
     Route("endpoint-schedule"),
+    Route("endpoint-update"),
+    Route("endpoint-weights"),
     Route("endpoint-events"),
     Route("startexecution"),
     Route("describeexecution"),

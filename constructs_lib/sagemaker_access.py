@@ -52,7 +52,11 @@ class SageMakerAccess:
             Statement(("sagemaker:CreateEndpoint",), self._endpoints, self._brings_our_tag),
             Statement(("sagemaker:AddTags",), self._endpoints, tagging),
             Statement(
-                ("sagemaker:DeleteEndpoint", "sagemaker:UpdateEndpoint"),
+                (
+                    "sagemaker:DeleteEndpoint",
+                    "sagemaker:UpdateEndpoint",
+                    "sagemaker:UpdateEndpointWeightsAndCapacities",
+                ),
                 self._endpoints,
                 self._carries_our_tag,
             ),

@@ -19,11 +19,11 @@ from lambdas.handlers.bodies import with_text_body
 from lambdas.handlers.operations import Operation
 from lambdas.handlers.problems import Refused, problem, problem_of
 from lambdas.handlers.requests import rates, utc_now
-from lambdas.handlers.routes import events, executions, expiry, health, schedule
+from lambdas.handlers.routes import events, executions, expiry, health, schedule, updates
 
 _log = Logger()
 _app = APIGatewayRestResolver(enable_validation=True)
-_MODULES = (expiry, schedule, events, executions, health)
+_MODULES = (expiry, schedule, updates, events, executions, health)
 for _module in _MODULES:
     _app.include_router(_module.router)
 OPERATIONS: tuple[Operation, ...] = tuple(

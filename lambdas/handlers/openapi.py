@@ -22,6 +22,7 @@ with 405 and `Allow`. A header `Idempotency-Key` makes the retry of a renewal sa
 _TAGS = {
     "Meters": "Read, renew, add and stop.",
     "Schedules": "Windows that keep an endpoint running without a lease.",
+    "Updates": "Another config or other weights for an endpoint that runs.",
     "History": "Every start and stop with its reason.",
     "The meter itself": "Whether the machinery works.",
 }

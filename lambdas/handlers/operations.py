@@ -30,7 +30,8 @@ _MEANINGS: Mapping[int, str] = {
     401: "No token in the Authorization header.",
     403: "The token is not known, or lacks the scope that this call needs.",
     404: "No endpoint of that name is on the meter.",
-    409: "The name is taken, or the deployed config owns what was to be changed.",
+    409: "The name is taken, the deployed config owns what was to be changed, or the endpoint is "
+    "not in the state for it.",
     413: "The body is too large.",
     415: "The body is not sent as JSON.",
     422: "The request is understood and cannot be done: too long a lease, an endpoint config that "

@@ -42,6 +42,7 @@ def _deploys() -> Deploys:
         hints=wiring.hints(told.starts_queue_url, told.work_queue_url),
         clock=_now,
         sleep=time.sleep,
+        report=lambda unsettled: _log.info("waiting", unsettled=list(unsettled)[:100]),
     )
 
 

@@ -231,6 +231,37 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert len(refused(canary(percent(60)), shedule=[])) == 2
 
 
+@pytest.mark.parametrize(
+    "update",
+    [
+        canary(percent(25), WaitIntervalInSeconds=300),
+        canary(count(2)),
+        linear(percent(10), WaitIntervalInSeconds=3600),
+        linear(count(1)),
+        rolling(count(2), RollbackMaximumBatchSize=count(4), MaximumExecutionTimeoutInSeconds=600),
+        {**alarms("one", "two"), "RetainAllVariantProperties": True},
+        {"RetainDeploymentConfig": True},
+        {},
+    ],
+    ids=str,
+)
+def test_what_keeps_the_limits_is_taken(update: dict[str, Any]) -> None:
+    (entry,) = parse(
+        config_with({**FLAN, "inference_instance_count": 4, "update": update})
+    ).jumpstart_models
+    assert entry.update == update
+
+
+def test_waits_of_all_steps_count() -> None:
+    slow = linear(percent(10), WaitIntervalInSeconds=3600)
+    policy = slow["DeploymentConfig"]["BlueGreenUpdatePolicy"]
+    policy["MaximumExecutionTimeoutInSeconds"] = 28800
+    assert refused(slow, inference_instance_count=10) == [
+        f"{BLUE_GREEN}.MaximumExecutionTimeoutInSeconds: must be larger than all the waits "
+        "together (32400 s in 9 intervals), not 28800"
+    ]
+
+
 def test_sizes_are_measured_against_the_instances_of_each_variant() -> None:
     two = [{"name": "Big", "instance_count": 10}, {"name": "Small", "instance_count": 4}]
     found = refused(canary(count(3)), variants=two)

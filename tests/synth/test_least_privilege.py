@@ -36,6 +36,7 @@ CALLS = {
     | {"dynamodb:DeleteItem", "dynamodb:PutItem"}
     | {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
     | {"sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint", "sagemaker:DeleteEndpoint"}
+    | {"sagemaker:UpdateEndpointWeightsAndCapacities"}
     | {"sagemaker:AddTags", "dynamodb:DescribeTable", "iam:CreateServiceLinkedRole"}
     | {
         "application-autoscaling:DeregisterScalableTarget",
@@ -88,7 +89,14 @@ def test_a_function_may_do_what_its_code_calls_and_nothing_else(
     assert allowed == CALLS[function] | LOGS
 
 
-@pytest.mark.parametrize("action", ["sagemaker:DeleteEndpoint", "sagemaker:UpdateEndpoint"])
+@pytest.mark.parametrize(
+    "action",
+    [
+        "sagemaker:DeleteEndpoint",
+        "sagemaker:UpdateEndpoint",
+        "sagemaker:UpdateEndpointWeightsAndCapacities",
+    ],
+)
 def test_only_endpoints_of_this_stack_are_changed_or_deleted(stack: Stack, action: str) -> None:
     assert on_endpoints(stack, "reconciler", action) == {
         "StringEquals": {f"aws:ResourceTag/{OUR_TAG}": "demo-us-east-1"}

@@ -265,7 +265,7 @@ def test_openapi_describes_every_route(call: Client) -> None:
     assert described == {(each.method, each.path) for each in api.OPERATIONS}
     assert {path.rpartition("/")[2] for _, path in described} == {
         *("endpoint-expiry", "endpoint-schedule", "endpoint-events", "health"),
-        *("startexecution", "describeexecution"),
+        *("startexecution", "describeexecution", "endpoint-update", "endpoint-weights"),
     }
     validate(document)
 
