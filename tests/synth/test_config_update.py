@@ -257,8 +257,10 @@ def test_waits_of_all_steps_count() -> None:
     policy = slow["DeploymentConfig"]["BlueGreenUpdatePolicy"]
     policy["MaximumExecutionTimeoutInSeconds"] = 28800
     assert refused(slow, inference_instance_count=10) == [
-        f"{BLUE_GREEN}.MaximumExecutionTimeoutInSeconds: must be larger than all the waits "
-        "together (32400 s in 9 intervals), not 28800"
+        (
+            f"{BLUE_GREEN}.MaximumExecutionTimeoutInSeconds: must be larger than all the waits "
+            "together (32400 s in 9 intervals), not 28800"
+        )
     ]
 
 
