@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from cdktf import AssetType, TerraformAsset, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.lambda_layer_version import LambdaLayerVersion
-from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
-from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
 from cdktf_cdktf_provider_aws.s3_object import S3Object
 from constructs import Construct
 
 from constructs_lib.bundle import PYTHON_VERSION, Architecture, Archive
 from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.private_bucket import PrivateBucket
 
 
 class Artifacts(Construct):
@@ -29,28 +28,8 @@ class Artifacts(Construct):
     ) -> None:
         super().__init__(scope, "artifacts")
         self.architecture = architecture
-        self._bucket = bucket = addressed(
-            S3Bucket(
-                self,
-                "bucket",
-                # bucket names are lower-case and unique in the world
-                bucket=f"{at.prefix.lower()}-{at.region}-{at.account_id}-code",
-                force_destroy=True,  # holds nothing but copies of these files
-            ),
-            "code",
-        )
-        addressed(
-            S3BucketPublicAccessBlock(
-                self,
-                "private",
-                bucket=bucket.id,
-                block_public_acls=True,
-                block_public_policy=True,
-                ignore_public_acls=True,
-                restrict_public_buckets=True,
-            ),
-            "code",
-        )
+        # holds nothing but copies of these files
+        self._bucket = PrivateBucket(self, at, "code", kept_days=None, protected=False)
         code_object = self.upload("lambdas", code)
         layer_object = self.upload("layer", layer)
         version = addressed(
@@ -86,7 +65,7 @@ class Artifacts(Construct):
             S3Object(
                 self,
                 name,
-                bucket=self._bucket.id,
+                bucket=self._bucket.resource.id,
                 key=f"{name}.zip",
                 source=asset.path,
                 source_hash=archive.hex_hash,

@@ -1,5 +1,4 @@
-"""A bucket for what the stack itself writes: private, encrypted, over TLS alone, and emptied by
-time."""
+"""A bucket of the stack's own: private, encrypted, over TLS alone, and emptied by time."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ _DefaultEncryption = (
 
 
 class PrivateBucket(Construct):
-    """`{prefix}-{region}-{account}-{suffix}`; what is in it goes after `kept_days`."""
+    """`{prefix}-{region}-{account}-{suffix}`; what is in it goes after `kept_days`, if any."""
 
     def __init__(
         self,
@@ -37,7 +36,7 @@ class PrivateBucket(Construct):
         at: Deployment,
         suffix: str,
         *,
-        kept_days: int,
+        kept_days: int | None,
         protected: bool,
     ) -> None:
         super().__init__(scope, f"{suffix}-bucket")
@@ -50,7 +49,8 @@ class PrivateBucket(Construct):
         )
         self._close()
         self._encrypt()
-        self._expire(kept_days)
+        if kept_days:
+            self._expire(kept_days)
 
     def _close(self) -> None:
         private = addressed(
