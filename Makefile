@@ -74,6 +74,10 @@ check: ready ## format, lint, types, import rules, unit tests: under a minute
 		--no-logo --cache-dir .cache/import-linter
 	$(VENV) -m pytest -q -m "not e2e and not slow" tests/unit $(ARGS)
 
+.PHONY: audit
+audit: ready-terraform ## checkov on the plan of all examples: audit/checkov.yaml has what stays, and why
+	$(VENV) -m pytest -q tests/synth/test_audit.py $(ARGS)
+
 .PHONY: format
 format: ready ## put the code into the form that `make check` asks for
 	$(VENV) -m ruff format .

@@ -1,8 +1,8 @@
-"""Write Pipfile.lock and package-lock.json anew: `make lock-deps`.
+"""Write Pipfile.lock, audit/requirements.txt and package-lock.json anew: `make lock-deps`.
 
-Pipenv resolves in a folder of its own, on the oldest Python that the project supports, with no
-extra package sources of this machine. Then the lock is stripped of registry addresses and proved
-to install on every supported Python and platform.
+Pipenv and uv resolve in a folder of their own, on the oldest Python that the project supports,
+with no extra package sources of this machine. Then the locks are stripped of registry addresses
+and proved to install on every supported Python and platform.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ PLATFORMS = (
     "x86_64-apple-darwin",
     "aarch64-apple-darwin",
 )
+AUDIT = ROOT / "audit" / "requirements.in"
 CATEGORIES = {"default": "packages", "develop": "dev-packages", "layer": "layer"}
 
 Lock = dict[str, Any]
@@ -37,13 +38,20 @@ def main() -> int:
     """Resolve, strip, check, and only then replace the locks."""
     with tempfile.TemporaryDirectory(prefix="lock-deps-") as folder:
         lock = strip_addresses(resolve(Path(folder)))
+        audit_lock = resolve_audit(Path(folder))
         node_lock = resolve_node(Path(folder))
-    complaints = [*flaws(lock), *uninstallable(lock), *node_flaws(node_lock)]
+    complaints = [
+        *flaws(lock),
+        *uninstallable(python_requirements(lock)),
+        *uninstallable(audit_lock),
+        *node_flaws(node_lock),
+    ]
     for complaint in complaints:
         print(f"lock-deps: {complaint}", file=sys.stderr)
     if complaints:
         return 1
     (ROOT / "Pipfile.lock").write_text(json.dumps(lock, indent=4, sort_keys=True) + "\n")
+    AUDIT.with_suffix(".txt").write_text(audit_lock)
     (ROOT / "package-lock.json").write_text(
         json.dumps(node_lock, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
@@ -59,11 +67,10 @@ def resolve(folder: Path) -> Lock:
         sys.exit(f"lock-deps: python{OLDEST_PYTHON} is missing; the lock is resolved on it")
     shutil.copy(ROOT / "Pipfile", folder)
     environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "VIRTUAL_ENV"}
+        **without_extra_sources(),
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIPENV_VENV_IN_PROJECT": "1",
     }
-    environment |= {"PIP_CONFIG_FILE": os.devnull, "PIPENV_VENV_IN_PROJECT": "1"}
     subprocess.run(
         [
             *(sys.executable, "-m", "pipenv", "lock", "--python", python),
@@ -75,6 +82,36 @@ def resolve(folder: Path) -> Lock:
     )
     lock: Lock = json.loads((folder / "Pipfile.lock").read_text())
     return lock
+
+
+def resolve_audit(folder: Path) -> str:
+    """Let uv lock audit/requirements.in for every platform, and return the requirements."""
+    target = folder / "audit.txt"
+    subprocess.run(
+        [
+            *(
+                sys.executable,
+                "-m",
+                "uv",
+                "pip",
+                "compile",
+                "--quiet",
+                "--no-config",
+                "--universal",
+            ),
+            *("--generate-hashes", "--python-version", OLDEST_PYTHON, "--no-header"),
+            *("--no-annotate", "--output-file", target, AUDIT),
+        ],
+        env=without_extra_sources(),
+        check=True,
+    )
+    return target.read_text()
+
+
+def without_extra_sources() -> dict[str, str]:
+    """The environment less what adds sources of packages to the index."""
+    extra = {"PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX", "VIRTUAL_ENV"}
+    return {name: value for name, value in os.environ.items() if name not in extra}
 
 
 def strip_addresses(lock: Lock) -> Lock:
@@ -104,10 +141,15 @@ def flaws(lock: Lock) -> list[str]:
     ]
 
 
-def uninstallable(lock: Lock) -> list[str]:
-    """Pythons and platforms for which the lock lacks a package, a wheel or a hash."""
+def python_requirements(lock: Lock) -> str:
+    """All categories together, in pip's requirements format."""
+    everything = {**lock["default"], **lock["develop"], **lock["layer"]}
+    return "\n".join(requirement_lines(everything))
+
+
+def uninstallable(requirements: str) -> list[str]:
+    """Pythons and platforms for which requirements lack a package, a wheel or a hash."""
     found = []
-    everything = requirement_lines({**lock["default"], **lock["develop"], **lock["layer"]})
     for python, platform in itertools.product(PYTHONS, PLATFORMS):
         with tempfile.TemporaryDirectory(prefix="lock-deps-") as nothing:
             tried = subprocess.run(
@@ -116,7 +158,7 @@ def uninstallable(lock: Lock) -> list[str]:
                     *("--require-hashes", "--only-binary", ":all:", "--target", nothing),
                     *("--python-version", python, "--python-platform", platform, "-r", "-"),
                 ],
-                input="\n".join(everything),
+                input=requirements,
                 text=True,
                 capture_output=True,
                 check=False,

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.contract.emulator_process import Emulator, running_emulator
 from tests.synth.stacks import DEFAULT, Stack, synthesize
+from tests.synth.terraform import Terraform
 
 Synthesize = Callable[[Mapping[str, Any]], Stack]
 
@@ -31,3 +34,14 @@ def stack_of(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
         return made[text]
 
     return of
+
+
+@pytest.fixture
+def terraform(tmp_path: Path) -> Terraform:
+    return Terraform.at(tmp_path)
+
+
+@pytest.fixture
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with running_emulator(tmp_path_factory.mktemp("emulator")) as running:
+        yield running

@@ -15,12 +15,11 @@ from constructs_lib.config_problems import InvalidConfig
 from constructs_lib.lock import Lock
 from jumpstart.hub import Hub
 from jumpstart.locking import Wanted, make
-from local import terraform_cli
 from local.simulator.account import Account
 from local.simulator.hub import PublicHub
 from tests.contract.simulated import SESSION, simulated
 from tests.synth.stacks import Stack, config_with, synthesize
-from tests.synth.test_terraform import Terraform, validate
+from tests.synth.terraform import Terraform
 
 DOCUMENTS = main.PROJECT / "tests" / "jumpstart_documents"
 LLAMA: Mapping[str, Any] = {
@@ -107,11 +106,9 @@ def test_a_model_package_is_created_from_its_arn_alone_and_in_isolation(stack: S
 
 
 @pytest.mark.slow
-def test_both_are_valid_terraform(stack: Stack, tmp_path: Path) -> None:
-    terraform = Terraform(tmp_path, {**terraform_cli.environment(), "TF_IN_AUTOMATION": "1"})
-    report = validate(terraform, stack.document)
-    assert report["valid"]
-    assert report["diagnostics"] == []
+def test_both_are_valid_terraform(stack: Stack, terraform: Terraform) -> None:
+    terraform.take(stack.document)
+    terraform.assert_valid()
 
 
 def test_what_terraform_cannot_express_is_refused_at_synth(lock: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from constructs_lib.canonical import digest
 from local import terraform_cli
 from tests.synth.conftest import Synthesize
 from tests.synth.stacks import FLAN, Stack, config_with
-from tests.synth.test_terraform import Terraform
+from tests.synth.terraform import Terraform
 
 pytestmark = pytest.mark.slow
 FALCON = {

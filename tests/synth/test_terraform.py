@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from local import terraform_cli
-from tests.contract.emulator_process import Emulator, running_emulator
+from tests.contract.emulator_process import Emulator
 from tests.synth.conftest import Synthesize
-from tests.synth.stacks import COMBINED, Stack
+from tests.synth.stacks import COMBINED, EXAMPLES, REFERENCE, Stack
+from tests.synth.terraform import Terraform
 
 pytestmark = pytest.mark.slow
 
@@ -23,84 +20,32 @@ pytestmark = pytest.mark.slow
 WHERE = ("aws_caller_identity", "aws_partition")
 
 
-@dataclass(frozen=True)
-class Terraform:
-    """Terraform in a folder of its own, which it keeps between calls."""
-
-    folder: Path
-    environment: Mapping[str, str]
-
-    def take(self, document: Mapping[str, Any]) -> None:
-        (self.folder / "cdk.tf.json").write_text(json.dumps(document, indent=1))
-
-    def run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [terraform_cli.require(), *arguments],
-            cwd=self.folder,
-            env=dict(self.environment),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def plan(self) -> Mapping[str, str]:
-        """What an apply would do, by address; nothing where nothing changes."""
-        messages = map(json.loads, self.run("plan", "-input=false", "-json").splitlines())
-        changes = [m["change"] for m in messages if m["type"] == "planned_change"]
-        return {change["resource"]["addr"]: change["action"] for change in changes}
-
-
-@pytest.fixture
-def terraform(tmp_path: Path) -> Terraform:
-    return Terraform(tmp_path, {**terraform_cli.environment(), "TF_IN_AUTOMATION": "1"})
-
-
-def validate(terraform: Terraform, document: Mapping[str, Any]) -> Mapping[str, Any]:
-    terraform.take(document)
-    terraform.run("init", "-backend=false", "-input=false", "-no-color")
-    report: Mapping[str, Any] = json.loads(terraform.run("validate", "-json"))
-    return report
-
-
-def assert_valid(terraform: Terraform, stack: Stack) -> None:
-    report = validate(terraform, stack.document)
-    assert report["valid"], report["diagnostics"]
-    assert report["diagnostics"] == []
-
-
 def test_the_shipped_config_is_valid(terraform: Terraform, stack: Stack) -> None:
-    assert_valid(terraform, stack)
+    terraform.take(stack.document)
+    terraform.assert_valid()
 
 
-def test_all_examples_are_valid(terraform: Terraform, stack_of: Synthesize) -> None:
+def test_all_examples_together_are_valid(terraform: Terraform, stack_of: Synthesize) -> None:
     backend = {"type": "s3", "bucket": "our-states", "key": "meter.tfstate"}
     together = json.loads(COMBINED.read_text())
-    assert_valid(
-        terraform, stack_of({**together, "backend": backend, "api_gateway_account_role": True})
-    )
+    stack = stack_of({**together, "backend": backend, "api_gateway_account_role": True})
+    terraform.take(stack.document)
+    terraform.assert_valid()
 
 
-@pytest.fixture
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with running_emulator(tmp_path_factory.mktemp("emulator")) as running:
-        yield running
+def test_each_example_of_the_original_is_valid(terraform: Terraform, stack_of: Synthesize) -> None:
+    paths = {path.stem: path for path in EXAMPLES if path.stem in REFERENCE}
+    assert set(paths) == set(REFERENCE)
+    for name, path in paths.items():
+        terraform.take_module(name, stack_of(json.loads(path.read_text())))
+    terraform.take({"module": {name: {"source": f"./{name}"} for name in paths}})
+    terraform.assert_valid()
 
 
 @pytest.fixture
 def deployed_api(terraform: Terraform, emulator: Emulator, stack: Stack) -> Terraform:
     """The API alone, deployed: its parts take no time, its functions would."""
-    here = Terraform(
-        terraform.folder,
-        {
-            **terraform.environment,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_ENDPOINT_URL": emulator.url,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        },
-    )
+    here = terraform.with_aws(emulator)
     here.take(api_of(stack))
     here.run("init", "-input=false", "-no-color")
     here.run("apply", "-auto-approve", "-input=false", "-no-color")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,15 @@ def test_the_node_lock_names_no_registry_and_has_every_hash() -> None:
 
     assert "://" not in text
     assert lock_dependencies.node_flaws(json.loads(text)) == []
+
+
+def test_the_lock_of_the_audit_names_no_registry_and_has_every_hash() -> None:
+    text = lock_dependencies.AUDIT.with_suffix(".txt").read_text()
+
+    assert "://" not in text
+    packages = re.findall(r"^\w.*", text, re.MULTILINE)
+    assert len(packages) > 90
+    assert [line for line in packages if not re.fullmatch(r"\S+==\S+( ; .+)? \\", line)] == []
 
 
 def test_the_layer_carries_these_and_nothing_else() -> None:
