@@ -198,7 +198,7 @@ class Reconciler:
         self.store.begin(
             record.key,
             self.owner,
-            decision.state,
+            replace(decision.state, next_step=step),  # after a crash, the queue of this step
             Intent(step, config, now),
             Event(record.key, now, step, decision.reason),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -129,7 +129,8 @@ class Life:
         stage.sweep(swept)
 
     def _calm_down(self) -> None:
-        self.stage.faults.profile = PEACE
+        # What was disrupted until now may still take its time from then on.
+        self.stage.faults.profile = replace(PEACE, quiet=self.profile.quiet)
         self.stage.sagemaker.moods = Moods(failed=0, capacity=0, stuck=0, rolled_back=0, lingers=0)
         self.stage.sagemaker.release_stuck()
 

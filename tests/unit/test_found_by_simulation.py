@@ -15,7 +15,7 @@ from lambdas.core.history import Event
 from lambdas.core.idempotency import Request
 from lambdas.core.reconcile import THROTTLED
 from lambdas.core.schedule import Schedule
-from lambdas.core.state import Status
+from lambdas.core.state import Status, Step
 from tests.fakes import a_spec, clock
 from tests.unit.test_races import before, failing
 from tests.world import World
@@ -208,3 +208,15 @@ def test_throttled_step_is_told_apart_from_one_that_was_refused(world: World) ->
         outcome.word for outcome in world.outcomes if outcome.word not in ("settled", "heartbeat")
     ]
     assert words == [THROTTLED, THROTTLED, "refused", "acted"]
+
+
+def test_stop_that_died_once_begun_does_not_go_on_in_the_queue_of_starts(world: World) -> None:
+    world.endpoints.create_seconds = 40
+    world.renew("falcon", 1)
+    world.endpoints.delete = failing(KeyboardInterrupt())  # type: ignore[method-assign]
+
+    with pytest.raises(KeyboardInterrupt):
+        world.advance_to(clock(9, 1))
+
+    assert world.state("falcon").intent
+    assert world.state("falcon").next_step is Step.DELETE

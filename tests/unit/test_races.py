@@ -52,7 +52,7 @@ def before(target: object, method: str, act: Callable[[], object], times: int = 
     setattr(target, method, interleaved)
 
 
-def failing(error: Exception) -> Callable[..., Any]:
+def failing(error: BaseException) -> Callable[..., Any]:
     def fail(*_args: object, **_kwargs: object) -> None:
         raise error
 
