@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -201,12 +202,11 @@ def spec_of(item: Item) -> Spec:
 
 
 def _whole_spec(item: Item) -> Spec:
-    schedules = json.loads(item.get("schedules", "[]"))
     return Spec(
         name=item["name"],
         endpoint_config_name=item["endpoint_config_name"],
         origin=Origin(item["sk"]),
-        schedules=tuple(Schedule.parse(_known(document)) for document in schedules),
+        schedules=_schedules(item.get("schedules", "[]")),
         initial_provision_minutes=int(item.get("initial_provision_minutes", 0)),
         max_lease_minutes=int(item.get("max_lease_minutes", DEFAULT_MAX_LEASE_MINUTES)),
         fallback_configs=tuple(json.loads(item.get("fallback_configs", "[]"))),
@@ -216,6 +216,11 @@ def _whole_spec(item: Item) -> Spec:
         async_api=AsyncMode(item.get("async_api", "")),
         spec_hash=item.get("spec_hash", ""),
     )
+
+
+@lru_cache(maxsize=1024)
+def _schedules(text: str) -> tuple[Schedule, ...]:
+    return tuple(Schedule.parse(_known(document)) for document in json.loads(text))
 
 
 def _known(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -114,6 +114,21 @@ def from_wire(value: Mapping[str, Any]) -> Any:
     return None if kind == "NULL" else content
 
 
+def to_wire(value: Any) -> Any:
+    """What boto3's TypeSerializer makes of a value, several times as fast."""
+    if isinstance(value, str):
+        return {"S": value}
+    if value is None:
+        return {"NULL": True}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, int | Decimal):
+        return {"N": str(value)}
+    if isinstance(value, Mapping):
+        return {"M": {name: to_wire(part) for name, part in value.items()}}
+    return {"L": [to_wire(part) for part in value]}
+
+
 @lru_cache(maxsize=4096)
 def _clauses(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     parts = _CLAUSE.split(text)[1:]

@@ -161,7 +161,7 @@ class Users:
             kept = account.forgotten == forgotten
             self._check_payment(use, name, payment, came, keyed=key is not None, kept=kept)
             failed = came.died or isinstance(came.refusal, (AwsRefused, Busy))
-            if tries and (failed or repeats) and kept:
+            if tries > 0 and (failed or repeats) and kept:
                 self._later(self.rng.choice((0.0, 1.0, 5.0, 40.0)), attempt)
 
         def attempt() -> None:

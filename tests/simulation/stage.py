@@ -26,7 +26,7 @@ from lambdas.core.sweep import Sweep
 from lambdas.core.tick import tick
 from local.simulator.fleet import StatusChange
 from tests.simulation.conduct import Conduct
-from tests.simulation.expressions import from_wire
+from tests.simulation.expressions import from_wire, to_wire
 from tests.simulation.faults import PEACE, Faults, Profile
 from tests.simulation.kernel import Actor, Kernel, Killed
 from tests.simulation.queues import Message, Queue, SqsClient
@@ -108,7 +108,8 @@ class Stage:
         """Within this, waits of the adapters are simulated, and nothing is logged."""
         real = vars(state_store)["time"]
         setattr(state_store, "time", self._time())  # noqa: B010  # a module's own import
-        deserialize, items._from_wire = items._from_wire, from_wire
+        of_boto3 = items._to_wire, items._from_wire
+        items._to_wire, items._from_wire = to_wire, from_wire
         level = logging.root.manager.disable
         logging.disable(logging.CRITICAL)
         try:
@@ -116,7 +117,7 @@ class Stage:
         finally:
             self.kernel.close()
             setattr(state_store, "time", real)  # noqa: B010
-            items._from_wire = deserialize
+            items._to_wire, items._from_wire = of_boto3
             logging.disable(level)
 
     def invoke(
