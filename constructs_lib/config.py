@@ -22,7 +22,7 @@ from pydantic import (
 
 from constructs_lib.bundle import Architecture
 from constructs_lib.config_async import AsyncInference
-from constructs_lib.config_integration import Integration
+from constructs_lib.config_integration import Integration, WakeOnRequest
 from constructs_lib.config_model import Model, as_pydantic_error
 from constructs_lib.config_source import ModelSource, Surroundings
 from constructs_lib.config_text import InstanceType, KmsKey
@@ -160,6 +160,7 @@ class JumpstartModel(ModelSource, Tuning):
     integration: Integration | None = None
     async_api_enabled: bool = False
     async_api_results: Literal["inline", "s3"] = "inline"
+    wake_on_request: WakeOnRequest | None = None
     tags: Tags = {}
     update: Update = {}
 

@@ -63,6 +63,7 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
         if _is_int(minutes) and _is_int(ceiling) and minutes > ceiling:
             path = f"{where}.schedule.initial_provision_minutes"
             yield Problem(path, f"must be at most {ceiling} (max_lease_minutes)")
+        yield from _waking(f"{where}.wake_on_request", entry, ceiling)
         yield from _schedule_names(f"{where}.schedule", entry.get("schedule"))
         yield from _fallbacks(where, entry)
         if entry.get("async_api_results") == "s3" and entry.get("async_api_enabled") is not True:
@@ -101,6 +102,23 @@ def _schedule_names(where: str, schedules: object) -> Iterator[Problem]:
             if name in seen:
                 yield Problem(f"{where}[{index}].name", f"'{name}' is used twice; rename one")
             seen.add(name)
+
+
+def _waking(where: str, entry: Mapping[str, Any], ceiling: object) -> Iterator[Problem]:
+    if entry.get("wake_on_request") is None:
+        return
+    if _at(entry, "integration", "type") != "lambda":
+        yield Problem(
+            where, "needs an `integration` of type 'lambda': API Gateway by itself starts nothing"
+        )
+    elif _at(entry, "integration", "public") is True:
+        yield Problem(
+            where,
+            "goes with no `public` integration: anybody could run up costs; remove one of them",
+        )
+    minutes = _at(entry, "wake_on_request", "minutes")
+    if _is_int(minutes) and _is_int(ceiling) and minutes > ceiling:
+        yield Problem(f"{where}.minutes", f"must be at most {ceiling} (max_lease_minutes)")
 
 
 def _fallbacks(where: str, entry: Mapping[str, Any]) -> Iterator[Problem]:

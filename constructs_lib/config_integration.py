@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from constructs_lib.config_model import Model, as_pydantic_error
 from lambdas.core.errors import InvalidField
-from lambdas.core.settings import IntegrationSettings
+from lambdas.core.settings import IntegrationSettings, WakingSettings
 
 API_GATEWAY_SECONDS = 29
 """How long API Gateway waits for an answer:
@@ -33,7 +33,9 @@ _OF_ZIP = ("lambda_src", "handler", "layers")
 # Lambda sets these itself: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 _VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
 _RESERVED_VARIABLES = ("AWS_", "LAMBDA_", "POWERTOOLS_", "_")
-_OUR_VARIABLES = {field.name.upper() for field in fields(IntegrationSettings)} | {"PYTHONTZPATH"}
+_OUR_VARIABLES = {"PYTHONTZPATH"} | {
+    field.name.upper() for told in (IntegrationSettings, WakingSettings) for field in fields(told)
+}
 
 
 class KeepWarm(Model):

@@ -13,11 +13,12 @@ from constructs_lib.config import DeployConfig, JumpstartModel
 from constructs_lib.config_integration import Integration, IntegrationProperties
 from constructs_lib.deployment import Deployment
 from constructs_lib.function import Package, PythonFunction, Sizing
+from constructs_lib.functions import Functions
 from constructs_lib.model_routes import LambdaRoute
+from constructs_lib.policy import Statement
 from constructs_lib.readiness import KeepWarm, ReadyInstances
 from constructs_lib.sagemaker_access import SageMakerAccess
-from constructs_lib.tables import StateTable
-from lambdas.core.settings import IntegrationSettings
+from lambdas.core.settings import IntegrationSettings, WakingSettings
 
 _SPARE_SECONDS = 3
 """Of a function's time are left to say that the model did not answer."""
@@ -34,11 +35,11 @@ class Integrations(Construct):
         *,
         artifacts: Artifacts,
         packages: Mapping[str, Archive],
-        state: StateTable,
+        meter: Functions,
     ) -> None:
         super().__init__(scope, "integrations")
         self._at, self._config, self._artifacts = at, config, artifacts
-        self._packages, self._state = packages, state
+        self._packages, self._meter = packages, meter
         self._sagemaker = SageMakerAccess(at)
         self.routes: list[LambdaRoute] = []
         warm: dict[PythonFunction, int] = {}
@@ -68,7 +69,7 @@ class Integrations(Construct):
         endpoint_name = self._config.endpoint_name(entry)
         settings = IntegrationSettings(
             endpoint_name=endpoint_name,
-            state_table=self._state.name,
+            state_table=self._meter.state.name,
             public_route=int(integration.public),
             answer_within_seconds=chosen.timeout_seconds - _SPARE_SECONDS,
         )
@@ -81,15 +82,37 @@ class Integrations(Construct):
             sizing=Sizing(chosen.timeout_seconds, chosen.memory_mb),
             statements=[
                 *self._sagemaker.invoke([endpoint_name]),
-                *self._state.read_endpoint(),
-                *self._state.read_control(),
+                *self._meter.state.read_endpoint(),
+                *self._meter.state.read_control(),
+                *(self._wake() if entry.wake_on_request else ()),
             ],
             log_retention_days=self._config.log_retention_days,
             package=replace(
                 self._package(entry.name, chosen), versioned=bool(chosen.provisioned_concurrency)
             ),
-            variables=chosen.environment,
+            variables={**chosen.environment, **self._waking(entry)},
         )
+
+    def _waking(self, entry: JumpstartModel) -> Mapping[str, str]:
+        """What the function is told where it may start its endpoint."""
+        if entry.wake_on_request is None:
+            return {}
+        return WakingSettings(
+            history_table=self._meter.history.name,
+            history_days=self._config.history_days,
+            starts_queue_url=self._meter.starts.url,
+            work_queue_url=self._meter.work.url,
+            wake_minutes=entry.wake_on_request.minutes,
+            wakes_per_token_an_hour=entry.wake_on_request.wakes_per_token_an_hour,
+        ).to_environment()
+
+    def _wake(self) -> list[Statement]:
+        return [
+            *self._meter.state.write(),
+            *self._meter.history.append(),
+            *self._meter.history.count_requests(),
+            *(statement for queue in self._meter.queues for statement in queue.send()),
+        ]
 
     def _package(self, name: str, chosen: IntegrationProperties) -> Package:
         if chosen.image_uri:

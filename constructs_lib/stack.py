@@ -59,7 +59,7 @@ class EndpointManagerStack(TerraformStack):
         )
         functions = Functions(self, at, config, artifacts)
         integrations = Integrations(
-            self, at, config, artifacts=artifacts, packages=packages, state=functions.state
+            self, at, config, artifacts=artifacts, packages=packages, meter=functions
         )
         every_function = [*functions.all, *integrations.functions]
         Scheduler(self, at, tick=functions.tick, sweep=functions.sweep)

@@ -19,7 +19,7 @@ from lambdas.core.errors import (
 from lambdas.core.hints import Hint
 from lambdas.core.history import Event
 from lambdas.core.names import endpoint_key
-from lambdas.core.ports import Control, Due, Keyed, Listed, RecordPage
+from lambdas.core.ports import Control, Due, Keyed, Listed, RecordPage, WakeShare
 from lambdas.core.rollout import Variant
 from lambdas.core.spec import Origin, Scaling, Spec
 from lambdas.core.state import (
@@ -63,6 +63,7 @@ class FakeStateStore:
     control_item: Control = field(default_factory=Control)
     id: str | None = "table-1"
     lines: dict[Step, datetime] = field(default_factory=dict)
+    wakes: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def declare(self, spec: Spec) -> None:
         """What Terraform does: write SPEC#config."""
@@ -134,6 +135,16 @@ class FakeStateStore:
         else:
             state = replace(state, reweighing=change)
         return self._user_write(_keyed(record, keyed), state, now)
+
+    def wake(self, key: str, rev: int, until: datetime, now: datetime, share: WakeShare) -> None:
+        record = self.load(key)
+        counter = (share.identity, f"{now:%Y-%m-%dT%H}")
+        if record.state is None or record.state.rev != rev:
+            raise Conflict("another revision")
+        if self.wakes.get(counter, 0) >= share.most_an_hour:
+            raise Conflict("the share is used up")
+        self.wakes[counter] = self.wakes.get(counter, 0) + 1
+        self._user_write(record, replace(record.state, expires_at=until), now)
 
     def touch(self, key: str, now: datetime) -> None:
         record = self.load(key)

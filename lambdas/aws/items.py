@@ -86,6 +86,7 @@ def state_values(state: State) -> dict[str, Any]:
         "observed_modified": epoch(state.observed_modified),
         "last_wanted": state.last_wanted,
         "last_wanted_change": epoch(state.last_wanted_change),
+        "start_seconds": state.start_seconds,
         "orphaned_at": epoch(state.orphaned_at),
     }
 
@@ -150,6 +151,7 @@ def state_of(item: Item) -> State:
         observed_modified=instant(item.get("observed_modified")),
         last_wanted=bool(item.get("last_wanted", False)),
         last_wanted_change=instant(item.get("last_wanted_change")),
+        start_seconds=int(item["start_seconds"]) if "start_seconds" in item else None,
         orphaned_at=instant(item.get("orphaned_at")),
     )
 

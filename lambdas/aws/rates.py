@@ -1,18 +1,22 @@
-"""How many requests each token makes a minute, counted in the history table."""
+"""How many requests each token makes a minute, and how often it wakes an endpoint in an hour,
+counted in the history table."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lambdas.aws.items import decode, encode
 from lambdas.aws.refusals import named
+from lambdas.aws.updates import Update
+from lambdas.core.ports import WakeShare
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 RATE_PREFIX = "RATE#"
 _KEPT_SECONDS = 3_600
+_WAKES_KEPT_SECONDS = 7_200
 
 
 class DynamoRates:
@@ -41,3 +45,13 @@ class DynamoRates:
             )
         made = int(decode(answer["Attributes"])["requests"])
         return None if made <= self._per_minute else 60 - now.second
+
+
+def wake_counted(table: str, share: WakeShare, now: datetime) -> dict[str, Any]:
+    """The update that counts a wake in its hour by the clock, if the share allows one more; a part
+    of the transaction that wakes."""
+    update = Update().add("wakes", 1)
+    update.assign({"ttl": int(now.timestamp()) + _WAKES_KEPT_SECONDS})
+    update.when("attribute_not_exists({wakes}) OR {wakes} < :most", most=share.most_an_hour)
+    key = {"pk": RATE_PREFIX + share.identity, "sk": f"{now:%Y-%m-%dT%HZ} wakes"}
+    return {"TableName": table, "Key": encode(key), **update.arguments()}

@@ -33,6 +33,7 @@ from lambdas.aws.items import (
     state_values,
     step_of,
 )
+from lambdas.aws.rates import wake_counted
 from lambdas.aws.refusals import named, unmet_parts
 from lambdas.aws.updates import Update
 from lambdas.core.errors import (
@@ -45,7 +46,7 @@ from lambdas.core.errors import (
     UnknownEndpoint,
 )
 from lambdas.core.history import Event
-from lambdas.core.ports import Control, Due, Keyed, RecordPage
+from lambdas.core.ports import Control, Due, Keyed, RecordPage, WakeShare
 from lambdas.core.spec import Origin, Spec
 from lambdas.core.state import Intent, Override, Record, Reweighing, State, Step
 
@@ -202,6 +203,16 @@ class DynamoStateStore:
             if self.load(key).state is None:
                 raise UnknownEndpoint(key) from None
             raise
+
+    def wake(self, key: str, rev: int, until: datetime, now: datetime, share: WakeShare) -> None:
+        assert self._history is not None, "wakes are counted in the history table"
+        lease = _user_write(key, now).assign({"expires_at": epoch(until)})
+        lease.when("{rev} = :rev", rev=rev)
+        call: list[Any] = [
+            {"Update": {"TableName": self._table, "Key": key_of(key), **lease.arguments()}},
+            {"Update": wake_counted(self._history.table, share, now)},
+        ]
+        self._repeat_throttled(lambda: self._once.transact_write_items(TransactItems=call))
 
     def touch(self, key: str, now: datetime) -> None:
         self._update(key, _user_write(key, now).when("attribute_exists({pk})"))

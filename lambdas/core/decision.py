@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -267,6 +268,8 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
         return replace(
             seen, updating_to=None, updating_mark=None, rolled_back=None, rollback_reason=None
         )
+    if observed.status is Status.IN_SERVICE and state.observed_status is Status.CREATING:
+        seen = replace(seen, start_seconds=_start_seconds(observed))
     return _with_update(spec, state, seen, observed)
 
 
@@ -294,6 +297,13 @@ def _with_update(spec: Spec | None, before: State, seen: State, observed: Observ
         rollback_reason=why,
         reason=rollback_told(seen.updating_mark or "", why),
     )
+
+
+def _start_seconds(observed: Observed) -> int | None:
+    """How long an endpoint that has just come into service took."""
+    if observed.created_at is None or observed.modified_at is None:
+        return None
+    return math.ceil((observed.modified_at - observed.created_at).total_seconds())
 
 
 def restored_mark(spec: Spec, observed: Observed) -> str | None:

@@ -43,17 +43,27 @@ class Desk:
             raise Draining
 
     def look_at(self, key: str, state: State) -> None:
-        start = state.observed_status is Status.ABSENT
-        try:
-            self.hints.send([Hint(key, Cause.API, start)])
-        except AwsRefused:  # the write is accepted; the tick finds it due within the minute
-            _log.warning("hint for %s not sent", key, exc_info=True)
+        make_known(self.hints, key, state)
 
     def note(self, key: str, now: datetime, kind: str, reason: str, request: Request) -> None:
-        try:
-            self.history.append(Event(key, now, kind, reason, request.actor))
-        except AwsRefused:  # the write is accepted: the answer must say so
-            _log.warning("history of %s lacks '%s'", key, kind, exc_info=True)
+        write_down(self.history, Event(key, now, kind, reason, request.actor))
+
+
+def make_known(hints: Hints, key: str, state: State) -> None:
+    """Have the reconciler look at an endpoint that was written to."""
+    start = state.observed_status is Status.ABSENT
+    try:
+        hints.send([Hint(key, Cause.API, start)])
+    except AwsRefused:  # the write is accepted; the tick finds it due within the minute
+        _log.warning("hint for %s not sent", key, exc_info=True)
+
+
+def write_down(history: History, event: Event) -> None:
+    """Tell people what was written."""
+    try:
+        history.append(event)
+    except AwsRefused:  # the write is accepted: the answer must say so
+        _log.warning("history of %s lacks '%s'", event.endpoint, event.kind, exc_info=True)
 
 
 def known_key(name: str) -> str:

@@ -35,6 +35,14 @@ class Keyed:
 
 
 @dataclass(frozen=True, slots=True)
+class WakeShare:
+    """What a token (by its identity, not by its name) may wake in an hour by the clock."""
+
+    identity: str
+    most_an_hour: int
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """An entry of the due index."""
 
@@ -96,6 +104,11 @@ class StateStore(Protocol):
         Reweighing that was meant for another config. Raises UnknownEndpoint where there is no
         STATE, and Conflict where `keyed` was recorded meanwhile.
         """
+        ...
+
+    def wake(self, key: str, rev: int, until: datetime, now: datetime, share: WakeShare) -> None:
+        """Give a lease over the revision `rev` and count it against the share, by one write;
+        Conflict where the revision moved or the share is used up."""
         ...
 
     def touch(self, key: str, now: datetime) -> None:

@@ -101,6 +101,18 @@ class IntegrationSettings(Settings):
     answer_within_seconds: int
 
 
+@dataclass(frozen=True, slots=True)
+class WakingSettings(Settings):
+    """Told to such a function besides, where a call of its model may start the endpoint."""
+
+    history_table: str
+    history_days: int
+    starts_queue_url: str
+    work_queue_url: str
+    wake_minutes: int
+    wakes_per_token_an_hour: int
+
+
 STACK_TAG_KEY = "endpoint-meter:stack"
 """The tag that every endpoint of a stack carries; its value is the stack's `stack_tag`."""
 

@@ -144,6 +144,8 @@ class State:
     last_wanted: bool = False
     last_wanted_change: datetime | None = None
     """When a reconcile first saw that `last_wanted` holds."""
+    start_seconds: int | None = None
+    """How long it last took from its creation to InService, as SageMaker tells."""
     orphaned_at: datetime | None = None
     """When a sweep found the endpoint with our tag though nobody had declared it."""
 

@@ -14,28 +14,30 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
 from typing import Any
 
 from lambdas.aws import clients
 from lambdas.aws.runtime import SageMakerRuntime
-from lambdas.core.errors import AwsRefused, MeterError
+from lambdas.core.errors import Draining, EndpointStarting, MeterError, UnknownEndpoint
 from lambdas.core.invocation import (
     MAX_ATTRIBUTES_LENGTH,
     MAX_BODY_BYTES,
-    InvalidInvocation,
     Invocation,
     ModelAnswer,
-    ModelFailed,
-    ModelNotReady,
-    ModelTimedOut,
     NotServed,
-    TooManyInvocations,
 )
-from lambdas.core.settings import WARM_UP, IntegrationSettings
-from lambdas.handlers.callers import caller_of
+from lambdas.core.names import endpoint_key
+from lambdas.core.ports import WakeShare
+from lambdas.core.serving import not_serving
+from lambdas.core.settings import WARM_UP, IntegrationSettings, WakingSettings
+from lambdas.core.waking import EndpointWaking, Waking
+from lambdas.handlers import wiring
+from lambdas.handlers.callers import Caller, caller_of
 from lambdas.handlers.headers import values_of
+from lambdas.handlers.model_problems import Refused, bug, refused
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 TARGET_VARIANT = "X-Amzn-SageMaker-Target-Variant"
@@ -48,18 +50,6 @@ Shape = Callable[[Invocation, ModelAnswer], ModelAnswer]
 
 _log = logging.getLogger(__name__)
 _log.setLevel(logging.INFO)
-
-
-class Refused(Exception):
-    """A request that is not carried out: the status, code and headers of its answer."""
-
-    def __init__(
-        self, status: HTTPStatus, code: str, sentence: str, headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.code = code
-        self.headers = headers or {}
 
 
 @cache
@@ -102,12 +92,11 @@ def guarded(handle: Handler) -> Handler:
             reply = handle(event, context)
         except (Refused, MeterError) as error:
             _log.info("refused %s: %r, caused by %r", request_id, error, error.__cause__)
-            reply = _refusal(_as_refused(error), request_id)
+            known = error if isinstance(error, Refused) else refused(error)
+            reply = known.reply(request_id)
         except Exception:  # noqa: BLE001  # whatever it is, the caller gets JSON, the log the rest
             _log.exception("a bug, in request %s", request_id)
-            sentence = "The function failed to handle this request; its log has the reason."
-            failed = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", sentence)
-            reply = _refusal(failed, request_id)
+            reply = bug().reply(request_id)
         _log.info("answered %s with %s", request_id, reply["statusCode"])
         return reply
 
@@ -147,19 +136,54 @@ def invocation_of(event: Event) -> Invocation:
 def call_model(event: Event, asked: Invocation) -> ModelAnswer:
     """Give a request to this function's model. `event` is what API Gateway sent.
 
-    Raises InvocationFailed, NotServing, Refused and AwsRefused, which `guarded` turns into
-    answers.
+    An endpoint that is stopped is woken where the config says so and the request is a POST: those
+    of health probes are not. Raises MeterError and Refused, which `guarded` turns into answers.
     """
-    del event
     try:
         return _runtime().invoke(settings().endpoint_name, asked)
-    except NotServed as error:
-        raise Refused(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "EndpointStopped",
-            f"'{settings().endpoint_name}' is stopped.",
-            {"Retry-After": "60"},
-        ) from error
+    except NotServed:
+        who = caller_of(event)
+        if who is not None and event["httpMethod"] == "POST" and _may_wake():
+            raise _woken(who) from None
+        raise _why_not_served() from None
+
+
+def _may_wake() -> bool:
+    return "WAKE_MINUTES" in os.environ and not settings().public_route
+
+
+def _woken(who: Caller) -> MeterError:
+    """Start the endpoint if nobody has; what to tell the caller."""
+    told, now = _waking_settings(), datetime.now(UTC)
+    history = wiring.history(told.history_table, told.history_days)
+    waking = Waking(
+        wiring.store(settings().state_table, history),
+        wiring.hints(told.starts_queue_url, told.work_queue_url),
+        history,
+        told.wake_minutes,
+    )
+    share = WakeShare(who.identity, told.wakes_per_token_an_hour)
+    record = waking.wake(settings().endpoint_name, now, who.name, share)
+    why = not_serving(record, now)
+    failing = record.state is not None and record.state.attempts
+    if failing or not isinstance(why, EndpointStarting):
+        return why
+    return EndpointWaking(settings().endpoint_name, why.retry_after_seconds)
+
+
+@cache
+def _waking_settings() -> WakingSettings:
+    return WakingSettings.from_environment(os.environ)
+
+
+def _why_not_served() -> MeterError:
+    store, now = wiring.store(settings().state_table), datetime.now(UTC)
+    if store.control().draining(now):
+        return Draining()
+    record = store.load(endpoint_key(settings().endpoint_name))
+    if record.spec is None:
+        return UnknownEndpoint(settings().endpoint_name)
+    return not_serving(record, now)
 
 
 def reply_of(answer: ModelAnswer) -> Reply:
@@ -204,33 +228,3 @@ def _require_scope(event: Event) -> None:
             "ScopeMissing",
             f"This token lacks the scope 'invoke' for '{settings().endpoint_name}'.",
         )
-
-
-def _as_refused(error: Refused | MeterError) -> Refused:
-    match error:
-        case Refused():
-            return error
-        case ModelFailed():
-            return Refused(HTTPStatus.FAILED_DEPENDENCY, "ModelError", str(error))
-        case InvalidInvocation():
-            return Refused(HTTPStatus.BAD_REQUEST, "InvalidInvocation", str(error))
-        case ModelNotReady():
-            status = HTTPStatus.SERVICE_UNAVAILABLE
-            return Refused(status, "ModelNotReady", str(error), {"Retry-After": "5"})
-        case TooManyInvocations():
-            status = HTTPStatus.TOO_MANY_REQUESTS
-            return Refused(status, "TooManyRequests", str(error), {"Retry-After": "1"})
-        case ModelTimedOut():
-            return Refused(HTTPStatus.GATEWAY_TIMEOUT, "ModelTimedOut", str(error))
-        case AwsRefused():
-            sentence = "AWS did not carry this out; the function's log has the reason."
-            return Refused(HTTPStatus.BAD_GATEWAY, "AwsRefused", sentence)
-        case _:
-            status = HTTPStatus.SERVICE_UNAVAILABLE
-            return Refused(status, type(error).__name__, str(error), {"Retry-After": "5"})
-
-
-def _refusal(refused: Refused, request_id: str) -> Reply:
-    body = {"error": str(refused), "code": refused.code, "requestId": request_id}
-    headers = {"Content-Type": "application/json", **refused.headers}
-    return {"statusCode": int(refused.status), "headers": headers, "body": json.dumps(body)}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -14,13 +15,18 @@ import pytest
 from moto import mock_aws
 
 from lambdas.aws import clients
-from lambdas.core.settings import WARM_UP, IntegrationSettings
+from lambdas.aws.items import encode, spec_values
+from lambdas.aws.state_store import DynamoStateStore
+from lambdas.core.schedule import Schedule
+from lambdas.core.settings import WARM_UP, IntegrationSettings, WakingSettings
+from lambdas.core.state import State
 from lambdas.falcon import index as falcon
 from lambdas.flan import index as flan
-from lambdas.handlers import integration
+from lambdas.handlers import integration, wiring
 from lambdas.passthrough import index as passthrough
 from tests.aws_tables import create_tables
 from tests.contract.simulated import Simulated, simulated
+from tests.fakes import a_spec
 
 NAME = "demo-Falcon40B-Endpoint"
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -29,6 +35,7 @@ ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulated]:
     settings = IntegrationSettings(NAME, "state", 0, 5)
+    monkeypatch.delenv("WAKE_MINUTES", raising=False)
     environment = {
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
@@ -40,11 +47,35 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulated]:
     with simulated() as served, mock_aws():
         dynamodb = boto3.client("dynamodb")
         create_tables(dynamodb, "state", "history", "auth")
+        sqs = boto3.client("sqs")
         monkeypatch.setattr(clients, "dynamodb", lambda: dynamodb)
+        monkeypatch.setattr(clients, "dynamodb_once", lambda: dynamodb)
+        monkeypatch.setattr(clients, "sqs", lambda: sqs)
         monkeypatch.setattr(clients, "sagemaker_runtime", lambda _seconds: served.runtime)
-        for cached in (integration.settings, integration._runtime):
+        for cached in (integration.settings, integration._runtime, integration._waking_settings):
             cached.cache_clear()
         yield served
+
+
+@pytest.fixture
+def waking(here: Simulated, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The function may wake its endpoint; returns the URL of the queue of starts."""
+    urls = [clients.sqs().create_queue(QueueName=name)["QueueUrl"] for name in ("starts", "work")]
+    told = WakingSettings("history", 90, urls[0], urls[1], 10, 2)
+    for name, value in told.to_environment().items():
+        monkeypatch.setenv(name, value)
+    return urls[0]
+
+
+def declare(**fields: Any) -> None:
+    """What Terraform writes."""
+    spec = a_spec(NAME, "falcon-1", **fields)
+    keys = {"pk": f"ENDPOINT#{spec.key}", "sk": "SPEC#config"}
+    clients.dynamodb().put_item(TableName="state", Item=encode({**spec_values(spec), **keys}))
+
+
+def store() -> DynamoStateStore:
+    return wiring.store("state")
 
 
 def event(
@@ -212,3 +243,99 @@ def test_a_bug_of_a_shape_is_answered_and_logged(
     reply = integration.integration(shape)(event({}), None)
     assert "secret" not in refusal(reply, 500, "InternalError")
     assert "secret" in caplog.text
+
+
+@pytest.mark.usefixtures("here")
+def test_a_stopped_endpoint_is_told_with_how_to_start_it() -> None:
+    declare()
+    reply = falcon.handler(event({}), None)
+    assert "POST /endpoint-expiry" in refusal(reply, 503, "EndpointStopped")
+    assert reply["headers"]["Retry-After"] == "60"
+    assert store().load(NAME.lower()).state is None
+
+
+@pytest.mark.usefixtures("here")
+def test_a_stopped_endpoint_with_a_schedule_is_told_with_the_seconds_until_it_opens() -> None:
+    opens = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    window = {"name": "w", "start_time": f"{opens:%H:%M}", "date": f"{opens:%d/%m/%Y}"}
+    declare(schedules=(Schedule.parse({**window, "stop_time": "00:00"}),))
+    reply = falcon.handler(event({}), None)
+    refusal(reply, 503, "EndpointStopped")
+    left = (opens - datetime.now(UTC)).total_seconds()
+    assert left <= int(reply["headers"]["Retry-After"]) <= left + 5
+
+
+@pytest.mark.usefixtures("here")
+def test_a_starting_endpoint_is_told_with_an_estimate() -> None:
+    declare()
+    paid = datetime.now(UTC) + timedelta(hours=1)
+    store().create_state(NAME.lower(), State(expires_at=paid, start_seconds=200))
+    reply = falcon.handler(event({}), None)
+    refusal(reply, 503, "EndpointStarting")
+    assert reply["headers"]["Retry-After"] == "200"
+
+
+@pytest.mark.usefixtures("here")
+def test_a_stack_that_is_being_destroyed_says_so() -> None:
+    declare()
+    store().set_drain(datetime.now(UTC) + timedelta(minutes=5))
+    refusal(falcon.handler(event({}), None), 503, "Draining")
+
+
+def test_a_call_wakes_a_stopped_endpoint_once(waking: str) -> None:
+    declare()
+    for _ in range(5):
+        reply = falcon.handler(event({}), None)
+        assert "is being started" in refusal(reply, 202, "EndpointStarting")
+        assert int(reply["headers"]["Retry-After"]) > 0
+    state = store().load(NAME.lower()).state
+    assert state is not None
+    assert state.expires_at is not None
+    left = state.expires_at - datetime.now(UTC)
+    assert timedelta(minutes=9) < left <= timedelta(minutes=10)
+    messages = clients.sqs().receive_message(QueueUrl=waking, MaxNumberOfMessages=10)["Messages"]
+    assert [json.loads(message["Body"])["endpoint"] for message in messages] == [NAME.lower()]
+
+
+def test_probes_and_those_who_may_not_call_wake_nothing(waking: str) -> None:
+    declare()
+    for method in ("GET", "HEAD", "OPTIONS"):
+        assert falcon.handler(event({}, method=method), None)["statusCode"] == 405
+        probe = integration.guarded(
+            lambda event, _context: integration.reply_of(
+                integration.call_model(event, integration.invocation_of(event))
+            )
+        )
+        refusal(probe(event({}, method=method), None), 503, "EndpointStopped")
+    refusal(falcon.handler(event({}, scopes="read renew manage"), None), 403, "ScopeMissing")
+    assert store().load(NAME.lower()).state is None
+
+
+def test_a_public_route_wakes_nothing(waking: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare()
+    monkeypatch.setenv("PUBLIC_ROUTE", "1")
+    refusal(falcon.handler(event({}), None), 503, "EndpointStopped")
+
+
+def test_a_token_that_wakes_too_often_waits_for_the_next_hour(waking: str) -> None:
+    declare()
+    for _ in range(2):
+        assert falcon.handler(event({}), None)["statusCode"] == 202
+        state = store().load(NAME.lower()).state
+        assert state is not None
+        store().stop(NAME.lower(), state, datetime.now(UTC), datetime.now(UTC))
+    reply = falcon.handler(event({}), None)
+    refusal(reply, 429, "TooManyWakes")
+    assert 1 <= int(reply["headers"]["Retry-After"]) <= 3601
+
+
+def test_an_endpoint_that_fails_to_start_is_not_promised(waking: str) -> None:
+    declare()
+    now = datetime.now(UTC)
+    failing = State(
+        expires_at=now + timedelta(hours=1), attempts=2, retry_at=now + timedelta(seconds=30)
+    )
+    store().create_state(NAME.lower(), failing)
+    reply = falcon.handler(event({}), None)
+    refusal(reply, 503, "EndpointStarting")
+    assert reply["headers"]["Retry-After"] in {"29", "30"}

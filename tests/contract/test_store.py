@@ -22,7 +22,7 @@ from lambdas.core.errors import (
     UnknownEndpoint,
 )
 from lambdas.core.history import Event
-from lambdas.core.ports import History, Keyed, StateStore
+from lambdas.core.ports import History, Keyed, StateStore, WakeShare
 from lambdas.core.reconcile import new_state
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
@@ -494,3 +494,35 @@ def test_what_cannot_be_read_of_a_spec_is_left_out_and_the_lease_still_decides(
     assert (bad.schedules, bool(bad.unreadable)) == ((), True)
     subject.store.create_state("bad", State())
     assert subject.store.renew("bad", 5, NOW, 100, None).expires_at == clock(9, 5)
+
+
+def test_a_wake_is_a_lease_that_is_counted(store: StateStore) -> None:
+    share = WakeShare("token-1", 2)
+    until = clock(9, 10)
+    for count in range(2):
+        rev = state_of(store).rev
+        store.wake("falcon", rev, until + count * timedelta(minutes=1), NOW, share)
+        woken = state_of(store)
+        assert (woken.rev, woken.next_due) == (rev + 1, NOW)
+        assert woken.expires_at == until + count * timedelta(minutes=1)
+    before = state_of(store)
+    with pytest.raises(Conflict):
+        store.wake("falcon", before.rev, SOON, NOW, share)
+    assert state_of(store) == before
+    store.wake("falcon", before.rev, SOON, NOW + timedelta(hours=1), share)
+
+
+def test_a_wake_over_another_revision_changes_and_counts_nothing(store: StateStore) -> None:
+    share = WakeShare("token-1", 1)
+    before = state_of(store)
+    for _ in range(3):
+        with pytest.raises(Conflict):
+            store.wake("falcon", before.rev + 1, SOON, NOW, share)
+    assert state_of(store) == before
+    store.wake("falcon", before.rev, SOON, NOW, share)
+
+
+def test_how_long_a_start_took_is_kept(store: StateStore) -> None:
+    store.lock("falcon", "me", NOW, SOON)
+    store.save("falcon", "me", replace(state_of(store), start_seconds=240), None)
+    assert state_of(store).start_seconds == 240

@@ -16,6 +16,8 @@ from tests.simulation.kernel import Actor, Kernel
 
 PREFIX = "ENDPOINT#"
 _LATELY = timedelta(seconds=60)
+WAKE_MINUTES = 10
+"""For how long a call of a model starts its endpoint."""
 
 
 @dataclass
@@ -210,6 +212,11 @@ class Ledger:
                 account.paid_keys.add(payment.key)
             self.renewals += 1
             return paid, None
+        if use == "wake":
+            if end is not None and end > now:
+                self._violation(account.key, "it was woken though its lease was paid")
+            account.paid_at = self._kernel.now
+            return whole + timedelta(minutes=WAKE_MINUTES), account.held_since
         if use in ("stop", "forget"):
             stopped = whole if end is not None and end > now else end
             specs = account.specs_since(self._kernel.now - _LATELY)

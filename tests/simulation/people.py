@@ -12,6 +12,7 @@ from lambdas.aws.items import encode, spec_values
 from lambdas.core.answers import iso
 from lambdas.core.errors import AwsRefused, Busy, MeterError, UnknownEndpoint
 from lambdas.core.idempotency import Request
+from lambdas.core.ports import WakeShare
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
 from tests.simulation.ledger import Payment
@@ -102,6 +103,8 @@ class Users:
             self._stop(name, forget=of_api and self.rng.random() < 0.4)
         elif draw < 0.96 and of_api:
             self._set_schedules(name)
+        elif draw < 0.98:
+            self._wake(name)
         else:
             self._ask("get", name, lambda now, _request: self.stage.meter.get(name, now))
 
@@ -128,6 +131,15 @@ class Users:
             "forget" if forget else "stop",
             name,
             lambda now, request: meter.stop(name, now, request, forget=forget),
+        )
+
+    def _wake(self, name: str) -> None:
+        """Call its model, which starts it."""
+        waking = self.stage.waking
+        self._ask(
+            "wake",
+            name,
+            lambda now, request: waking.wake(name, now, request.actor, WakeShare("ann", 5)),
         )
 
     def _set_schedules(self, name: str) -> None:

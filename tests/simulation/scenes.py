@@ -12,6 +12,7 @@ from typing import Any
 from lambdas.aws.items import encode, spec_values
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.idempotency import Request
+from lambdas.core.ports import WakeShare
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Scaling, Spec
 from local.simulator.lifecycle import Outcome
@@ -138,6 +139,12 @@ class Scene:
             "api",
             "schedules",
             lambda now: meter.set_schedules(name, list(schedules), now, Request("ann")),
+        )
+
+    def wake(self, name: str = "Falcon") -> Actor:
+        share = WakeShare("ann", 5)
+        return self.stage.invoke(
+            "api", "wake", lambda now: self.stage.waking.wake(name, now, "ann", share)
         )
 
     def tick(self) -> Actor:
@@ -523,6 +530,9 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("renew: running", _running, lambda s: s.renew()),
     Situation("renew: being deleted", _going, lambda s: s.renew()),
     Situation("renew: held", _held, lambda s: s.renew()),
+    Situation("wake: absent", _falcon, lambda s: s.wake()),
+    Situation("wake: running", _running, lambda s: s.wake()),
+    Situation("wake: being deleted", _going, lambda s: s.wake()),
     Situation("stop: leased", _running, lambda s: s.stop()),
     Situation(
         "stop: in a window", steps(falcon(schedules=(AT_NINE,)), after(20)), lambda s: s.stop()
@@ -636,5 +646,9 @@ RIVALS_FOR_ADDED: dict[str, Rival] = {
 """What users may do only to endpoints that they added."""
 
 
+RIVALS_OF_WAKES: dict[str, Rival] = {"another call of the model": lambda s, name: s.wake(name)}
+
+
 def rivals(situation: Situation) -> dict[str, Rival]:
-    return RIVALS | (RIVALS_FOR_ADDED if situation.about == "Mine" else {})
+    found = RIVALS | (RIVALS_FOR_ADDED if situation.about == "Mine" else {})
+    return found | (RIVALS_OF_WAKES if situation.name.startswith("wake:") else {})

@@ -24,11 +24,13 @@ from lambdas.core.meter import ParkingMeter
 from lambdas.core.reconcile import Reconciler
 from lambdas.core.sweep import Sweep
 from lambdas.core.tick import tick
+from lambdas.core.waking import Waking
 from local.simulator.fleet import StatusChange
 from tests.simulation.conduct import Conduct
 from tests.simulation.expressions import from_wire, to_wire
 from tests.simulation.faults import PEACE, Faults, Profile
 from tests.simulation.kernel import Actor, Kernel, Killed
+from tests.simulation.ledger import WAKE_MINUTES
 from tests.simulation.queues import Message, Queue, SqsClient
 from tests.simulation.sagemaker import STACK_TAG, Moods, SageMaker, SageMakerClient, ScalingClient
 from tests.simulation.tables import DynamoClient, Tables
@@ -100,6 +102,7 @@ class Stage:
             self.endpoints,
             MAX_LEASE_MINUTES,
         )
+        self.waking = Waking(self.store, self.hints, self.history, WAKE_MINUTES)
         self.skew_seconds = 0.0 if profile is PEACE else 2.0
         self._invoked = 0
 

@@ -16,7 +16,7 @@ from constructs_lib.bundle import locked_requirements
 from constructs_lib.config_file import parse
 from constructs_lib.config_problems import InvalidConfig
 from constructs_lib.integration_packages import integration_packages, notes_on_requirements
-from lambdas.core.settings import WARM_UP
+from lambdas.core.settings import WARM_UP, WakingSettings
 from tests.synth.stacks import FLAN, Stack, config_with
 
 Synthesize = Callable[[dict[str, Any]], Stack]
@@ -271,3 +271,52 @@ def test_an_application_gets_every_path_below_its_route(stack_of: Synthesize) ->
         assert (method["http_method"], method["authorization"]) == ("ANY", "CUSTOM")
         uri = stack.one("aws_api_gateway_integration", route)["uri"]
         assert uri == "${aws_lambda_function.model-FlanT5.invoke_arn}"
+
+
+def waking(integration: dict[str, Any] | None, **wake: int) -> dict[str, Any]:
+    entry = {**FLAN, "wake_on_request": {"minutes": 10, **wake}}
+    return config_with({**entry, "integration": integration} if integration else entry)
+
+
+LAMBDA = {"type": "lambda", "properties": {"api_resource_name": "a", "lambda_src": "lambdas/flan"}}
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        (waking(None), "needs an `integration` of type 'lambda'"),
+        (
+            waking({"type": "api", "properties": {"api_resource_name": "flan"}}),
+            "needs an `integration` of type 'lambda'",
+        ),
+        (waking({**LAMBDA, "public": True}), "goes with no `public` integration"),
+    ],
+)
+def test_only_callers_with_a_token_and_a_function_wake(
+    document: dict[str, Any], problem: str
+) -> None:
+    (told,) = problems_of(lambda: parse(document))
+    assert told.startswith(f"jumpstart_models[0].wake_on_request: {problem}")
+
+
+def test_waking_keeps_to_the_maximum_of_a_lease() -> None:
+    document = {**waking(LAMBDA, minutes=61), "max_lease_minutes": 60}
+    (told,) = problems_of(lambda: parse(document))
+    expected = "jumpstart_models[0].wake_on_request.minutes: must be at most 60 (max_lease_minutes)"
+    assert told == expected
+
+
+def test_only_a_function_that_wakes_may_write(stack_of: Synthesize) -> None:
+    calls = {"sagemaker:InvokeEndpoint", "dynamodb:Query", "dynamodb:GetItem"}
+    logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
+    wakes = {"dynamodb:UpdateItem", "dynamodb:PutItem", "sqs:SendMessage"}
+    for document, allowed in ((calling(), calls), (waking(LAMBDA), calls | wakes)):
+        statements = stack_of(document).statements("model-FlanT5")
+        assert {a for statement in statements for a in statement["Action"]} == allowed | logs
+
+
+def test_a_function_that_wakes_is_told_how(stack_of: Synthesize) -> None:
+    stack = stack_of(waking(LAMBDA, wakes_per_token_an_hour=3))
+    variables = stack.one("aws_lambda_function", "model-FlanT5")["environment"]["variables"]
+    told = WakingSettings.from_environment(variables)
+    assert (told.wake_minutes, told.wakes_per_token_an_hour) == (10, 3)

@@ -1,0 +1,95 @@
+"""Waking: a call of a model whose endpoint is stopped starts it, for a lease of its own.
+
+However many callers find it stopped at once, one lease is granted; what a token may wake in an
+hour is bounded by the same write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from lambdas.core.decision import meter_of
+from lambdas.core.desk import TRIES, known_key, make_known, write_down
+from lambdas.core.errors import (
+    Busy,
+    Conflict,
+    Draining,
+    EndpointStarting,
+    MeterError,
+    UnknownEndpoint,
+)
+from lambdas.core.history import Event
+from lambdas.core.ports import Hints, History, StateStore, WakeShare
+from lambdas.core.reconcile import load_or_create
+from lambdas.core.running import Meter
+from lambdas.core.serving import not_serving
+from lambdas.core.spec import Spec
+from lambdas.core.state import Record
+
+HOUR = timedelta(hours=1)
+
+
+class TooManyWakes(MeterError):
+    """The token has woken as many endpoints in this hour as it may."""
+
+    def __init__(self, share: WakeShare, now: datetime) -> None:
+        super().__init__(
+            f"This token may wake endpoints {share.most_an_hour} times an hour, and has. Start "
+            "this one with POST /endpoint-expiry, or wait for the next hour."
+        )
+        left = now.replace(minute=0, second=0, microsecond=0) + HOUR - now
+        self.retry_after_seconds = int(left.total_seconds()) + 1
+
+
+class EndpointWaking(EndpointStarting):
+    """It is being started because its model was called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waking:
+    """Grants `minutes`, or what the spec's maximum leaves of them."""
+
+    store: StateStore
+    hints: Hints
+    history: History
+    minutes: int
+
+    def wake(self, name: str, now: datetime, actor: str, share: WakeShare) -> Record:
+        """See to it that an endpoint is wanted; returns what the table holds then.
+
+        Raises UnknownEndpoint, Draining, TooManyWakes, Busy, and EndpointStopped where a person
+        stopped it in an open window: no request undoes that.
+        """
+        key = known_key(name)
+        if self.store.control().draining(now):
+            raise Draining
+        for _ in range(TRIES):
+            record = load_or_create(self.store, key, now)
+            spec, state = record.spec, record.state
+            if spec is None or state is None:
+                raise UnknownEndpoint(name)
+            if meter_of(spec, state).wanted(now):
+                return record
+            if _held(spec, now):
+                raise not_serving(record, now)
+            minutes = min(self.minutes, spec.max_lease_minutes)
+            until = now.replace(microsecond=0) + timedelta(minutes=minutes)
+            try:
+                self.store.wake(key, state.rev, until, now, share)
+            except Conflict:
+                again = self.store.load(key).state
+                if again is not None and again.rev == state.rev:
+                    # Nobody wrote to the endpoint, so it was the share that did not allow it.
+                    raise TooManyWakes(share, now) from None
+                continue
+            event = Event(key, now, "woken", f"{minutes} minutes, by a call of its model", actor)
+            write_down(self.history, event)
+            make_known(self.hints, key, state)
+            return replace(record, state=replace(state, expires_at=until, rev=state.rev + 1))
+        raise Busy
+
+
+def _held(spec: Spec, now: datetime) -> bool:
+    """Whether an endpoint that is not wanted would be, had nobody stopped it by hand."""
+    return Meter(schedules=spec.schedules).window_open(now)
