@@ -182,15 +182,18 @@ class RestApi(Construct):
         return allowed
 
     def _lead_to(self, route: LambdaRoute, authorizer_id: str | None) -> LambdaPermission:
-        """A route to a function; one with `proxy` hands on all methods and all paths below."""
-        verb = "ANY" if route.proxy else "POST"
-        method = self._parts.method(route, verb, authorizer_id)
+        """A route to a function, which itself refuses methods that it does not know; one with
+        `proxy` hands on all paths below.
+
+        ANY, where a direct route is POST: docs/decisions/0065-methods-of-model-routes.md.
+        """
+        method = self._parts.method(route, "ANY", authorizer_id)
         self._parts.hand_to(route.invoke_arn, route, method)
-        source = f"{self.api.execution_arn}/{STAGE}/POST/{route.path}"
+        source = f"{self.api.execution_arn}/{STAGE}/*/{route.path}"
         if route.proxy:
-            inner = self._parts.method(route.below, verb, authorizer_id, method.resource_id)
+            inner = self._parts.method(route.below, "ANY", authorizer_id, method.resource_id)
             self._parts.hand_to(route.invoke_arn, route.below, inner)
-            source = f"{self.api.execution_arn}/{STAGE}/*/{route.path}*"
+            source += "*"
         return self._allow(route.id, route.function, source, route.qualifier)
 
     def _refuse_in_json(self) -> None:

@@ -36,7 +36,7 @@ class Below:
 @dataclass(frozen=True, slots=True)
 class LambdaRoute(_ModelRoute):
     """Hands the request to a function of the entry (AWS_PROXY), or to the alias behind which it
-    has instances ready. With `proxy` it hands on every method, and every path below its own."""
+    has instances ready. With `proxy` it hands on every path below its own."""
 
     function: PythonFunction
     alias: LambdaAlias | None = None
