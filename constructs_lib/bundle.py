@@ -34,8 +34,6 @@ _UV_PLATFORMS = {"arm64": "aarch64-manylinux_2_34", "x86_64": "x86_64-manylinux_
 _RECIPE = 2
 _KEPT_SECONDS = 86_400
 
-_SHARED_PACKAGES = ("aws", "core", "handlers")
-
 Architecture = Literal["arm64", "x86_64"]
 Entries = Mapping[str, Callable[[], bytes]]
 """What goes into a zip: how to read each file, by its name there."""
@@ -88,11 +86,8 @@ def bundle_code(project: Path, cache: Path) -> Archive:
 
 
 def shared_code(project: Path) -> Entries:
-    """The package `lambdas` without the code of single models, which has zips of its own."""
-    package = project / "lambdas"
-    parts = [package / name for name in _SHARED_PACKAGES]
-    own = [path for path in package.glob("*.py") if path.is_file()]
-    return tree_entries(project, own + [path for part in parts for path in files_below(part)])
+    """The package `lambdas`."""
+    return tree_entries(project, files_below(project / "lambdas"))
 
 
 def bundle_entries(kind: str, entries: Entries, cache: Path) -> Archive:

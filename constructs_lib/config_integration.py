@@ -90,7 +90,10 @@ class IntegrationProperties(Model):
             )
         source = PurePosixPath(self.lambda_src or ".")
         if source.is_absolute() or ".." in source.parts:
-            yield "lambda_src", "must be a folder below that of the project, such as lambdas/falcon"
+            yield (
+                "lambda_src",
+                "must be a folder of the project, such as functions/falcon",
+            )
         for name in self.environment:
             if not _VARIABLE.fullmatch(name):
                 rule = "begin with a letter and go on with letters, digits or '_'"
@@ -121,7 +124,7 @@ class Integration(Model):
             raise _wrong(
                 "lambda_src",
                 "is required where `type` is 'lambda': the folder of the handler, such as "
-                "'lambdas/falcon'; or give an `image_uri`",
+                "'functions/falcon'; or give an `image_uri`",
             )
         for field in self.properties.given_of_lambda() if self.type == "api" else ():
             raise _wrong(

@@ -14,16 +14,16 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from functions.falcon import index as falcon
+from functions.flan import index as flan
+from functions.passthrough import index as passthrough
 from lambdas.aws import clients
 from lambdas.aws.items import encode, spec_values
 from lambdas.aws.state_store import DynamoStateStore
 from lambdas.core.schedule import Schedule
 from lambdas.core.settings import WARM_UP, IntegrationSettings, WakingSettings
 from lambdas.core.state import State
-from lambdas.falcon import index as falcon
-from lambdas.flan import index as flan
 from lambdas.handlers import integration, wiring
-from lambdas.passthrough import index as passthrough
 from tests.aws_tables import create_tables
 from tests.contract.simulated import Simulated, simulated
 from tests.fakes import a_spec

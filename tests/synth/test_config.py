@@ -75,12 +75,6 @@ def test_one_config_combines_all_examples() -> None:
                 assert told(entry) in combined, path.stem
 
 
-def test_a_handler_folder_as_the_reference_names_it_loads() -> None:
-    properties = {"lambda_src": "functions/flan", "api_resource_name": "flan"}
-    config = config_with({**FLAN, "integration": {"type": "lambda", "properties": properties}})
-    assert parse(config).jumpstart_models[0].integration
-
-
 def test_the_schema_for_editors_is_current() -> None:
     assert SCHEMA_FILE.read_text() == schema_text(), "run `make schema`"
 
@@ -190,7 +184,7 @@ def test_the_schema_for_editors_is_current() -> None:
             config_with({**FLAN, "integration": {**api("flan"), "type": "lambda"}}),
             (
                 "jumpstart_models[0].integration.properties.lambda_src: is required where `type` "
-                "is 'lambda': the folder of the handler, such as 'lambdas/falcon'; or give an "
+                "is 'lambda': the folder of the handler, such as 'functions/falcon'; or give an "
                 "`image_uri`"
             ),
         ),

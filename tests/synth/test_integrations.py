@@ -30,7 +30,7 @@ WHERE = "jumpstart_models[0].integration.properties"
 
 def calling(**properties: Any) -> dict[str, Any]:
     """A config whose one entry is called through a function."""
-    chosen = {"api_resource_name": "flan", "lambda_src": "lambdas/flan", **properties}
+    chosen = {"api_resource_name": "flan", "lambda_src": "functions/flan", **properties}
     chosen = {name: value for name, value in chosen.items() if value is not None}
     return config_with({**FLAN, "integration": {"type": "lambda", "properties": chosen}})
 
@@ -58,7 +58,7 @@ def problems_of(call: Callable[[], object]) -> list[str]:
 
 def test_a_function_has_its_folder_and_the_package_that_it_imports_from(tmp_path: Path) -> None:
     files = {"mine/index.py": "handler = print\n", "mine/bin/x.py": "", "mine/.git/x": ""}
-    other = {"lambdas/falcon/index.py": "", "mine/__pycache__/x.pyc": ""}
+    other = {"functions/falcon/index.py": "", "mine/__pycache__/x.pyc": ""}
     names = packaged(project_with(tmp_path, files | other))
     assert names == ["bin/x.py", "index.py", "lambdas/__init__.py", "lambdas/core/a.py"]
 
@@ -142,7 +142,7 @@ def test_requirements_that_cannot_be_installed_are_told_in_the_installers_words(
     [
         (
             {"lambda_src": "../mine"},
-            "lambda_src: must be a folder below that of the project, such as lambdas/falcon",
+            "lambda_src: must be a folder of the project, such as functions/falcon",
         ),
         (
             {"image_uri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1"},
@@ -278,7 +278,10 @@ def waking(integration: dict[str, Any] | None, **wake: int) -> dict[str, Any]:
     return config_with({**entry, "integration": integration} if integration else entry)
 
 
-LAMBDA = {"type": "lambda", "properties": {"api_resource_name": "a", "lambda_src": "lambdas/flan"}}
+LAMBDA = {
+    "type": "lambda",
+    "properties": {"api_resource_name": "a", "lambda_src": "functions/flan"},
+}
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from functions.falcon import index as falcon
+from functions.flan import index as flan
 from lambdas.core.invocation import Invocation, ModelAnswer
-from lambdas.falcon import index as falcon
-from lambdas.flan import index as flan
 from lambdas.handlers.shapes import json_shape
 
 PROMPT = {"inputs": "Why?", "parameters": {"max_new_tokens": 20}}
