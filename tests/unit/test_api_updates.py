@@ -12,6 +12,7 @@ from lambdas.handlers import api
 from lambdas.handlers.routes import expiry, updates
 from tests.fakes import a_spec
 from tests.unit.test_api import Client, Counted
+from tests.update_limits import LIMITS, Violation
 from tests.world import World
 
 FALCON = "demo-Falcon40B-Endpoint"
@@ -147,6 +148,26 @@ def test_what_is_wrong_is_refused_with_a_sentence(
     reply = call("POST", path, body)
     assert reply.status == status
     assert sentence in reply.document["error"]
+
+
+@pytest.mark.parametrize("violation", LIMITS.values(), ids=LIMITS)
+def test_violating_a_limit_of_updates_says_which(
+    call: Client, world: World, violation: Violation
+) -> None:
+    world.endpoints.variants["falcon-2"] = violation.variants
+    reply = call("POST", UPDATE, {**TO_TWO, **violation.options})
+    assert (reply.status, reply.document["code"]) == (400, "InvalidField")
+    assert violation.said in reply.document["error"]
+    assert world.endpoints.made("update", FALCON) == 0
+
+
+@pytest.mark.parametrize("field", ["EndpointName", "EndpointConfigName"])
+@pytest.mark.parametrize("name", ["", "a_b", "-a", "a-", "a b", "x" * 64])
+def test_names_keep_the_limits_of_names(call: Client, field: str, name: str) -> None:
+    reply = call("POST", UPDATE, {**TO_TWO, field: name})
+    assert reply.status == 400
+    assert reply.document["error"].startswith(f"{field}: ")
+    assert "63" in reply.document["error"]
 
 
 def test_weights_of_an_endpoint_that_does_not_run_are_refused(call: Client, world: World) -> None:
