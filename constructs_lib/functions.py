@@ -198,6 +198,7 @@ class Functions(Construct):
             *self._send_hints(),
             *self._sagemaker.list_all(),
             *self._sagemaker.describe(),
+            *self._sagemaker.own_configs(),
             *self.adopter.invoke(),
             Statement(("sns:Publish",), (alarm_topic_arn(self._at),)),
         ]

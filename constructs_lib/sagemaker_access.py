@@ -35,6 +35,11 @@ class SageMakerAccess:
     def describe_configs(self) -> list[Statement]:
         return [Statement(("sagemaker:DescribeEndpointConfig",), self._configs)]
 
+    def own_configs(self) -> list[Statement]:
+        """Describe an endpoint config, and see whose it is."""
+        actions = ("sagemaker:DescribeEndpointConfig", "sagemaker:ListTags")
+        return [Statement(actions, self._configs)]
+
     def list_all(self) -> list[Statement]:
         return [
             Statement(

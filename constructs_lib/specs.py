@@ -2,9 +2,9 @@
 
 The order that Terraform keeps (docs/decisions/0011 tells how it was tried):
 
-    new configs -> items -> sync -> wait -> verdict -> settled -> old configs destroyed
+    new configs -> items -> sync -> waits -> verdict -> settled -> old configs destroyed
 
-and on destroy `settled`, `wait`, then `sync`, whose delete stops every endpoint before any
+and on destroy `settled`, the waits, then `sync`, whose delete stops every endpoint before any
 function, queue or table goes.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from cdktf import (
     DataResource,
@@ -27,8 +28,13 @@ from constructs_lib.deployment import addressed
 from constructs_lib.function import PythonFunction
 from constructs_lib.models import HostedModel
 from constructs_lib.tables import StateTable
+from lambdas.core.deploys import WAIT_LIMIT
+from lambdas.core.rollout import UpdatePolicy
 from lambdas.core.spec import Spec
 
+PATIENCE = timedelta(minutes=40)
+"""SageMaker takes about half an hour to give up on instances that it cannot get or that fail their
+health checks; then it rolls back."""
 _REFUSAL = (
     'echo \'Nothing was destroyed: set "deletion_protection": false in the config, deploy, '
     "and destroy again.' >&2; exit 1"
@@ -77,18 +83,9 @@ class Specs(Construct):
             ),
             "sync",
         )
-        wait = addressed(
-            LambdaInvocation(
-                self,
-                "wait",
-                function_name=sweep.name,
-                input=_event("wait", manifest, specs=specs),
-                lifecycle_scope="CRUD",
-                depends_on=[sync],
-            ),
-            "wait",
-        )
-        settled = self._settle(manifest, endpoints, sweep, wait)
+        event = _event("wait", manifest, specs=specs)
+        waited = self._wait(event, sweep, sync, wait_count([e.spec for e in endpoints]))
+        settled = self._settle(manifest, endpoints, sweep, waited)
         if protected:
             self._refuse_destroy(settled)
 
@@ -114,12 +111,32 @@ class Specs(Construct):
             spec.name,
         )
 
+    def _wait(
+        self, event: str, sweep: PythonFunction, after: LambdaInvocation, count: int
+    ) -> LambdaInvocation:
+        """Wait for the rollout so many times, one after another; returns the last. Each returns as
+        soon as there is nothing to wait for."""
+        for number in range(1, count + 1):
+            name = "wait" if number == 1 else f"wait-{number}"
+            after = addressed(
+                LambdaInvocation(
+                    self,
+                    name,
+                    function_name=sweep.name,
+                    input=event,
+                    lifecycle_scope="CRUD",
+                    depends_on=[after],
+                ),
+                name.replace("-", "_"),
+            )
+        return after
+
     def _settle(
         self,
         manifest: Mapping[str, str],
         endpoints: Sequence[DeclaredEndpoint],
         sweep: PythonFunction,
-        wait: LambdaInvocation,
+        waited: LambdaInvocation,
     ) -> DataResource:
         """Fail the deploy while a running endpoint serves a config outside the manifest.
 
@@ -136,7 +153,7 @@ class Specs(Construct):
                 function_name=sweep.name,
                 input=_event("settle", manifest, configs=configs),
                 lifecycle_scope="CREATE_ONLY",
-                depends_on=[wait],
+                depends_on=[waited],
             ),
             "verdict",
         )
@@ -163,6 +180,12 @@ class Specs(Construct):
             ),
             "protected",
         )
+
+
+def wait_count(specs: Sequence[Spec]) -> int:
+    """How many waits the longest update may need (docs/decisions/0058)."""
+    longest = max((UpdatePolicy(spec.update).longest() for spec in specs), default=timedelta())
+    return -(-(longest + PATIENCE) // WAIT_LIMIT)
 
 
 def _event(action: str, manifest: Mapping[str, str], **more: str) -> str:

@@ -303,6 +303,7 @@ class FakeEndpoints:
     configs: set[str] = field(default_factory=set)
     variants: dict[str, tuple[Variant, ...]] = field(default_factory=dict)
     """Of configs that have more than one variant of one instance."""
+    config_owners: dict[str, Owner] = field(default_factory=dict)
     options: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     weights: dict[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
@@ -334,6 +335,9 @@ class FakeEndpoints:
     def owner(self, arn: str) -> Owner:
         found = self._find(arn.removeprefix("arn:"))
         return found.owner if found else Owner.NOBODY
+
+    def config_owner(self, config_name: str) -> Owner:
+        return self.config_owners.get(config_name, Owner.NOBODY)
 
     def config_variants(self, config_name: str) -> Sequence[Variant] | None:
         return self.variants.get(config_name, ONE) if config_name in self.configs else None

@@ -11,7 +11,7 @@ from lambdas.aws import clients
 from lambdas.aws.items import status_of
 from lambdas.aws.refusals import named
 from lambdas.core.errors import AwsRefused, Gone
-from lambdas.core.ports import Listed
+from lambdas.core.ports import NO_CONFIG, Listed
 from lambdas.core.rollout import Variant
 from lambdas.core.settings import STACK_TAG_KEY
 from lambdas.core.spec import Scaling
@@ -20,7 +20,7 @@ from lambdas.core.state import Observed, Owner
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sagemaker import SageMakerClient
-
+    from mypy_boto3_sagemaker.type_defs import DescribeEndpointConfigOutputTypeDef
 
 _TARGET: Mapping[str, Any] = {
     "ServiceNamespace": "sagemaker",
@@ -77,18 +77,28 @@ class SageMakerEndpoints:
             return Owner.NOBODY
         return Owner.US if stacks == [self._stack_tag] else Owner.ANOTHER_STACK
 
+    def config_owner(self, config_name: str) -> Owner:
+        seen = self._config(config_name)
+        return Owner.NOBODY if seen is None else self.owner(seen["EndpointConfigArn"])
+
     def config_variants(self, config_name: str) -> Sequence[Variant] | None:
-        try:
-            with named():
-                seen = self._client.describe_endpoint_config(EndpointConfigName=config_name)
-        except AwsRefused as error:
-            if error.message.startswith("Could not find endpoint configuration"):
-                return None
-            raise
+        seen = self._config(config_name)
+        if seen is None:
+            return None
         return [
             Variant(variant["VariantName"], variant.get("InitialInstanceCount"))
             for variant in seen["ProductionVariants"]
         ]
+
+    def _config(self, config_name: str) -> DescribeEndpointConfigOutputTypeDef | None:
+        """The endpoint config; None where there is none."""
+        try:
+            with named():
+                return self._client.describe_endpoint_config(EndpointConfigName=config_name)
+        except AwsRefused as error:
+            if error.message.startswith(NO_CONFIG):
+                return None
+            raise
 
     def create(self, name: str, config_name: str, tags: Mapping[str, str]) -> None:
         every = {**tags, STACK_TAG_KEY: self._stack_tag}

@@ -14,6 +14,9 @@ from lambdas.core.running import Meter
 from lambdas.core.spec import Origin, Spec
 from lambdas.core.state import Observed, Override, State
 
+MISSING_AFTER = 5
+"""So many refusals in a row (four minutes) are no lag of SageMaker's own any more."""
+
 
 def declaration(spec: Spec) -> str:
     """Changes whenever a deploy changes the entry. What was added over the API stays the same
@@ -69,6 +72,13 @@ def after_rollback(spec: Spec, state: State, served: str | None) -> State:
         fallback = served if served in spec.fallback_configs else None
         return replace(state, override=None, fallback_config=fallback)
     return replace(state, override=replace(override, config_name=served, options={}))
+
+
+def without_missing(spec: Spec, state: State) -> State:
+    """The state after SageMaker could not find an endpoint config: one set by hand that is still
+    missing after some minutes was deleted, and what is declared runs again."""
+    gone = override_in_force(spec, state) and state.attempts >= MISSING_AFTER
+    return replace(state, override=None) if gone else state
 
 
 def rolled_back(spec: Spec, state: State) -> str | None:

@@ -10,7 +10,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lambdas.core.choice import chosen_config, outlasts, postponed, rollback_mark
+from lambdas.core.choice import (
+    chosen_config,
+    outlasts,
+    override_in_force,
+    postponed,
+    rollback_mark,
+)
 from lambdas.core.decision import meter_of
 from lambdas.core.errors import Conflict, MeterError
 from lambdas.core.hints import Cause, Hint
@@ -128,11 +134,30 @@ class Deploys:
         for record in self.store.list().records:
             if record.api_spec is not None and record.key not in declared:
                 continue
+            config = declared.get(record.key)
             seen = self.endpoints.describe(_name(record))
-            why = _why_unsettled(record, declared.get(record.key), seen, self.clock())
+            why = _why_unsettled(record, config, seen, self.clock())
+            if why is None and config and seen and seen.status is not Status.DELETING:
+                why = self._taken_away(record, set(declared.values()))
             if why:
                 found.append(why)
         return found
+
+    def _taken_away(self, record: Record, declared: Collection[str]) -> Difference | None:
+        """Whether the config that was set by hand, and is served, is one of the stack's own that
+        no entry declares any more: Terraform is about to take it away."""
+        spec, state = record.spec, record.state
+        override = override_in_force(spec, state) if spec and state else None
+        served = override.config_name if override else None
+        if served is None or served in declared or (spec and served in spec.configs()):
+            return None
+        if self.endpoints.config_owner(served) is not Owner.US:
+            return None
+        return Difference(
+            f"{_name(record)}: serves {served}, set by hand, which no entry declares any more: "
+            "move it with POST /endpoint-update, or stop it",
+            hopeless=True,
+        )
 
     def settle(self, manifest: Mapping[str, str]) -> None:
         """Raise NotSettled unless the verdict is good."""

@@ -24,6 +24,9 @@ from lambdas.core.state import (
     Step,
 )
 
+NO_CONFIG = "Could not find endpoint configuration"
+"""Begins what SageMaker says of an endpoint config that is not there, or not to be seen yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
@@ -213,6 +216,10 @@ class Endpoints(Protocol):
 
     def owner(self, arn: str) -> Owner:
         """Whose tag the endpoint carries; NOBODY's where it is gone."""
+        ...
+
+    def config_owner(self, config_name: str) -> Owner:
+        """Whose stack's tag the endpoint config carries; nobody's where there is none."""
         ...
 
     def config_variants(self, config_name: str) -> Sequence[Variant] | None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lambdas.core.choice import rollback_mark, update_policy
+from lambdas.core.choice import rollback_mark, update_policy, without_missing
 from lambdas.core.decision import (
     POLL,
     POLL_DELETING,
@@ -38,7 +38,7 @@ from lambdas.core.errors import (
 )
 from lambdas.core.hints import ARM_AHEAD, Cause, Hint, hint_at
 from lambdas.core.history import Event
-from lambdas.core.ports import Endpoints, Hints, History, StateStore
+from lambdas.core.ports import NO_CONFIG, Endpoints, Hints, History, StateStore
 from lambdas.core.spec import Spec
 from lambdas.core.state import ABSENT, Intent, Observed, Owner, Record, State, Status, Step
 
@@ -255,6 +255,8 @@ class Reconciler:
             waiting = dropped(state, step, str(error), now)
         else:
             waiting = refused(state, step, str(error), now)
+            if record.spec and error.message.startswith(NO_CONFIG):
+                waiting = without_missing(record.spec, waiting)
         if record.state is None or record.state.reason != waiting.reason:
             try:
                 self.history.append(Event(record.key, now, f"{step} refused", str(error)))

@@ -10,6 +10,7 @@ import pytest
 from lambdas.aws.sagemaker import SageMakerEndpoints
 from lambdas.core.errors import AlreadyExists, AwsRefused, Gone, InProgress, Throttled, Unanswered
 from lambdas.core.rollout import Variant
+from lambdas.core.settings import STACK_TAG_KEY
 from lambdas.core.state import Owner, Status
 from tests.contract.simulated import DURATIONS, Simulated, simulated
 
@@ -83,6 +84,15 @@ def test_missing_config_is_not_a_missing_endpoint(endpoints: SageMakerEndpoints)
     assert not isinstance(refusal.value, Gone)
     assert endpoints.config_variants("falcon-1") == [Variant("AllTraffic", 1)]
     assert endpoints.config_variants("no-such-config") is None
+
+
+def test_config_tells_whose_it_is(world: Simulated, endpoints: SageMakerEndpoints) -> None:
+    world.has_config("ours-1")
+    arn = world.sagemaker.describe_endpoint_config(EndpointConfigName="ours-1")["EndpointConfigArn"]
+    world.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": STACK_TAG_KEY, "Value": TAG}])
+    assert endpoints.config_owner("ours-1") is Owner.US
+    assert endpoints.config_owner("falcon-1") is Owner.NOBODY
+    assert endpoints.config_owner("no-such-config") is Owner.NOBODY
 
 
 def test_update_moves_to_the_new_config(world: Simulated, endpoints: SageMakerEndpoints) -> None:

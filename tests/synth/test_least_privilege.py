@@ -49,6 +49,7 @@ CALLS = {
     "sweep": STATE
     | {"dynamodb:DescribeTable", "dynamodb:PutItem", "dynamodb:Scan"}
     | {"lambda:InvokeFunction", "sagemaker:ListEndpoints", "sns:Publish"}
+    | {"sagemaker:DescribeEndpointConfig"}
     | DESCRIBE
     | SEND,
 }

@@ -27,7 +27,9 @@ FALCON = {
     "inference_type": "realtime",
     "schedule": {"initial_provision_minutes": 90},
 }
-SYNC, WAIT, VERDICT = (f"aws_lambda_invocation--{step}" for step in ("sync", "wait", "verdict"))
+SYNC, WAIT, LAST_WAIT, VERDICT = (
+    f"aws_lambda_invocation--{step}" for step in ("sync", "wait", "wait_4", "verdict")
+)
 SETTLED = "settled"
 
 
@@ -112,7 +114,7 @@ def test_a_withdrawn_endpoint_is_stopped_before_its_config_goes(
         f"begin update {SYNC}",
         f"end update {SYNC}",
         f"begin update {WAIT}",
-        f"end update {WAIT}",
+        f"end update {LAST_WAIT}",
         f"begin create {VERDICT}",
         f"end create {VERDICT}",
         f"begin update {SETTLED}",
@@ -135,7 +137,7 @@ def test_a_changed_model_is_created_moved_to_and_only_then_taken_away(
         f"begin update {item_of('Falcon')}",
         f"end update {item_of('Falcon')}",
         f"begin update {SYNC}",
-        f"end update {WAIT}",
+        f"end update {LAST_WAIT}",
         f"end create {VERDICT}",
         f"end update {SETTLED}",
         f"begin delete {config_of(before, 'Falcon')}",
@@ -148,4 +150,5 @@ def test_a_destroy_drains_before_it_takes_anything_away(
     deployment.deploy(stack_of(config_with(FALCON, FLAN, deletion_protection=False)))
     happened = deployment.destroy()
     drained = happened.index(f"end delete {SYNC}")
-    assert {event.split()[2] for event in happened[:drained]} == {SETTLED, VERDICT, WAIT, SYNC}
+    waits = {WAIT, *(f"{WAIT}_{number}" for number in (2, 3, 4))}
+    assert {event.split()[2] for event in happened[:drained]} == {SETTLED, VERDICT, *waits, SYNC}

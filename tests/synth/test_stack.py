@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -64,9 +65,39 @@ def test_the_invocation_that_drains_keeps_its_address_and_its_function(stack: St
     assert "triggers" not in sync
 
 
+@pytest.mark.parametrize(
+    ("policy", "count"),
+    [
+        ({}, 4),
+        ({"TerminationWaitInSeconds": 300}, 5),
+        ({"MaximumExecutionTimeoutInSeconds": 600}, 5),
+        ({"MaximumExecutionTimeoutInSeconds": 28_800}, 52),
+    ],
+    ids=str,
+)
+def test_a_deploy_waits_in_turn_for_as_long_as_its_updates_may_take(
+    stack_of: Synthesize, policy: dict[str, Any], count: int
+) -> None:
+    routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+    blue_green = {"TrafficRoutingConfiguration": routing, **policy}
+    update = {"DeploymentConfig": {"BlueGreenUpdatePolicy": blue_green}}
+    stack = stack_of(config_with({**FLAN, "name": "Short"}, {**FLAN, "update": update}))
+    chain = waits(stack)
+    assert len(chain) == count
+    for former, later in itertools.pairwise(["sync", *chain, "verdict"]):
+        depends = stack.one("aws_lambda_invocation", later)["depends_on"]
+        assert depends == [f"aws_lambda_invocation.{former}"]
+
+
+def waits(stack: Stack) -> list[str]:
+    """The invocations that wait, first to last."""
+    named = [step for step in stack.all("aws_lambda_invocation") if step.startswith("wait")]
+    return sorted(named, key=lambda step: int(step.partition("_")[2] or 1))
+
+
 def test_whatever_a_drain_needs_is_there_before_sync_and_goes_after_it(stack: Stack) -> None:
     before = stack.upstream("aws_lambda_invocation.sync")
-    after_sync = {f"aws_lambda_invocation.{step}" for step in ("sync", "wait", "verdict")}
+    after_sync = {f"aws_lambda_invocation.{step}" for step in ("sync", *waits(stack), "verdict")}
     everything = {
         f"{kind}.{logical_id}"
         for kind, resources in stack.document["resource"].items()
@@ -78,7 +109,8 @@ def test_whatever_a_drain_needs_is_there_before_sync_and_goes_after_it(stack: St
 
 def test_old_configs_wait_for_the_verdict(stack: Stack) -> None:
     before = stack.upstream("terraform_data.settled")
-    assert {"aws_lambda_invocation.wait", "aws_lambda_invocation.verdict"} < before
+    asked = {f"aws_lambda_invocation.{step}" for step in ("sync", *waits(stack), "verdict")}
+    assert asked < before
     assert {f"aws_sagemaker_endpoint_configuration.{x}" for x in configs(stack)} < before
     for kind in ("aws_sagemaker_endpoint_configuration", "aws_sagemaker_model", "aws_iam_role"):
         for address in configs(stack):
@@ -142,9 +174,9 @@ def test_a_deploy_asks_whether_it_is_settled_when_configs_change(
 
 
 def test_the_manifest_names_what_the_items_say(stack: Stack) -> None:
-    for action in ("sync", "wait"):
-        event = json.loads(stack.one("aws_lambda_invocation", action)["input"])
-        assert event["action"] == action
+    for step in ("sync", *waits(stack)):
+        event = json.loads(stack.one("aws_lambda_invocation", step)["input"])
+        assert event["action"] == step.partition("_")[0]
         for endpoint, config in event["manifest"].items():
             address = config.removeprefix("demo-").replace("-", "_")
             reference = f"${{aws_sagemaker_endpoint_configuration.{address}.name}}"

@@ -24,7 +24,7 @@ from lambdas.core.hints import Cause, Hint
 from lambdas.core.idempotency import Request
 from lambdas.core.rollout import Variant
 from lambdas.core.schedule import Schedule
-from lambdas.core.state import Status
+from lambdas.core.state import Owner, Status
 from tests.fakes import a_spec
 from tests.world import World
 
@@ -379,6 +379,40 @@ def test_a_deploy_accepts_what_was_set_by_hand(world: World) -> None:
     world.update("falcon", "falcon-2")
     world.advance(seconds=30)
     assert world.deploys.verdict({"falcon": "falcon-1"}).settled
+
+
+def test_a_config_set_by_hand_that_was_deleted_gives_way_to_the_declared_one(world: World) -> None:
+    world.update("falcon", "falcon-2")
+    world.advance(seconds=30)
+    world.stop("falcon")
+    world.advance(seconds=30)
+    missing = AwsRefused("ValidationException", "Could not find endpoint configuration falcon-2.")
+    world.endpoints.refusals["create"] = [missing] * 5
+    world.renew("falcon", 60)
+    world.advance(minutes=3)
+    assert world.get("falcon")["EndpointConfigName"] == "falcon-2", "it may not be seen yet"
+    world.advance(minutes=6)
+    seen = world.endpoints.describe("falcon")
+    assert seen is not None
+    assert (seen.status, seen.config_name) == (Status.IN_SERVICE, "falcon-1")
+
+
+def test_a_deploy_fails_rather_than_take_away_what_was_set_by_hand(world: World) -> None:
+    world.update("falcon", "falcon-2")
+    world.advance(seconds=30)
+    world.endpoints.config_owners["falcon-2"] = Owner.US
+    manifest = {"falcon": "falcon-1"}
+    verdict = world.deploys.wait(manifest)
+    assert verdict.unsettled == [
+        (
+            "falcon: serves falcon-2, set by hand, which no entry declares any more: move it with "
+            "POST /endpoint-update, or stop it"
+        )
+    ]
+    assert world.deploys.verdict({**manifest, "other": "falcon-2"}).settled, "another declares it"
+    world.stop("falcon")
+    world.advance(seconds=30)
+    assert world.deploys.verdict(manifest).settled
 
 
 def test_who_waits_is_told_for_whom(world: World) -> None:
