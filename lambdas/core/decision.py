@@ -39,6 +39,9 @@ ORPHAN_GRACE = timedelta(hours=1)
 LOOK_AGAIN = timedelta(minutes=15)
 """How soon a situation that only people can mend is looked at again."""
 LOOK_AGAIN_WANTED = timedelta(minutes=1)
+UNSURE = "maybe"
+"""Stands for the scaling that is in place (`State.restored`) while that is being changed: some of
+it may be there or not."""
 UNSEEN = timedelta(minutes=2)
 """How long after a CreateEndpoint without an answer its endpoint may still turn up."""
 
@@ -219,11 +222,13 @@ def _decide_running(
     if state.retry_at and state.retry_at > now:
         return _wait(state, _earlier(state.retry_at, due), state.reason)
     if kept and not restored:
-        return Decision(Step.RESTORE, "its scaling is to be put in place", state, config)
+        why = "its scaling is to be put in place"
+        return Decision(Step.RESTORE, why, replace(state, restored=UNSURE), config)
     if kept:
         return Decision(Step.REWEIGH, "weights or capacities were set by hand", state)
-    unscaled = replace(state, restored=None)  # scaling steps aside for an update, then comes back
-    return Decision(Step.UPDATE, f"it is to run {config}", unscaled, config)
+    # Scaling steps aside for an update, then comes back.
+    aside = replace(state, restored=UNSURE if state.restored else None)
+    return Decision(Step.UPDATE, f"it is to run {config}", aside, config)
 
 
 def _why_kept(
@@ -276,12 +281,14 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
 def _with_update(spec: Spec | None, before: State, seen: State, observed: Observed) -> State:
     """The state that records how an update of ours goes, also one whose begin was not heard."""
     intent = before.intent
-    if observed.status in (Status.UPDATING, Status.ROLLING_BACK):
-        if intent and intent.step is Step.UPDATE and spec:
-            mark = rollback_mark(spec, intent.config_name)
-            seen = replace(seen, updating_to=intent.config_name, updating_mark=mark)
-        if seen.updating_to and observed.failure_reason:
-            seen = replace(seen, rollback_reason=observed.failure_reason)
+    moving = observed.status in (Status.UPDATING, Status.ROLLING_BACK)
+    # Over already: the endpoint was changed since just before the call.
+    moved = moving or observed.modified_at != before.observed_modified
+    if intent and intent.step is Step.UPDATE and spec and moved:
+        mark = rollback_mark(spec, intent.config_name)
+        seen = replace(seen, updating_to=intent.config_name, updating_mark=mark)
+    if moving and seen.updating_to and observed.failure_reason:
+        seen = replace(seen, rollback_reason=observed.failure_reason)
     if observed.status is not Status.IN_SERVICE or not seen.updating_to:
         return seen
     over = replace(seen, updating_to=None, updating_mark=None, rollback_reason=None)

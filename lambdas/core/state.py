@@ -137,7 +137,7 @@ class State:
     override: Override | None = None
     reweighing: Reweighing | None = None
     restored: str | None = None
-    """Names the creation and spec for which scaling was put in place."""
+    """Names the creation and spec for which scaling was put in place, or says that some may be."""
     owned_since: datetime | None = None
     """Creation time of the endpoint that was last verified to carry our tag."""
     observed_modified: datetime | None = None

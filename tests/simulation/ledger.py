@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from lambdas.aws.items import instant
+from lambdas.aws.items import decode, instant
 from lambdas.core.schedule import Schedule
 from tests.simulation import oracle
 from tests.simulation.expressions import Item, plain
@@ -39,7 +39,25 @@ class Declared:
     schedules: tuple[Schedule, ...]
     initial_minutes: int
     spec_hash: str
+    mark: str
+    """What an override names that holds against this."""
     since: datetime
+
+
+@dataclass(frozen=True)
+class Override:
+    """A config set by hand, while what is declared has this mark."""
+
+    config: str
+    mark: str
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights set by hand, for the endpoint of this creation."""
+
+    by_variant: Mapping[str, float]
+    life: datetime
 
 
 @dataclass
@@ -51,6 +69,10 @@ class Account:
     expires_at: datetime | None = None
     held_since: datetime | None = None
     rev: int = 0
+    override: Override | None = None
+    weights: Weights | None = None
+    asked: int = 0
+    """How often somebody set a config by hand."""
     config_spec: Declared | None = None
     api_spec: Declared | None = None
     former: list[tuple[datetime, Declared | None]] = field(default_factory=list)
@@ -64,6 +86,14 @@ class Account:
     @property
     def spec(self) -> Declared | None:
         return self.config_spec or self.api_spec
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        """Those that it may serve, the one to move to first."""
+        if self.spec is None:
+            return ()
+        by_hand = self.override is not None and self.override.mark == self.spec.mark
+        return (self.override.config,) if self.override and by_hand else self.spec.configs
 
     def specs_since(self, when: datetime) -> list[Declared | None]:
         """The specs in force at some time since then."""
@@ -119,6 +149,7 @@ class Ledger:
         now = self._kernel.now
         account.former = [one for one in account.former if one[0] >= now - 2 * _LATELY]
         account.former.append((now, account.spec))
+        account.weights = None  # an update may follow, which ends them
         declared = _declared(item, now) if item else None
         if sk == "SPEC#config":
             account.config_spec = declared
@@ -144,6 +175,7 @@ class Ledger:
             self._violation(account.key, "its state was forgotten though it was paid for")
         account.exists, account.expires_at, account.held_since = False, None, None
         account.rev, account.paid_at = 0, None
+        account.override = account.weights = None
         account.paid_keys.clear()
         account.forgotten += 1
         self._changed(account.key)
@@ -166,6 +198,7 @@ class Ledger:
 
     def _written(self, account: Account, item: Item, actor: Actor | None) -> None:
         end, held, rev = _instant(item, "expires_at"), _instant(item, "held_since"), _rev(item)
+        self._by_hand(account, item, actor)
         if rev < account.rev:
             self._violation(account.key, f"revision {account.rev} became {rev}")
         if (end, held, rev) == (account.expires_at, account.held_since, account.rev):
@@ -189,6 +222,25 @@ class Ledger:
         account.expires_at, account.held_since, account.rev = end, held, rev
         account.written_at = self._kernel.now
         self._changed(account.key)
+
+    def _by_hand(self, account: Account, item: Item, actor: Actor | None) -> None:
+        """What was set by hand, or is over because it was rolled back."""
+        by_hand = decode({k: item[k] for k in ("override", "reweighing") if k in item})
+        told = by_hand.get("override")
+        override = Override(told["config_name"], told["declaration"]) if told else None
+        use = actor.notes.get("use", "") if actor else ""
+        if use == "update" and _rev(item) > account.rev:
+            account.asked += 1
+            account.weights = None
+        if use == "weights" and _rev(item) > account.rev:
+            asked = by_hand["reweighing"]
+            weights = {w["VariantName"]: w["DesiredWeight"] for w in json.loads(asked["desired"])}
+            life = instant(asked["life"])
+            assert life is not None
+            account.weights = Weights(weights, life)
+        if override != account.override:
+            account.override = override
+            self._changed(account.key)
 
     def _expected(
         self,
@@ -231,14 +283,17 @@ class Ledger:
 
 
 def _declared(item: Item, since: datetime) -> Declared:
+    config, spec_hash = item["endpoint_config_name"]["S"], item["spec_hash"]["S"]
+    of_api = item["sk"]["S"] == "SPEC#api"
     schedules = json.loads(item["schedules"]["S"])
     fallbacks = json.loads(item.get("fallback_configs", {"S": "[]"})["S"])
     return Declared(
         item["name"]["S"],
-        (item["endpoint_config_name"]["S"], *fallbacks),
+        (config, *fallbacks),
         tuple(Schedule.parse(document) for document in schedules),
         int(item.get("initial_provision_minutes", {"N": "0"})["N"]),
-        item["spec_hash"]["S"],
+        spec_hash,
+        f"api:{config}" if of_api else spec_hash,
         since,
     )
 

@@ -30,6 +30,8 @@ ZONES = (
     "America/Santiago",
 )
 API_CONFIG = "shared-cfg"
+BY_HAND = ("hand-1", "hand-2")
+"""Configs that users made and update to."""
 _MINUTES = (1, 2, 3, 5, 10, 10, 30, 60, 60, 180)
 _TRIES = 3
 
@@ -103,10 +105,27 @@ class Users:
             self._stop(name, forget=of_api and self.rng.random() < 0.4)
         elif draw < 0.96 and of_api:
             self._set_schedules(name)
-        elif draw < 0.98:
+        elif draw < 0.975:
             self._wake(name)
+        elif draw < 0.99:
+            self._update(name)
         else:
             self._ask("get", name, lambda now, _request: self.stage.meter.get(name, now))
+
+    def _update(self, name: str) -> None:
+        updates, rng = self.stage.updates, self.rng
+        if rng.random() < 0.6:
+            config = rng.choice(BY_HAND)
+            self._ask(
+                "update",
+                name,
+                lambda now, request: updates.update(name, config, {}, now, request),
+            )
+        else:
+            wishes = [{"VariantName": "all", "DesiredWeight": rng.choice((0.5, 2, 3))}]
+            self._ask(
+                "weights", name, lambda now, request: updates.reweigh(name, wishes, now, request)
+            )
 
     def _add(self, name: str) -> None:
         minutes = self.rng.choice(_MINUTES)
@@ -239,7 +258,8 @@ class Team:
 
     def begin(self) -> None:
         """The first deploy, before time begins."""
-        self.stage.sagemaker.create_config(API_CONFIG)
+        for config in (API_CONFIG, *BY_HAND):
+            self.stage.sagemaker.create_config(config)
         for name in self.names:
             self.manifest[name] = self._spec(name)
         self._deploy(list(self.names))
@@ -329,7 +349,7 @@ class Team:
         for spec in self.manifest.values():
             for config in spec.configs():
                 if not stage.sagemaker.config_exists(config):
-                    stage.sagemaker.create_config(config)
+                    stage.sagemaker.create_config(config, ours=True)
         keys = [name.lower() for name in changed]
         stage.watch.flux(keys, begins=True)
         for name in changed:
@@ -358,24 +378,32 @@ class Team:
         self.stage.invoke("sweep", "sync", lambda _now: list(deploys.sync(configs)), synced)
 
     def _await(self, configs: dict[str, str]) -> None:
-        def verdict(came: Came) -> None:
+        def waited(_came: Came) -> None:
+            self.stage.invoke("sweep", "settle", settle, settled)
+
+        def settled(came: Came) -> None:
             self.at_work = False
-            if came.result is not None and came.result.settled:
+            if came.result is not None:
                 self._drop_old_configs()
+
+        def settle(_now: datetime) -> bool:
+            deploys.settle(configs)
+            return True
 
         if self.rng.random() < 0.8:
             self.at_work = False
             return
         deploys = self.stage.deploys()
-        self.stage.invoke("sweep", "wait", lambda _now: deploys.wait(configs), verdict)
+        self.stage.invoke("sweep", "wait", lambda _now: deploys.wait(configs), waited)
 
     def _drop_old_configs(self) -> None:
         """What Terraform destroys once nothing serves it."""
-        declared = {c for spec in self.manifest.values() for c in spec.configs()} | {API_CONFIG}
+        kept = {c for spec in self.manifest.values() for c in spec.configs()}
+        kept |= {API_CONFIG, *BY_HAND}
         names = [record.name for record in self.stage.sagemaker.world._catalog.configs]
         for name in names:
-            if name not in declared:
-                self.stage.sagemaker.perform("DeleteEndpointConfig", {"EndpointConfigName": name})
+            for served in () if name in kept else self.stage.sagemaker.destroy_config(name):
+                self.stage.watch.violation(served, f"its config {name} was taken away")
 
 
 @dataclass

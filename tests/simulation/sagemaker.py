@@ -23,6 +23,7 @@ from tests.simulation.wire import Call, Wire
 
 ACCOUNT = Account()
 STACK_TAG = "simulated"
+_TYPES = ("ml.m5.large", "ml.m5.xlarge")
 _OURS = [{"Key": STACK_TAG_KEY, "Value": STACK_TAG}]
 
 
@@ -87,13 +88,25 @@ class SageMaker:
     def ours(self, key: str) -> bool:
         return self.world._tags.of(Kind.ENDPOINT, key).get(STACK_TAG_KEY) == STACK_TAG
 
-    def create_config(self, name: str) -> None:
-        variant = {"VariantName": "all", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
-        self.perform(
-            "CreateEndpointConfig", {"EndpointConfigName": name, "ProductionVariants": [variant]}
-        )
+    def create_config(self, name: str, *, ours: bool = False) -> None:
+        """`ours`: made by Terraform, which tags all that it makes."""
+        kind = _TYPES[sum(name.encode()) % len(_TYPES)]  # neighbours differ
+        variant = {"VariantName": "all", "InstanceType": kind, "InitialInstanceCount": 1}
+        request = {"EndpointConfigName": name, "ProductionVariants": [variant]}
+        self.perform("CreateEndpointConfig", request | ({"Tags": _OURS} if ours else {}))
         lag = self.rng.uniform(0, 20) if self.rng.random() < 0.1 else 0.0
         self.config_seen_from[name] = self.kernel.now + timedelta(seconds=lag)
+
+    def destroy_config(self, name: str) -> list[str]:
+        """What Terraform does to an old config; tells which endpoints it was taken from."""
+        served = []
+        for endpoint in self.world._fleet.shelf:
+            target = endpoint.pending.target if endpoint.pending else None
+            status = self.status(endpoint.name.lower())
+            if status != "Deleting" and name in (endpoint.config_name, _config_of(target)):
+                served.append(endpoint.name.lower())
+        self.perform("DeleteEndpointConfig", {"EndpointConfigName": name})
+        return served
 
     def config_exists(self, name: str) -> bool:
         return name in self.world._catalog.configs
@@ -168,6 +181,10 @@ class SageMaker:
         self.changed(key)
 
 
+def _config_of(target: Any) -> str | None:
+    return target.config_name if target else None
+
+
 class _Drawn:
     """`Durations` anew for each change."""
 
@@ -198,6 +215,9 @@ class SageMakerClient:
 
     def update_endpoint(self, **request: Any) -> dict[str, Any]:
         return self._change("UpdateEndpoint", request)
+
+    def update_endpoint_weights_and_capacities(self, **request: Any) -> dict[str, Any]:
+        return self._change("UpdateEndpointWeightsAndCapacities", request)
 
     def delete_endpoint(self, **request: Any) -> dict[str, Any]:
         return self._change("DeleteEndpoint", request)

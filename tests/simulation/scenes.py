@@ -28,6 +28,7 @@ CLOCKS_FALL_BACK = datetime(2026, 10, 25, 0, 28, 20, tzinfo=UTC)
 """A Sunday; in Berlin it is half past two twice, in 100 seconds for the first time."""
 KEY = "falcon"
 SHARED = "shared-cfg"
+BY_HAND = "by-hand-cfg"
 MOODS = Moods(
     create_seconds=(8, 8),
     delete_seconds=(4, 4),
@@ -50,12 +51,17 @@ class Scene:
         self.stage = stage = Stage(0, begin, PEACE, replace(MOODS), page=2)
         stage.wire.latency = steady
         self.specs: dict[str, Spec] = {}
+        self.made: list[str] = []
+        """What Terraform made and has not destroyed."""
+        self.told: list[str] = []
+        """What the history of Falcon must come to say, while that runs."""
         self.outcome: Outcome | None = None
         self.failures = 0
         """How many creates from now on end in Failed."""
         self.ticking = True
         stage.sagemaker.outcome = self._outcome  # type: ignore[method-assign]
         stage.sagemaker.create_config(SHARED)
+        stage.sagemaker.create_config(BY_HAND)
         stage.kernel.after(20, self._tick)
 
     def advance(self, seconds: float) -> None:
@@ -71,7 +77,8 @@ class Scene:
             self.specs[spec.key] = spec
             for config in spec.configs():
                 if not self.stage.sagemaker.config_exists(config):
-                    self.stage.sagemaker.create_config(config)
+                    self.stage.sagemaker.create_config(config, ours=True)
+                    self.made.append(config)
             where = {"pk": f"ENDPOINT#{spec.key}", "sk": "SPEC#config"}
             self.stage.declare(encode({**where, **spec_values(spec)}))
         self.stage.watch.flux([spec.key for spec in specs], begins=True)
@@ -107,8 +114,46 @@ class Scene:
         return self.stage.sweep(lambda _came: self.stage.watch.swept(began))
 
     def wait(self) -> Actor:
+        def waited(came: Came) -> None:
+            if came.result is not None and came.result.settled and not self._serves():
+                self.stage.watch.violation("-", "a wait ended, though an old config is served")
+
         manifest = self.manifest()
-        return self.stage.invoke("sweep", "wait", lambda _now: self.stage.deploys().wait(manifest))
+        return self.stage.invoke(
+            "sweep", "wait", lambda _now: self.stage.deploys().wait(manifest), waited
+        )
+
+    def settle(self) -> Actor:
+        """The verdict; where it is good, Terraform destroys what is not declared any more."""
+
+        def settled(came: Came) -> None:
+            declared = {config for spec in self.specs.values() for config in spec.configs()}
+            gone = [config for config in self.made if config not in declared]
+            for config in gone if came.result is not None else ():
+                self.made.remove(config)
+                for served in self.stage.sagemaker.destroy_config(config):
+                    self.stage.watch.violation(served, f"its config {config} was taken away")
+
+        def settle(_now: datetime) -> bool:
+            self.stage.deploys().settle(manifest)
+            return True
+
+        manifest = self.manifest()
+        return self.stage.invoke("sweep", "settle", settle, settled)
+
+    def update(self, name: str = "Falcon", config: str = BY_HAND, key: str | None = None) -> Actor:
+        request = Request.of("ann", "update", key, {"config": config})
+        updates = self.stage.updates
+        return self.stage.invoke(
+            "api", "update", lambda now: updates.update(name, config, {}, now, request)
+        )
+
+    def reweigh(self, name: str = "Falcon", weight: float = 3) -> Actor:
+        desired = [{"VariantName": "all", "DesiredWeight": weight}]
+        updates = self.stage.updates
+        return self.stage.invoke(
+            "api", "weights", lambda now: updates.reweigh(name, desired, now, Request("ann"))
+        )
 
     def renew(self, name: str = "Falcon", minutes: int = 4, key: str | None = None) -> Actor:
         request = Request.of("ann", "renew", key, {"minutes": minutes})
@@ -189,10 +234,33 @@ class Scene:
                 found.append(f"{key}: wanted {wanted}, but {status}")
             if case.outdated_since:
                 found.append(f"{key}: serves an old config")
+            if wanted and status == "InService" and not self._scaled(key):
+                found.append(f"{key}: is not scaled")
             item = stage.tables.get("state", f"ENDPOINT#{key}", "STATE")
             if item and "lock_until" in item and float(item["lock_until"]["N"]) > now.timestamp():
                 found.append(f"{key}: locked")
+        if stage.sagemaker.status(KEY) == "InService":
+            entries = stage.tables.history.get(f"ENDPOINT#{KEY}", {}).values()
+            kinds = {entry["kind"]["S"] for entry in entries}
+            found += [f"the history lacks '{kind}'" for kind in self.told if kind not in kinds]
         return found
+
+    def _serves(self) -> bool:
+        """Whether what runs serves what is declared, or what was set by hand."""
+        sagemaker, ledger = self.stage.sagemaker, self.stage.watch.ledger
+        return all(
+            sagemaker.endpoint(key).config_name in {*spec.configs(), *ledger.account(key).configs}
+            for key, spec in self.specs.items()
+            if sagemaker.status(key) not in (None, "Deleting")
+        )
+
+    def _scaled(self, key: str) -> bool:
+        spec = self.specs.get(key)
+        if spec is None or not spec.scaling:
+            return True
+        request = {"ServiceNamespace": "sagemaker"}
+        targets = self.stage.sagemaker.perform("DescribeScalableTargets", request)
+        return bool(targets["ScalableTargets"])
 
     def _pay(self, use: str, payment: Payment, call: Callable[[datetime], Any]) -> Actor:
         return self.stage.invoke("api", use, call, payment=payment)
@@ -201,6 +269,8 @@ class Scene:
         if operation == "CreateEndpoint" and self.failures:
             self.failures -= 1
             return Outcome.FAILED
+        if self.outcome is Outcome.ROLLBACK and operation != "UpdateEndpoint":
+            return Outcome.SUCCESS
         return self.outcome or Outcome.SUCCESS
 
     def _tick(self) -> None:
@@ -382,6 +452,53 @@ def _rolling_back(scene: Scene) -> None:
     scene.mute()
     scene.advance(6)
     scene.outcome = None
+
+
+def _set_by_hand(scene: Scene, **fields: Any) -> None:
+    _running(scene, **fields)
+    scene.mute()
+    scene.update()
+    scene.advance(1)
+
+
+def _reweighed(scene: Scene) -> None:
+    _running(scene)
+    scene.mute()
+    scene.reweigh()
+    scene.advance(1)
+
+
+def _rolls_back(scene: Scene) -> None:
+    _changed_config(scene)
+    scene.outcome = Outcome.ROLLBACK
+    scene.told = ["rolled back"]
+
+
+def _rolled_back(scene: Scene) -> None:
+    """The deploy of falcon-2 came to nothing; falcon-1 is served, and that is known."""
+    _rolling_back(scene)
+    scene.listen()
+    scene.advance(20)
+    scene.told = ["rolled back"]
+
+
+def _rolled_back_by_hand(scene: Scene) -> None:
+    _running(scene)
+    scene.outcome = Outcome.ROLLBACK
+    scene.update()
+    scene.advance(3)
+    scene.mute()
+    scene.advance(7)
+    scene.outcome = None
+    scene.told = ["rolled back"]
+
+
+def _scaled_update(scene: Scene) -> None:
+    _running(scene, scaling=_SCALED)
+    scene.write(scene.spec(config="falcon-2", scaling=_SCALED))
+    scene.mute()
+    scene.sync()
+    scene.advance(1)
 
 
 def _withdrawn(scene: Scene) -> None:
@@ -570,6 +687,15 @@ SITUATIONS: tuple[Situation, ...] = (
         lambda s: s.set_schedules(),
         about="Mine",
     ),
+    Situation("update: running", _running, lambda s: s.update()),
+    Situation("update: with a key", _running, lambda s: s.update(key="k")),
+    Situation("update: absent", _falcon, lambda s: s.update()),
+    Situation("update: being updated", steps(_running, _to_falcon_2), lambda s: s.update()),
+    Situation(
+        "update: again after a rollback", _rolled_back, lambda s: s.update(config="falcon-2")
+    ),
+    Situation("update: added", _mine, lambda s: s.update("Mine"), about="Mine"),
+    Situation("weights: running", _running, lambda s: s.reweigh()),
     Situation("tick: two due", _two_due, lambda s: s.tick()),
     Situation(
         "tick: hints were lost",
@@ -585,7 +711,24 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("reconcile: being deleted", _stopping, _hinted),
     Situation("reconcile: gone", steps(_stopping, after(4)), _hinted),
     Situation("reconcile: update", _changed_config, _hinted),
+    Situation("reconcile: being updated", steps(_running, _to_falcon_2, Scene.mute), _hinted),
+    Situation("reconcile: updated", steps(_running, _to_falcon_2, Scene.mute, after(8)), _hinted),
+    Situation("reconcile: update that is rolled back", _rolls_back, _hinted),
+    Situation("reconcile: update of what is scaled", _scaled_update, _hinted),
+    Situation("reconcile: update by hand", _set_by_hand, _hinted),
+    Situation(
+        "reconcile: update by hand of what is scaled",
+        lambda s: _set_by_hand(s, scaling=_SCALED),
+        _hinted,
+    ),
+    Situation("reconcile: weights by hand", _reweighed, _hinted),
+    Situation(
+        "reconcile: weights for an earlier life",
+        steps(_reweighed, Scene.delete_by_hand, after(6)),
+        _hinted,
+    ),
     Situation("reconcile: rolled back", _rolling_back, _hinted),
+    Situation("reconcile: rolled back by hand", _rolled_back_by_hand, _hinted),
     Situation("reconcile: failed", _failed, _hinted),
     Situation(
         "reconcile: again after a failure",
@@ -627,7 +770,39 @@ SITUATIONS: tuple[Situation, ...] = (
         "sync: withdrawn", steps(_running, lambda s: s.withdraw()), lambda s: s.sync(), again=True
     ),
     Situation("sync: after a drain", _drained, lambda s: s.sync(), again=True),
+    Situation(
+        "sync: changed after an update by hand",
+        steps(_running, lambda s: s.update(), after(12), _second_config),
+        lambda s: s.sync(),
+        again=True,
+    ),
+    Situation("sync: the same after a rollback", _rolled_back, lambda s: s.sync(), again=True),
+    Situation(
+        "sync: taken back after a rollback",
+        steps(_rolled_back, lambda s: s.write(s.spec())),
+        lambda s: s.sync(),
+        again=True,
+    ),
     Situation("wait: for an update", steps(_running, _to_falcon_2), lambda s: s.wait(), again=True),
+    Situation("wait: for one that is rolled back", _rolling_back, lambda s: s.wait(), again=True),
+    Situation("settle: while updated", steps(_running, _to_falcon_2), Scene.settle, again=True),
+    Situation(
+        "settle: updated", steps(_running, _to_falcon_2, after(12)), Scene.settle, again=True
+    ),
+    Situation(
+        "settle: taken back while updated",
+        steps(_running, _to_falcon_2, _falcon),
+        Scene.settle,
+        again=True,
+    ),
+    Situation("settle: rolled back", _rolled_back, Scene.settle, again=True),
+    Situation("settle: taken back", steps(_rolled_back, _falcon), Scene.settle, again=True),
+    Situation(
+        "settle: set to an old config by hand",
+        steps(_rolled_back, lambda s: s.update(config="falcon-1"), after(5)),
+        Scene.settle,
+        again=True,
+    ),
     Situation("drain", steps(_running, _mine), lambda s: s.drain(), again=True),
 )
 
@@ -637,6 +812,8 @@ RIVALS: dict[str, Rival] = {
     "a stop": lambda s, name: s.stop(name),
     "another hint": lambda s, name: s.hint(name.lower()),
     "a tick": lambda s, _: s.tick(),
+    "an update by hand": lambda s, name: s.update(name),
+    "other weights": lambda s, name: s.reweigh(name),
 }
 RIVALS_FOR_ADDED: dict[str, Rival] = {
     "an add": lambda s, name: s.add(name),

@@ -20,6 +20,7 @@ from lambdas.aws.state_store import DynamoStateStore
 from lambdas.core.deploys import Deploys
 from lambdas.core.errors import MeterError
 from lambdas.core.hints import Hint
+from lambdas.core.live_updates import LiveUpdates
 from lambdas.core.meter import ParkingMeter
 from lambdas.core.reconcile import Reconciler
 from lambdas.core.sweep import Sweep
@@ -103,6 +104,7 @@ class Stage:
             MAX_LEASE_MINUTES,
         )
         self.waking = Waking(self.store, self.hints, self.history, WAKE_MINUTES)
+        self.updates = LiveUpdates(self.store, self.endpoints, self.hints, self.history)
         self.skew_seconds = 0.0 if profile is PEACE else 2.0
         self._invoked = 0
 

@@ -9,7 +9,7 @@ from tests.simulation import oracle
 from tests.simulation.expressions import Item
 from tests.simulation.faults import CALM, Faults
 from tests.simulation.kernel import Kernel
-from tests.simulation.ledger import PREFIX, Account, Declared, Ledger
+from tests.simulation.ledger import PREFIX, Account, Declared, Ledger, Weights
 from tests.simulation.sagemaker import SageMaker
 from tests.simulation.tables import Tables
 from tests.simulation.wire import Call, Wire
@@ -25,7 +25,13 @@ _TICKS_MISSED = timedelta(seconds=120)
 _DELETABLE = ("InService", "Failed")
 _HAMMERING = timedelta(seconds=3)
 """SageMaker is given at least this long, clocks being what they are, before it is asked again."""
-_STEPS = {"CreateEndpoint": "create", "DeleteEndpoint": "delete", "UpdateEndpoint": "update"}
+_PRECISION = timedelta(milliseconds=2)
+_STEPS = {
+    "CreateEndpoint": "create",
+    "DeleteEndpoint": "delete",
+    "UpdateEndpoint": "update",
+    "UpdateEndpointWeightsAndCapacities": "reweigh",
+}
 
 
 @dataclass
@@ -39,7 +45,8 @@ class Case:
     failed_at: dict[str, datetime] = field(default_factory=dict)
     """When SageMaker refused for a reason that waiting for one's turn does not mend."""
     failures: int = 0
-    rolled_back: str = ""
+    rolled_back: tuple[str, str, int] | None = None
+    """The declaration, the config that it (or a hand) led to, and how often one was set by hand."""
     meddled: datetime | None = None
     """When an outsider last did something that only a sweep is sure to find out."""
     swept: datetime | None = None
@@ -148,12 +155,23 @@ class Watch:
 
     def _outdated(self, account: Account) -> bool:
         endpoint = self.sagemaker.endpoint(account.key)
-        spec = account.spec
-        assert spec is not None
-        return (
-            endpoint.config_name not in spec.configs
-            and self.case(account.key).rolled_back != spec.spec_hash
+        if endpoint.config_name not in account.configs:
+            return self.case(account.key).rolled_back != self._mark(account, account.configs[0])
+        asked = account.weights
+        if asked is None or endpoint.serving is None or not self._lives(account.key, asked):
+            return False
+        return any(
+            asked.by_variant.get(variant.name, variant.weight) != variant.weight
+            for variant in endpoint.serving.variants
         )
+
+    def _lives(self, key: str, asked: Weights) -> bool:
+        """Whether the endpoint is still the one that the weights were meant for."""
+        created_at: datetime = self.sagemaker.endpoint(key).created_at
+        return abs(created_at - asked.life) < _PRECISION
+
+    def _mark(self, account: Account, config: str) -> tuple[str, str, int]:
+        return account.spec.mark if account.spec else "", config, account.asked
 
     def _check_later(self, key: str, case: Case) -> None:
         for deadline, _ in self._deadlines(key, case):
@@ -233,8 +251,9 @@ class Watch:
         elif status == "InService":
             case.failures = 0
         elif status == "RollingBack":
-            spec = self.ledger.account(key).spec
-            case.rolled_back = spec.spec_hash if spec else ""
+            pending = self.sagemaker.endpoint(key).pending
+            account = self.ledger.account(key)
+            case.rolled_back = self._mark(account, pending.target.config_name)
         self.look(key)
 
     def _accepted(self, operation: str, key: str) -> None:
@@ -247,9 +266,14 @@ class Watch:
         entry = entries.get(f"{actor.reading:%Y-%m-%dT%H:%M:%S.%fZ}#{step}#meter")
         if entry is None or not entry["reason"]["S"]:
             self.violation(key, f"the history does not explain this {step}")
-        spec = self.ledger.account(key).spec
-        if step == "update" and spec and self.case(key).rolled_back == spec.spec_hash:
-            self.violation(key, "an update that was rolled back is tried again")
+        account = self.ledger.account(key)
+        asked = account.weights
+        if step == "reweigh" and asked and not self._lives(key, asked):
+            self.violation(key, "weights that were meant for an earlier life are given")
+        if step == "update" and account.spec:
+            target = self.sagemaker.endpoint(key).pending.target.config_name
+            if self.case(key).rolled_back == self._mark(account, target):
+                self.violation(key, "an update that was rolled back is tried again")
 
     def _begun(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
         """A reconcile writes down what it is about to do: by its own clock it must be right."""
