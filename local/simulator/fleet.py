@@ -16,12 +16,14 @@ from local.simulator.lifecycle import (
     Durations,
     Endpoint,
     Json,
+    Outcome,
     Status,
     advance,
     begin,
     release,
 )
 from local.simulator.rollout import retaining, reweighted
+from local.simulator.shifting import plan
 from local.simulator.summaries import described
 
 
@@ -73,7 +75,7 @@ class Fleet:
             policy = serving.policy
         target = replace(target, policy=policy)
         self.check_update(endpoint, target)
-        self._begin_update(endpoint, target, call)
+        self._begin_rollout(endpoint, target, call)
         return {"EndpointArn": self.shelf.arn(endpoint.name)}
 
     def update_weights(self, call: Call) -> Json:
@@ -112,6 +114,18 @@ class Fleet:
     def _begin_update(self, endpoint: Endpoint, target: Deployment, call: Call) -> None:
         seconds = self._durations.update_seconds
         updating = begin(endpoint, Status.UPDATING, target, seconds, call.outcome, call.now)
+        self._enter(updating, call.now)
+
+    def _begin_rollout(self, endpoint: Endpoint, target: Deployment, call: Call) -> None:
+        """One that takes more time than its policy allows is rolled back once that is over."""
+        counts = [variant.instance_count for variant in target.variants]
+        rollout = plan(target.policy, self._durations.update_seconds, counts)
+        seconds, outcome = rollout.over_after.total_seconds(), call.outcome
+        if rollout.too_long and outcome is Outcome.SUCCESS:
+            seconds, outcome = 2 * seconds, Outcome.ROLLBACK  # the way back takes as long
+        updating = begin(
+            endpoint, Status.UPDATING, target, seconds, outcome, call.now, rollout.shifts
+        )
         self._enter(updating, call.now)
 
     def _settled(self, name: str) -> Endpoint:

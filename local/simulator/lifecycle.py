@@ -13,6 +13,7 @@ from enum import Enum, StrEnum
 from typing import Any
 
 from local.simulator.errors import CAPACITY_REASON, PING_REASON, SERVICE_REASON
+from local.simulator.shifting import Shift
 
 Json = dict[str, Any]
 
@@ -104,6 +105,7 @@ class Pending:
     target: Deployment | None
     undone_at: datetime
     held: bool = False
+    shifts: tuple[Shift, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,17 @@ class Endpoint:
         alive = (Status.IN_SERVICE, Status.UPDATING, Status.ROLLING_BACK)
         return self.serving if self.status in alive else None
 
+    def shares(self, now: datetime) -> tuple[tuple[Deployment, float], ...]:
+        """What answers invocations, and which part of them: an update shifts them step by step."""
+        serving, pending = self.answering, self.pending
+        if serving is None:
+            return ()
+        if self.status is not Status.UPDATING or pending is None or pending.target is None:
+            return ((serving, 1.0),)
+        done = [s.share for s in pending.shifts if pending.started_at + s.after <= now]
+        share = done[-1] if done else 0.0
+        return ((serving, 1.0 - share), (pending.target, share))
+
 
 def begin(
     endpoint: Endpoint,
@@ -133,6 +146,7 @@ def begin(
     seconds: float,
     outcome: Outcome,
     now: datetime,
+    shifts: tuple[Shift, ...] = (),
 ) -> Endpoint:
     """The endpoint with a change of `seconds` under way that will end in `outcome`."""
     over_at = now + timedelta(seconds=seconds)
@@ -144,6 +158,7 @@ def begin(
         target=target,
         undone_at=over_at,
         held=outcome is Outcome.STUCK,
+        shifts=shifts,
     )
     return replace(endpoint, status=status, pending=pending, modified_at=now, failure_reason="")
 

@@ -69,7 +69,7 @@ class World:
     def route(self, endpoint_name: str, variant_name: str | None, now: datetime) -> str:
         """The variant that answers an invocation now. Raises ApiError where none does."""
         self.settle(now)
-        return self._runtime.route(endpoint_name, variant_name)
+        return self._runtime.route(endpoint_name, variant_name, now)
 
     def asynchronous(self, endpoint_name: str, now: datetime) -> Json:
         """The AsyncInferenceConfig by which the endpoint takes inferences now. Raises ApiError."""
