@@ -1,29 +1,59 @@
-"""Deploys while the endpoints do not follow: nothing that serves is taken away, nothing else waits.
+"""What runs behind an endpoint changes while it runs: by hand, by a deploy, by one that is rolled
+back. Nothing that serves is taken away, nobody who calls notices, nothing else waits.
 
-docs/decisions/0015 says how.
+docs/decisions/0015 and 0057 say how.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.e2e.callers import Callers, Follower
 from tests.e2e.checkout import Checkout, until
 from tests.e2e.test_rest import FLAN, get, renew
+
+BOSTON = "demo-Boston-Endpoint"
+LINEAR, XGB = "Linear-Model", "XGB-Model"
+BY_HAND = "boston-linear"
+
+
+def declared(checkout: Checkout, *, one_model: bool = False) -> dict[str, Any]:
+    """The shipped config, and beside it two models that share an endpoint four to one; of
+    `one_model`, the other is left alone there, and FLAN-T5 has a larger instance."""
+    example = json.loads((checkout.folder / "configs/examples/variants.json").read_text())
+    (boston,) = example["jumpstart_models"]
+    boston["integration"] = {"type": "api", "properties": {"api_resource_name": "boston"}}
+    for variant in boston["variants"]:
+        for scaled in ("autoscaling", "managed_instance_scaling"):
+            variant.pop(scaled, None)
+    config = checkout.config()
+    config["jumpstart_models"].append(boston)
+    if one_model:
+        del boston["variants"][1]
+        config["jumpstart_models"][1]["inference_instance_type"] = "ml.g5.24xlarge"
+    return config
 
 
 @pytest.fixture(scope="module")
 def running(checkout: Checkout) -> Iterator[Checkout]:
-    """FLAN-T5 is in service on the shipped config."""
-    renew(checkout, FLAN, 120)
-    until(lambda: get(checkout, FLAN)["Status"] == "InService", 60)
+    """FLAN-T5 and the two models are in service."""
+    checkout.up(CONFIG=checkout.write_config(declared(checkout)))
+    for name in (FLAN, BOSTON):
+        assert renew(checkout, name, 120).status_code == 200
+    for name in (FLAN, BOSTON):
+        until(lambda name=name: get(checkout, name)["Status"] == "InService", 60)  # type: ignore[misc]
     yield checkout
     checkout.clear_faults()
     with checkout.api() as api:
-        api.delete("/endpoint-expiry", params={"EndpointName": FLAN}).raise_for_status()
-    until(lambda: checkout.status(FLAN) == "Absent", 60)
+        for name in (FLAN, BOSTON):
+            api.delete("/endpoint-expiry", params={"EndpointName": name}).raise_for_status()
+    for name in (FLAN, BOSTON):
+        until(lambda name=name: checkout.status(name) == "Absent", 60)  # type: ignore[misc]
+    checkout.client("sagemaker").delete_endpoint_config(EndpointConfigName=BY_HAND)
     checkout.up()
 
 
@@ -37,18 +67,103 @@ def configs(checkout: Checkout) -> set[str]:
     return {config["EndpointConfigName"] for config in found}
 
 
+def by_hand(checkout: Checkout, route: str, **body: Any) -> dict[str, Any]:
+    """What an administrator asks for; it is accepted."""
+    with checkout.api(checkout.stack["admin_token"]) as api:
+        answer = api.post(route, json={"EndpointName": BOSTON, **body})
+    assert answer.status_code == 202, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def events(checkout: Checkout, name: str) -> list[str]:
+    """What happened, newest first."""
+    with checkout.api() as api:
+        answer = api.get("/endpoint-events", params={"EndpointName": name}).raise_for_status()
+    return [event["Event"] for event in answer.json()]
+
+
+def test_weights_and_config_are_set_by_hand_without_a_failed_call(running: Checkout) -> None:
+    sagemaker = running.client("sagemaker")
+    served = get(running, BOSTON)["ServedConfigName"]
+    whole = sagemaker.describe_endpoint_config(EndpointConfigName=served)
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=BY_HAND, ProductionVariants=whole["ProductionVariants"][:1]
+    )
+    with Callers(running, "/boston") as callers:
+        callers.make(20)
+        assert callers.shares() == {LINEAR: 0.8, XGB: 0.2}
+        wishes = [
+            {"VariantName": LINEAR, "DesiredWeight": 1},
+            {"VariantName": XGB, "DesiredWeight": 3},
+        ]
+        by_hand(running, "/endpoint-weights", DesiredWeightsAndCapacities=wishes)
+        until(lambda: "weights asked" in events(running, BOSTON))
+        until(lambda: weight(running, XGB) == 3, 30)
+        callers.make(20)
+        assert callers.shares()[XGB] == pytest.approx(0.75, abs=0.06)
+        told = by_hand(running, "/endpoint-update", EndpointConfigName=BY_HAND)
+        assert told["EndpointConfigName"] == BY_HAND
+        until(lambda: get(running, BOSTON)["ServedConfigName"] == BY_HAND, 30)
+        callers.make(10)
+        assert callers.shares() == {LINEAR: 1.0}
+        by_hand(running, "/endpoint-update", EndpointConfigName=served)
+        until(lambda: get(running, BOSTON)["ServedConfigName"] == served, 30)
+    assert callers.failures == []
+
+
+def weight(checkout: Checkout, variant: str) -> float | None:
+    live = checkout.client("sagemaker").describe_endpoint(EndpointName=BOSTON)
+    if live["EndpointStatus"] != "InService":
+        return None
+    weights = {each["VariantName"]: each["CurrentWeight"] for each in live["ProductionVariants"]}
+    return float(weights[variant])
+
+
+def test_a_deploy_moves_what_runs_to_its_new_configs_under_calls_and_leases(
+    running: Checkout,
+) -> None:
+    before = {name: get(running, name) for name in (FLAN, BOSTON)}
+    with Callers(running, "/boston") as callers, Follower(running, (FLAN, BOSTON)) as follower:
+        callers.make(20)
+        assert callers.shares()[XGB] == pytest.approx(0.2, abs=0.06)
+        code, said = apply(running, declared(running, one_model=True))
+        assert code == 0, said
+        callers.make(20)
+        assert callers.shares() == {LINEAR: 1.0}
+    assert callers.failures == []
+    assert callers.total > 100, "they called throughout"
+    for name in (FLAN, BOSTON):
+        old, new = before[name], get(running, name)
+        assert follower.seen[name] == [
+            ("InService", old["ServedConfigName"]),
+            ("Updating", old["ServedConfigName"]),
+            ("InService", new["EndpointConfigName"]),
+        ]
+        assert new["LeaseExpiresAt"] == old["LeaseExpiresAt"]
+        assert old["ServedConfigName"] not in configs(running), "destroyed, now that none serves it"
+        assert len(running.calls("CreateEndpoint", name)) == len(follower.created[name])
+
+
 def test_a_rolled_back_update_fails_each_apply_keeps_what_serves_and_blocks_nothing_else(
     running: Checkout,
 ) -> None:
     served = get(running, FLAN)["ServedConfigName"]
-    config = running.config()
-    config["jumpstart_models"][1]["inference_instance_type"] = "ml.g5.24xlarge"
+    lease = get(running, FLAN)["LeaseExpiresAt"]
+    config = declared(running, one_model=True)
+    config["jumpstart_models"][1]["inference_instance_type"] = "ml.g5.48xlarge"
     running.fault("UpdateEndpoint", "Rollback", endpoint=FLAN)
+    updates = len(running.calls("UpdateEndpoint", FLAN))
 
     code, said = apply(running, config)
     assert code != 0
-    assert FLAN in said
+    assert f"{FLAN}: InService on {served}" in said, said
+    assert "was rolled back: Request to service failed" in said, said
     assert served in configs(running), "still served"
+    assert "rolled back" in events(running, FLAN)
+    with running.api() as api:
+        answer = api.post("/flan", json={"inputs": "still there?"})
+    assert answer.status_code == 200, answer.text
 
     code, said = apply(running, config)
     assert code != 0, "the same again fails again"
@@ -63,14 +178,16 @@ def test_a_rolled_back_update_fails_each_apply_keeps_what_serves_and_blocks_noth
     assert function["Environment"]["Variables"]["HISTORY_DAYS"] == "91", "all else was applied"
     assert served in configs(running)
     assert get(running, FLAN)["ServedConfigName"] == served
+    assert get(running, FLAN)["LeaseExpiresAt"] == lease
+    assert len(running.calls("UpdateEndpoint", FLAN)) == updates + 1, "not tried again by itself"
 
 
 def test_taking_the_change_back_mends_it_and_the_next_plan_is_empty(running: Checkout) -> None:
     served = get(running, FLAN)["ServedConfigName"]
-    code, said = apply(running, running.config())
+    code, said = apply(running, declared(running, one_model=True))
     assert code == 0, said
     assert served in configs(running)
-    assert len(configs(running)) == 2, "the config that nobody serves is gone"
+    assert len(configs(running)) == 4, "the config that nobody serves is gone"
     planned = running.terraform("plan", "-detailed-exitcode", "-no-color")
     assert planned.returncode == 0, planned.stdout
 
@@ -82,11 +199,11 @@ def test_an_endpoint_of_somebody_else_stands_in_the_way_of_no_unrelated_change(
         api.delete("/endpoint-expiry", params={"EndpointName": FLAN}).raise_for_status()
     until(lambda: running.status(FLAN) == "Absent", 60)
     sagemaker = running.client("sagemaker")
-    other = next(name for name in configs(running) if "Flan" not in name)
+    other = next(name for name in configs(running) if "Falcon" in name)
     sagemaker.create_endpoint(EndpointName=FLAN, EndpointConfigName=other)
     until(lambda: running.status(FLAN) == "InService", 60)
     assert running.terraform("plan", "-no-color").returncode == 0
-    code, said = apply(running, {**running.config(), "history_days": 92})
+    code, said = apply(running, {**declared(running, one_model=True), "history_days": 92})
     assert code == 0, said
     sagemaker.delete_endpoint(EndpointName=FLAN)
     until(lambda: running.status(FLAN) == "Absent", 60)
