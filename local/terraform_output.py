@@ -1,11 +1,14 @@
 """What `terraform apply -json` says while it works."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 CHANGES = {"create", "update", "delete"}
+WAIT = re.compile(r"wait(_\d+)?")
+"""Names the invocations that last until running endpoints have moved to their new configs."""
 
 
 @dataclass
@@ -39,8 +42,8 @@ class Apply:
             case {"type": "apply_complete", "hook": {"action": action}} if action in CHANGES:
                 self.done += 1
                 self._show_count()
-            case {"type": "apply_progress"}:
-                self._show_count()
+            case {"type": "apply_progress", "hook": {"resource": {"resource_name": str(name)}}}:
+                self._show_count("; waiting for endpoints" if WAIT.fullmatch(name) else "")
             case {"type": "diagnostic", "diagnostic": {"severity": "error"} as diagnostic}:
                 self.errors.append(_sentence(diagnostic))
             case {"type": "outputs", "outputs": outputs}:
@@ -48,8 +51,8 @@ class Apply:
             case _:  # of no interest here
                 pass
 
-    def _show_count(self) -> None:
-        self.show(f"{self.done}/{self.planned} resources")
+    def _show_count(self, more: str = "") -> None:
+        self.show(f"{self.done}/{self.planned} resources{more}")
 
 
 def _sentence(diagnostic: Mapping[str, Any]) -> str:

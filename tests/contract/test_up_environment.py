@@ -50,6 +50,18 @@ def test_an_apply_is_counted_against_its_plan() -> None:
     assert shown == ["0/3 resources", "1/3 resources"]
 
 
+def test_an_apply_says_that_it_waits_for_endpoints() -> None:
+    shown: list[str] = []
+    apply = Apply(shown.append)
+
+    for name in ("wait_2", "waiting_room"):
+        apply.hear(
+            f'{{"type":"apply_progress","hook":{{"resource":{{"resource_name":"{name}"}}}}}}'
+        )
+
+    assert shown == ["0/0 resources; waiting for endpoints", "0/0 resources"]
+
+
 def test_what_is_no_message_of_terraforms_counts_as_an_error() -> None:
     apply = Apply(lambda _: None)
 
