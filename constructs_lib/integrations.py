@@ -69,6 +69,7 @@ class Integrations(Construct):
         endpoint_name = self._config.endpoint_name(entry)
         settings = IntegrationSettings(
             endpoint_name=endpoint_name,
+            route=chosen.api_resource_name,
             state_table=self._meter.state.name,
             public_route=int(integration.public),
             answer_within_seconds=chosen.timeout_seconds - _SPARE_SECONDS,

@@ -93,9 +93,11 @@ class InvokerSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class IntegrationSettings(Settings):
-    """Of a function that calls one model. `public_route` is 1 where no token is asked for."""
+    """Of a function that calls one model. `route` is its path below the stage, `public_route` 1
+    where no token is asked for."""
 
     endpoint_name: str
+    route: str
     state_table: str
     public_route: int
     answer_within_seconds: int

@@ -7,7 +7,6 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from random import Random
 from typing import Any
 
 import boto3
@@ -26,6 +25,7 @@ from lambdas.core.state import State
 from lambdas.handlers import integration, wiring
 from tests.aws_tables import create_tables
 from tests.contract.simulated import Simulated, simulated
+from tests.e2e.documents import random_documents
 from tests.fakes import a_spec
 
 NAME = "demo-Falcon40B-Endpoint"
@@ -34,7 +34,7 @@ ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulated]:
-    settings = IntegrationSettings(NAME, "state", 0, 5)
+    settings = IntegrationSettings(NAME, "falcon", "state", 0, 5)
     monkeypatch.delenv("WAKE_MINUTES", raising=False)
     environment = {
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -111,32 +111,13 @@ def refusal(reply: Mapping[str, Any], status: int, code: str) -> str:
     return str(document["error"])
 
 
-def a_document(rng: Random, depth: int = 0) -> Any:
-    kind = rng.randrange(8 if depth < 4 else 5)
-    text = "".join(rng.choice("aÄß€😀\"\\'/$#\n\t\u2028 {}[]") for _ in range(rng.randrange(20)))
-    match kind:
-        case 0:
-            return rng.choice([None, True, False])
-        case 1:
-            return rng.randrange(-(2**60), 2**60)
-        case 2:
-            return rng.uniform(-1e9, 1e9)
-        case 3 | 4:
-            return text
-        case 5:
-            return [a_document(rng, depth + 1) for _ in range(rng.randrange(5))]
-        case _:
-            return {f"{text}{n}": a_document(rng, depth + 1) for n in range(rng.randrange(5))}
-
-
 @pytest.mark.parametrize("handler", [falcon.handler, flan.handler, passthrough.handler])
 def test_documents_of_no_known_shape_come_back_byte_for_byte(
     here: Simulated, handler: integration.Handler
 ) -> None:
     here.has_endpoint(NAME)
-    rng = Random(7)  # noqa: S311
-    for _ in range(200):
-        sent = json.dumps(a_document(rng), ensure_ascii=rng.random() < 0.5).encode()
+    for document in random_documents(seed=7, count=200):
+        sent = json.dumps(document, ensure_ascii=False).encode()
         reply = handler(event(sent), None)
         assert (reply["statusCode"], content(reply)) == (200, sent)
 

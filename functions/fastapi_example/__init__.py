@@ -1,0 +1,1 @@
+"""A web application as the integration of a model."""

@@ -1,0 +1,77 @@
+"""FastAPI under Mangum, with Powertools from the layer.
+
+`guarded` answers warm-ups and checks the caller's scope; all else is the application's own, which
+calls its model with `call_model`. FastAPI and Mangum come by `requirements.txt`.
+"""
+
+import json
+from typing import Annotated
+
+from aws_lambda_powertools import Logger
+from fastapi import FastAPI, Request, Response
+from mangum import Mangum
+from pydantic import BaseModel, Field
+
+from lambdas.core.errors import MeterError
+from lambdas.core.invocation import Invocation
+from lambdas.handlers.integration import call_model, guarded, settings
+from lambdas.handlers.model_problems import Refused, refused
+
+log = Logger()
+app = FastAPI(
+    title=settings().endpoint_name,
+    servers=[{"url": f"/prod/{settings().route}"}],
+    docs_url=None,  # pages for browsers, which send no token
+    redoc_url=None,
+)
+
+
+class Prompt(BaseModel):
+    """What to write about, and how much."""
+
+    prompt: Annotated[str, Field(min_length=1, max_length=10_000)]
+    max_new_tokens: Annotated[int, Field(ge=1, le=2_048)] = 200
+
+
+class Text(BaseModel):
+    """What the model wrote."""
+
+    text: str
+    variant: str | None
+
+
+@app.get("/ping")
+def ping() -> dict[str, str]:
+    """Tell that the function is there; the model is not asked."""
+    return {"status": "ok"}
+
+
+@app.post("/generate")
+def generate(asked: Prompt, request: Request) -> Text:
+    """Let the model go on from a prompt."""
+    body = {"inputs": asked.prompt, "parameters": {"max_new_tokens": asked.max_new_tokens}}
+    invocation = Invocation(json.dumps(body).encode(), "application/json")
+    answer = call_model(request.scope["aws.event"], invocation)
+    log.info("generated", variant=answer.variant, characters=len(answer.body))
+    return Text(text=_generated(json.loads(answer.body)), variant=answer.variant)
+
+
+@app.exception_handler(MeterError)
+@app.exception_handler(Refused)
+def tell(request: Request, error: MeterError | Refused) -> Response:
+    """Answer as all routes do where the model cannot be called now."""
+    known = error if isinstance(error, Refused) else refused(error)
+    reply = known.reply(request.scope["aws.event"]["requestContext"]["requestId"])
+    return Response(reply["body"], reply["statusCode"], reply["headers"])
+
+
+def _generated(document: object) -> str:
+    """The text in an answer of TGI: an object, or a list of one. A container that gives the
+    request back, as the embedded SageMaker's does, has generated its prompt."""
+    first = document[0] if isinstance(document, list) and document else document
+    if not isinstance(first, dict):
+        return str(first)
+    return str(first.get("generated_text", first.get("inputs", "")))
+
+
+handler = guarded(Mangum(app, lifespan="off", api_gateway_base_path=f"/{settings().route}"))
