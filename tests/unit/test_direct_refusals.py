@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constructs_lib.direct_refusals import REFUSALS, template
@@ -64,6 +64,7 @@ def test_a_refusal_has_a_status_and_a_code(
         assert (answer.status, code(answer), answer.headers) == expected
 
 
+@settings(deadline=None)  # however busy the machine is
 @given(message=MESSAGES)
 def test_any_message_of_a_model_arrives_as_it_is(message: str) -> None:
     said = {"Message": "m", "OriginalStatusCode": 500, "OriginalMessage": message}
@@ -73,6 +74,7 @@ def test_any_message_of_a_model_arrives_as_it_is(message: str) -> None:
     assert (answer.status, code(answer)) == (None, "ModelError")
 
 
+@settings(deadline=None)  # however busy the machine is
 @given(message=MESSAGES)
 def test_any_message_of_sagemaker_arrives_as_it_is(message: str) -> None:
     sentence = json.loads(told("400", {"Message": f"No: {message}"}).body)["error"]
