@@ -14,7 +14,7 @@ import pytest
 import main
 from tests.synth.stacks import EXAMPLES, Stack, synthesize
 
-INPUTS = ("main.py", "constructs_lib", "lambdas", "configs", "Pipfile.lock")
+INPUTS = ("main.py", "constructs_lib", "functions", "lambdas", "configs", "Pipfile.lock")
 
 
 def run(
