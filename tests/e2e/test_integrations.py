@@ -1,0 +1,190 @@
+"""Models called through functions of their entries, on the embedded stack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from lambdas.core.settings import WARM_UP
+from tests.e2e.checkout import Checkout, until
+from tests.e2e.documents import random_documents
+from tests.e2e.test_rest import FALCON, FLAN, get, renew
+
+WRITER = "demo-Writer-Endpoint"
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+PROMPT = "Write a program to compute factorial in python:"
+WRITER_ENTRY = {
+    "name": "Writer",
+    "model_id": "huggingface-llm-falcon-40b-instruct-bf16",
+    "inference_instance_type": "ml.g5.12xlarge",
+    "inference_type": "realtime",
+    "integration": {
+        "type": "lambda",
+        "properties": {
+            "lambda_src": "functions/fastapi_example",
+            "api_resource_name": "write",
+            "proxy": True,
+            "provisioned_concurrency": 1,
+        },
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def calling(checkout: Checkout) -> Iterator[Checkout]:
+    """Falcon wakes on request, FLAN-T5 is called through a function that is kept warm, and a web
+    application writes."""
+    config = checkout.config()
+    falcon, flan = config["jumpstart_models"]
+    falcon["wake_on_request"] = {"minutes": 10}
+    flan["integration"] = {
+        "type": "lambda",
+        "properties": {
+            "lambda_src": "functions/flan",
+            "api_resource_name": "flan",
+            "keep_warm": {"minutes": 5},
+        },
+    }
+    config["jumpstart_models"].append(WRITER_ENTRY)
+    checkout.up(CONFIG=checkout.write_config(config))
+    yield checkout
+    checkout.clear_faults()
+    for name in (FALCON, FLAN, WRITER):
+        stop(checkout, name)
+    checkout.up()
+
+
+def stop(checkout: Checkout, name: str) -> None:
+    with checkout.api() as api:
+        api.delete("/endpoint-expiry", params={"EndpointName": name}).raise_for_status()
+    until(lambda: checkout.status(name) == "Absent", 60)
+
+
+def serving(checkout: Checkout, name: str) -> None:
+    renew(checkout, name, 10).raise_for_status()
+    until(lambda: checkout.status(name) == "InService", 60)
+
+
+def test_examples_of_the_original_work_as_they_are_written(calling: Checkout) -> None:
+    serving(calling, FALCON)
+    serving(calling, FLAN)
+    story = "write a story about beautiful weather on a topical island."
+    flan = {"text_inputs": story, "max_length": 50, "temperature": 0.0, "seed": 321}
+    with calling.api() as api:
+        answer = api.post("/falcon", json={"inputs": PROMPT, "parameters": {"max_new_tokens": 200}})
+        assert answer.raise_for_status().json() == [{"generated_text": PROMPT}]
+        answer = api.post("/flan", json=flan)
+        assert answer.raise_for_status().json() == {"generated_texts": [story]}
+
+
+def test_documents_come_back_byte_for_byte(calling: Checkout) -> None:
+    serving(calling, FALCON)
+    documents = random_documents(seed=11, count=200)
+    sent = [json.dumps(each, ensure_ascii=n % 2 == 0).encode() for n, each in enumerate(documents)]
+    with calling.api() as api, ThreadPoolExecutor(4) as callers:
+        headers = {"Content-Type": "application/json"}
+        answers = callers.map(lambda body: api.post("/falcon", content=body, headers=headers), sent)
+        assert [answer.raise_for_status().content for answer in answers] == sent
+
+
+def test_bytes_types_and_attributes_pass_in_both_directions(calling: Checkout) -> None:
+    serving(calling, FALCON)
+    body = bytes(range(256)) * 100
+    headers = {"Content-Type": "image/x; q=1", ATTRIBUTES: "trace=1;b"}
+    with calling.api() as api:
+        answer = api.post("/falcon", content=body, headers=headers).raise_for_status()
+    assert answer.content == body
+    assert answer.headers["Content-Type"] == "image/x; q=1"
+    assert answer.headers[ATTRIBUTES] == "trace=1;b"
+    assert answer.headers["x-Amzn-Invoked-Production-Variant"] == "AllTraffic"
+
+
+def test_failures_of_the_model_are_told(calling: Checkout) -> None:
+    serving(calling, FALCON)
+    calling.fault("InvokeEndpoint", "ModelError", endpoint=FALCON)
+    with calling.api() as api:
+        answer = api.post("/falcon", json={"inputs": PROMPT})
+        assert (answer.status_code, answer.json()["code"]) == (424, "ModelError")
+        assert api.post("/falcon", json={"inputs": PROMPT}).status_code == 200
+    with calling.api("") as nobody:
+        assert nobody.post("/falcon", json={}).status_code == 401
+
+
+def test_calls_wake_a_stopped_model_once_and_are_served(calling: Checkout) -> None:
+    stop(calling, FALCON)
+    until(lambda: get(calling, FALCON)["Status"] == "Absent", 60)
+    with calling.api("") as nobody:
+        assert nobody.post("/falcon", json={}).status_code == 401
+    with calling.api() as api:
+        assert api.get("/falcon").status_code == 405
+        assert get(calling, FALCON)["Wanted"] == "stopped"
+        limits = httpx.Limits(max_connections=50)
+        with (
+            httpx.Client(
+                base_url=api.base_url, headers=api.headers, timeout=60, limits=limits
+            ) as many,
+            ThreadPoolExecutor(50) as callers,
+        ):
+            calls = callers.map(lambda n: many.post("/falcon", json={"inputs": str(n)}), range(50))
+            answers = list(calls)
+        # Who comes last may find it serving already.
+        assert {answer.status_code for answer in answers} <= {200, 202}
+        woken = [answer for answer in answers if answer.status_code == 202]
+        assert woken
+        for answer in woken:
+            assert answer.json()["code"] == "EndpointStarting"
+            assert int(answer.headers["Retry-After"]) >= 1
+        lease = get(calling, FALCON)
+        assert lease["SecondsLeft"] <= 600
+        events = api.get("/endpoint-events", params={"EndpointName": FALCON, "limit": 20}).json()
+        newest = [event["Event"] for event in events]
+        assert newest[: newest.index("stopped")].count("woken") == 1
+
+        def served() -> Any:
+            answer = api.post("/falcon", json={"inputs": PROMPT})
+            assert answer.status_code in (200, 202), answer.text
+            return answer.json() if answer.status_code == 200 else None
+
+        assert until(served, 60) == [{"generated_text": PROMPT}]
+
+
+def test_a_stopped_model_that_does_not_wake_tells_how_to_start_it(calling: Checkout) -> None:
+    stop(calling, FLAN)
+    with calling.api() as api:
+        answer = api.post("/flan", json={"text_inputs": PROMPT})
+        assert (answer.status_code, answer.json()["code"]) == (503, "EndpointStopped")
+        assert answer.headers["Retry-After"] == "60"
+        renew(calling, FLAN, 10).raise_for_status()
+        answer = api.post("/flan", json={"text_inputs": PROMPT})
+        assert (answer.status_code, answer.json()["code"]) == (503, "EndpointStarting")
+        assert 1 <= int(answer.headers["Retry-After"]) <= 15
+        until(lambda: api.post("/flan", json={"text_inputs": PROMPT}).status_code == 200, 60)
+
+
+def test_a_web_application_answers_below_its_route(calling: Checkout) -> None:
+    with calling.api() as api:
+        assert api.get("/write/ping").raise_for_status().json() == {"status": "ok"}
+        stopped = api.post("/write/generate", json={"prompt": PROMPT})
+        assert (stopped.status_code, stopped.json()["code"]) == (503, "EndpointStopped")
+        serving(calling, WRITER)
+        written = api.post("/write/generate", json={"prompt": PROMPT, "max_new_tokens": 20})
+        assert written.raise_for_status().json()["variant"] == "AllTraffic"
+        assert PROMPT in written.json()["text"]
+        assert api.post("/write/generate", json={"prompt": ""}).status_code == 422
+        assert api.get("/write/openapi.json").json()["info"]["title"] == WRITER
+        assert api.get("/write/nothing").status_code == 404
+    with calling.api("") as nobody:
+        assert nobody.get("/write/ping").status_code == 401
+
+
+def test_a_warm_up_is_answered_at_once(calling: Checkout) -> None:
+    functions = calling.client("lambda")
+    called = functions.invoke(FunctionName="demo-model-FlanT5", Payload=json.dumps(WARM_UP))
+    assert json.load(called["Payload"]) == {}
+    (schedule,) = calling.client("scheduler").list_schedules(NamePrefix="demo-warm-")["Schedules"]
+    assert schedule["Name"] == "demo-warm-FlanT5"
