@@ -43,7 +43,8 @@ class Hint:
         return int(-(-max(remaining, 0.0) // 1))
 
     def to_body(self) -> str:
-        return json.dumps({"endpoint": self.endpoint, "cause": self.cause})
+        at = self.at and self.at.isoformat()
+        return json.dumps({"endpoint": self.endpoint, "cause": self.cause, "at": at})
 
     @classmethod
     def from_body(cls, body: str) -> Hint:
@@ -52,11 +53,14 @@ class Hint:
         if not isinstance(document, dict):
             raise ValueError("a hint must be a JSON object")  # noqa: TRY004 (bad data, not code)
         endpoint, cause = document.get("endpoint"), Cause(str(document.get("cause")))
+        at = document.get("at")
         if cause is Cause.CANARY:
             return cls(None, cause)
         if not isinstance(endpoint, str) or not endpoint:
             raise ValueError("a hint must name its endpoint")
-        return cls(endpoint_key(endpoint), cause)
+        return cls(
+            endpoint_key(endpoint), cause, at=datetime.fromisoformat(str(at)) if at else None
+        )
 
 
 def hint_at(endpoint: str, cause: Cause, step: Step, due: datetime) -> Hint:

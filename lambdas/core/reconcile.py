@@ -115,8 +115,8 @@ class Reconciler:
             return Outcome("unknown")
         due = record.state.next_due
         if hint.cause not in _HEEDED_ALWAYS and (due is None or due > now):
-            if due is None or due - now > EARLY:
-                return Outcome("not due")
+            if due is None or due - now > EARLY or hint.at not in (None, due):
+                return Outcome("not due")  # who set a new instant sent a hint for it
             self.hints.send([hint_at(record.key, Cause.RETRY, record.state.next_step, due)])
             return Outcome("early")
         try:

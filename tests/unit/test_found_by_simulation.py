@@ -85,6 +85,18 @@ def test_hint_between_two_clocks_that_are_both_off_is_sent_again(world: World) -
     assert world.hints.sent[sent].at == clock(9, 10)
 
 
+def test_hints_for_an_instant_that_was_moved_die_out(world: World) -> None:
+    world.renew("falcon", 10)
+    world.advance_to(clock(9, 9))
+    sent = len(world.hints.sent)
+
+    early = replace(world.reconciler(), clock=lambda: clock(9, 9, 56))
+    outcome = early.heed(Hint("falcon", Cause.RETRY, at=clock(9, 9, 55)))
+
+    assert outcome.word == "not due"
+    assert len(world.hints.sent) == sent
+
+
 def test_schedules_set_by_a_request_that_dies_open_with_the_next_tick(world: World) -> None:
     world.add("mine", "cfg", 1)
     world.advance(minutes=3)
