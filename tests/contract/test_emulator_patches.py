@@ -17,8 +17,16 @@ from tests.contract.emulator_process import REGION, Emulator, running_emulator
 ROLE = "arn:aws:iam::000000000000:role/any"
 ACCOUNT = "000000000000"
 FUNCTIONS = """
+import logging
+
 def quiet(event, context):
     return {"statusCode": 200, "body": "{}"}
+
+def talking(event, context):
+    logging.getLogger("quiet").info("not heard")
+    log = logging.getLogger("mine")
+    log.setLevel(logging.INFO)
+    log.info("heard")
 
 def failing(event, context):
     raise ValueError("the secret of the function")
@@ -49,6 +57,18 @@ def test_events_of_sagemaker_reach_a_rule_and_those_of_other_services_are_refuse
     assert [json.loads(m["Body"])["source"] for m in messages] == ["aws.sagemaker"]
     assert "ErrorCode" not in answers[0]
     assert answers[1]["ErrorCode"] == "NotAuthorizedForSourceException"
+
+
+def test_what_a_function_logs_is_in_its_log_group(emulator: Emulator) -> None:
+    name = a_function(emulator, "talking")
+    emulator.client("lambda").invoke(FunctionName=name)
+
+    logs = emulator.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+
+    text = "\n".join(event["message"] for event in logs)
+    assert "[INFO]" in text
+    assert "heard" in text
+    assert "not heard" not in text
 
 
 def test_a_function_that_raises_answers_502_without_its_error(emulator: Emulator) -> None:

@@ -8,6 +8,7 @@ from local.emulator.patches import (
     alarm_listing,
     cold_starts,
     function_errors,
+    function_logs,
     model_calls,
     multipart_tags,
     runtime_integrations,
@@ -23,6 +24,7 @@ def apply() -> None:
     alarm_listing.apply()
     cold_starts.apply()
     function_errors.apply()
+    function_logs.apply()
     model_calls.apply()
     multipart_tags.apply()
     runtime_integrations.apply()
