@@ -50,6 +50,10 @@ plan: ready-cdktf ## show what `make deploy` would change on AWS (ARGS=…)
 deploy: ready-cdktf ## deploy to AWS with your credentials (ARGS=--auto-approve …)
 	@$(VENV) -m local.cdktf_cli deploy $(ARGS)
 
+.PHONY: token
+token: ready ## hand out, list or revoke tokens (ARGS="create --help", ARGS="list --local" …)
+	@$(VENV) -m client token $(ARGS)
+
 .PHONY: destroy
 destroy: ready-cdktf ## stop every endpoint, then remove the stack from AWS (ARGS=…)
 	@$(VENV) -m local.cdktf_cli destroy $(ARGS)

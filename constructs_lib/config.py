@@ -7,11 +7,10 @@ several fields.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
     Discriminator,
     Field,
     StringConstraints,
@@ -22,8 +21,9 @@ from pydantic import (
 
 from constructs_lib.bundle import Architecture
 from constructs_lib.config_async import AsyncInference
+from constructs_lib.config_auth import CognitoAuth
 from constructs_lib.config_integration import Integration, WakeOnRequest
-from constructs_lib.config_model import Model, as_pydantic_error
+from constructs_lib.config_model import Model, as_pydantic_error, by_core
 from constructs_lib.config_source import ModelSource, Surroundings
 from constructs_lib.config_text import InstanceType, KmsKey
 from constructs_lib.config_update import Update
@@ -56,33 +56,20 @@ MAX_DRAIN_SECONDS = 840  # the sweep has 900 s in all
 _LEASE, _WINDOWS = "<lease>", "<windows>"
 
 
-def _by_core(rule: Callable[[Any, str], object]) -> AfterValidator:
-    """Check a value by a parser of the core, and keep the value as it was written."""
-
-    def check(value: Any) -> Any:
-        try:
-            rule(value, "")
-        except InvalidField as error:
-            raise as_pydantic_error(error) from error
-        return value
-
-    return AfterValidator(check)
-
-
 Time = Annotated[
     str,
-    _by_core(parse_time),
+    by_core(parse_time),
     WithJsonSchema({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}),
 ]
 Date = Annotated[
     str,
-    _by_core(parse_date),
+    by_core(parse_date),
     WithJsonSchema({"type": "string", "pattern": "^[0-3][0-9]/[01][0-9]/[0-9]{4}$"}),
 ]
-Timezone = Annotated[str, _by_core(parse_timezone)]
+Timezone = Annotated[str, by_core(parse_timezone)]
 Days = Annotated[
     list[str],
-    _by_core(parse_days),
+    by_core(parse_days),
     WithJsonSchema(
         {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(WEEKDAYS)}}
     ),
@@ -276,6 +263,7 @@ class DeployConfig(Model):
     ddb_auth_table_name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
     jumpstart_models: list[JumpstartModel]
     create_auth_table: bool = True
+    auth: CognitoAuth | None = None
     deletion_protection: bool = True
     max_lease_minutes: Annotated[int, Field(ge=1)] = DEFAULT_MAX_LEASE_MINUTES
     destroy_wait_seconds: Annotated[int, Field(ge=0, le=MAX_DRAIN_SECONDS)] = 600

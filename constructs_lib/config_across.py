@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from constructs_lib.config import endpoint_name
+from constructs_lib.config_auth import auth_problems
 from constructs_lib.config_hosting import hosting_problems
 from constructs_lib.config_problems import Problem
 from constructs_lib.config_update import update_problems
@@ -80,6 +81,7 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
         problem = f"must be at most {ceiling} (max_lease_minutes)"
         yield Problem("unmanaged_lease_minutes", problem)
     yield from _tables(document)
+    yield from auth_problems(document)
 
 
 def _endpoint_name(where: str, prefix: str, name: str) -> Iterator[Problem]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
 
 from lambdas.core.errors import InvalidField
@@ -14,6 +17,19 @@ class Model(BaseModel):
     """Base: unknown keys are errors, and nothing is converted from one type to another."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def by_core(rule: Callable[[Any, str], object]) -> AfterValidator:
+    """Check a value by a parser of the core, and keep the value as it was written."""
+
+    def check(value: Any) -> Any:
+        try:
+            rule(value, "")
+        except InvalidField as error:
+            raise as_pydantic_error(error) from error
+        return value
+
+    return AfterValidator(check)
 
 
 def as_pydantic_error(error: InvalidField) -> PydanticCustomError:

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from constructs_lib.artifacts import Artifacts
 from constructs_lib.async_api import call_asynchronously, call_models, state_machine_arn
+from constructs_lib.authorized_routes import routes_of
 from constructs_lib.config import DeployConfig
 from constructs_lib.deployment import Deployment
 from constructs_lib.function import PythonFunction, Sizing
@@ -18,6 +19,7 @@ from constructs_lib.private_bucket import PrivateBucket
 from constructs_lib.queues import HintQueue
 from constructs_lib.sagemaker_access import SageMakerAccess
 from constructs_lib.tables import AuthTable, HistoryTable, StateTable
+from constructs_lib.user_pool import UserPool
 from lambdas.core.executions import RESULTS_PREFIX
 from lambdas.core.settings import (
     AdopterSettings,
@@ -58,6 +60,7 @@ class Functions(Construct):
             create=config.create_auth_table,
             deletion_protection=protected,
         )
+        self.users = UserPool(self, at, config.auth, protected=protected) if config.auth else None
         consumer = RECONCILER.timeout_seconds
         self.starts = HintQueue(self, "starts", at, consumer_timeout_seconds=consumer)
         self.work = HintQueue(self, "work", at, consumer_timeout_seconds=consumer)
@@ -86,8 +89,13 @@ class Functions(Construct):
         )
 
     def _authorizer(self) -> PythonFunction:
-        settings = AuthorizerSettings(auth_table=self.auth.name)
-        return self._function("authorizer", AUTHORIZER, settings, self.auth.read())
+        settings = AuthorizerSettings(
+            auth_table=self.auth.name,
+            notes_use=int(self.auth.is_ours),
+            routes=str(routes_of(self._config)),
+            user_pool=str(self.users.settings) if self.users else "",
+        )
+        return self._function("authorizer", AUTHORIZER, settings, self.auth.authorize())
 
     def _adopter(self) -> PythonFunction:
         settings = AdopterSettings(stack_tag=self._at.stack_tag)

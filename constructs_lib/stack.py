@@ -119,6 +119,7 @@ class EndpointManagerStack(TerraformStack):
                 "queue_url": functions.work.url,
                 "dashboard_name": dashboard.name,
                 **(store.outputs() if store else {}),
+                **(functions.users.outputs if functions.users else {}),
             }
         )
 

@@ -143,6 +143,7 @@ class AuthTable(Construct):
     ) -> None:
         super().__init__(scope, "auth")
         self.name = name
+        self.is_ours = create
         self.arn = at.arn("dynamodb", f"table/{name}")
         if create:
             table = _Table(
@@ -154,5 +155,7 @@ class AuthTable(Construct):
             )
             self.arn = table.arn
 
-    def read(self) -> list[Statement]:
-        return [Statement(("dynamodb:GetItem",), (self.arn,))]
+    def authorize(self) -> list[Statement]:
+        """Look tokens up, and note their last use where the table is ours."""
+        actions = ("dynamodb:BatchGetItem", *(("dynamodb:UpdateItem",) if self.is_ours else ()))
+        return [Statement(actions, (self.arn,))]

@@ -1,19 +1,17 @@
 """The two tokens of the embedded stack."""
 
 import json
-import secrets
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from lambdas.aws.token_list import DynamoTokenList
+from lambdas.core.errors import Conflict
+from lambdas.core.scopes import Scopes
+from lambdas.core.tokens import Token, hashed, new_secret
 from local.stack_file import write_private
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-USER_SCOPES = "read renew invoke"
-ADMIN_SCOPES = "read renew manage invoke"
-RANDOM_BYTES = 24
+USER_SCOPES = Scopes.parse("read renew invoke")
 
 
 @dataclass(frozen=True)
@@ -29,17 +27,19 @@ def kept(path: Path) -> Tokens:
     try:
         return Tokens(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
-        made = Tokens(secrets.token_urlsafe(RANDOM_BYTES), secrets.token_urlsafe(RANDOM_BYTES))
+        made = Tokens(new_secret(), new_secret())
         write_private(path, json.dumps(asdict(made)))
         return made
 
 
-def enter(tokens: Tokens, table: str, dynamodb: "DynamoDBClient") -> None:
-    """Let the API know them."""
-    items = (
-        (tokens.token, "local user", USER_SCOPES),
-        (tokens.admin_token, "local admin", ADMIN_SCOPES),
-    )
-    for token, name, scopes in items:
-        item = {"token": {"S": token}, "name": {"S": name}, "scopes": {"S": scopes}}
-        dynamodb.put_item(TableName=table, Item=item)
+def enter(both: Tokens, tokens: DynamoTokenList, now: datetime) -> None:
+    """Let the API know them, unless it does."""
+    made = now.replace(microsecond=0)
+    for token in (
+        Token(hashed(both.token), "local user", USER_SCOPES, made),
+        Token(hashed(both.admin_token), "local admin", Scopes.every(), made),
+    ):
+        try:
+            tokens.add(token)
+        except Conflict:  # an earlier `make up` did
+            continue

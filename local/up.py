@@ -12,10 +12,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lambdas.aws import clients
+from lambdas.aws.token_list import DynamoTokenList
 from local import embedded, front, terraform_cli, tokens
 from local.daemon import NotStartedError
 from local.embedded import Embedded
@@ -102,7 +104,8 @@ class Up:
             del os.environ[name]
         os.environ.update(pair.aws)
         both = tokens.kept(self.places.tokens)
-        tokens.enter(both, outputs["auth_table_name"], clients.dynamodb())
+        table = DynamoTokenList(clients.dynamodb_once(), outputs["auth_table_name"])
+        tokens.enter(both, table, datetime.now(UTC))
         gateway.serve(outputs["api_url"], pair, self.environ)
         stack = StackFile(
             api_url=gateway.url,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,11 @@ def functions() -> LambdaClient:
 @cache
 def sns() -> SNSClient:
     return boto3.client("sns", config=_READ)
+
+
+def user_pool_url(region: str) -> str:
+    """Where the keys of a region's user pools are. They are no API call, so no client knows."""
+    return os.environ.get("AWS_ENDPOINT_URL") or f"https://cognito-idp.{region}.amazonaws.com"
 
 
 @cache

@@ -1,51 +1,104 @@
-"""The auth table: pass codes and what their holders may do."""
+"""The auth table, as the authorizer reads it."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
-from lambdas.aws.items import decode, encode
+from lambdas.aws.items import decode, encode, epoch, instant
 from lambdas.aws.refusals import named
+from lambdas.core.errors import AwsRefused, Conflict, Denied, Throttled
+from lambdas.core.scopes import Scopes
+from lambdas.core.tokens import Principal, Token, bare, identity_of, keys_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-EVERY_SCOPE = "read renew manage invoke"
-MAX_TOKEN_BYTES = 2048
-"""The longest hash key that DynamoDB takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who a token belongs to. `scopes` are words separated by blanks; `identity` tells this
-    token from all others, also from those of the same name, without giving it away."""
-
-    name: str
-    scopes: str
-    identity: str
+USE_NOTED_EVERY = timedelta(minutes=5)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_log = logging.getLogger(__name__)
 
 
 class DynamoTokens:
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    """`hasty` is for what a request must not wait for; without it no use is noted."""
+
+    def __init__(
+        self, client: DynamoDBClient, table: str, hasty: DynamoDBClient | None = None
+    ) -> None:
         self._client = client
         self._table = table
+        self._hasty = hasty
 
-    def find(self, token: str) -> Principal | None:
-        """The holder of a token; an item `{token: pass code}` without scopes may do all."""
-        if not token or len(token.encode()) > MAX_TOKEN_BYTES:
-            return None
+    def holder(self, sent: str, now: datetime) -> Principal:
+        """Whose token was sent; raises Denied, or AwsRefused where that cannot be told."""
+        keys = keys_of(sent)
+        if not keys:
+            raise Denied("no token")
+        token = self._first(keys)
+        if token is None:
+            raise Denied("unknown token")
+        if token.expired(now):
+            raise Denied(f"expired token {token.id}")
+        self._note_use(token, now)
+        secret = bare(sent) if token.is_hashed else token.key
+        return Principal(token.name, token.scopes, identity_of(secret))
+
+    def _first(self, keys: tuple[str, ...]) -> Token | None:
+        """The item of the first key that has one."""
+        wanted = {"Keys": [encode({"token": key}) for key in keys], "ConsistentRead": True}
         with named():
-            answer = self._client.get_item(TableName=self._table, Key=encode({"token": token}))
-        if "Item" not in answer:
-            return None
-        item = decode(answer["Item"])
-        return Principal(
-            str(item.get("name", "token")), str(item.get("scopes", EVERY_SCOPE)), identity_of(token)
-        )
+            answer = self._client.batch_get_item(RequestItems={self._table: wanted})  # type: ignore[dict-item]
+        if answer["UnprocessedKeys"]:
+            raise Throttled("UnprocessedKeys", "the auth table is busy")
+        items = [decode(item) for item in answer["Responses"].get(self._table, [])]
+        by_key = {str(item["token"]): token_of(item) for item in items}
+        return next((by_key[key] for key in keys if key in by_key), None)
+
+    def _note_use(self, token: Token, now: datetime) -> None:
+        """Now and then, and never in the way: a token revoked meanwhile stays so."""
+        if self._hasty is None or (token.last_used and now - token.last_used < USE_NOTED_EVERY):
+            return
+        try:
+            with named():
+                self._hasty.update_item(
+                    TableName=self._table,
+                    Key=encode({"token": token.key}),
+                    UpdateExpression="SET last_used = :now",
+                    ConditionExpression="attribute_exists(#token) AND "
+                    "(attribute_not_exists(last_used) OR last_used <= :before)",
+                    ExpressionAttributeNames={"#token": "token"},
+                    ExpressionAttributeValues=encode(
+                        {":now": epoch(now), ":before": epoch(now - USE_NOTED_EVERY)}
+                    ),
+                )
+        except Conflict:
+            pass
+        except AwsRefused as error:
+            _log.warning("use of token %s not noted: %s", token.id, error)
 
 
-def identity_of(token: str) -> str:
-    """A short hash of a token, to be kept where the token itself must never be."""
-    return hashlib.sha256(f"endpoint-meter token {token}".encode()).hexdigest()[:32]
+def token_of(item: Mapping[str, Any]) -> Token:
+    """What an item says. One that says nothing of scopes may do all, as in the original; what
+    cannot be read allows nothing."""
+    scopes = item.get("scopes")
+    return Token(
+        key=str(item["token"]),
+        name=str(item.get("name", "token")),
+        scopes=Scopes.every() if scopes is None else Scopes.stored(str(scopes)),
+        created_at=_when(item.get("created_at"), None),
+        expires_at=_when(item.get("expires_at"), _LONG_AGO),
+        last_used=_when(item.get("last_used"), None),
+    )
+
+
+def _when(value: object, otherwise: datetime | None) -> datetime | None:
+    """An instant in epoch seconds; `otherwise` where it is something else."""
+    if value is None:
+        return None
+    try:
+        return instant(value) if isinstance(value, Decimal) else otherwise
+    except OverflowError:
+        return otherwise

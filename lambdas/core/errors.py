@@ -9,6 +9,7 @@ MeterError
 ├── LeaseTooLong            the meter would hold more than its maximum
 ├── NotInService            only a running, settled endpoint can be changed in that way
 ├── IdempotencyConflict     the key was used for another request
+├── Denied                  no token, or one that allows nothing (internal: never told why)
 ├── Draining                the stack is being destroyed
 ├── NotServing              a model was called whose endpoint does not run
 │   ├── EndpointStopped
@@ -89,6 +90,10 @@ class IdempotencyConflict(MeterError):
         super().__init__(
             "This Idempotency-Key was used for a request with another body; use a new key."
         )
+
+
+class Denied(MeterError):
+    """Whoever sent this may do nothing; the reason is for the log and holds no token."""
 
 
 class Draining(MeterError):

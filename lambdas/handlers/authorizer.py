@@ -1,21 +1,22 @@
-"""Request authorizer of the REST API: a token becomes a principal with scopes.
-
-The policy covers the whole API, so that API Gateway may cache it for every method; each Lambda
-checks the scopes in the context.
-https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
-"""
+"""Request authorizer of the REST API: a token becomes a principal with scopes."""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from lambdas.aws import clients
-from lambdas.aws.tokens import DynamoTokens, Principal
+from lambdas.aws.tokens import DynamoTokens
+from lambdas.aws.user_pool import CognitoUsers, PoolKeys, fetch_keys
+from lambdas.core.access import Routes, policy_for, policy_for_nobody
+from lambdas.core.errors import Denied
 from lambdas.core.settings import AuthorizerSettings
+from lambdas.core.tokens import Principal
+from lambdas.core.user_pool import UserPool, is_jwt
 from lambdas.handlers.headers import values_of
 
 _log = logging.getLogger(__name__)
@@ -23,44 +24,47 @@ _log.setLevel(logging.INFO)
 
 
 @cache
+def _settings() -> AuthorizerSettings:
+    return AuthorizerSettings.from_environment(os.environ)
+
+
+@cache
 def _tokens() -> DynamoTokens:
-    settings = AuthorizerSettings.from_environment(os.environ)
-    return DynamoTokens(clients.dynamodb(), settings.auth_table)
+    told = _settings()
+    hasty = clients.dynamodb_hasty() if told.notes_use else None
+    return DynamoTokens(clients.dynamodb(), told.auth_table, hasty)
+
+
+@cache
+def _users() -> CognitoUsers | None:
+    if not _settings().user_pool:
+        return None
+    pool = UserPool.parse(_settings().user_pool)
+    url = f"{clients.user_pool_url(pool.region)}/{pool.id}/.well-known/jwks.json"
+    return CognitoUsers(pool, PoolKeys(lambda: fetch_keys(url)))
+
+
+@cache
+def _routes() -> Routes:
+    return Routes.parse(_settings().routes)
 
 
 def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
-    """Allow the whole stage to the holder of a known token, deny it to everybody else."""
-    token = _sent_token(event)
-    principal = _tokens().find(token) if token else None
-    _log.info("%s %s", "allowed" if principal else "denied", principal.name if principal else "")
-    return _policy(event["methodArn"], principal)
+    """Open to the holder of a known token what its scopes cover; nothing to everybody else."""
+    try:
+        principal = _principal(event, datetime.now(UTC))
+    except Denied as reason:
+        _log.info("denied: %s", reason)
+        return policy_for_nobody(event["methodArn"])
+    _log.info("allowed %s", principal.name)
+    return policy_for(principal, event["methodArn"], _routes())
 
 
-def _sent_token(event: Mapping[str, Any]) -> str | None:
-    """The Authorization header; None where it is missing, blank or sent more than once."""
+def _principal(event: Mapping[str, Any], now: datetime) -> Principal:
     values = values_of(event, "authorization")
-    return values[0] if len(values) == 1 and values[0].strip() else None
-
-
-def _policy(method_arn: str, principal: Principal | None) -> Mapping[str, Any]:
-    api, stage = method_arn.split("/")[:2]
-    answer: dict[str, Any] = {
-        "principalId": principal.name if principal else "unknown",
-        "policyDocument": {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Action": "execute-api:Invoke",
-                    "Effect": "Allow" if principal else "Deny",
-                    "Resource": f"{api}/{stage}/*",
-                }
-            ],
-        },
-    }
-    if principal:
-        answer["context"] = {
-            "principal": principal.name,
-            "scopes": principal.scopes,
-            "identity": principal.identity,
-        }
-    return answer
+    if len(values) != 1:
+        raise Denied(f"{len(values)} tokens")
+    users = _users()
+    if users and is_jwt(values[0]):
+        return users.holder(values[0], now)
+    return _tokens().holder(values[0], now)

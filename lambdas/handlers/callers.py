@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdas.core.scopes import Scopes
+from lambdas.handlers.headers import values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,8 @@ def caller_of(event: Mapping[str, Any]) -> Caller | None:
     name = str(context.get("principal", "unknown"))
     scopes = Scopes.stored(str(context.get("scopes", "")))
     return Caller(name, str(context.get("identity", name)), scopes)
+
+
+def has_several_tokens(event: Mapping[str, Any]) -> bool:
+    """Whether more than one was sent: a cached answer of the authorizer may be for either."""
+    return len(values_of(event, "authorization")) > 1

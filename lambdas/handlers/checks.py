@@ -16,7 +16,7 @@ from lambdas.aws.rates import DynamoRates
 from lambdas.core.errors import AwsRefused
 from lambdas.core.names import MAX_NAME_LENGTH
 from lambdas.core.scopes import Scope
-from lambdas.handlers.callers import caller_of
+from lambdas.handlers.callers import caller_of, has_several_tokens
 from lambdas.handlers.headers import values_of, with_header
 from lambdas.handlers.operations import Operation
 from lambdas.handlers.problems import Refused
@@ -63,6 +63,10 @@ def _require_scope(event: Mapping[str, Any], operation: Operation) -> None:
     """The scope for some endpoint at least: nobody else gets as far as what is wrong with it."""
     if operation.scope is None:
         return
+    if has_several_tokens(event):
+        raise Refused(
+            HTTPStatus.UNAUTHORIZED, "Unauthorized", "Send one token in one Authorization header."
+        )
     who = caller_of(event)
     if who is None or not who.scopes.allows_some(operation.scope):
         raise scope_missing(operation.scope)

@@ -35,7 +35,7 @@ from lambdas.core.serving import not_serving
 from lambdas.core.settings import WARM_UP, IntegrationSettings, WakingSettings
 from lambdas.core.waking import EndpointWaking, Waking
 from lambdas.handlers import wiring
-from lambdas.handlers.callers import Caller, caller_of
+from lambdas.handlers.callers import Caller, caller_of, has_several_tokens
 from lambdas.handlers.headers import values_of
 from lambdas.handlers.model_problems import Refused, bug, refused
 
@@ -221,6 +221,9 @@ def _header(event: Event, name: str) -> str | None:
 def _require_scope(event: Event) -> None:
     if settings().public_route:
         return
+    if has_several_tokens(event):
+        sentence = "Send one token in one Authorization header."
+        raise Refused(HTTPStatus.UNAUTHORIZED, "Unauthorized", sentence)
     who = caller_of(event)
     if who is None or not who.scopes.allows("invoke", settings().endpoint_name):
         raise Refused(

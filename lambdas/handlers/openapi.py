@@ -75,7 +75,8 @@ def _scheme() -> APIKey:
         {
             "in": APIKeyIn.header,
             "name": "Authorization",
-            "description": "The token as it is, without a word before it.",
+            "description": "A token, or a JWT of the user pool where there is one; "
+            "'Bearer ' may stand before it.",
         }
     )
 

@@ -20,18 +20,15 @@ from lambdas.core.deploys import DrainIncomplete
 from lambdas.core.errors import AwsRefused, Throttled
 from lambdas.core.settings import (
     AdopterSettings,
-    AuthorizerSettings,
     ReconcilerSettings,
     SweepSettings,
     TickSettings,
 )
 from lambdas.core.state import Owner, Record, State
-from lambdas.handlers import adopter, authorizer, reconciler, sweep, tick, wiring
+from lambdas.handlers import adopter, reconciler, sweep, tick, wiring
 from tests.aws_tables import create_tables
 from tests.contract.simulated import Simulated, simulated
 from tests.fakes import a_spec
-
-ARN = "arn:aws:execute-api:us-east-1:123456789012:abc123/prod/GET/endpoint-expiry"
 
 
 @dataclass
@@ -86,7 +83,6 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         common = {"state_table": "state", "starts_queue_url": starts, "work_queue_url": work}
         told = {"history_table": "history", "history_days": 90, "stack_tag": "demo"}
         for settings in (
-            AuthorizerSettings("auth"),
             AdopterSettings("demo"),
             TickSettings(**common),
             ReconcilerSettings(**common, **told),  # type: ignore[arg-type]
@@ -110,7 +106,6 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         monkeypatch.setattr(clients, "sagemaker", lambda: served.sagemaker)
         monkeypatch.setattr(clients, "sagemaker_once", lambda: served.sagemaker)
         for cached in (
-            authorizer._tokens,
             tick._ports,
             reconciler._settings,
             sweep._settings,
@@ -129,78 +124,6 @@ def context() -> Any:
         invoked_function_arn="arn",
         get_remaining_time_in_millis=lambda: 30_000,
     )
-
-
-def authorize(headers: dict[str, str] | None, several: dict[str, list[str]] | None = None) -> Any:
-    event = {"methodArn": ARN, "headers": headers, "multiValueHeaders": several}
-    return authorizer.handler(event, None)
-
-
-def effect(answer: Any) -> str:
-    (statement,) = answer["policyDocument"]["Statement"]
-    assert statement["Resource"] == "arn:aws:execute-api:us-east-1:123456789012:abc123/prod/*"
-    return str(statement["Effect"])
-
-
-def test_pass_code_of_the_original_may_do_all(cloud: Cloud) -> None:
-    cloud.dynamodb.put_item(TableName="auth", Item={"token": {"S": "open sesame"}})
-    answer = authorize({"authorization": "open sesame"})
-    assert effect(answer) == "Allow"
-    assert answer["context"]["scopes"] == "read renew manage invoke"
-
-
-def test_scopes_and_name_of_a_token_travel_in_the_context(cloud: Cloud) -> None:
-    item = {"token": "t1", "name": "ann", "scopes": "read renew"}
-    cloud.dynamodb.put_item(TableName="auth", Item=encode(item))
-    answer = authorize({"Authorization": "t1"})
-    context = answer["context"]
-    assert (context["principal"], context["scopes"]) == ("ann", "read renew")
-    assert answer["principalId"] == "ann"
-
-
-def test_tokens_of_one_name_have_identities_that_do_not_give_them_away(cloud: Cloud) -> None:
-    tokens = ("open sesame", "close sesame")
-    for token in tokens:
-        cloud.dynamodb.put_item(TableName="auth", Item={"token": {"S": token}})
-    contexts = [authorize({"Authorization": token})["context"] for token in (*tokens, *tokens)]
-    assert {context["principal"] for context in contexts} == {"token"}
-    first, second, *again = [context["identity"] for context in contexts]
-    assert first != second
-    assert again == [first, second]
-    assert "sesame" not in first + second
-
-
-@pytest.mark.parametrize(
-    ("headers", "several"),
-    [
-        (None, None),
-        ({}, {}),
-        ({"Authorization": ""}, None),
-        ({"Authorization": "   "}, None),
-        ({"Authorization": "wrong"}, None),
-        ({"Authorization": "T1"}, None),
-        ({"Authorization": "t1 "}, None),
-        ({"Authorization": "Bearer t1"}, None),
-        ({"Authorization": "x" * 5000}, None),
-        ({"Authorization": "pässwörd"}, None),
-        ({"Authorization": "t1"}, {"Authorization": ["t1", "t1"]}),
-    ],
-)
-def test_everybody_else_is_denied(
-    cloud: Cloud, headers: dict[str, str] | None, several: dict[str, list[str]] | None
-) -> None:
-    cloud.dynamodb.put_item(TableName="auth", Item={"token": {"S": "t1"}})
-    answer = authorize(headers, several)
-    assert effect(answer) == "Deny"
-    assert "context" not in answer
-
-
-def test_tokens_are_never_logged(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
-    cloud.dynamodb.put_item(TableName="auth", Item={"token": {"S": "s3cret"}})
-    authorize({"Authorization": "s3cret"})
-    authorize({"Authorization": "wr0ng"})
-    assert "s3cret" not in caplog.text
-    assert "wr0ng" not in caplog.text
 
 
 def test_renewed_endpoint_goes_from_tick_through_queue_to_sagemaker(

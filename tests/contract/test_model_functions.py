@@ -151,6 +151,8 @@ def test_the_callers_scope_is_checked_before_the_model_is_called(here: Simulated
     nobody = event({})
     del nobody["requestContext"]["authorizer"]
     refusal(falcon.handler(nobody, None), 403, "ScopeMissing")
+    two = {**event({}), "multiValueHeaders": {"Authorization": ["a", "b"]}}
+    refusal(falcon.handler(two, None), 401, "Unauthorized")
     own = falcon.handler(event({}, scopes=f"invoke:{NAME.lower()}"), None)
     assert own["statusCode"] == 200
 

@@ -8,6 +8,7 @@ import boto3
 import httpx
 import pytest
 
+from lambdas.core.tokens import hashed
 from local.processes import stop
 from tests.contract.emulator_process import free_port
 from tests.contract.listeners import listening
@@ -45,7 +46,9 @@ def test_the_stack_file_is_for_its_owner_alone(project: SmallProject) -> None:
     assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600, 0o600]
 
 
-def test_both_tokens_are_in_the_auth_table_with_their_scopes(project: SmallProject) -> None:
+def test_both_tokens_are_in_the_auth_table_as_hashes_with_their_scopes(
+    project: SmallProject,
+) -> None:
     dynamodb = boto3.client(
         "dynamodb",
         endpoint_url=project.stack.aws_endpoint_url,
@@ -57,8 +60,8 @@ def test_both_tokens_are_in_the_auth_table_with_their_scopes(project: SmallProje
     items = dynamodb.scan(TableName=project.stack.auth_table)["Items"]
 
     assert {item["token"]["S"]: item["scopes"]["S"] for item in items} == {
-        project.stack.token: "read renew invoke",
-        project.stack.admin_token: "read renew manage invoke",
+        hashed(project.stack.token): "read renew invoke",
+        hashed(project.stack.admin_token): "read renew manage invoke",
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from lambdas.aws.items import encode
 from lambdas.aws.rates import RATE_PREFIX
-from lambdas.aws.tokens import identity_of
+from lambdas.core.tokens import identity_of
 from local.stack_file import StackFile
 from local.up import what_next
 from tests.e2e.checkout import Checkout

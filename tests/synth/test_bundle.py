@@ -88,7 +88,7 @@ def test_a_kept_layer_needs_no_installer_and_no_time(
     monkeypatch.setattr(bundle, "_install", refuse)
     began = time.perf_counter()
     layer(main.CACHE)
-    assert time.perf_counter() - began < 0.1
+    assert time.perf_counter() - began < 0.3
     with pytest.raises(AssertionError):
         layer(tmp_path)
 

@@ -23,7 +23,7 @@ SEND = {"sqs:SendMessage"}
 DESCRIBE = {"sagemaker:DescribeEndpoint", "sagemaker:ListTags"}
 # What the code of each function calls.
 CALLS = {
-    "authorizer": {"dynamodb:GetItem"},
+    "authorizer": {"dynamodb:BatchGetItem", "dynamodb:UpdateItem"},
     "adopter": {"sagemaker:AddTags"},
     "tick": {"dynamodb:Query", "dynamodb:UpdateItem"} | SEND,
     "api": STATE

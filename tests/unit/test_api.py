@@ -623,6 +623,12 @@ def test_every_call_asks_for_the_scope_of_its_endpoint(
     assert call(method, path, body, query=other, scopes=scopes).status == 403
 
 
+def test_two_tokens_are_none(call: Client) -> None:
+    sent = {"multiValueHeaders": {"Authorization": ["a"], "authorization": ["b"]}}
+    reply = call("GET", "/endpoint-expiry", sent=sent)
+    assert (reply.status, reply.document["code"]) == (401, "Unauthorized")
+
+
 def test_no_second_name_gets_past_the_scope(call: Client) -> None:
     for query, body in ((FLAN, FALCON), (FALCON, FLAN)):
         sent = {"EndpointName": body, "schedule": []}

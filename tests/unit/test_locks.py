@@ -66,9 +66,13 @@ def test_the_layer_carries_these_and_nothing_else() -> None:
     assert set(pipfile_lock()["layer"]) == {
         "annotated-types",
         "aws-lambda-powertools",
+        "cffi",
+        "cryptography",
         "jmespath",
+        "pycparser",
         "pydantic",
         "pydantic-core",
+        "pyjwt",
         "typing-extensions",
         "typing-inspection",
         "tzdata",

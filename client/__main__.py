@@ -1,0 +1,88 @@
+"""`python -m client token create | list | revoke`: who may use the API.
+
+Exits with 0 when it is done, 1 when it could not be, 2 when it was asked wrongly. What a program
+may want of it is on standard output, everything else on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from client import stacks, tokens
+from lambdas.core.errors import AwsRefused, InvalidField
+from lambdas.core.scopes import SCOPES
+
+_SCOPES = f"""\
+scopes: {", ".join(SCOPES)}, separated by blanks; each may be limited to an endpoint:
+  --scopes "read renew:demo-FlanT5-Endpoint"
+"""
+_WHERE = """\
+The table: --local takes the one of `make up`; otherwise --table and --region, where not given,
+are those of the stack that was synthesized last (`make synth`, `make deploy`). Credentials are
+looked for as by the AWS command line.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    chosen = _parser().parse_args(arguments)
+    try:
+        where = stacks.of_local() if chosen.local else stacks.of(chosen.table, chosen.region)
+        where.reach(os.environ)
+        tokens.run(chosen, where.token_list(), datetime.now(UTC))
+    except InvalidField as error:
+        print(f"error: --{error}", file=sys.stderr)
+        return 2
+    except (stacks.NoStack, tokens.NotDone) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except AwsRefused as error:
+        print(f"error: AWS did not do it: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m client", description="Runs a stack's API.")
+    token = parser.add_subparsers(metavar="token", required=True).add_parser(
+        "token", help="hand out, list and revoke tokens"
+    )
+    commands = token.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, told: str, epilog: str = "") -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name,
+            help=told,
+            description=told,
+            epilog=f"{epilog}{_WHERE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.add_argument("--local", action="store_true", help="the stack of `make up`")
+        added.add_argument("--table", help="name of the auth table")
+        added.add_argument("--region", help="AWS region of the table")
+        return added
+
+    create = command("create", "make a token and show its secret, once", _SCOPES)
+    create.add_argument("--name", required=True, help="whose it is; stands in every history")
+    create.add_argument("--scopes", required=True, help="what it may do, see below")
+    create.add_argument("--days", required=True, type=_days, help="days until it ends, or 'never'")
+    command("list", "show all tokens, without their secrets")
+    revoke = command("revoke", "end a token; within a minute nothing knows it")
+    revoke.add_argument("token", metavar="NAME|ID", help="as `list` shows them")
+    return parser
+
+
+def _days(text: str) -> int | None:
+    if text == "never":
+        return None
+    days = int(text) if text.isdecimal() else 0
+    if not 1 <= days <= tokens.MAX_DAYS:
+        raise argparse.ArgumentTypeError(f"must be 1 to {tokens.MAX_DAYS}, or 'never'")
+    return days
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Where the auth table of a stack is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lambdas.aws import clients
+from lambdas.aws.refusals import named
+from lambdas.aws.token_list import DynamoTokenList
+
+ROOT = Path(__file__).resolve().parent.parent
+_LOCAL = ROOT / ".local" / "stack.json"
+_SYNTHESIZED = ROOT / "cdktf.out" / "stacks" / "endpoint-manager" / "cdk.tf.json"
+
+
+class NoStack(Exception):
+    """No stack is to be found; says what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """`endpoint_url` is where the embedded AWS is; None: AWS itself."""
+
+    table: str
+    region: str
+    endpoint_url: str | None = None
+
+    def reach(self, environment: MutableMapping[str, str]) -> None:
+        """Let AWS clients find it; nothing of a real account is sent to the embedded one."""
+        environment["AWS_REGION"] = environment["AWS_DEFAULT_REGION"] = self.region
+        if self.endpoint_url:
+            for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB"):
+                environment.pop(name, None)
+            environment["AWS_ENDPOINT_URL"] = self.endpoint_url
+            environment["AWS_ACCESS_KEY_ID"] = environment["AWS_SECRET_ACCESS_KEY"] = "test"  # noqa: S105  # the emulator's
+
+    def token_list(self) -> DynamoTokenList:
+        """Raises AwsRefused where the settings of the machine are no good."""
+        with named():
+            return DynamoTokenList(clients.dynamodb_once(), self.table)
+
+
+def of_local() -> Stack:
+    """The stack of `make up`; raises NoStack."""
+    told = _read(_LOCAL, "no stack is up here: run `make up`")
+    return Stack(told["auth_table"], told["region"], told["aws_endpoint_url"])
+
+
+def of(table: str | None, region: str | None) -> Stack:
+    """The stack on AWS; what is not given is that of the last synth. Raises NoStack."""
+    if table and region:
+        return Stack(table, region)
+    told = _read(_SYNTHESIZED, "no stack was synthesized here: give --table and --region")
+    return Stack(
+        table or told["output"]["auth_table_name"]["value"],
+        region or told["provider"]["aws"][0]["region"],
+    )
+
+
+def _read(path: Path, otherwise: str) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NoStack(otherwise) from None

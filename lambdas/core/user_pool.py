@@ -1,0 +1,75 @@
+"""The Cognito user pool whose users may sign in, and what the groups of the pool may do.
+
+What a token of Cognito claims:
+https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import reduce
+from typing import Any, Self
+
+from lambdas.core.errors import Denied
+from lambdas.core.scopes import Scopes
+from lambdas.core.tokens import Principal, bare, identity_of
+
+MAX_JWT_BYTES = 8192
+_CLIENT_CLAIMS = {"access": "client_id", "id": "aud"}
+
+
+@dataclass(frozen=True, slots=True)
+class UserPool:
+    """`client_id` is the app client that must have asked for a token; `groups` leads from the
+    name of a group to its scopes."""
+
+    arn: str
+    client_id: str
+    groups: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """What `str()` gave."""
+        return cls(**json.loads(text))
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
+
+    @property
+    def region(self) -> str:
+        return self.arn.split(":")[3]
+
+    @property
+    def id(self) -> str:
+        return self.arn.rpartition("/")[2]
+
+    @property
+    def issuer(self) -> str:
+        return f"https://cognito-idp.{self.region}.amazonaws.com/{self.id}"
+
+    def principal_of(self, claims: Mapping[str, Any]) -> Principal:
+        """The user of a token whose signature, issuer and times are right; raises Denied for a
+        token of another kind or app, and for a user of no group that may do anything."""
+        kind = claims.get("token_use")
+        if kind not in _CLIENT_CLAIMS or claims.get(_CLIENT_CLAIMS[kind]) != self.client_id:
+            raise Denied("a token of another app client")
+        subject = claims["sub"]
+        name = claims.get("username") or claims.get("cognito:username") or subject
+        scopes = self._scopes_of(claims.get("cognito:groups"))
+        if not scopes.granted:
+            raise Denied("a user of no group that has scopes")
+        return Principal(f"cognito:{name}", scopes, identity_of(f"{self.issuer} {subject}"))
+
+    def _scopes_of(self, groups: object) -> Scopes:
+        """All that the groups may do together."""
+        named = groups if isinstance(groups, list) else []
+        known = [Scopes.stored(self.groups[name]) for name in named if name in self.groups]
+        return reduce(Scopes.__or__, known, Scopes())
+
+
+def is_jwt(sent: str) -> bool:
+    """Whether it has the shape of a signed token: three parts, the first a JSON object."""
+    token = bare(sent)
+    return token.startswith("eyJ") and token.count(".") == 2 and len(token) <= MAX_JWT_BYTES
