@@ -6,7 +6,7 @@ The function answers 405 to a method it does not know, so each route of its is o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cdktf import TerraformResource, TerraformResourceLifecycle
@@ -38,10 +38,12 @@ from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.direct_integration import BINARY_MEDIA_TYPES, DirectIntegrations
 from constructs_lib.function import PythonFunction
 from constructs_lib.model_routes import DirectRoute, LambdaRoute, ModelRoute
+from constructs_lib.preflight import Preflights
+from lambdas.core.answer_headers import answer_headers
 
 STAGE = "prod"
 _AUTHORIZER_CACHE_SECONDS = 60
-_RETRY_AFTER = "gatewayresponse.header.Retry-After"
+_HEADER = "gatewayresponse.header."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,15 @@ ROUTES = (
     Route("openapi.json", public=True),
 )
 
+# Nothing that callers send, or the log would hold tokens: the message of an error may quote the
+# Authorization header, its type does not.
 _ACCESS_LOG = {
     "requestId": "$context.requestId",
     "time": "$context.requestTimeEpoch",
     "method": "$context.httpMethod",
     "path": "$context.resourcePath",
     "status": "$context.status",
+    "error": "$context.error.responseType",
     "latency_ms": "$context.responseLatency",
     "principal": "$context.authorizer.principalId",
     "ip": "$context.identity.sourceIp",
@@ -88,6 +93,7 @@ class RestApi(Construct):
         authorizer: PythonFunction,
         models: Sequence[ModelRoute],
         throttle: Throttle,
+        cors_origin: str,
         log_retention_days: int,
         own_account_role: bool,
     ) -> None:
@@ -110,9 +116,13 @@ class RestApi(Construct):
             self._parts.hand_to(function.invoke_arn, route, method)
         allowed = [
             self._allow("api", function, f"{self.api.execution_arn}/{STAGE}/*/*"),
-            *self._models(at, models, authorizer_id),
+            *self._models(at, models, authorizer_id, cors_origin),
         ]
-        self._refuse_in_json()
+        if cors_origin:
+            preflights = Preflights(self._parts, cors_origin)
+            for route_id, resource_id in tuple(self._parts.paths.items()):
+                preflights.answer(route_id, resource_id)
+        self._refuse_in_json(answer_headers(cors_origin))
         deployment = self._deploy(allowed)
         role = [AccountLogging(self, at).resource] if own_account_role else []
         self.stage = self._stage(at, deployment, log_retention_days, role)
@@ -165,7 +175,11 @@ class RestApi(Construct):
         )
 
     def _models(
-        self, at: Deployment, routes: Sequence[ModelRoute], authorizer_id: str
+        self,
+        at: Deployment,
+        routes: Sequence[ModelRoute],
+        authorizer_id: str,
+        cors_origin: str,
     ) -> list[TerraformResource]:
         """What has to be there before they are deployed, for callers not to be refused."""
         allowed: list[TerraformResource] = [
@@ -175,7 +189,9 @@ class RestApi(Construct):
         ]
         direct = [route for route in routes if isinstance(route, DirectRoute)]
         if direct:
-            integrations = DirectIntegrations(self, at, self._parts, direct)
+            integrations = DirectIntegrations(
+                self, at, self._parts, direct, answer_headers(cors_origin)
+            )
             for route in direct:
                 integrations.add(route, None if route.public else authorizer_id)
             allowed.append(integrations.allowed)
@@ -196,17 +212,20 @@ class RestApi(Construct):
             source += "*"
         return self._allow(route.id, route.function, source, route.qualifier)
 
-    def _refuse_in_json(self) -> None:
+    def _refuse_in_json(self, headers: Mapping[str, str]) -> None:
         for response_type, (status, sentence, code) in REFUSALS.items():
             body = {"error": sentence, "code": code, "requestId": "$context.requestId"}
             wait = RETRY_AFTER_SECONDS.get(response_type)
+            also = {"Retry-After": str(wait)} if wait else {}
             self._parts.make(
                 ApiGatewayGatewayResponse,
                 response_type.lower(),
                 response_type=response_type,
                 status_code=str(status) if status else None,
                 response_templates={"application/json": canonical(body)},
-                response_parameters={_RETRY_AFTER: f"'{wait}'"} if wait else None,
+                response_parameters={
+                    _HEADER + name: f"'{value}'" for name, value in {**headers, **also}.items()
+                },
             )
 
     def _deploy(self, allowed: Sequence[TerraformResource]) -> ApiGatewayDeployment:

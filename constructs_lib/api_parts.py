@@ -39,6 +39,8 @@ class ApiParts:
         self._scope = scope
         self._api = api
         self._set: list[str] = []
+        self.paths: dict[str, str] = {}
+        """The id of each path's resource, by the id of its route."""
 
     def make(self, kind: Callable[..., Part], logical_id: str, **properties: object) -> Part:
         construct_id = f"{kind.__name__}-{logical_id}"
@@ -65,6 +67,7 @@ class ApiParts:
             parent_id=parent_id or self._api.root_resource_id,
             path_part=route.path,
         )
+        self.paths[route.id] = resource.id
         return self.make(
             ApiGatewayMethod,
             route.id,

@@ -10,6 +10,7 @@ from constructs import Construct
 
 from constructs_lib.config_async import AsyncInference
 from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.policy import nobody_without_tls, resource_document
 from constructs_lib.private_bucket import PrivateBucket
 
 KEPT_DAYS = 30
@@ -47,9 +48,16 @@ class AsyncStore(Construct):
 
     def _topic(self, at: Deployment, outcome: str) -> SnsTopic:
         name = f"async-{outcome}"
+        arn = at.arn("sns", at.name(name))
         # the model's role publishes, and the AWS-managed key lets any role of the account
         return addressed(
-            SnsTopic(self, outcome, name=at.name(name), kms_master_key_id="alias/aws/sns"),
+            SnsTopic(
+                self,
+                outcome,
+                name=at.name(name),
+                kms_master_key_id="alias/aws/sns",
+                policy=resource_document(nobody_without_tls("sns:Publish", arn)),
+            ),
             name.replace("-", "_"),
         )
 

@@ -25,7 +25,7 @@ from constructs_lib.config_auth import CognitoAuth
 from constructs_lib.config_integration import Integration, WakeOnRequest
 from constructs_lib.config_model import Model, as_pydantic_error, by_core
 from constructs_lib.config_source import ModelSource, Surroundings
-from constructs_lib.config_text import InstanceType, KmsKey
+from constructs_lib.config_text import CorsOrigin, InstanceType, KmsKey
 from constructs_lib.config_update import Update
 from constructs_lib.config_variants import (
     MAX_VARIANTS,
@@ -277,6 +277,7 @@ class DeployConfig(Model):
     log_retention_days: RetentionDays = 30
     alarm_emails: list[Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]] = []
     throttle: Throttle = Throttle()
+    cors_origin: CorsOrigin | None = None
     token_requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 1_200
     api_gateway_account_role: bool = False
 

@@ -43,6 +43,13 @@ class Text:
 
 _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 
+CorsOrigin = Annotated[
+    str,
+    Text(
+        r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?",
+        "must be the origin of a web page, such as 'https://app.example.com', or '*'",
+    ),
+]
 InstanceType = Annotated[
     str,
     Text(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", "must be an instance type such as 'ml.g5.12xlarge'"),

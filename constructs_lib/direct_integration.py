@@ -7,7 +7,7 @@ refuses becomes our `{"error", "code", "requestId"}` by the templates of `direct
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cdktf import TerraformResource
 from cdktf_cdktf_provider_aws.api_gateway_integration import ApiGatewayIntegration
@@ -25,6 +25,7 @@ from constructs_lib.direct_refusals import REFUSALS, template
 from constructs_lib.model_routes import DirectRoute
 from constructs_lib.policy import policy_document, trust_document
 from constructs_lib.sagemaker_access import SageMakerAccess
+from lambdas.core.answer_headers import answer_headers
 
 BINARY_MEDIA_TYPES = ["*/*"]  # why all: docs/decisions/0060-every-body-is-binary.md
 TIMEOUT_MILLISECONDS = 29_000  # API Gateway's longest, unless AWS has raised it for the account
@@ -39,11 +40,18 @@ class DirectIntegrations(Construct):
     """The methods of direct routes, and the role in which API Gateway calls their endpoints."""
 
     def __init__(
-        self, scope: Construct, at: Deployment, parts: ApiParts, routes: Sequence[DirectRoute]
+        self,
+        scope: Construct,
+        at: Deployment,
+        parts: ApiParts,
+        routes: Sequence[DirectRoute],
+        always: Mapping[str, str],
     ) -> None:
+        """`always` are headers of every answer."""
         super().__init__(scope, "direct")
         self._at = at
         self._parts = parts
+        self._always = {name: f"'{value}'" for name, value in always.items()}
         self._role = addressed(
             IamRole(
                 self,
@@ -114,6 +122,7 @@ class DirectIntegrations(Construct):
         **properties: object,
     ) -> None:
         """One status: the method declares it, and the integration says what becomes it."""
+        headers = {**self._always, **headers}
         logical_id = f"{route.id}-{status}"
         header = "method.response.header."
         declared = self._parts.make(
@@ -122,7 +131,10 @@ class DirectIntegrations(Construct):
             resource_id=integration.resource_id,
             http_method=integration.http_method,
             status_code=str(status),
-            response_parameters={header + name: False for name in headers},
+            # those of CORS in any case: whether they are sent is said below alone
+            response_parameters={
+                header + name: False for name in {**answer_headers("*"), **headers}
+            },
         )
         self._parts.make(
             ApiGatewayIntegrationResponse,

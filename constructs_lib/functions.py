@@ -16,7 +16,7 @@ from constructs_lib.function import PythonFunction, Sizing
 from constructs_lib.observability import alarm_topic_arn
 from constructs_lib.policy import Statement
 from constructs_lib.private_bucket import PrivateBucket
-from constructs_lib.queues import HintQueue
+from constructs_lib.queues import EVENTS_RULE, HintQueue
 from constructs_lib.sagemaker_access import SageMakerAccess
 from constructs_lib.tables import AuthTable, HistoryTable, StateTable
 from constructs_lib.user_pool import UserPool
@@ -63,7 +63,9 @@ class Functions(Construct):
         self.users = UserPool(self, at, config.auth, protected=protected) if config.auth else None
         consumer = RECONCILER.timeout_seconds
         self.starts = HintQueue(self, "starts", at, consumer_timeout_seconds=consumer)
-        self.work = HintQueue(self, "work", at, consumer_timeout_seconds=consumer)
+        self.work = HintQueue(
+            self, "work", at, consumer_timeout_seconds=consumer, fed_by=EVENTS_RULE
+        )
         self.queues = (self.starts, self.work)
         large = any(e.async_mode is AsyncMode.THROUGH_LAMBDA for e in config.jumpstart_models)
         self._results = (
@@ -113,6 +115,7 @@ class Functions(Construct):
             max_lease_minutes=self._config.max_lease_minutes,
             token_requests_per_minute=self._config.token_requests_per_minute,
             async_state_machine_arn=state_machine_arn(self._at),
+            cors_origin=self._config.cors_origin or "",
             async_results_bucket=self._results.name if self._results else "",
         )
         statements = [

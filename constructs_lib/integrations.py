@@ -73,6 +73,7 @@ class Integrations(Construct):
             state_table=self._meter.state.name,
             public_route=int(integration.public),
             answer_within_seconds=chosen.timeout_seconds - _SPARE_SECONDS,
+            cors_origin=self._config.cors_origin or "",
         )
         return PythonFunction(
             self,

@@ -13,6 +13,7 @@ from constructs import Construct
 
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.function import PythonFunction
+from constructs_lib.policy import nobody_without_tls, resource_document, service_may
 from constructs_lib.queues import HintQueue
 from lambdas.core.settings import HEARTBEAT_METRIC, METRICS_NAMESPACE
 
@@ -78,7 +79,7 @@ class Observability(Construct):
         self._at = at
         self._topic = addressed(
             # Not encrypted with the AWS-managed key: CloudWatch may not publish through it.
-            SnsTopic(self, "topic", name=at.name(TOPIC)),
+            SnsTopic(self, "topic", name=at.name(TOPIC), policy=self._topic_policy()),
             "alarms",
         )
         self.alarm_names: list[str] = []
@@ -100,6 +101,15 @@ class Observability(Construct):
             self._dead_letters(queue)
         for function in functions:
             self._errors(function)
+
+    def _topic_policy(self) -> str:
+        """It takes the place of SNS's own, so it names CloudWatch; functions have their roles."""
+        arn = alarm_topic_arn(self._at)
+        ours = {"StringEquals": {"aws:SourceAccount": self._at.account_id}}
+        return resource_document(
+            nobody_without_tls("sns:Publish", arn),
+            service_may("cloudwatch.amazonaws.com", "sns:Publish", arn, ours),
+        )
 
     def _silence(self) -> None:
         # The reconciler beats when the tick's canary reaches it: scheduler, tick, queue and

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from constructs_lib.canonical import canonical
@@ -61,35 +61,41 @@ def trust_document(service: str, conditions: Conditions | None = None) -> str:
     return _document([statement])
 
 
-def resource_document(service: str, action: str, resource: str, source_arn: str) -> str:
-    """A resource policy that lets `service` call `action` on behalf of `source_arn` alone."""
-    return _document(
-        [
-            {
-                "Effect": "Allow",
-                "Action": action,
-                "Principal": {"Service": service},
-                "Resource": resource,
-                "Condition": {"ArnEquals": {"aws:SourceArn": source_arn}},
-            }
-        ]
-    )
+ResourceStatement = Mapping[str, object]
 
 
-def tls_only_document(bucket_arn: str) -> str:
+def resource_document(*statements: ResourceStatement) -> str:
+    """The policy of a bucket, a queue or a topic."""
+    return _document(statements)
+
+
+def service_may(
+    service: str, action: str, resource: str, conditions: Conditions
+) -> ResourceStatement:
+    """Lets `service` call `action`, on behalf of whom the conditions say."""
+    return {
+        "Effect": "Allow",
+        "Action": action,
+        "Principal": {"Service": service},
+        "Resource": resource,
+        "Condition": {test: dict(keys) for test, keys in conditions.items()},
+    }
+
+
+def nobody_without_tls(action: str, *resources: str) -> ResourceStatement:
+    return {
+        "Effect": "Deny",
+        "Action": action,
+        "Principal": "*",
+        "Resource": list(resources),
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def bucket_document(bucket_arn: str) -> str:
     """A bucket policy that refuses whoever does not come over TLS."""
-    return _document(
-        [
-            {
-                "Effect": "Deny",
-                "Action": "s3:*",
-                "Principal": "*",
-                "Resource": [bucket_arn, f"{bucket_arn}/*"],
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            }
-        ]
-    )
+    return resource_document(nobody_without_tls("s3:*", bucket_arn, f"{bucket_arn}/*"))
 
 
-def _document(statements: list[dict[str, object]]) -> str:
+def _document(statements: Sequence[Mapping[str, object]]) -> str:
     return canonical({"Version": "2012-10-17", "Statement": statements})

@@ -20,7 +20,7 @@ from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration imp
 from constructs import Construct
 
 from constructs_lib.deployment import Deployment, addressed
-from constructs_lib.policy import tls_only_document
+from constructs_lib.policy import bucket_document
 
 _DefaultEncryption = (
     S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA
@@ -70,7 +70,7 @@ class PrivateBucket(Construct):
                 self,
                 "tls",
                 bucket=self.resource.id,
-                policy=tls_only_document(self.resource.arn),
+                policy=bucket_document(self.resource.arn),
                 depends_on=[private],  # S3 refuses two such changes of a bucket at once
             ),
             self._id,

@@ -11,8 +11,9 @@ from constructs import Construct
 
 from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
-from constructs_lib.policy import Statement
+from constructs_lib.policy import Statement, nobody_without_tls, resource_document, service_may
 
+EVENTS_RULE = "endpoint-events"
 _HOUR_SECONDS = 3600
 _DAY_SECONDS = 24 * _HOUR_SECONDS
 _MAX_RECEIVES = 5
@@ -25,8 +26,15 @@ class HintQueue(Construct):
     """`{prefix}-{name}` and `{prefix}-{name}-dead`."""
 
     def __init__(
-        self, scope: Construct, name: str, at: Deployment, *, consumer_timeout_seconds: int
+        self,
+        scope: Construct,
+        name: str,
+        at: Deployment,
+        *,
+        consumer_timeout_seconds: int,
+        fed_by: str | None = None,
     ) -> None:
+        """`fed_by` is the name of a rule whose events become messages."""
         super().__init__(scope, name)
         self.id = name
         self.dead_name = at.name(f"{name}-dead")
@@ -39,6 +47,7 @@ class HintQueue(Construct):
                 # a hint says "look at X now": the tick and the sweep repeat what gets old
                 message_retention_seconds=_DAY_SECONDS,
                 sqs_managed_sse_enabled=True,
+                policy=_policy(at, at.name(name), fed_by),
             ),
             name,
         )
@@ -49,6 +58,7 @@ class HintQueue(Construct):
                 name=self.dead_name,
                 message_retention_seconds=14 * _DAY_SECONDS,
                 sqs_managed_sse_enabled=True,
+                policy=_policy(at, self.dead_name, None),
             ),
             f"{name}_dead",
         )
@@ -75,3 +85,13 @@ class HintQueue(Construct):
         """What an event source mapping needs of the function's role."""
         actions = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
         return [Statement(actions, (self.arn,))]
+
+
+def _policy(at: Deployment, name: str, fed_by: str | None) -> str:
+    """Written into the queue: the provider would wait another 25 s for a policy of its own."""
+    arn = at.arn("sqs", name)
+    statements = [nobody_without_tls("sqs:*", arn)]
+    if fed_by:
+        rule = {"ArnEquals": {"aws:SourceArn": at.arn("events", f"rule/{at.name(fed_by)}")}}
+        statements.append(service_may("events.amazonaws.com", "sqs:SendMessage", arn, rule))
+    return resource_document(*statements)

@@ -21,14 +21,13 @@ from cdktf_cdktf_provider_aws.scheduler_schedule import (
     SchedulerScheduleTarget,
     SchedulerScheduleTargetRetryPolicy,
 )
-from cdktf_cdktf_provider_aws.sqs_queue_policy import SqsQueuePolicy
 from constructs import Construct
 
 from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.function import PythonFunction
-from constructs_lib.policy import policy_document, resource_document, trust_document
-from constructs_lib.queues import HintQueue
+from constructs_lib.policy import policy_document, trust_document
+from constructs_lib.queues import EVENTS_RULE, HintQueue
 
 _BATCH_SIZE = 10
 
@@ -126,7 +125,7 @@ class QueueConsumer(Construct):
 
 
 class EndpointEvents(Construct):
-    """SageMaker's state-change events, turned into hints on `queue`."""
+    """SageMaker's state-change events, turned into hints on `queue`; its policy knows the rule."""
 
     def __init__(self, scope: Construct, at: Deployment, *, queue: HintQueue) -> None:
         super().__init__(scope, "endpoint-events")
@@ -138,21 +137,10 @@ class EndpointEvents(Construct):
             CloudwatchEventRule(
                 self,
                 "rule",
-                name=at.name("endpoint-events"),
+                name=at.name(EVENTS_RULE),
                 event_pattern=canonical(pattern),
             ),
             "endpoint_events",
-        )
-        allowed = addressed(
-            SqsQueuePolicy(
-                self,
-                "allowed",
-                queue_url=queue.resource.id,
-                policy=resource_document(
-                    "events.amazonaws.com", "sqs:SendMessage", queue.arn, rule.arn
-                ),
-            ),
-            "work",
         )
         addressed(
             CloudwatchEventTarget(
@@ -165,7 +153,6 @@ class EndpointEvents(Construct):
                     input_paths={"endpoint": "$.detail.EndpointName"},
                     input_template='{"endpoint": <endpoint>, "cause": "event"}',
                 ),
-                depends_on=[allowed],
             ),
             "endpoint_events",
         )

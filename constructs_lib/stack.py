@@ -78,6 +78,7 @@ class EndpointManagerStack(TerraformStack):
             authorizer=functions.authorizer,
             models=[*integrations.routes, *direct_routes(config)],
             throttle=config.throttle,
+            cors_origin=config.cors_origin or "",
             log_retention_days=config.log_retention_days,
             own_account_role=config.api_gateway_account_role,
         )

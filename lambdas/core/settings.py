@@ -41,6 +41,8 @@ class AuthorizerSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings(Settings):
+    """`cors_origin` is the web origin whose pages may call the API, empty for none."""
+
     state_table: str
     history_table: str
     history_days: int
@@ -52,6 +54,7 @@ class ApiSettings(Settings):
     token_requests_per_minute: int
     async_state_machine_arn: str
     async_results_bucket: str
+    cors_origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ class IntegrationSettings(Settings):
     state_table: str
     public_route: int
     answer_within_seconds: int
+    cors_origin: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambdas.core.errors import MeterError
 from lambdas.handlers import checks
 from lambdas.handlers.bodies import with_text_body
+from lambdas.handlers.headers import answered_with
 from lambdas.handlers.operations import Operation
 from lambdas.handlers.problems import Refused, problem, problem_of
-from lambdas.handlers.requests import rates, utc_now
+from lambdas.handlers.requests import headers_of_answers, rates, utc_now
 from lambdas.handlers.routes import events, executions, expiry, health, schedule, updates
 
 _log = Logger()
@@ -54,7 +55,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
         status=reply["statusCode"],
         request_id=request_id,
     )
-    return reply
+    return answered_with(reply, headers_of_answers())
 
 
 def _operation(event: Mapping[str, Any]) -> Operation:

@@ -22,6 +22,8 @@ from lambdas.handlers.operations import Operation
 from lambdas.handlers.problems import Refused
 
 MAX_BODY_BYTES = 128_000
+MAX_BODY_DEPTH = 200
+"""Of arrays and objects in one another: what is read here must also be readable further in."""
 _JSON = "application/json"
 _READ_AS_JSON = frozenset({_JSON, "application/x-www-form-urlencoded"})
 """The second is what curl's `--data` says of itself; the body is JSON all the same."""
@@ -147,7 +149,20 @@ def _json_of(event: Mapping[str, Any]) -> dict[str, Any]:
         ) from error
     if not isinstance(document, dict):
         raise Refused(HTTPStatus.BAD_REQUEST, "InvalidBody", "The body must be a JSON object.")
+    if _deeper_than(MAX_BODY_DEPTH, document):
+        sentence = f"The body may be nested {MAX_BODY_DEPTH} deep at most."
+        raise Refused(HTTPStatus.BAD_REQUEST, "BodyTooDeep", sentence)
     return document
+
+
+def _deeper_than(limit: int, document: dict[str, Any]) -> bool:
+    level: list[Any] = [document]
+    for _ in range(limit):
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [each for values in inner for each in values if isinstance(each, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _refuse_constant(name: str) -> None:

@@ -14,6 +14,14 @@ def values_of(event: Mapping[str, Any], name: str) -> list[str]:
     return values or [value for sent, value in single.items() if sent.lower() == name]
 
 
+def answered_with(reply: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+    """A reply with those of `headers` that it does not set itself."""
+    single = reply.get("headers") or {}
+    own = {name.lower() for name in (*single, *(reply.get("multiValueHeaders") or {}))}
+    added = {name: value for name, value in headers.items() if name.lower() not in own}
+    return {**reply, "headers": {**single, **added}}
+
+
 def with_header(event: Mapping[str, Any], name: str, value: str) -> dict[str, Any]:
     """The event as if `value` alone had been sent under `name`, which is in lower case."""
     several, single = (

@@ -21,6 +21,7 @@ from typing import Any
 
 from lambdas.aws import clients
 from lambdas.aws.runtime import SageMakerRuntime
+from lambdas.core.answer_headers import answer_headers
 from lambdas.core.errors import Draining, EndpointStarting, MeterError, UnknownEndpoint
 from lambdas.core.invocation import (
     MAX_ATTRIBUTES_LENGTH,
@@ -36,7 +37,7 @@ from lambdas.core.settings import WARM_UP, IntegrationSettings, WakingSettings
 from lambdas.core.waking import EndpointWaking, Waking
 from lambdas.handlers import wiring
 from lambdas.handlers.callers import Caller, caller_of, has_several_tokens
-from lambdas.handlers.headers import values_of
+from lambdas.handlers.headers import answered_with, values_of
 from lambdas.handlers.model_problems import Refused, bug, refused
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -98,7 +99,7 @@ def guarded(handle: Handler) -> Handler:
             _log.exception("a bug, in request %s", request_id)
             reply = bug().reply(request_id)
         _log.info("answered %s with %s", request_id, reply["statusCode"])
-        return reply
+        return answered_with(reply, answer_headers(settings().cors_origin))
 
     return handler
 

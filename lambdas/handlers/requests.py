@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from lambdas.aws import clients
 from lambdas.aws.rates import DynamoRates
 from lambdas.aws.sagemaker import AdopterFunction
+from lambdas.core.answer_headers import answer_headers
 from lambdas.core.errors import InvalidField
 from lambdas.core.idempotency import Request
 from lambdas.core.meter import ParkingMeter
@@ -47,6 +48,11 @@ def parking_meter() -> ParkingMeter:
 def rates() -> DynamoRates:
     told = settings()
     return DynamoRates(clients.dynamodb_hasty(), told.history_table, told.token_requests_per_minute)
+
+
+@cache
+def headers_of_answers() -> Mapping[str, str]:
+    return answer_headers(settings().cors_origin)
 
 
 def utc_now() -> datetime:

@@ -71,6 +71,46 @@ def test_what_a_function_logs_is_in_its_log_group(emulator: Emulator) -> None:
     assert "not heard" not in text
 
 
+def test_each_request_is_a_line_in_the_access_log_of_its_stage(emulator: Emulator) -> None:
+    url, host = a_rest_api_before(emulator, a_function(emulator, "quiet"))
+    logs, group = emulator.client("logs"), f"access-{time.monotonic_ns()}"
+    logs.create_log_group(logGroupName=group)
+    form = '{"status":"$context.status","path":"$context.resourcePath","who":"$context.nobody.id"}'
+    settings = {
+        "destinationArn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}",
+        "format": form,
+    }
+    emulator.client("apigateway").update_stage(
+        restApiId=host.partition(".")[0],
+        stageName="prod",
+        patchOperations=[
+            {"op": "replace", "path": f"/accessLogSettings/{name}", "value": value}
+            for name, value in settings.items()
+        ],
+    )
+    for path in ("", "/there-is-none"):
+        httpx.get(url + path, headers={"Host": host, "Authorization": "secret"})
+
+    lines = [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
+
+    assert [json.loads(line) for line in lines] == [
+        {"status": "200", "path": "/", "who": "-"},
+        {"status": "403", "path": "-", "who": "-"},
+    ]
+
+
+def test_an_integration_that_calls_nothing_has_no_method(emulator: Emulator) -> None:
+    apis = emulator.client("apigateway")
+    api = apis.create_rest_api(name="any")["id"]
+    root = apis.get_resources(restApiId=api)["items"][0]["id"]
+    method = {"restApiId": api, "resourceId": root, "httpMethod": "OPTIONS"}
+    apis.put_method(**method, authorizationType="NONE")
+
+    apis.put_integration(**method, type="MOCK")
+
+    assert "httpMethod" not in apis.get_integration(**method)
+
+
 def test_a_function_that_raises_answers_502_without_its_error(emulator: Emulator) -> None:
     url, host = a_rest_api_before(emulator, a_function(emulator, "failing"))
 

@@ -19,6 +19,7 @@ from functions.passthrough import index as passthrough
 from lambdas.aws import clients
 from lambdas.aws.items import encode, spec_values
 from lambdas.aws.state_store import DynamoStateStore
+from lambdas.core.answer_headers import SECURITY
 from lambdas.core.schedule import Schedule
 from lambdas.core.settings import WARM_UP, IntegrationSettings, WakingSettings
 from lambdas.core.state import State
@@ -34,7 +35,7 @@ ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulated]:
-    settings = IntegrationSettings(NAME, "falcon", "state", 0, 5)
+    settings = IntegrationSettings(NAME, "falcon", "state", 0, 5, "")
     monkeypatch.delenv("WAKE_MINUTES", raising=False)
     environment = {
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -151,6 +152,8 @@ def test_the_callers_scope_is_checked_before_the_model_is_called(here: Simulated
     nobody = event({})
     del nobody["requestContext"]["authorizer"]
     refusal(falcon.handler(nobody, None), 403, "ScopeMissing")
+    for reply in (other, falcon.handler(event({}), None)):
+        assert SECURITY.items() <= reply["headers"].items()
     two = {**event({}), "multiValueHeaders": {"Authorization": ["a", "b"]}}
     refusal(falcon.handler(two, None), 401, "Unauthorized")
     own = falcon.handler(event({}, scopes=f"invoke:{NAME.lower()}"), None)

@@ -2,123 +2,29 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import http.client
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from lambdas.aws.items import encode
-from lambdas.aws.token_list import DynamoTokenList
-from lambdas.core.scopes import Scopes
-from lambdas.core.tokens import Token, hashed, new_secret
+from lambdas.core.answer_headers import answer_headers
 from tests.e2e.checkout import Checkout, until
+from tests.e2e.guarded import FALCON, FLAN, GROUPS, Guarded
+from tests.e2e.hostile import NO_TOKENS
 
-FALCON = "demo-Falcon40B-Endpoint"
-FLAN = "demo-FlanT5-Endpoint"
 CACHED_SECONDS = 60
-PASSWORD = "Correct-Horse-7-Battery"
-GROUPS = {"readers": "read", "flan-team": f"read:{FLAN} renew:{FLAN} invoke:{FLAN}"}
+ORIGIN = "https://app.example.com"
 LIST = ("GET", "/endpoint-expiry")
-
-Sent = list[tuple[str, bytes]]
-
-
-@dataclass
-class Guarded:
-    """The stack with both kinds of callers, and every secret that was made or sent."""
-
-    checkout: Checkout
-    pool: str
-    client: str
-    secrets: set[str] = field(default_factory=set)
-    revoked: str = ""
-    revoked_at: float = 0.0
-
-    def keep(self, secret: str) -> str:
-        self.secrets.add(secret)
-        return secret
-
-    def token(self, scopes: str, *, days: int | None = 1) -> str:
-        """A new token as the command line makes them; ended already where days are negative."""
-        secret = self.keep(new_secret())
-        now = datetime.now(UTC).replace(microsecond=0)
-        ends = now + timedelta(days=days) if days is not None else None
-        table = DynamoTokenList(self.checkout.client("dynamodb"), self.checkout.stack["auth_table"])
-        table.add(Token(hashed(secret), "e2e", Scopes.parse(scopes), now, ends))
-        return secret
-
-    def item(self, **values: Any) -> str:
-        """An item as people make them by hand; returns its pass code."""
-        secret = self.keep(new_secret())
-        item = encode({"token": secret, **values})
-        table = self.checkout.stack["auth_table"]
-        self.checkout.client("dynamodb").put_item(TableName=table, Item=item)
-        return secret
-
-    def signed_in(self, *groups: str, client: str = "", pool: str = "") -> dict[str, str]:
-        """The tokens of a new user, who was invited and has chosen a password."""
-        cognito, pool = self.checkout.client("cognito-idp"), pool or self.pool
-        client, name = client or self.client, f"user-{time.time_ns()}"
-        cognito.admin_create_user(
-            UserPoolId=pool,
-            Username=name,
-            TemporaryPassword=f"{PASSWORD}-1",
-            MessageAction="SUPPRESS",
-        )
-        for group in groups:
-            cognito.admin_add_user_to_group(UserPoolId=pool, Username=name, GroupName=group)
-        begun = cognito.initiate_auth(
-            ClientId=client,
-            AuthFlow="USER_PASSWORD_AUTH",
-            AuthParameters={"USERNAME": name, "PASSWORD": f"{PASSWORD}-1"},
-        )
-        assert begun["ChallengeName"] == "NEW_PASSWORD_REQUIRED"
-        done = cognito.respond_to_auth_challenge(
-            ClientId=client,
-            ChallengeName="NEW_PASSWORD_REQUIRED",
-            Session=begun["Session"],
-            ChallengeResponses={"USERNAME": name, "NEW_PASSWORD": PASSWORD},
-        )["AuthenticationResult"]
-        kinds = ("AccessToken", "IdToken", "RefreshToken")
-        return {kind: self.keep(done[kind]) for kind in kinds}
-
-    def ask(
-        self, method: str, path: str, headers: Mapping[str, str] | None = None, **more: Any
-    ) -> httpx.Response:
-        with self.checkout.api("") as api:
-            return api.request(method, path, headers=headers, **more)
-
-    def try_out(self, method: str, path: str, sent: Sent) -> tuple[int, dict[str, Any]]:
-        """The status and the JSON of an answer to headers that HTTP clients would not send."""
-        address = urlsplit(self.checkout.stack["api_url"])
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
-        connection.putrequest(method, address.path + path)
-        for name, value in sent:
-            connection.putheader(name, value)
-        connection.endheaders()
-        answer = connection.getresponse()
-        document: dict[str, Any] = json.loads(answer.read())
-        connection.close()
-        return answer.status, document
-
-    def with_token(self, token: str, method: str, path: str, **more: Any) -> httpx.Response:
-        return self.ask(method, path, {"Authorization": token}, **more)
 
 
 @pytest.fixture(scope="module")
 def guarded(checkout: Checkout) -> Iterator[Guarded]:
     config = checkout.config()
     config["auth"] = {"type": "cognito", "groups": GROUPS}
+    config["cors_origin"] = ORIGIN
     path = checkout.write_config(config)
     checkout.up(CONFIG=path)
     outputs = json.loads(checkout.terraform("output", "-json").stdout)
@@ -152,6 +58,11 @@ def test_command_line_makes_a_token_that_works_until_it_is_revoked(guarded: Guar
     assert "  ci " not in run("client", "token", "list", "--local").stdout
     # The last test sees that it has stopped working: its answer is cached for a while.
     guarded.revoked, guarded.revoked_at = secret, time.monotonic()
+
+
+def test_applying_it_again_changes_nothing(guarded: Guarded) -> None:
+    planned = guarded.checkout.terraform("plan", "-detailed-exitcode", "-no-color", "-input=false")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
 
 
 def test_last_use_of_a_token_shows(guarded: Guarded) -> None:
@@ -219,119 +130,34 @@ def test_execution_of_somebody_else_is_refused(guarded: Guarded) -> None:
     assert (answer.status_code, code_of(answer)) == (403, "NotYourExecution")
 
 
-def header(value: str, name: str = "Authorization") -> Sent:
-    return [(name, value.encode())]
-
-
-def two(first: str, second: str, name: str = "Authorization") -> Sent:
-    return [*header(first), *header(second, name)]
-
-
-def twice(token: str) -> Sent:
-    return two(token, token)
-
-
-Tried = Callable[[Guarded], Sent]
-# What is sent in place of a token that may read.
-NO_TOKENS: dict[str, Tried] = {
-    "missing": lambda g: [],
-    "empty": lambda g: header(""),
-    "blanks": lambda g: header("   "),
-    "a tab": lambda g: header("\t"),
-    "the word alone": lambda g: header("Bearer"),
-    "the word and a blank": lambda g: header("Bearer "),
-    "wrong": lambda g: header(g.keep("wrong-9f2c")),
-    "wrong, after the word": lambda g: header("Bearer " + g.keep("wrong-51d0")),
-    "wrong, header in odd case": lambda g: header(g.keep("wrong-77aa"), "aUtHoRiZaTiOn"),
-    "as a password": lambda g: header(
-        "Basic " + base64.b64encode(f"user:{g.token('read')}".encode()).decode()
-    ),
-    "in another case": lambda g: header(g.token("read").swapcase()),
-    "cut short": lambda g: header(g.token("read")[:-1]),
-    "too long by one": lambda g: header(g.token("read") + "A"),
-    "in quotes": lambda g: header(f'"{g.token("read")}"'),
-    "under another header": lambda g: header(g.token("read"), "X-Api-Key"),
-    "in a cookie": lambda g: header(f"Authorization={g.token('read')}", "Cookie"),
-    "two in one header": lambda g: header(f"{g.token('read')}, {g.token('read')}"),
-    "the same twice": lambda g: twice(g.token("read")),
-    "a right and a wrong one": lambda g: two(g.token("read"), "wrong"),
-    "a wrong and a right one": lambda g: two("wrong", g.token("read"), "AUTHORIZATION"),
-    "of 3,000 characters": lambda g: header(g.keep("x" * 3_000)),
-    "of 9,000 characters": lambda g: header(g.keep("y" * 9_000)),
-    "of Latin letters": lambda g: [("Authorization", "pässwörd".encode("latin-1"))],
-    "of emoji": lambda g: header("🔑🔑🔑"),
-    "a name": lambda g: header("local admin"),
-    "an id": lambda g: header(hashlib.sha256(g.token("read").encode()).hexdigest()[:12]),
-    "a star": lambda g: header("*"),
-    "expired": lambda g: header(g.token("read", days=-1)),
-    "with an end that cannot be read": lambda g: header(g.item(expires_at="next year")),
-    "its hash": lambda g: header(hashed(g.token("read"))),
-    "its hash, after the word": lambda g: header("Bearer " + hashed(g.token("read"))),
-    "its hash in capitals": lambda g: header(hashed(g.token("read")).upper()),
-    "the hash's digits": lambda g: header(hashed(g.token("read")).removeprefix("sha256:")),
-    "with words that are no scopes": lambda g: header(g.item(scopes="admin * read:*")),
-    "JWT without signature": lambda g: header(altered(g, {"alg": "none"}, sign="")),
-    "JWT without algorithm": lambda g: header(altered(g, {"alg": "None"})),
-    "JWT of a shared secret": lambda g: header(altered(g, {"alg": "HS256"}, sign="hmac")),
-    "JWT with other groups": lambda g: header(
-        altered(g, {}, {"cognito:groups": ["readers", "flan-team"]})
-    ),
-    "JWT with another end": lambda g: header(altered(g, {}, {"exp": 4_102_444_800})),
-    "JWT of another key": lambda g: header(altered(g, {"kid": "made-up"})),
-    "JWT of another pool": lambda g: header(elsewhere(g)),
-    "JWT of another app": lambda g: header(of_another_app(g)),
-    "JWT of a user of no group": lambda g: header(g.signed_in()["AccessToken"]),
-    "refresh token": lambda g: header(g.signed_in("readers")["RefreshToken"]),
-    "no JWT at all": lambda g: header("eyJ.eyJ.eyJ"),
-}
-
-
-def altered(
+def test_every_answer_has_the_headers_and_pages_of_the_origin_may_read_it(
     guarded: Guarded,
-    head: Mapping[str, Any],
-    claims: Mapping[str, Any] | None = None,
-    sign: str | None = None,
-) -> str:
-    """A reader's token, changed, with the signature that it had or another."""
-    parts = guarded.signed_in("readers")["AccessToken"].split(".")
-    changed = [
-        encoded(json.dumps({**json.loads(decoded(part)), **change}).encode())
-        for part, change in zip(parts, (head, claims or {}), strict=False)
+) -> None:
+    token, path = guarded.token("read"), "/endpoint-expiry"
+    answers = [
+        guarded.with_token(token, "GET", path),
+        guarded.with_token(token, "POST", path, json={}),
+        guarded.with_token(token, "POST", "/flan", json={}),
+        guarded.with_token(token, "POST", "/falcon", json={}),
+        guarded.with_token(guarded.token("invoke"), "POST", "/flan", json={"inputs": "x"}),
+        guarded.ask("GET", path),
+        guarded.ask("GET", "/health"),
+        guarded.ask("GET", "/there-is-none"),
     ]
-    content = ".".join(changed)
-    if sign == "hmac":
-        sign = encoded(hmac.digest(b"secret", content.encode(), "sha256"))
-    return guarded.keep(f"{content}.{parts[2] if sign is None else sign}")
+    assert {answer.status_code for answer in answers} >= {200, 401, 403, 404}
+    for answer in answers:
+        for name, value in answer_headers(ORIGIN).items():
+            assert answer.headers.get_list(name) == [value], answer
 
 
-def encoded(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def decoded(part: str) -> bytes:
-    return base64.urlsafe_b64decode(part + "==")
-
-
-def elsewhere(guarded: Guarded) -> str:
-    """The token of a reader of a pool that is not ours."""
-    cognito = guarded.checkout.client("cognito-idp")
-    pool = cognito.create_user_pool(PoolName="theirs")["UserPool"]["Id"]
-    cognito.create_group(UserPoolId=pool, GroupName="readers")
-    client = app_of(guarded, pool)
-    token = guarded.signed_in("readers", pool=pool, client=client)["AccessToken"]
-    cognito.delete_user_pool(UserPoolId=pool)
-    return token
-
-
-def of_another_app(guarded: Guarded) -> str:
-    return guarded.signed_in("readers", client=app_of(guarded, guarded.pool))["AccessToken"]
-
-
-def app_of(guarded: Guarded, pool: str) -> str:
-    made = guarded.checkout.client("cognito-idp").create_user_pool_client(
-        UserPoolId=pool, ClientName="theirs", ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"]
-    )
-    return str(made["UserPoolClient"]["ClientId"])
+def test_browsers_are_told_before_they_send_a_token(guarded: Guarded) -> None:
+    asks = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+    for path in ("/endpoint-expiry", "/flan", "/falcon", "/health"):
+        answer = guarded.ask("OPTIONS", path, asks)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
+        assert "POST" in answer.headers["Access-Control-Allow-Methods"]
 
 
 @pytest.mark.parametrize("case", NO_TOKENS)
@@ -415,6 +241,8 @@ def test_no_secret_is_in_any_log(guarded: Guarded) -> None:
     for path in {*home.glob("log/*"), *home.glob("*.*")} - kept:
         if path.is_file():
             texts[str(path)] = path.read_text(errors="replace")
+    lines = [json.loads(line) for line in texts["/aws/apigateway/demo-api"].splitlines()]
+    assert {line["status"] for line in lines} >= {"200", "401", "403"}
     assert "denied: " in texts["/aws/lambda/demo-authorizer"]
     assert len(guarded.secrets) > 40
     for secret in guarded.secrets:

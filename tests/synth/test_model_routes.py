@@ -38,7 +38,8 @@ def test_headers_pass_in_both_directions(stack: Stack) -> None:
     assert sent == {name.replace("method.", "integration.", 1): name for name in declared}
     assert "method.request.header.X-Amzn-SageMaker-Custom-Attributes" in declared
     good = stack.one("aws_api_gateway_integration_response", "model_flan-200")
-    assert set(good["response_parameters"].values()) == {
+    mapped = {value for value in good["response_parameters"].values() if value[0] != "'"}
+    assert mapped == {
         "integration.response.header.Content-Type",
         "integration.response.header.X-Amzn-SageMaker-Custom-Attributes",
         "integration.response.header.x-Amzn-Invoked-Production-Variant",
@@ -103,11 +104,10 @@ def test_each_answer_of_sagemaker_finds_one_of_ours(stack: Stack) -> None:
 def test_refusals_are_read_as_text_and_told_as_json(stack: Stack, status: int) -> None:
     answer = stack.one("aws_api_gateway_integration_response", f"model_flan-{status}")
     assert answer["content_handling"] == "CONVERT_TO_TEXT"
-    assert answer["response_parameters"] == {
-        "method.response.header.Content-Type": "'application/json'"
-    }
+    kind = answer["response_parameters"]["method.response.header.Content-Type"]
+    assert kind == "'application/json'"
     declared = stack.one("aws_api_gateway_method_response", f"model_flan-{status}")
-    assert declared["response_parameters"].keys() == answer["response_parameters"].keys()
+    assert declared["response_parameters"].keys() >= answer["response_parameters"].keys()
 
 
 def test_addresses_of_routes_differ_where_routes_do(stack_of: Synthesize) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.emulator_process import Emulator
 from tests.synth.conftest import Synthesize
-from tests.synth.stacks import COMBINED, EXAMPLES, REFERENCE, Stack
+from tests.synth.stacks import COMBINED, DEFAULT, EXAMPLES, REFERENCE, Stack
 from tests.synth.terraform import Terraform
 
 pytestmark = pytest.mark.slow
@@ -127,3 +127,16 @@ def test_the_api_is_deployed_anew_exactly_when_a_part_of_it_changes(
     other = edited(api_of(stack), "aws_api_gateway_stage", "api", description="of no matter")
     deployed_api.take(other)
     assert deployment not in deployed_api.plan()
+
+
+def test_pages_may_call_from_the_next_deploy_on_and_then_nothing_changes(
+    deployed_api: Terraform, stack_of: Synthesize
+) -> None:
+    shipped = json.loads(DEFAULT.read_text())
+    opened = stack_of({**shipped, "cors_origin": "https://app.example.com"})
+    deployed_api.take(api_of(opened))
+    assert deployed_api.plan()["aws_api_gateway_deployment.api"] == "replace"
+
+    deployed_api.run("apply", "-auto-approve", "-input=false", "-no-color")
+
+    assert deployed_api.plan() == {}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
+from lambdas.core.answer_headers import answer_headers
 from lambdas.core.errors import AwsRefused, Busy, Throttled, Unanswered
 from lambdas.handlers import api
 from lambdas.handlers.operations import Operation
@@ -110,6 +111,7 @@ def world() -> World:
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     counted = Counted()
     monkeypatch.setattr(api, "rates", lambda: counted)
+    monkeypatch.setattr(api, "headers_of_answers", lambda: answer_headers(""))
     return counted
 
 
@@ -621,6 +623,26 @@ def test_every_call_asks_for_the_scope_of_its_endpoint(
     scopes = f"{scope}:{FLAN}"
     assert call(method, path, body, query=mine, scopes=scopes).status in {200, 409}
     assert call(method, path, body, query=other, scopes=scopes).status == 403
+
+
+def test_every_answer_has_the_headers_and_pages_are_told_when_they_may(
+    call: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for origin in ("", "https://app.example.com"):
+        monkeypatch.setattr(api, "headers_of_answers", lambda told=origin: answer_headers(told))
+        for method, path in (("GET", "/endpoint-expiry"), ("PATCH", "/health"), ("GET", "/no")):
+            sent = call(method, path).headers
+            assert answer_headers(origin).items() <= sent.items()
+            assert ("Access-Control-Allow-Origin" in sent) == bool(origin)
+
+
+@pytest.mark.parametrize("depth", [*range(190, 210), 500, *range(930, 1000, 5), 5_000, 60_000])
+def test_nested_bodies_are_taken_or_refused_and_never_fail(call: Client, depth: int) -> None:
+    inner = "[" * (depth - 1) + "]" * (depth - 1)
+    reply = call("POST", "/endpoint-expiry", f'{{"EndpointName": {inner}}}')
+    assert reply.status == 400
+    refused_for_depth = reply.document["code"] in {"BodyTooDeep", "MalformedJson"}
+    assert refused_for_depth == (depth > 200)
 
 
 def test_two_tokens_are_none(call: Client) -> None:

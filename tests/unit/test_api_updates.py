@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lambdas.core.answer_headers import answer_headers
 from lambdas.core.rollout import Variant
 from lambdas.core.state import Status
 from lambdas.handlers import api
@@ -38,6 +39,7 @@ def world() -> World:
 @pytest.fixture
 def call(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.setattr(api, "rates", Counted)
+    monkeypatch.setattr(api, "headers_of_answers", lambda: answer_headers(""))
     monkeypatch.setattr(updates, "live_updates", lambda: world.updates)
     monkeypatch.setattr(expiry, "parking_meter", lambda: world.meter)
     for module in (updates, expiry):

@@ -5,10 +5,12 @@ Import this package only once the settings are in the environment: MiniStack rea
 """
 
 from local.emulator.patches import (
+    access_logs,
     alarm_listing,
     cold_starts,
     function_errors,
     function_logs,
+    mock_integrations,
     model_calls,
     multipart_tags,
     runtime_integrations,
@@ -21,10 +23,12 @@ __all__ = ["apply"]
 
 def apply() -> None:
     """Change MiniStack in this process; before it serves."""
+    access_logs.apply()
     alarm_listing.apply()
     cold_starts.apply()
     function_errors.apply()
     function_logs.apply()
+    mock_integrations.apply()
     model_calls.apply()
     multipart_tags.apply()
     runtime_integrations.apply()

@@ -1,0 +1,30 @@
+"""Headers that every answer of the API carries, whoever gives it: a function, API Gateway itself
+or SageMaker through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SECURITY: Mapping[str, str] = {
+    "Cache-Control": "no-store",
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Content-Type-Options": "nosniff",
+}
+# What scripts of a page may read besides the body; browsers hide all others from them.
+_EXPOSED = (
+    "Retry-After",
+    "X-Amzn-SageMaker-Custom-Attributes",
+    "X-Next",
+    "x-Amzn-Invoked-Production-Variant",
+)
+
+
+def answer_headers(cors_origin: str) -> Mapping[str, str]:
+    """`cors_origin` is the web origin whose pages may call the API, `*` for all, empty for none."""
+    if not cors_origin:
+        return SECURITY
+    return {
+        **SECURITY,
+        "Access-Control-Allow-Origin": cors_origin,
+        "Access-Control-Expose-Headers": ", ".join(_EXPOSED),
+    }
