@@ -86,7 +86,10 @@ def test_every_answer_is_one_that_openapi_tells_of(
             address(case, name)
         answer = case.call(base_url=base_url, session=session)
         seen.add(answer.status_code)
-        case.validate_response(answer, checks=CHECKS)
+        # that a model is stopped is told with 503, and no fault of the server
+        stopped = answer.status_code == 503 and answer.json()["code"] == "EndpointStopped"
+        checks = [check for check in CHECKS if not (stopped and check is not_a_server_error)]
+        case.validate_response(answer, checks=checks)
 
     hold()
     assert seen
