@@ -31,6 +31,7 @@ _READ_OF_MODEL = """\
 # Escaped for JavaScript, quotes are not right for JSON: `.'` is one with its backslash.
 _SAID = """$util.escapeJavaScript($said).replaceAll(".'", "'")"""
 _SAID_MARK, _REQUEST_ID = "{said}", "$context.requestId"
+_DENIED = """$said.contains("is not authorized to perform")"""
 _THROTTLED = """$said.contains("Rate exceeded")"""
 
 
@@ -90,14 +91,15 @@ REFUSALS = (
         reading=_READ + _READ_OF_MODEL,
     ),
     Refusal(
-        when="429",
+        # 403: the role may call what carries our tag, which an endpoint that is gone does not.
+        when="403|429",
         told=Told(
             503,
             "ModelNotReady",
             "The model is being loaded; call again soon.",
             _BUSY_RETRY_SECONDS,
         ),
-        unless=((_THROTTLED, _TOO_MANY),),
+        unless=((_DENIED, _STOPPED), (_THROTTLED, _TOO_MANY)),
         reading=_READ,
     ),
     Refusal(

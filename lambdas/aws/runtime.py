@@ -70,6 +70,9 @@ def _failure(error: ClientError) -> Exception | None:
         return ModelFailed(status, str(details.get("OriginalMessage", "")))
     if code in _NOT_READY:
         return ModelNotReady()
+    if code == "AccessDeniedException":
+        # The role may call what carries our tag, which an endpoint that is gone does not.
+        return NotServed()
     if code == "ValidationError":
         gone = message.startswith("Endpoint ") and message.endswith("not found.")
         return NotServed() if gone else InvalidInvocation()

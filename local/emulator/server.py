@@ -23,6 +23,8 @@ def settings(port: int) -> dict[str, str]:
         # State ends with the process; nothing on disk to go stale.
         "PERSIST_STATE": "0",
         "S3_PERSIST": "0",
+        # IAM policies are enforced for roles; the key `test` is the account's root user.
+        "AUTH": "true",
     }
 
 

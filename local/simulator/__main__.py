@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from local.simulator.account import Account
+from local.simulator.authority import Authority
 from local.simulator.clients import client
 from local.simulator.events import EventPublisher
 from local.simulator.hub import PublicHub
@@ -35,8 +36,9 @@ environment:
   LOCAL_UPDATE_SECONDS  how long Updating lasts, rollback included (default 3)
   LOCAL_HUB_DOCUMENTS   folder of JumpStart's documents, {region}/{model id}/{version}.json, or
                         {version}.{support status}.json such as 1.0.0.deprecated.json (default none)
-  EVENTS_ENDPOINT_URL   where the other AWS APIs are: for events of endpoint state changes, and for
-                        what asynchronous inferences read, write and publish (default: nowhere)
+  EVENTS_ENDPOINT_URL   where the other AWS APIs are: for events of endpoint state changes, for what
+                        asynchronous inferences read, write and publish, and for IAM, which is asked
+                        what the role of a caller may do (default: nowhere, and all may do all)
   AWS_REGION, AWS_DEFAULT_REGION  the default of --region
 
 paths of its own:
@@ -65,11 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     region = options.region
     publisher = EventPublisher(client("events", events_url, region)) if events_url else None
     inferences = Inferences(AwsPlaces(events_url, region), region) if events_url else None
+    authority = Authority(client("iam", events_url, region)) if events_url else None
     account = Account(options.account, options.region)
     documents = os.environ.get("LOCAL_HUB_DOCUMENTS")
     hub = PublicHub.read(account, Path(documents)) if documents else None
     world = World(account, durations, hub)
-    simulator = Simulator(world, publisher.publish if publisher else nobody, inferences=inferences)
+    tell = publisher.publish if publisher else nobody
+    simulator = Simulator(world, tell, inferences=inferences, authority=authority)
     ended = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda _number, _frame: ended.set())

@@ -56,6 +56,9 @@ class ScalableTargets:
         self._account = account
         self._endpoints = endpoints
         self._targets: dict[str, Target] = {}
+        self.linked_role = f"arn:aws:iam::{account.account_id}:{_LINKED_ROLE}"
+        self.linked_role_made = False
+        """The account has the role once a first target was registered, and keeps it."""
 
     def register(self, call: Call) -> Json:
         """A new target, or new limits for one that is registered; its policies stay."""
@@ -72,7 +75,8 @@ class ScalableTargets:
             known.least, known.most = least, most
         else:
             self._targets[resource_id] = Target(resource_id, least, most, call.now)
-        return {"ScalableTargetARN": self._arn(resource_id)}
+            self.linked_role_made = True
+        return {"ScalableTargetARN": self.arn(resource_id)}
 
     def deregister(self, call: Call) -> Json:
         resource_id = _supported(call.request)
@@ -89,7 +93,7 @@ class ScalableTargets:
         before = target.policies.get(name, {"CreationTime": epoch(call.now)})
         target.policies[name] = {
             **call.request,
-            "PolicyARN": self._arn(resource_id, f"policyName/{name}"),
+            "PolicyARN": self.arn(resource_id, f"policyName/{name}"),
             "CreationTime": before["CreationTime"],
         }
         return {"PolicyARN": target.policies[name]["PolicyARN"], "Alarms": []}
@@ -121,9 +125,16 @@ class ScalableTargets:
 
     def forget(self, endpoint: str) -> None:
         """SageMaker deregisters what scales an endpoint when that is deleted, and says nothing."""
-        prefix = f"endpoint/{endpoint.lower()}/"
-        for resource_id in [key for key in self._targets if key.lower().startswith(prefix)]:
+        for resource_id in self._of(endpoint):
             del self._targets[resource_id]
+
+    def of_endpoint(self, endpoint: str) -> list[str]:
+        """The ARNs of the targets of its variants."""
+        return [self.arn(resource_id) for resource_id in self._of(endpoint)]
+
+    def _of(self, endpoint: str) -> list[str]:
+        prefix = f"endpoint/{endpoint.lower()}/"
+        return [key for key in self._targets if key.lower().startswith(prefix)]
 
     def _is_scaled(self, endpoint: str, variant: str) -> bool:
         wanted = f"endpoint/{endpoint}/variant/{variant}".lower()
@@ -150,17 +161,17 @@ class ScalableTargets:
             "ScalableDimension": DIMENSION,
             "MinCapacity": target.least,
             "MaxCapacity": target.most,
-            "RoleARN": f"arn:aws:iam::{self._account.account_id}:{_LINKED_ROLE}",
+            "RoleARN": self.linked_role,
             "CreationTime": epoch(target.created_at),
             "SuspendedState": {
                 "DynamicScalingInSuspended": False,
                 "DynamicScalingOutSuspended": False,
                 "ScheduledScalingSuspended": False,
             },
-            "ScalableTargetARN": self._arn(target.resource_id),
+            "ScalableTargetARN": self.arn(target.resource_id),
         }
 
-    def _arn(self, resource_id: str, below: str = "") -> str:
+    def arn(self, resource_id: str, below: str = "") -> str:
         where = f"{self._account.region}:{self._account.account_id}"
         if below:
             whole = f"scalingPolicy:0:resource/{NAMESPACE}/{resource_id}:{below}"

@@ -97,6 +97,14 @@ QUOTA = Wording(
     "is not available, contact AWS support to request an increase for this quota.",
     "ResourceLimitExceeded",
 )
+NOT_ALLOWED = Wording(
+    "User: {session} is not authorized to perform: {action} on resource: {resource} {because}",
+    "AccessDeniedException",
+)
+NO_IAM = Wording("IAM does not answer.", "ServiceUnavailable", 503)
+UNKNOWN_CALLER = Wording(
+    "The security token included in the request is invalid.", "UnrecognizedClientException"
+)
 NO_DEREGISTRATION = Wording(
     "An Application AutoScaling scalable target exists for a variant being deleted, and the IAM "
     "identity used to invoke DeleteEndpoint does not have "

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from local.simulator import autoscaling
-from local.simulator.errors import ApiError
+from local.simulator.authority import session_of
+from local.simulator.errors import NOT_ALLOWED, UNKNOWN_CALLER, ApiError
 from local.simulator.faults import FaultRefusedError
 from local.simulator.service import Simulator
 
@@ -20,6 +21,8 @@ LARGEST_PAYLOAD = 6_291_456
 LARGEST_INLINE_PAYLOAD = 128_000
 LONGEST_ATTRIBUTES = 1024
 SAGEMAKER, AUTOSCALING = "SageMaker", "AnyScaleFrontendService"
+FORBIDDEN = frozenset({NOT_ALLOWED.code, UNKNOWN_CALLER.code})
+"""403 in the runtime's REST; the control plane's JSON 1.1 knows 400 alone."""
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 
@@ -31,6 +34,12 @@ class Request:
     target: str
     headers: Message
     body: bytes
+
+    @property
+    def session(self) -> str | None:
+        """Of the role that calls; None for the root user. Raises ApiError."""
+        headers = self.headers
+        return session_of(headers.get("X-Amz-Security-Token"), headers.get("Authorization"))
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ def _control_plane(simulator: Simulator, request: Request) -> Reply:
         if isinstance(body, dict):
             named = (body.get(key) for key in ("EndpointName", "EndpointConfigName", "ResourceId"))
             note = str(next(filter(None, named), ""))
-        result = simulator.call(operation, body)
+        result = simulator.call(operation, body, request.session)
     except ApiError as error:
         content = {"__type": error.code, "message": error.message, **error.fields}
         return _json(error.http_status, content, JSON_1_1, f"{note} {error.code}".strip())
@@ -98,7 +107,9 @@ def _invocation(simulator: Simulator, request: Request, endpoint_name: str) -> R
         _check_header(ATTRIBUTES, attributes or "", LONGEST_ATTRIBUTES)
         _check_header("Content-Type", content_type, LONGEST_ATTRIBUTES)
         variant = simulator.invoke(
-            endpoint_name, request.headers.get("X-Amzn-SageMaker-Target-Variant")
+            endpoint_name,
+            request.headers.get("X-Amzn-SageMaker-Target-Variant"),
+            request.session,
         )
     except ApiError as error:
         return _refused(error)
@@ -116,7 +127,9 @@ def _asynchronous_invocation(simulator: Simulator, request: Request, endpoint_na
     try:
         _check_header("Content-Type", content_type, LONGEST_ATTRIBUTES)
         _check_input(payload, location)
-        taken = simulator.invoke_later(endpoint_name, content_type, payload, location)
+        taken = simulator.invoke_later(
+            endpoint_name, content_type, payload, location, request.session
+        )
     except ApiError as error:
         return _refused(error)
     headers = {"X-Amzn-SageMaker-OutputLocation": taken.output_location}
@@ -136,7 +149,8 @@ def _check_input(payload: bytes | None, location: str | None) -> None:
 def _refused(error: ApiError) -> Reply:
     body = json.dumps({"Message": error.message, **error.fields}).encode()
     headers = {} if error.code.isdecimal() else {"x-amzn-ErrorType": error.code}
-    return Reply(error.http_status, body, JSON, headers, error.code)
+    status = 403 if error.code in FORBIDDEN else error.http_status
+    return Reply(status, body, JSON, headers, error.code)
 
 
 def _check_payload(body: bytes) -> None:

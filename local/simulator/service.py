@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from local.simulator.authority import Authority
 from local.simulator.errors import UNKNOWN_OPERATION, ApiError
 from local.simulator.faults import TIMEOUT_AFTER, FaultBook
 from local.simulator.fleet import StatusChange
 from local.simulator.inferences import Inference, Inferences, new_id
 from local.simulator.injected import injected_error
 from local.simulator.lifecycle import Json, Outcome
+from local.simulator.permissions import needs
 from local.simulator.requests import RequestRules
 from local.simulator.world import World
 
@@ -64,9 +66,11 @@ class Simulator:
         on_change: Callable[[StatusChange, Json], None] = nobody,
         clock: Callable[[], datetime] = system_clock,
         inferences: Inferences | None = None,
+        authority: Authority | None = None,
     ) -> None:
         self._world = world
         self._inferences = inferences
+        self._authority = authority
         self._on_change = on_change
         self._clock = clock
         self._rules = RequestRules()
@@ -76,8 +80,11 @@ class Simulator:
         self._changed = threading.Condition()
         self._stopped = False
 
-    def call(self, operation: str, request: object) -> Json:
-        """An operation of the control plane. Raises ApiError, or NoReplyError after its effect."""
+    def call(self, operation: str, request: object, session: str | None = None) -> Json:
+        """An operation of the control plane, in the name of a role's session or of the root user.
+
+        Raises ApiError, or NoReplyError after its effect.
+        """
 
         def effect(outcome: Outcome, now: datetime) -> Json:
             if operation not in self._world.operations:
@@ -85,18 +92,25 @@ class Simulator:
             valid = self._rules.parse(operation, request)
             return self._world.perform(operation, valid, now, outcome)
 
-        return self._answer(operation, request, effect)
+        return self._answer(operation, request, effect, session)
 
-    def invoke(self, endpoint_name: str, variant_name: str | None) -> str:
+    def invoke(
+        self, endpoint_name: str, variant_name: str | None, session: str | None = None
+    ) -> str:
         """The variant that answers an invocation. Raises like `call`."""
 
         def effect(_outcome: Outcome, now: datetime) -> str:
             return self._world.route(endpoint_name, variant_name, now)
 
-        return self._answer(INVOKE, {"EndpointName": endpoint_name}, effect)
+        return self._answer(INVOKE, {"EndpointName": endpoint_name}, effect, session)
 
     def invoke_later(
-        self, endpoint_name: str, content_type: str, payload: bytes | None, location: str | None
+        self,
+        endpoint_name: str,
+        content_type: str,
+        payload: bytes | None,
+        location: str | None,
+        session: str | None = None,
     ) -> Inference:
         """Take an asynchronous inference. Raises like `call`."""
 
@@ -107,7 +121,7 @@ class Simulator:
                 new_id(), endpoint_name, settings, content_type, payload, location, fails, now
             )
 
-        taken = self._answer(INVOKE_ASYNC, {"EndpointName": endpoint_name}, effect)
+        taken = self._answer(INVOKE_ASYNC, {"EndpointName": endpoint_name}, effect, session)
         if self._inferences:
             self._inferences.take(taken)
         return taken
@@ -159,15 +173,22 @@ class Simulator:
             self._changed.notify_all()
 
     def _answer(
-        self, operation: str, request: object, effect: Callable[[Outcome, datetime], Answer]
+        self,
+        operation: str,
+        request: object,
+        effect: Callable[[Outcome, datetime], Answer],
+        session: str | None,
     ) -> Answer:
-        """The effect under the lock, as the faults will have it, and recorded."""
+        """The effect under the lock, as IAM and the faults will have it, and recorded."""
         named = request.get("EndpointName") if isinstance(request, dict) else None
         endpoint = named if isinstance(named, str) else None
+        denied = self._denied(operation, request, session)
         with self._changed:
             now = self._clock()
             error: str | None = None
             try:
+                if denied:
+                    raise denied
                 return self._faulted(operation, endpoint, request, effect, now)
             except ApiError as refusal:
                 error = refusal.code
@@ -176,6 +197,19 @@ class Simulator:
                 self._calls.append(RecordedCall(now, operation, endpoint, error))
                 self._calls_seen += 1
                 self._announce()
+
+    def _denied(self, operation: str, request: object, session: str | None) -> ApiError | None:
+        """IAM's refusal; it is asked without the lock, since it may take its time."""
+        if self._authority is None or session is None or not isinstance(request, dict):
+            return None
+        with self._changed:
+            self._world.settle(self._clock())
+            wanted = list(needs(operation, request, self._world))
+        try:
+            self._authority.check(session, wanted)
+        except ApiError as refusal:
+            return refusal
+        return None
 
     def _faulted(
         self,

@@ -33,6 +33,13 @@ class Tags:
     def of(self, kind: Kind, name: str) -> dict[str, str]:
         return dict(self._tags.get(self._account.arn(kind, name), {}))
 
+    def on(self, arn: str) -> dict[str, str]:
+        """Those of the resource that bears the ARN, however its name is written."""
+        try:
+            return dict(self._tags.get(self._existing(arn), {}))
+        except ApiError:
+            return {}
+
     def creating(
         self, kind: Kind, name_key: str, create: Callable[[Call], Json]
     ) -> Callable[[Call], Json]:
@@ -74,7 +81,7 @@ class Tags:
 
     def _existing(self, arn: str) -> str:
         """The ARN as we write it. Raises "Could not find ..." where nothing bears it."""
-        word, _, name = arn.split(":", 5)[5].partition("/")
+        word, _, name = arn.rpartition(":")[2].partition("/")
         for kind, holder in self._holders.items():
             if kind.word == word.lower():
                 own = self._account.arn(kind, name)

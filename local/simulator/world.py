@@ -35,8 +35,8 @@ class World:
         self._catalog = Catalog(account)
         self._fleet = Fleet(account, self._catalog, durations)
         self._runtime = Runtime(account, self._fleet.shelf)
-        self._targets = ScalableTargets(account, self._fleet.shelf)
-        self._fleet.check_update = self._targets.check_update
+        self.targets = ScalableTargets(account, self._fleet.shelf)
+        self._fleet.check_update = self.targets.check_update
         self._tags = Tags(
             account,
             {
@@ -98,13 +98,17 @@ class World:
         first = self._catalog.configs.get(config_name).body["ProductionVariants"][0]
         return (first.get("InstanceType", "serverless"), first.get("InitialInstanceCount", 1))
 
+    def tags_on(self, arn: str) -> dict[str, str]:
+        """None where nothing bears the ARN."""
+        return self._tags.on(arn)
+
     def event_detail(self, change: StatusChange) -> Json:
         name = change.endpoint.name
         tags = self._tags.of(Kind.ENDPOINT, name)
         return event_detail(change.endpoint, self.account.arn(Kind.ENDPOINT, name), tags)
 
     def _table(self) -> dict[str, Operation]:
-        catalog, fleet, tags, targets = self._catalog, self._fleet, self._tags, self._targets
+        catalog, fleet, tags, targets = self._catalog, self._fleet, self._tags, self.targets
         return {
             "CreateModel": tags.creating(Kind.MODEL, "ModelName", catalog.create_model),
             "DescribeModel": catalog.describe_model,
@@ -137,7 +141,7 @@ class World:
 
     def _delete_endpoint(self, call: Call) -> Json:
         answer = self._fleet.delete(call)
-        self._targets.forget(call.request["EndpointName"])
+        self.targets.forget(call.request["EndpointName"])
         return answer
 
     def _list_models(self, call: Call) -> Json:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 import boto3
 import httpx
+
+from constructs_lib.policy import trust_document
 
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
@@ -40,6 +43,15 @@ class Emulator:
             aws_access_key_id="test",
             aws_secret_access_key="test",
         )
+
+    def role(self) -> str:
+        """The ARN of a new role for functions, which allows nothing yet."""
+        trust = trust_document("lambda.amazonaws.com")
+        made = self.client("iam").create_role(
+            RoleName=f"role-{uuid.uuid4()}", AssumeRolePolicyDocument=trust
+        )
+        arn: str = made["Role"]["Arn"]
+        return arn
 
 
 @contextlib.contextmanager

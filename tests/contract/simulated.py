@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.simulator.account import Account
+from local.simulator.authority import Authority
 from local.simulator.hub import PublicHub
 from local.simulator.inferences import Inferences
 from local.simulator.lifecycle import Durations
@@ -100,10 +101,12 @@ def simulated(
     durations: Durations = DURATIONS,
     inferences: Inferences | None = None,
     hub: PublicHub | None = None,
+    authority: Authority | None = None,
 ) -> Iterator[Simulated]:
     """A fresh simulator; gone on leaving."""
     clock = HandClock()
-    simulator = Simulator(World(account, durations, hub), clock=clock, inferences=inferences)
+    world = World(account, durations, hub)
+    simulator = Simulator(world, clock=clock, inferences=inferences, authority=authority)
     with serving(simulator) as server:
         config = Config(retries={"total_max_attempts": 1}, read_timeout=5)
         sagemaker = SESSION.client("sagemaker", endpoint_url=server.url, config=config)

@@ -12,6 +12,7 @@ from local.simulator.inferences import AwsPlaces, Inferences
 from tests.contract.emulator_process import REGION, Emulator, running_emulator
 from tests.contract.simulated import Simulated, a_variant, simulated
 from tests.e2e.checkout import until
+from tests.topics import subscribed_queue
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 def _topic_and_queue(aws: Emulator, name: str) -> tuple[str, str]:
     topic = aws.client("sns").create_topic(Name=name)["TopicArn"]
-    sqs = aws.client("sqs")
-    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
-    attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-    arn = attributes["Attributes"]["QueueArn"]
-    aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    return topic, queue
+    return topic, subscribed_queue(aws.client("sns"), aws.client("sqs"), topic, name)
 
 
 def test_an_inline_body_comes_back_in_s3_and_is_told(scene: Scene) -> None:

@@ -1,9 +1,7 @@
 """Each patch of MiniStack, by what a user of AWS sees."""
 
-import io
 import json
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,9 +10,10 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
+from constructs_lib.policy import resource_document
+from tests import roles
 from tests.contract.emulator_process import REGION, Emulator, running_emulator
 
-ROLE = "arn:aws:iam::000000000000:role/any"
 ACCOUNT = "000000000000"
 FUNCTIONS = """
 import logging
@@ -232,27 +231,24 @@ def put_event(emulator: Emulator, source: str) -> dict[str, Any]:
 
 
 def a_queue_for_events_of(emulator: Emulator, source: str) -> str:
-    queue: str = emulator.client("sqs").create_queue(QueueName="events")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:events"
+    policy = resource_document(
+        "events.amazonaws.com",
+        "sqs:SendMessage",
+        arn,
+        f"arn:aws:events:{REGION}:{ACCOUNT}:rule/events",
+    )
+    queue: str = emulator.client("sqs").create_queue(
+        QueueName="events", Attributes={"Policy": policy}
+    )["QueueUrl"]
     events = emulator.client("events")
     events.put_rule(Name="events", EventPattern=json.dumps({"source": [source]}))
-    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:events"
     events.put_targets(Rule="events", Targets=[{"Id": "queue", "Arn": arn}])
     return queue
 
 
 def a_function(emulator: Emulator, handler: str, code: str = FUNCTIONS) -> str:
-    name = f"{handler}-{time.monotonic_ns()}"
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("functions.py", code)
-    emulator.client("lambda").create_function(
-        FunctionName=name,
-        Runtime="python3.13",
-        Role=ROLE,
-        Handler=f"functions.{handler}",
-        Code={"ZipFile": packed.getvalue()},
-    )
-    return name
+    return roles.a_function(emulator.client("lambda"), emulator.role(), code, handler)
 
 
 def a_rest_api_before(emulator: Emulator, function: str, **default_5xx: object) -> tuple[str, str]:

@@ -176,7 +176,6 @@ def test_a_public_route_asks_for_nothing(here: Simulated, monkeypatch: pytest.Mo
         ("ServiceUnavailable", 503, "ModelNotReady", "5"),
         ("ThrottlingException", 429, "TooManyRequests", "1"),
         ("InternalFailure", 502, "AwsRefused", None),
-        ("AccessDeniedException", 502, "AwsRefused", None),
         ("ValidationError", 400, "InvalidInvocation", None),
         ("TimeoutAfter", 504, "ModelTimedOut", None),
     ],

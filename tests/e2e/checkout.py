@@ -133,15 +133,16 @@ class Checkout:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
-    def client(self, service: Any) -> Any:
-        """A boto3 client of any service."""
+    def client(self, service: Any, **session: str) -> Any:
+        """A boto3 client of any service, of the root user or in the name of a `session`."""
         url = "sagemaker_endpoint_url" if service == "sagemaker" else "aws_endpoint_url"
+        root = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        credentials: Any = session or root
         return boto3.client(
             service,
             endpoint_url=self.stack[url],
             region_name=self.stack["region"],
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            **credentials,
         )
 
     def api(self, token: str | None = None) -> httpx.Client:

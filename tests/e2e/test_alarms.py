@@ -17,6 +17,7 @@ import pytest
 
 from tests.e2e.checkout import Checkout, until
 from tests.e2e.test_rest import FLAN, renew
+from tests.topics import subscribed_queue
 
 NAMESPACE = "EndpointMeter"
 STRANGER, ORPHAN = "somebodys-experiment", "left-over"
@@ -262,11 +263,9 @@ def test_the_heartbeat_comes_from_the_reconciler_and_its_absence_is_breaching(
 
 def test_an_alarm_tells_its_topic(watchful: Checkout) -> None:
     sns, sqs = watchful.client("sns"), watchful.client("sqs")
-    url = sqs.create_queue(QueueName="listener")["QueueUrl"]
     topics = [topic["TopicArn"] for topic in sns.list_topics()["Topics"]]
     (topic,) = [each for each in topics if each.endswith(":demo-alarms")]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
+    url = subscribed_queue(sns, sqs, topic, "listener")
     watchful.client("cloudwatch").set_alarm_state(
         AlarmName="demo-late", StateValue="OK", StateReason="a new test"
     )

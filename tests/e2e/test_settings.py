@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.checkout import Checkout, until
 from tests.e2e.test_rest import FLAN, get, renew
+from tests.topics import subscribed_queue
 
 FORGOTTEN = "forgotten-notebook-endpoint"
 
@@ -105,12 +106,9 @@ def test_a_public_route_asks_for_no_token(metering: Checkout) -> None:
 
 def test_a_forgotten_endpoint_gets_a_lease_our_tag_and_a_notice(metering: Checkout) -> None:
     sagemaker, sns, sqs = (metering.client(service) for service in ("sagemaker", "sns", "sqs"))
-    url = sqs.create_queue(QueueName="notices")["QueueUrl"]
     topics = [topic["TopicArn"] for topic in sns.list_topics()["Topics"]]
     (topic,) = [each for each in topics if each.endswith(":demo-alarms")]
-    names = ["QueueArn"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]["QueueArn"]
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    url = subscribed_queue(sns, sqs, topic, "notices")
     (config, *_) = sagemaker.list_endpoint_configs()["EndpointConfigs"]
     sagemaker.create_endpoint(
         EndpointName=FORGOTTEN, EndpointConfigName=config["EndpointConfigName"]

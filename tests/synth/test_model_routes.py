@@ -97,7 +97,7 @@ def test_each_answer_of_sagemaker_finds_one_of_ours(stack: Stack) -> None:
     for status in range(100, 600):
         found = [p for p in patterns if p and re.fullmatch(p, str(status))]
         assert len(found) <= 1
-        assert bool(found) == (status // 100 == 2 or status in {400, 413, 424, 429})
+        assert bool(found) == (status // 100 == 2 or status in {400, 403, 413, 424, 429})
 
 
 @pytest.mark.parametrize("status", [400, 413, 424, 502, 503])

@@ -19,6 +19,10 @@ MESSAGES = st.text() | st.sampled_from(
     ["it's", '"quoted"', r"back\slash", r"\'", "$context.requestId", "#set($x = 1)", "${a}#end"]
 )
 
+DENIED = (
+    "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: sagemaker:InvokeEndpoint"
+)
+
 
 def told(status: str | None, said: dict[str, Any], *, as_text: bool = False) -> Rendered:
     """The answer to a body of SageMaker's, which comes in Base64."""
@@ -51,8 +55,9 @@ def test_an_endpoint_that_is_absent_is_a_503_that_says_how_to_start_it(*, as_tex
         ("400", "Rate exceeded", (429, "TooManyRequests", {"Retry-After": "1"})),
         ("400", "Variant b of endpoint x not found.", (None, "InvalidInvocation", {})),
         ("413", "too long", (None, "BodyTooLarge", {})),
-        ("429", "Rate exceeded", (429, "TooManyRequests", {"Retry-After": "1"})),
-        ("429", "The model is not ready.", (None, "ModelNotReady", {"Retry-After": "5"})),
+        ("403|429", "Rate exceeded", (429, "TooManyRequests", {"Retry-After": "1"})),
+        ("403|429", "The model is not ready.", (None, "ModelNotReady", {"Retry-After": "5"})),
+        ("403|429", DENIED, (503, "EndpointStopped", {"Retry-After": "60"})),
         (None, "whatever", (None, "AwsRefused", {})),
     ],
 )

@@ -7,15 +7,20 @@ Import this package only once the settings are in the environment: MiniStack rea
 from local.emulator.patches import (
     access_logs,
     alarm_listing,
+    batch_actions,
     cold_starts,
     function_errors,
     function_logs,
     mock_integrations,
     model_calls,
     multipart_tags,
+    policy_simulation,
+    role_sessions,
     runtime_integrations,
     sagemaker_events,
+    service_roles,
     silent_functions,
+    transport,
 )
 
 __all__ = ["apply"]
@@ -25,12 +30,17 @@ def apply() -> None:
     """Change MiniStack in this process; before it serves."""
     access_logs.apply()
     alarm_listing.apply()
+    batch_actions.apply()
     cold_starts.apply()
     function_errors.apply()
     function_logs.apply()
     mock_integrations.apply()
     model_calls.apply()
     multipart_tags.apply()
+    policy_simulation.apply()
+    role_sessions.apply()
     runtime_integrations.apply()
     sagemaker_events.apply()
+    service_roles.apply()
     silent_functions.apply()
+    transport.apply()

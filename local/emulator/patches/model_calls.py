@@ -1,10 +1,11 @@
 """State machines may call SageMaker Runtime's InvokeEndpoint.
 
 MiniStack has no SageMaker Runtime. The call goes where AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME says: to
-the simulator.
+the simulator, in the name of the state machine's role.
 """
 
 import json
+import os
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
+
+from local.emulator.patches.role_sessions import credentials_of
+from local.emulator.patches.service_roles import machine_role
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -45,7 +49,7 @@ def apply() -> None:
 def _invoke(parameters: dict[str, Any]) -> dict[str, Any]:
     body = json.dumps(parameters["Body"], ensure_ascii=False, separators=(",", ":")).encode()
     try:
-        answer = _client().invoke_endpoint(**{**parameters, "Body": body})
+        answer = _client(machine_role.get()).invoke_endpoint(**{**parameters, "Body": body})
     except ClientError as error:
         code = error.response["Error"]["Code"]
         raise _failed(NAMED.get(code, "SageMakerRuntimeException"), str(error)) from error
@@ -64,7 +68,14 @@ def _failed(name: str, cause: str) -> Exception:
 
 
 @cache
-def _client() -> "SageMakerRuntimeClient":
+def _client(role_arn: str) -> "SageMakerRuntimeClient":
     # State machines repeat calls themselves, as they are told to.
     config = Config(read_timeout=70, retries={"total_max_attempts": 1})
-    return boto3.client("sagemaker-runtime", config=config)
+    own = credentials_of(role_arn, os.environ["AWS_DEFAULT_REGION"], "StepFunctions")
+    return boto3.client(
+        "sagemaker-runtime",
+        config=config,
+        aws_access_key_id=own.access_key,
+        aws_secret_access_key=own.secret_key,
+        aws_session_token=own.token,
+    )

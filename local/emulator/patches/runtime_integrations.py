@@ -10,7 +10,6 @@ import http.client
 import os
 import sys
 import uuid
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import Any
@@ -20,6 +19,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from local.emulator.patches.role_sessions import credentials_of
 from local.emulator.service_integration import (
     Definition,
     Message,
@@ -33,7 +33,6 @@ SERVICE = "runtime.sagemaker"
 MOST_AT_A_TIME = 256
 
 apigateway: Any = import_module("ministack.services.apigateway_v1")
-lambda_runtime: Any = import_module("ministack.core.lambda_runtime")
 
 
 def apply() -> None:
@@ -91,21 +90,11 @@ def _call(integration: Definition, region: str, path: str, request: Message) -> 
 
 
 def _credentials(integration: Definition, region: str) -> Credentials:
-    """Those of the integration's role, which MiniStack makes for functions too."""
+    """Those of the integration's role."""
     role = integration.get("credentials")
     if not role:
         raise NotConfiguredError("an integration with AWS needs the credentials of a role")
-    account = role.split(":")[4]
-    # The ARN is only there for its account and region.
-    caller = {
-        "Role": role,
-        "FunctionArn": f"arn:aws:lambda:{region}:{account}:function:BackplaneAssumeRoleSession",
-        "FunctionName": "BackplaneAssumeRoleSession",  # as CloudTrail shows API Gateway
-    }
-    made: Mapping[str, str] = lambda_runtime.execution_credentials(caller)
-    return Credentials(
-        made["AWS_ACCESS_KEY_ID"], made["AWS_SECRET_ACCESS_KEY"], made["AWS_SESSION_TOKEN"] or None
-    )
+    return credentials_of(role, region, "BackplaneAssumeRoleSession")  # as CloudTrail shows it
 
 
 def _one(value: Any) -> str:

@@ -1,0 +1,119 @@
+"""Who calls, and whether IAM lets them: that of the emulator, where roles and policies are."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.simulator.errors import NO_IAM, UNKNOWN_CALLER, ApiError
+from local.simulator.permissions import Need
+
+KEPT_SECONDS = 3.0
+"""How long an answer holds: changes of policies take a moment on AWS too."""
+MOST_KEPT = 20_000
+ROOT_KEYS = re.compile(r"test|\d{12}")
+_ACCESS_KEY = re.compile(r"Credential=([^/,\s]+)/")
+_SESSION = re.compile(r"arn:[^:]+:sts::(\d{12}):assumed-role/([^/]+)/.+")
+
+log = logging.getLogger(__name__)
+
+
+class Authority:
+    """Thread-safe. Asks once for the same thing, and again after `KEPT_SECONDS`."""
+
+    def __init__(self, iam: Any) -> None:
+        self._iam = iam
+        self._lock = threading.Lock()
+        self._answers: dict[tuple[str, Need], tuple[float, str]] = {}
+
+    def check(self, session: str | None, needs: Iterable[Need]) -> None:
+        """Raises ApiError where the session's role may not do all of it, or nobody can say; None is
+        the root user."""
+        if session is None:
+            return
+        for need in needs:
+            decision = self._decision(session, need)
+            if decision != "allowed":
+                raise _refusal(session, need, explicitly=decision == "explicitDeny")
+
+    def _decision(self, session: str, need: Need) -> str:
+        key = (role_of(session), need)
+        now = time.monotonic()
+        with self._lock:
+            known = self._answers.get(key)
+        if known and known[0] > now:
+            return known[1]
+        decision = self._asked(*key)
+        with self._lock:
+            if len(self._answers) >= MOST_KEPT:
+                self._answers.clear()
+            self._answers[key] = (now + KEPT_SECONDS, decision)
+        return decision
+
+    def _asked(self, role_arn: str, need: Need) -> str:
+        try:
+            answer = self._iam.simulate_principal_policy(
+                PolicySourceArn=role_arn,
+                ActionNames=[need.action],
+                ResourceArns=[need.resource],
+                ContextEntries=[_entry(key, values) for key, values in need.context],
+            )
+        except (BotoCoreError, ClientError) as error:
+            log.warning("%s of %s: IAM does not say: %s", need.action, role_arn, error)
+            raise NO_IAM.error() from error
+        decision: str = answer["EvaluationResults"][0]["EvalDecision"]
+        return decision
+
+
+def session_of(token: str | None, authorization: str | None) -> str | None:
+    """The ARN of the session in whose name a request comes; None for the root user.
+
+    Raises ApiError for credentials of neither.
+    """
+    if token:
+        return _named_by(token)
+    signed = _ACCESS_KEY.search(authorization or "")
+    if signed and not ROOT_KEYS.fullmatch(signed[1]):
+        raise UNKNOWN_CALLER.error()
+    return None
+
+
+def role_of(session: str) -> str:
+    """The role's ARN, of a session's."""
+    account, role = session.split(":")[4], session.split("/")[1]
+    return f"arn:aws:iam::{account}:role/{role}"
+
+
+def _named_by(token: str) -> str:
+    """What the emulator puts before the tokens of its sessions."""
+    try:
+        arn = base64.urlsafe_b64decode(token.partition(".")[0]).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise UNKNOWN_CALLER.error() from None
+    if not _SESSION.fullmatch(arn):
+        raise UNKNOWN_CALLER.error()
+    return arn
+
+
+def _entry(key: str, values: tuple[str, ...]) -> dict[str, Any]:
+    kind = "stringList" if key == "aws:TagKeys" else "string"
+    return {"ContextKeyName": key, "ContextKeyValues": list(values), "ContextKeyType": kind}
+
+
+def _refusal(session: str, need: Need, *, explicitly: bool) -> ApiError:
+    because = (
+        "with an explicit deny in an identity-based policy"
+        if explicitly
+        else f"because no identity-based policy allows the {need.action} action"
+    )
+    return need.told.error(
+        session=session, action=need.action, resource=need.resource, because=because
+    )

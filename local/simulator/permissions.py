@@ -1,0 +1,144 @@
+"""What IAM is asked before an operation: actions, the resources they are on, and condition keys.
+
+Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html
+and its page for Application Auto Scaling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from local.simulator import autoscaling
+from local.simulator.account import Kind
+from local.simulator.errors import NO_DEREGISTRATION, NOT_ALLOWED, Wording
+from local.simulator.lifecycle import Json
+from local.simulator.world import World
+
+Context = tuple[tuple[str, tuple[str, ...]], ...]
+EVERYTHING = "*"
+NAMED_BY = {
+    Kind.MODEL: "ModelName",
+    Kind.CONFIG: "EndpointConfigName",
+    Kind.ENDPOINT: "EndpointName",
+}
+ON = {
+    "CreateModel": (Kind.MODEL,),
+    "DescribeModel": (Kind.MODEL,),
+    "DeleteModel": (Kind.MODEL,),
+    "CreateEndpointConfig": (Kind.CONFIG,),
+    "DescribeEndpointConfig": (Kind.CONFIG,),
+    "DeleteEndpointConfig": (Kind.CONFIG,),
+    "CreateEndpoint": (Kind.ENDPOINT, Kind.CONFIG),
+    "DescribeEndpoint": (Kind.ENDPOINT,),
+    "UpdateEndpoint": (Kind.ENDPOINT, Kind.CONFIG),
+    "UpdateEndpointWeightsAndCapacities": (Kind.ENDPOINT,),
+    "DeleteEndpoint": (Kind.ENDPOINT,),
+    "InvokeEndpoint": (Kind.ENDPOINT,),
+    "InvokeEndpointAsync": (Kind.ENDPOINT,),
+}
+ON_ARN = frozenset({"AddTags", "ListTags", "DeleteTags"})
+ON_TARGET = frozenset({"RegisterScalableTarget", "DeregisterScalableTarget", "PutScalingPolicy"})
+
+
+@dataclass(frozen=True)
+class Need:
+    """One question to IAM, and how a no is told."""
+
+    action: str
+    resource: str
+    context: Context = ()
+    told: Wording = field(default=NOT_ALLOWED, compare=False)
+
+
+def needs(operation: str, request: Json, world: World) -> Iterator[Need]:
+    """What a caller of `operation` must be allowed, in the order in which it is told."""
+    if operation in autoscaling.OPERATIONS:
+        yield from _of_scaling(operation, request, world)
+        return
+    given = _given_tags(request)
+    for arn in _resources(operation, request, world):
+        context = given | _tags_on(arn, world)
+        yield Need(f"sagemaker:{operation}", arn, _frozen(context))
+    if operation.startswith("Create"):
+        yield from _with_creation(operation, request, world, given)
+    if operation == "DeleteEndpoint":
+        for arn in world.targets.of_endpoint(_name(request, Kind.ENDPOINT)):
+            action = "application-autoscaling:DeregisterScalableTarget"
+            yield Need(action, arn, told=NO_DEREGISTRATION)
+
+
+def _resources(operation: str, request: Json, world: World) -> Sequence[str]:
+    kinds = ON.get(operation)
+    if kinds:
+        return [world.account.arn(kind, _name(request, kind)) for kind in kinds]
+    if operation in ON_ARN:
+        return [str(request.get("ResourceArn", ""))]
+    if "HubName" in request:
+        return _in_hub(request, world)
+    return [EVERYTHING]
+
+
+def _in_hub(request: Json, world: World) -> Sequence[str]:
+    """A hub and, where one is named, its content: those of AWS belong to the account `aws`."""
+    hub = str(request["HubName"]).rpartition("/")[2]
+    base = f"arn:aws:sagemaker:{world.account.region}:aws"
+    content, name = request.get("HubContentType"), request.get("HubContentName")
+    named = [f"{base}:hub-content/{hub}/{content}/{name}"] if name else []
+    return [f"{base}:hub/{hub}", *named]
+
+
+def _with_creation(
+    operation: str, request: Json, world: World, given: Mapping[str, list[str]]
+) -> Iterator[Need]:
+    """Tags that are put on at birth, and the role that a model is given."""
+    if request.get("Tags"):
+        arn = world.account.arn(ON[operation][0], _name(request, ON[operation][0]))
+        context = {**given, "sagemaker:TaggingAction": [operation]}
+        yield Need("sagemaker:AddTags", arn, _frozen(context))
+    role = request.get("ExecutionRoleArn")
+    if role:
+        context = {"iam:PassedToService": ["sagemaker.amazonaws.com"]}
+        yield Need("iam:PassRole", str(role), _frozen(context))
+
+
+def _of_scaling(operation: str, request: Json, world: World) -> Iterator[Need]:
+    action = f"application-autoscaling:{operation}"
+    if operation not in ON_TARGET:
+        yield Need(action, EVERYTHING)
+        return
+    context = {
+        "application-autoscaling:service-namespace": [str(request.get("ServiceNamespace", ""))],
+        "application-autoscaling:scalable-dimension": [str(request.get("ScalableDimension", ""))],
+    }
+    resource_id = str(request.get("ResourceId", ""))
+    yield Need(action, world.targets.arn(resource_id), _frozen(context))
+    if operation == "RegisterScalableTarget" and not world.targets.linked_role_made:
+        service = {"iam:AWSServiceName": ["sagemaker.application-autoscaling.amazonaws.com"]}
+        yield Need("iam:CreateServiceLinkedRole", world.targets.linked_role, _frozen(service))
+
+
+def _name(request: Json, kind: Kind) -> str:
+    return str(request.get(NAMED_BY[kind], ""))
+
+
+def _given_tags(request: Json) -> dict[str, list[str]]:
+    given = {tag["Key"]: tag["Value"] for tag in _well_formed(request.get("Tags"))}
+    keys = [*given, *(key for key in request.get("TagKeys") or () if isinstance(key, str))]
+    context = {f"aws:RequestTag/{key}": [value] for key, value in given.items()}
+    return {**context, "aws:TagKeys": keys} if keys else context
+
+
+def _well_formed(tags: object) -> Iterator[Mapping[str, str]]:
+    """Those that can be looked at; the others are refused after."""
+    for tag in tags if isinstance(tags, list) else ():
+        if isinstance(tag, dict) and {"Key", "Value"} <= tag.keys():
+            yield {name: str(tag[name]) for name in ("Key", "Value")}
+
+
+def _tags_on(arn: str, world: World) -> dict[str, list[str]]:
+    return {f"aws:ResourceTag/{key}": [value] for key, value in world.tags_on(arn).items()}
+
+
+def _frozen(context: Mapping[str, Sequence[str]]) -> Context:
+    return tuple(sorted((key, tuple(values)) for key, values in context.items()))

@@ -1,0 +1,161 @@
+"""Roles on the embedded stack, whose IAM is enforced: what they may not do does not happen, and
+what is taken from them is missed, reported, and done once it is given back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+from local.simulator.authority import KEPT_SECONDS
+from tests.e2e.checkout import Checkout, until
+from tests.roles import session_of
+
+FLAN = "demo-FlanT5-Endpoint"
+TAG = "endpoint-meter:stack"
+FOREIGN = {"somebody-elses": [], "of-another-stack": [{"Key": TAG, "Value": "other-us-east-1"}]}
+
+
+@pytest.fixture(scope="module")
+def outsiders(checkout: Checkout) -> Iterator[dict[str, str]]:
+    """Endpoints that the stack did not make, in service, with their ARNs by name."""
+    sagemaker = checkout.client("sagemaker")
+    (config, *_) = sagemaker.list_endpoint_configs()["EndpointConfigs"]
+    arns = {
+        name: sagemaker.create_endpoint(
+            EndpointName=name, EndpointConfigName=config["EndpointConfigName"], Tags=tags
+        )["EndpointArn"]
+        for name, tags in FOREIGN.items()
+    }
+    for name in arns:
+        until(lambda name=name: checkout.status(name) == "InService", 30)  # type: ignore[misc]
+    yield arns
+    for name in arns:
+        sagemaker.delete_endpoint(EndpointName=name)
+
+
+def acting_as(checkout: Checkout, role: str, service: str) -> Any:
+    arn = checkout.client("iam").get_role(RoleName=role)["Role"]["Arn"]
+    return checkout.client(service, **session_of(arn, checkout.client("lambda")))
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_the_reconcilers_role_changes_no_endpoint_that_is_not_ours(
+    checkout: Checkout, outsiders: dict[str, str], name: str
+) -> None:
+    sagemaker = acting_as(checkout, "demo-reconciler", "sagemaker")
+    described = sagemaker.describe_endpoint(EndpointName=name)
+    named = {"EndpointName": name}
+    ours = [{"Key": TAG, "Value": "demo-us-east-1"}]
+    weights = [{"VariantName": "AllTraffic", "DesiredWeight": 1.0}]
+    for call, arguments in (
+        (sagemaker.delete_endpoint, named),
+        (
+            sagemaker.update_endpoint,
+            {**named, "EndpointConfigName": described["EndpointConfigName"]},
+        ),
+        (
+            sagemaker.update_endpoint_weights_and_capacities,
+            {**named, "DesiredWeightsAndCapacities": weights},
+        ),
+        (sagemaker.add_tags, {"ResourceArn": outsiders[name], "Tags": ours}),
+        (sagemaker.create_endpoint, {**named, "EndpointConfigName": "any"}),
+    ):
+        with pytest.raises(ClientError, match="is not authorized to perform") as refused:
+            call(**arguments)
+        assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert checkout.status(name) == "InService"
+
+
+def test_the_adopters_role_tags_what_is_nobodys_and_no_more(
+    checkout: Checkout, outsiders: dict[str, str]
+) -> None:
+    sagemaker = acting_as(checkout, "demo-adopter", "sagemaker")
+    ours = {"Key": TAG, "Value": "demo-us-east-1"}
+    for name, tags in (
+        ("of-another-stack", [ours]),
+        ("somebody-elses", [{"Key": "team", "Value": "ours"}]),
+        ("somebody-elses", [ours, {"Key": "team", "Value": "ours"}]),
+    ):
+        with pytest.raises(ClientError, match="is not authorized to perform: sagemaker:AddTags"):
+            sagemaker.add_tags(ResourceArn=outsiders[name], Tags=tags)
+
+
+def test_a_stop_that_is_denied_is_told_and_done_once_it_is_allowed(checkout: Checkout) -> None:
+    checkout.clear_faults()
+    assert renew(checkout).status_code == 200
+    until(lambda: get(checkout)["Status"] == "InService", 60)
+    with without(checkout, "demo-reconciler", "sagemaker:DeleteEndpoint"):
+        stop(checkout)
+        told = until(lambda: next((e for e in events(checkout) if "refused" in e["Event"]), None))
+        assert told["Event"] == "delete refused"
+        assert "is not authorized to perform: sagemaker:DeleteEndpoint" in told["Reason"]
+        document = get(checkout)
+        assert (document["Wanted"], document["Status"]) == ("stopped", "InService")
+        assert "delete refused: " in document["Reason"]
+    stop(checkout)
+    until(lambda: checkout.status(FLAN) == "Absent", 90)
+    until(lambda: get(checkout)["Status"] == "Absent", 30)
+
+
+def test_a_write_that_is_denied_is_502_and_nothing_is_changed(checkout: Checkout) -> None:
+    before = get(checkout)["LeaseExpiresAt"]
+    with without(checkout, "demo-api", "dynamodb:UpdateItem"):
+        answer = renew(checkout)
+        assert answer.status_code == 502, answer.text
+        assert answer.json()["code"] == "AwsRefused"
+        assert "denies the meter a permission" in answer.json()["error"]
+        assert get(checkout)["LeaseExpiresAt"] == before
+    assert renew(checkout).status_code == 200
+    stop(checkout)
+
+
+@contextmanager
+def without(checkout: Checkout, role: str, action: str) -> Iterator[None]:
+    """The role less one action, given back on leaving."""
+    iam = checkout.client("iam")
+    of = {"RoleName": role, "PolicyName": "own"}
+    policy = iam.get_role_policy(**of)["PolicyDocument"]
+    kept = [
+        {**statement, "Action": [each for each in statement["Action"] if each != action]}
+        for statement in policy["Statement"]
+    ]
+    assert kept != policy["Statement"]
+    less = {**policy, "Statement": [statement for statement in kept if statement["Action"]]}
+    iam.put_role_policy(**of, PolicyDocument=json.dumps(less))
+    time.sleep(KEPT_SECONDS)
+    try:
+        yield
+    finally:
+        iam.put_role_policy(**of, PolicyDocument=json.dumps(policy))
+        time.sleep(KEPT_SECONDS)
+
+
+def get(checkout: Checkout) -> dict[str, Any]:
+    with checkout.api() as api:
+        answer = api.get("/endpoint-expiry", params={"EndpointName": FLAN})
+    document: dict[str, Any] = answer.raise_for_status().json()
+    return document
+
+
+def events(checkout: Checkout) -> list[dict[str, Any]]:
+    with checkout.api() as api:
+        answer = api.get("/endpoint-events", params={"EndpointName": FLAN, "limit": 5})
+    found: list[dict[str, Any]] = answer.raise_for_status().json()
+    return found
+
+
+def renew(checkout: Checkout) -> httpx.Response:
+    with checkout.api() as api:
+        return api.post("/endpoint-expiry", json={"EndpointName": FLAN, "minutes": 10})
+
+
+def stop(checkout: Checkout) -> None:
+    with checkout.api() as api:
+        api.delete("/endpoint-expiry", params={"EndpointName": FLAN}).raise_for_status()
