@@ -18,6 +18,7 @@ from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.function import PythonFunction
 from constructs_lib.policy import Statement, policy_document, trust_document
+from constructs_lib.sagemaker_access import SageMakerAccess
 from lambdas.core.errors import Throttled
 from lambdas.core.executions import THROUGH_LAMBDA, VIA
 from lambdas.core.invocation import ModelNotReady, TooManyInvocations
@@ -86,7 +87,8 @@ class AsyncApi(Construct):
             ),
             "async",
         )
-        statements = [*call_models(at, endpoints), *(invoker.invoke() if invoker else [])]
+        call_models = SageMakerAccess(at).invoke(endpoints)
+        statements = [*call_models, *(invoker.invoke() if invoker else [])]
         policy = addressed(
             IamRolePolicy(
                 self,
@@ -108,13 +110,6 @@ class AsyncApi(Construct):
             ),
             "async",
         )
-
-
-def call_models(at: Deployment, endpoints: Sequence[str]) -> list[Statement]:
-    """SageMaker folds names to lower case in ARNs, and policies compare with case."""
-    names = {spelling for name in endpoints for spelling in (name, name.lower())}
-    arns = tuple(at.arn("sagemaker", f"endpoint/{name}") for name in sorted(names))
-    return [Statement(("sagemaker:InvokeEndpoint",), arns)] if arns else []
 
 
 def _definition(at: Deployment, invoker: PythonFunction | None) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from constructs import Construct
 
 from constructs_lib.artifacts import Artifacts
-from constructs_lib.async_api import call_asynchronously, call_models, state_machine_arn
+from constructs_lib.async_api import call_asynchronously, state_machine_arn
 from constructs_lib.authorized_routes import routes_of
 from constructs_lib.config import DeployConfig
 from constructs_lib.deployment import Deployment
@@ -143,7 +143,7 @@ class Functions(Construct):
             if entry.async_mode is AsyncMode.THROUGH_LAMBDA
         ]
         settings = InvokerSettings(results_bucket=results.name)
-        statements = [*call_models(self._at, endpoints), *self._on_results("s3:PutObject")]
+        statements = [*self._sagemaker.invoke(endpoints), *self._on_results("s3:PutObject")]
         return self._function("invoker", INVOKER, settings, statements)
 
     def _on_results(self, action: str) -> list[Statement]:

@@ -117,4 +117,5 @@ class SageMakerAccess:
         names in ARNs in lower case, so a name stands in both."""
         named = {name for exact in endpoint_names for name in (exact, exact.lower())}
         resources = tuple(self._at.arn("sagemaker", f"endpoint/{name}") for name in named)
-        return [Statement(("sagemaker:InvokeEndpoint",), resources, self._carries_our_tag)]
+        invoke = Statement(("sagemaker:InvokeEndpoint",), resources, self._carries_our_tag)
+        return [invoke] if resources else []

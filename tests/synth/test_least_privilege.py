@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from constructs_lib.policy import Statement, policy_document
-from tests.synth.stacks import Stack
+from tests.synth.aws_calls import actions_of
+from tests.synth.conftest import Synthesize
+from tests.synth.stacks import FLAN, Stack, config_with
 
 OUR_TAG = "endpoint-meter:stack"
 ENDPOINTS = ":endpoint/*"
@@ -19,46 +22,41 @@ WITHOUT_RESOURCE = {
     "sagemaker:ListEndpoints",
 }
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
-STATE = {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"}
-SEND = {"sqs:SendMessage"}
-DESCRIBE = {"sagemaker:DescribeEndpoint", "sagemaker:ListTags"}
-# What the code of each function calls.
-CALLS = {
-    "authorizer": {"dynamodb:BatchGetItem", "dynamodb:UpdateItem"},
-    "adopter": {"sagemaker:AddTags"},
-    "tick": {"dynamodb:Query", "dynamodb:UpdateItem"} | SEND,
-    "api": STATE
-    | {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:PutItem", "lambda:InvokeFunction"}
-    | {"sagemaker:DescribeEndpointConfig"}
-    | {"states:DescribeExecution", "states:StartExecution"}
-    | DESCRIBE
-    | SEND,
-    "reconciler": STATE
-    | {"dynamodb:DeleteItem", "dynamodb:PutItem"}
-    | {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
-    | {"sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint", "sagemaker:DeleteEndpoint"}
-    | {"sagemaker:UpdateEndpointWeightsAndCapacities"}
-    | {"sagemaker:AddTags", "dynamodb:DescribeTable", "iam:CreateServiceLinkedRole"}
-    | {
-        "application-autoscaling:DeregisterScalableTarget",
-        "application-autoscaling:DescribeScalableTargets",
-        "application-autoscaling:PutScalingPolicy",
-        "application-autoscaling:RegisterScalableTarget",
-    }
-    | DESCRIBE
-    | SEND,
-    "sweep": STATE
-    | {"dynamodb:DescribeTable", "dynamodb:PutItem", "dynamodb:Scan"}
-    | {"lambda:InvokeFunction", "sagemaker:ListEndpoints", "sns:Publish"}
-    | {"sagemaker:DescribeEndpointConfig"}
-    | DESCRIBE
-    | SEND,
+READ_QUEUE = {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
+OF_TASKS = {
+    "aws-sdk:sagemakerruntime:invokeEndpoint": "sagemaker:InvokeEndpoint",
+    "lambda:invoke": "lambda:InvokeFunction",
 }
+LOOKS = {"sagemaker:DescribeEndpoint", "sagemaker:ListTags"}
+
+
+@pytest.fixture(scope="module")
+def full(stack_of: Synthesize) -> Stack:
+    """A stack that has each kind of function and role."""
+    called = {
+        "api_resource_name": "flan",
+        "lambda_src": "functions/flan",
+        "handler": "index.handler",
+    }
+    through = {
+        **FLAN,
+        "async_api_enabled": True,
+        "async_api_results": "s3",
+        "wake_on_request": {"minutes": 30},
+        "integration": {"type": "lambda", "properties": {**called, "keep_warm": {"minutes": 5}}},
+    }
+    properties = {"api_resource_name": "direct"}
+    straight = {**FLAN, "name": "Direct", "integration": {"type": "api", "properties": properties}}
+    return stack_of(config_with(through, straight))
 
 
 def everything(stack: Stack) -> Iterator[Mapping[str, Any]]:
     for role in stack.all("aws_iam_role_policy"):
         yield from stack.statements(role)
+
+
+def allowed(stack: Stack, role: str) -> set[str]:
+    return {action for statement in stack.statements(role) for action in statement["Action"]}
 
 
 def on_endpoints(stack: Stack, role: str, action: str) -> Mapping[str, Any]:
@@ -83,12 +81,67 @@ def test_only_actions_that_know_no_resource_are_allowed_on_all(stack: Stack) -> 
             assert set(statement["Action"]) <= WITHOUT_RESOURCE
 
 
-@pytest.mark.parametrize("function", CALLS)
-def test_a_function_may_do_what_its_code_calls_and_nothing_else(
-    stack: Stack, function: str
-) -> None:
-    allowed = {a for statement in stack.statements(function) for a in statement["Action"]}
-    assert allowed == CALLS[function] | LOGS
+def test_a_function_may_do_what_its_code_calls_and_nothing_else(full: Stack) -> None:
+    read = {
+        mapping["function_name"] for mapping in full.all("aws_lambda_event_source_mapping").values()
+    }
+    for name, function in full.all("aws_lambda_function").items():
+        module = function["handler"].rpartition(".")[0]
+        called = actions_of("functions.flan.index" if module == "index" else module)
+        consumed = READ_QUEUE if any(f".{name}." in each for each in read) else set()
+        assert (name, allowed(full, name)) == (name, called | consumed | LOGS)
+
+
+def test_a_schedule_may_invoke_what_it_targets_and_nothing_else(full: Stack) -> None:
+    targets: dict[str, set[str]] = defaultdict(set)
+    for schedule in full.all("aws_scheduler_schedule").values():
+        role = schedule["target"]["role_arn"].split(".")[1]
+        targets[role].add(schedule["target"]["arn"])
+    assert len(targets) == 2
+    for role, arns in targets.items():
+        assert allowed(full, role) == {"lambda:InvokeFunction"}
+        assert {arn for each in full.statements(role) for arn in each["Resource"]} == arns
+
+
+def test_the_state_machine_may_do_what_its_tasks_do_and_nothing_else(full: Stack) -> None:
+    definition = json.loads(full.one("aws_sfn_state_machine", "async")["definition"])
+    tasks = [state for state in definition["States"].values() if state["Type"] == "Task"]
+    assert allowed(full, "async") == {
+        OF_TASKS[task["Resource"].partition(":states:::")[2]] for task in tasks
+    }
+
+
+def test_no_role_acts_on_an_endpoint_that_lacks_our_tag(full: Stack) -> None:
+    acting = [
+        (action, statement.get("Condition", {}))
+        for statement in everything(full)
+        for action in statement["Action"]
+        if any(":endpoint/" in resource for resource in statement["Resource"])
+        and action not in LOOKS
+    ]
+    assert {action for action, _ in acting} == {
+        "sagemaker:AddTags",
+        "sagemaker:CreateEndpoint",
+        "sagemaker:DeleteEndpoint",
+        "sagemaker:InvokeEndpoint",
+        "sagemaker:UpdateEndpoint",
+        "sagemaker:UpdateEndpointWeightsAndCapacities",
+    }
+    for action, conditions in acting:
+        equal = conditions["StringEquals"]
+        tagged = "demo-us-east-1" in (
+            equal.get(f"aws:ResourceTag/{OUR_TAG}"),
+            equal.get(f"aws:RequestTag/{OUR_TAG}"),
+        )
+        assert tagged or equal == {"sagemaker:TaggingAction": "CreateEndpoint"}, action
+
+
+def test_every_role_is_one_of_those_that_are_looked_at_here(full: Stack) -> None:
+    models = {
+        name for name in full.all("aws_iam_role_policy") if name.startswith(("Flan", "Direct"))
+    }
+    known = {"async", "endpoint_caller", "keep_warm", "scheduler", *full.all("aws_lambda_function")}
+    assert full.all("aws_iam_role_policy").keys() - models == known
 
 
 @pytest.mark.parametrize(
@@ -147,15 +200,8 @@ def test_api_gateway_may_call_the_api_and_the_authorizer_on_our_behalf_only(stac
 
 
 def test_only_our_rule_may_put_events_on_the_queue(stack: Stack) -> None:
-    rule = stack.one("aws_cloudwatch_event_rule", "endpoint_events")["name"]
-    allowed = {
-        name: [s for s in json.loads(queue["policy"])["Statement"] if s["Effect"] == "Allow"]
-        for name, queue in stack.all("aws_sqs_queue").items()
-    }
-    (statement,) = allowed.pop("work")
-    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
-    assert statement["Condition"]["ArnEquals"]["aws:SourceArn"].endswith(f":rule/{rule}")
-    assert not any(allowed.values())
+    policy = stack.one("aws_sqs_queue_policy", "work")["policy"]
+    assert '"aws:SourceArn":"${aws_cloudwatch_event_rule.endpoint_events.arn}"' in policy
 
 
 def test_a_wildcard_needs_a_reason() -> None:
