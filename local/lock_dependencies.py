@@ -148,7 +148,8 @@ def python_requirements(lock: Lock) -> str:
 
 
 def uninstallable(requirements: str) -> list[str]:
-    """Pythons and platforms for which requirements lack a package, a wheel or a hash."""
+    """Pythons and platforms for which requirements lack a package, a wheel or a hash, or name a
+    version that was yanked, as far as the index tells."""
     found = []
     for python, platform in itertools.product(PYTHONS, PLATFORMS):
         with tempfile.TemporaryDirectory(prefix="lock-deps-") as nothing:
@@ -163,7 +164,7 @@ def uninstallable(requirements: str) -> list[str]:
                 capture_output=True,
                 check=False,
             )
-        if tried.returncode:
+        if tried.returncode or "is yanked" in tried.stderr:
             found.append(f"Python {python} on {platform}: {tried.stderr.strip()}")
     return found
 

@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from local import lock_dependencies
 from local.bootstrap import requirement_lines
 
 ROOT = Path(__file__).resolve().parents[2]
+CATEGORIES = lock_dependencies.CATEGORIES
 
 
 def pipfile_lock() -> dict[str, Any]:
@@ -60,6 +63,35 @@ def test_the_lock_of_the_audit_names_no_registry_and_has_every_hash() -> None:
     packages = re.findall(r"^\w.*", text, re.MULTILINE)
     assert len(packages) > 90
     assert [line for line in packages if not re.fullmatch(r"\S+==\S+( ; .+)? \\", line)] == []
+
+
+def test_each_python_package_is_pinned_to_one_version_by_sha256() -> None:
+    lock = pipfile_lock()
+    packages = [package for category in CATEGORIES for package in lock[category].values()]
+    audited = lock_dependencies.AUDIT.with_suffix(".txt").read_text()
+
+    assert {
+        p["version"] for p in packages if not re.fullmatch(r"==[\w.+!-]+", p["version"])
+    } == set()
+    digests = [digest for package in packages for digest in package["hashes"]]
+    digests += re.findall(r"--hash=(\S+)", audited)
+    assert [each for each in digests if not re.fullmatch("sha256:[0-9a-f]{64}", each)] == []
+
+
+def test_what_is_installed_is_what_is_locked() -> None:
+    lock = pipfile_lock()
+    locked = {**lock["default"], **lock["develop"]}
+    installed = {
+        re.sub(r"[-_.]+", "-", found.name).lower(): f"=={found.version}"
+        for found in metadata.distributions(path=[sysconfig.get_path("purelib")])
+    }
+
+    assert installed.keys() - locked.keys() <= {"pip", "setuptools"}  # of an empty environment
+    assert {
+        name: (version, locked[name]["version"])
+        for name, version in installed.items()
+        if name in locked and version != locked[name]["version"]
+    } == {}
 
 
 def test_the_layer_carries_these_and_nothing_else() -> None:
