@@ -254,6 +254,7 @@ class RestApi(Construct):
                 "access-logs",
                 name=f"/aws/apigateway/{at.name('api')}",
                 retention_in_days=log_retention_days,
+                kms_key_id=at.key_arn,
             ),
             "access",
         )

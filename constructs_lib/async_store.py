@@ -55,7 +55,7 @@ class AsyncStore(Construct):
                 self,
                 outcome,
                 name=at.name(name),
-                kms_master_key_id="alias/aws/sns",
+                kms_master_key_id=at.key_arn or "alias/aws/sns",
                 policy=resource_document(nobody_without_tls("sns:Publish", arn)),
             ),
             name.replace("-", "_"),

@@ -25,7 +25,7 @@ from constructs_lib.config_auth import CognitoAuth
 from constructs_lib.config_integration import Integration, WakeOnRequest
 from constructs_lib.config_model import Model, as_pydantic_error, by_core
 from constructs_lib.config_source import ModelSource, Surroundings
-from constructs_lib.config_text import CorsOrigin, InstanceType, KmsKey
+from constructs_lib.config_text import CorsOrigin, InstanceType, KmsKey, KmsKeyArn
 from constructs_lib.config_update import Update
 from constructs_lib.config_variants import (
     MAX_VARIANTS,
@@ -280,6 +280,7 @@ class DeployConfig(Model):
     cors_origin: CorsOrigin | None = None
     token_requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 1_200
     api_gateway_account_role: bool = False
+    kms_key_arn: KmsKeyArn | None = None
 
     def volume_keys(self) -> set[str]:
         return {entry.kms_key_id for entry in self.jumpstart_models if entry.kms_key_id}

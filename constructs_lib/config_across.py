@@ -35,6 +35,13 @@ RESERVED_ROUTES = frozenset(
 )
 
 
+def _key_elsewhere(key: object, region: object) -> Iterator[Problem]:
+    parts = key.split(":") if isinstance(key, str) else []
+    if len(parts) == 6 and parts[3] != region:
+        told = f"must be in {region} (region_name), as all that it encrypts, not {parts[3]}"
+        yield Problem("kms_key_arn", told)
+
+
 def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
     """What spans several fields. Takes a document that may be wrong elsewhere, so that all
     problems are told at once."""
@@ -53,6 +60,7 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
         document.get("project_prefix"),
         document.get("max_lease_minutes", DEFAULT_MAX_LEASE_MINUTES),
     )
+    yield from _key_elsewhere(document.get("kms_key_arn"), document.get("region_name"))
     for index, (entry, route) in enumerate(zip(entries, routes, strict=True)):
         where = f"jumpstart_models[{index}]"
         if isinstance(route, str) and route.casefold() in RESERVED_ROUTES:

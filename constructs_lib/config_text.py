@@ -110,6 +110,14 @@ TopicArn = Annotated[
         "SageMaker speaks to no FIFO topic",
     ),
 ]
+KmsKeyArn = Annotated[
+    str,
+    Text(
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[a-zA-Z0-9-]+",
+        "must be the ARN of a KMS key such as 'arn:aws:kms:us-east-1:123456789012:key/1234abcd-…'; "
+        "tables and logs take neither ids nor aliases",
+    ),
+]
 KmsKey = Annotated[
     str,
     Text(

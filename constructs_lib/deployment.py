@@ -12,12 +12,14 @@ Element = TypeVar("Element", bound=TerraformElement)
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """`account_id` and `partition` are Terraform references, the rest is literal."""
+    """`account_id` and `partition` are Terraform references, the rest is literal. `key_arn` is the
+    customer's KMS key for all that is stored; without one each service encrypts with its own."""
 
     prefix: str
     region: str
     account_id: str
     partition: str
+    key_arn: str | None = None
 
     @property
     def stack_tag(self) -> str:

@@ -15,6 +15,7 @@ from constructs import Construct
 
 from constructs_lib.artifacts import Artifacts
 from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.kms import with_key
 from constructs_lib.policy import Statement, policy_document, trust_document
 from lambdas.core.settings import METRICS_NAMESPACE, Settings
 
@@ -83,6 +84,7 @@ class PythonFunction(Construct):
                 "logs",
                 name=f"/aws/lambda/{self.name}",
                 retention_in_days=log_retention_days,
+                kms_key_id=at.key_arn,
             ),
             name,
         )
@@ -102,7 +104,7 @@ class PythonFunction(Construct):
                 "policy",
                 name="own",
                 role=role.name,
-                policy=policy_document([write_logs, *statements]),
+                policy=policy_document([write_logs, *with_key(at, statements)]),
             ),
             name,
         )

@@ -1,4 +1,4 @@
-"""Keys that a config names by ARN, id or alias."""
+"""Keys that a config names, by ARN, id or alias; and the one for all that the stack stores."""
 
 from __future__ import annotations
 
@@ -25,3 +25,52 @@ def may_use(
         arn = f"{prefix}:key/*"
         also["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": f"alias/{alias}"}
     return Statement(tuple(actions), (arn,), also)
+
+
+# What a service does with the key in the name of whoever calls it:
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+# https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+_OF_TABLES = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+_WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
+_BEHIND = {
+    "dynamodb:DeleteItem": _OF_TABLES,
+    "dynamodb:GetItem": _OF_TABLES,
+    "dynamodb:PutItem": _OF_TABLES,
+    "dynamodb:Query": _OF_TABLES,
+    "dynamodb:Scan": _OF_TABLES,
+    "dynamodb:UpdateItem": _OF_TABLES,
+    "s3:GetObject": ("kms:Decrypt",),
+    "s3:PutObject": _WRITE,
+    "sns:Publish": _WRITE,
+    "sqs:ReceiveMessage": ("kms:Decrypt",),
+    "sqs:SendMessage": _WRITE,
+}
+
+
+def with_key(at: Deployment, statements: Iterable[Statement]) -> list[Statement]:
+    """The statements, and what they take of the stack's key, if there is one: through the services
+    that they are of, and not by itself."""
+    given = list(statements)
+    if at.key_arn is None:
+        return given
+    taken: dict[str, set[str]] = {}
+    for action in (action for statement in given for action in statement.actions):
+        taken.setdefault(action.partition(":")[0], set()).update(_BEHIND.get(action, ()))
+    return given + [
+        Statement(
+            tuple(actions),
+            (at.key_arn,),
+            {"StringEquals": {"kms:ViaService": f"{service}.{at.region}.amazonaws.com"}},
+        )
+        for service, actions in sorted(taken.items())
+        if actions
+    ]

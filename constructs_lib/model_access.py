@@ -15,7 +15,7 @@ from constructs_lib.config_source import Vpc
 from constructs_lib.config_variants import DataCapture
 from constructs_lib.deployment import Deployment
 from constructs_lib.hosting import Container, HostedSource, Hosting
-from constructs_lib.kms import may_use
+from constructs_lib.kms import may_use, with_key
 from constructs_lib.policy import Statement
 
 _WRITE_ENCRYPTED = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
@@ -115,15 +115,17 @@ def _capture(at: Deployment, capture: DataCapture) -> Iterator[Statement]:
         yield may_use(at, capture.kms_key_id, _WRITE_ENCRYPTED)
 
 
-def _async(at: Deployment, paths: AsyncPaths, said: AsyncInference) -> Iterator[Statement]:
-    yield _objects(at, paths.input_path, "s3:GetObject")
-    for place in (paths.output_path, paths.failure_path):
-        yield _objects(at, place, "s3:AbortMultipartUpload", "s3:PutObject")
-    for place in (paths.input_path, paths.output_path, paths.failure_path):
-        yield _listing(at, *_bucket_and_key(place))
-    yield Statement(("sns:Publish",), (paths.success_topic_arn, paths.error_topic_arn))
+def _async(at: Deployment, paths: AsyncPaths, said: AsyncInference) -> list[Statement]:
+    places = (paths.input_path, paths.output_path, paths.failure_path)
+    statements = [
+        _objects(at, paths.input_path, "s3:GetObject"),
+        *(_objects(at, each, "s3:AbortMultipartUpload", "s3:PutObject") for each in places[1:]),
+        *(_listing(at, *_bucket_and_key(each)) for each in places),
+        Statement(("sns:Publish",), (paths.success_topic_arn, paths.error_topic_arn)),
+    ]
     if said.kms_key_id:
-        yield may_use(at, said.kms_key_id, _WRITE_ENCRYPTED)
+        statements.append(may_use(at, said.kms_key_id, _WRITE_ENCRYPTED))
+    return statements if said.names_all_places() else with_key(at, statements)
 
 
 def _objects(at: Deployment, place: str, *actions: str, whole: bool = False) -> Statement:

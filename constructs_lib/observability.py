@@ -79,7 +79,13 @@ class Observability(Construct):
         self._at = at
         self._topic = addressed(
             # Not encrypted with the AWS-managed key: CloudWatch may not publish through it.
-            SnsTopic(self, "topic", name=at.name(TOPIC), policy=self._topic_policy()),
+            SnsTopic(
+                self,
+                "topic",
+                name=at.name(TOPIC),
+                kms_master_key_id=at.key_arn,
+                policy=self._topic_policy(),
+            ),
             "alarms",
         )
         self.alarm_names: list[str] = []

@@ -48,7 +48,7 @@ class PrivateBucket(Construct):
             S3Bucket(self, "bucket", bucket=self.name, force_destroy=not protected), suffix
         )
         self._close()
-        self._encrypt()
+        self._encrypt(at.key_arn)
         if kept_days:
             self._expire(kept_days)
 
@@ -76,7 +76,7 @@ class PrivateBucket(Construct):
             self._id,
         )
 
-    def _encrypt(self) -> None:
+    def _encrypt(self, key_arn: str | None) -> None:
         addressed(
             S3BucketServerSideEncryptionConfigurationA(
                 self,
@@ -85,8 +85,10 @@ class PrivateBucket(Construct):
                 rule=[
                     S3BucketServerSideEncryptionConfigurationRuleA(
                         apply_server_side_encryption_by_default=_DefaultEncryption(
-                            sse_algorithm="AES256"
-                        )
+                            sse_algorithm="aws:kms" if key_arn else "AES256",
+                            kms_master_key_id=key_arn,
+                        ),
+                        bucket_key_enabled=True if key_arn else None,
                     )
                 ],
             ),

@@ -5,6 +5,8 @@ Starts and everything else travel apart: a flood of starts must not delay a stop
 
 from __future__ import annotations
 
+from typing import Any
+
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from cdktf_cdktf_provider_aws.sqs_queue_redrive_policy import SqsQueueRedrivePolicy
 from constructs import Construct
@@ -38,6 +40,9 @@ class HintQueue(Construct):
         super().__init__(scope, name)
         self.id = name
         self.dead_name = at.name(f"{name}-dead")
+        encryption: dict[str, Any] = (
+            {"kms_master_key_id": at.key_arn} if at.key_arn else {"sqs_managed_sse_enabled": True}
+        )
         self.resource = addressed(
             SqsQueue(
                 self,
@@ -46,7 +51,7 @@ class HintQueue(Construct):
                 visibility_timeout_seconds=_VISIBILITY_FACTOR * consumer_timeout_seconds,
                 # a hint says "look at X now": the tick and the sweep repeat what gets old
                 message_retention_seconds=_DAY_SECONDS,
-                sqs_managed_sse_enabled=True,
+                **encryption,
                 policy=_policy(at, at.name(name), fed_by),
             ),
             name,
@@ -57,7 +62,7 @@ class HintQueue(Construct):
                 "dead",
                 name=self.dead_name,
                 message_retention_seconds=14 * _DAY_SECONDS,
-                sqs_managed_sse_enabled=True,
+                **encryption,
                 policy=_policy(at, self.dead_name, None),
             ),
             f"{name}_dead",

@@ -165,6 +165,7 @@ class EndpointManagerStack(TerraformStack):
             region=self._config.region_name,
             account_id=account.account_id,
             partition=partition.partition,
+            key_arn=self._config.kms_key_arn,
         )
 
     def _async_store(self, at: Deployment) -> AsyncStore | None:

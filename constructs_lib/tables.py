@@ -25,6 +25,7 @@ class _Table(Construct):
         self,
         scope: Construct,
         logical_id: str,
+        at: Deployment,
         name: str,
         *,
         keys: dict[str, str],
@@ -51,7 +52,9 @@ class _Table(Construct):
                 global_secondary_index=indexes,
                 ttl=ttl,
                 point_in_time_recovery=DynamodbTablePointInTimeRecovery(enabled=True),
-                server_side_encryption=DynamodbTableServerSideEncryption(enabled=True),
+                server_side_encryption=DynamodbTableServerSideEncryption(
+                    enabled=True, kms_key_arn=at.key_arn
+                ),
                 deletion_protection_enabled=deletion_protection,
             ),
             logical_id,
@@ -67,6 +70,7 @@ class StateTable(_Table):
         super().__init__(
             scope,
             "state",
+            at,
             at.name("state"),
             keys={"pk": "S", "sk": "S"},
             attributes={"due_shard": "S", "next_due": "N"},
@@ -111,6 +115,7 @@ class HistoryTable(_Table):
         super().__init__(
             scope,
             "history",
+            at,
             at.name("history"),
             keys={"pk": "S", "sk": "S"},
             ttl=DynamodbTableTtl(attribute_name="ttl", enabled=True),
@@ -149,6 +154,7 @@ class AuthTable(Construct):
             table = _Table(
                 self,
                 "auth",
+                at,
                 name,
                 keys={"token": "S"},
                 deletion_protection=deletion_protection,

@@ -200,8 +200,15 @@ def test_api_gateway_may_call_the_api_and_the_authorizer_on_our_behalf_only(stac
 
 
 def test_only_our_rule_may_put_events_on_the_queue(stack: Stack) -> None:
-    policy = stack.one("aws_sqs_queue_policy", "work")["policy"]
-    assert '"aws:SourceArn":"${aws_cloudwatch_event_rule.endpoint_events.arn}"' in policy
+    rule = stack.one("aws_cloudwatch_event_rule", "endpoint_events")["name"]
+    allowed = {
+        name: [s for s in json.loads(queue["policy"])["Statement"] if s["Effect"] == "Allow"]
+        for name, queue in stack.all("aws_sqs_queue").items()
+    }
+    (statement,) = allowed.pop("work")
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Condition"]["ArnEquals"]["aws:SourceArn"].endswith(f":rule/{rule}")
+    assert not any(allowed.values())
 
 
 def test_a_wildcard_needs_a_reason() -> None:

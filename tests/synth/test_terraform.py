@@ -16,6 +16,7 @@ from tests.synth.terraform import Terraform
 
 pytestmark = pytest.mark.slow
 
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 # The data sources that name the account and its partition, which the arns of the API hold.
 WHERE = ("aws_caller_identity", "aws_partition")
 
@@ -28,7 +29,8 @@ def test_the_shipped_config_is_valid(terraform: Terraform, stack: Stack) -> None
 def test_all_examples_together_are_valid(terraform: Terraform, stack_of: Synthesize) -> None:
     backend = {"type": "s3", "bucket": "our-states", "key": "meter.tfstate"}
     together = json.loads(COMBINED.read_text())
-    stack = stack_of({**together, "backend": backend, "api_gateway_account_role": True})
+    once = {"backend": backend, "api_gateway_account_role": True, "kms_key_arn": KEY}
+    stack = stack_of({**together, **once})
     terraform.take(stack.document)
     terraform.assert_valid()
 

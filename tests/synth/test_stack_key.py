@@ -1,0 +1,128 @@
+"""One key of the customer's for all that the stack stores, and who may use it for what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from constructs_lib.config_file import parse
+from constructs_lib.config_problems import InvalidConfig
+from tests.synth.conftest import Synthesize
+from tests.synth.stacks import FLAN, Stack, config_with
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+ASYNC = {
+    "name": "Later",
+    "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/own:1",
+    "inference_instance_type": "ml.m5.xlarge",
+    "inference_type": "async",
+}
+LARGE = {**FLAN, "async_api_enabled": True, "async_api_results": "s3"}
+
+
+@pytest.fixture(scope="module")
+def keyed(stack_of: Synthesize) -> Stack:
+    return stack_of(config_with(LARGE, ASYNC, kms_key_arn=KEY))
+
+
+def used(stack: Stack, role: str) -> dict[str, set[str]]:
+    """What the role may do with the key, by the service through which."""
+    found: dict[str, set[str]] = {}
+    for statement in stack.statements(role):
+        if any(action.startswith("kms:") for action in statement["Action"]):
+            assert statement["Resource"] == [KEY]
+            assert statement["Condition"].keys() == {"StringEquals"}
+            service = statement["Condition"]["StringEquals"]["kms:ViaService"]
+            found[service.removesuffix(".us-east-1.amazonaws.com")] = set(statement["Action"])
+    return found
+
+
+def encryption(bucket: Mapping[str, Any]) -> Mapping[str, Any]:
+    (rule,) = bucket["rule"]
+    found: Mapping[str, Any] = rule["apply_server_side_encryption_by_default"]
+    return found
+
+
+def test_all_that_is_stored_is_under_the_key(keyed: Stack) -> None:
+    tables = keyed.all("aws_dynamodb_table").values()
+    assert {t["server_side_encryption"]["kms_key_arn"] for t in tables} == {KEY}
+    for kind in ("aws_sqs_queue", "aws_sns_topic"):
+        assert {each["kms_master_key_id"] for each in keyed.all(kind).values()} == {KEY}
+    assert {logs["kms_key_id"] for logs in keyed.all("aws_cloudwatch_log_group").values()} == {KEY}
+    settings = keyed.all("aws_s3_bucket_server_side_encryption_configuration")
+    assert settings.keys() == keyed.all("aws_s3_bucket").keys() == {"code", "data", "results"}
+    for bucket in settings.values():
+        assert encryption(bucket) == {"sse_algorithm": "aws:kms", "kms_master_key_id": KEY}
+        assert bucket["rule"][0]["bucket_key_enabled"] is True
+
+
+def test_a_queue_is_encrypted_in_one_way_alone(keyed: Stack, stack: Stack) -> None:
+    for queue in keyed.all("aws_sqs_queue").values():
+        assert "sqs_managed_sse_enabled" not in queue
+    for queue in stack.all("aws_sqs_queue").values():
+        assert (queue["sqs_managed_sse_enabled"], "kms_master_key_id" in queue) == (True, False)
+
+
+def test_without_a_key_nobody_needs_one(stack: Stack) -> None:
+    assert "arn:aws:kms" not in str(stack.document)
+    for role in stack.all("aws_iam_role_policy"):
+        assert used(stack, role) == {}
+
+
+@pytest.mark.parametrize(
+    ("role", "services"),
+    [
+        ("adopter", set()),
+        ("authorizer", {"dynamodb"}),
+        ("tick", {"dynamodb", "sqs"}),
+        ("api", {"dynamodb", "s3", "sqs"}),
+        ("reconciler", {"dynamodb", "sqs"}),
+        ("sweep", {"dynamodb", "sns", "sqs"}),
+        ("invoker", {"s3"}),
+        ("scheduler", set()),
+        ("async", set()),
+    ],
+)
+def test_a_role_uses_the_key_through_the_services_that_it_calls(
+    keyed: Stack, role: str, services: set[str]
+) -> None:
+    assert used(keyed, role).keys() == services
+
+
+def test_who_reads_does_not_encrypt(keyed: Stack) -> None:
+    assert used(keyed, "api")["s3"] == {"kms:Decrypt"}
+    assert used(keyed, "invoker")["s3"] == {"kms:Decrypt", "kms:GenerateDataKey"}
+
+
+def test_a_model_uses_the_key_for_the_stacks_own_places_alone(stack_of: Synthesize) -> None:
+    own = {
+        "input_path": "s3://mine/in",
+        "output_path": "s3://mine/out",
+        "failure_path": "s3://mine/failed",
+        "success_topic_arn": "arn:aws:sns:us-east-1:123456789012:good",
+        "error_topic_arn": "arn:aws:sns:us-east-1:123456789012:bad",
+    }
+    elsewhere = {**ASYNC, "name": "Elsewhere", "async": own}
+    stack = stack_of(config_with(ASYNC, elsewhere, kms_key_arn=KEY))
+    roles = {name: used(stack, name).keys() for name in stack.all("aws_iam_role_policy")}
+    assert {*map(frozenset, (v for k, v in roles.items() if k.startswith("Later")))} == {
+        frozenset({"s3", "sns"})
+    }
+    assert {*map(frozenset, (v for k, v in roles.items() if k.startswith("Elsewhere")))} == {
+        frozenset()
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("alias/mine", "kms_key_arn: must be the ARN of a KMS key"),
+        (KEY.replace("us-east-1", "eu-west-1"), "kms_key_arn: must be in us-east-1"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_told_at_synth(key: str, told: str) -> None:
+    with pytest.raises(InvalidConfig) as refused:
+        parse(config_with(FLAN, kms_key_arn=key))
+    assert told in str(refused.value)
