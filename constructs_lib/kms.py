@@ -41,7 +41,8 @@ _OF_TABLES = (
     "kms:ReEncryptTo",
 )
 _WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
-_BEHIND = {
+BEHIND = {
+    "dynamodb:BatchGetItem": _OF_TABLES,
     "dynamodb:DeleteItem": _OF_TABLES,
     "dynamodb:GetItem": _OF_TABLES,
     "dynamodb:PutItem": _OF_TABLES,
@@ -64,7 +65,7 @@ def with_key(at: Deployment, statements: Iterable[Statement]) -> list[Statement]
         return given
     taken: dict[str, set[str]] = {}
     for action in (action for statement in given for action in statement.actions):
-        taken.setdefault(action.partition(":")[0], set()).update(_BEHIND.get(action, ()))
+        taken.setdefault(action.partition(":")[0], set()).update(BEHIND.get(action, ()))
     return given + [
         Statement(
             tuple(actions),

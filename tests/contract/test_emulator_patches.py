@@ -10,7 +10,12 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from constructs_lib.policy import resource_document, service_may
+from constructs_lib.policy import (
+    Conditions,
+    nobody_without_tls,
+    resource_document,
+    service_may,
+)
 from tests import roles
 from tests.contract.emulator_process import REGION, Emulator, running_emulator
 
@@ -232,8 +237,13 @@ def put_event(emulator: Emulator, source: str) -> dict[str, Any]:
 
 def a_queue_for_events_of(emulator: Emulator, source: str) -> str:
     arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:events"
-    rule = {"ArnEquals": {"aws:SourceArn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/events"}}
-    policy = resource_document(service_may("events.amazonaws.com", "sqs:SendMessage", arn, rule))
+    rule: Conditions = {
+        "ArnEquals": {"aws:SourceArn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/events"}
+    }
+    policy = resource_document(
+        nobody_without_tls("sqs:*", arn),
+        service_may("events.amazonaws.com", "sqs:SendMessage", arn, rule),
+    )
     queue: str = emulator.client("sqs").create_queue(
         QueueName="events", Attributes={"Policy": policy}
     )["QueueUrl"]

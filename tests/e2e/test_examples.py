@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.e2e.checkout import Checkout, until
+from tests.topics import subscribed_queue
 
 PROMPT = {"inputs": "Write a program to compute factorial in python:"}
 
@@ -92,11 +93,8 @@ def test_each_variant_answers_its_share(combined: Checkout) -> None:
 
 def test_an_asynchronous_entry_writes_to_s3_and_tells_its_topic(combined: Checkout) -> None:
     sns, sqs, s3 = (combined.client(service) for service in ("sns", "sqs", "s3"))
-    queue = sqs.create_queue(QueueName="inferences")["QueueUrl"]
-    asked = {"QueueUrl": queue, "AttributeNames": ["QueueArn"]}
-    arn = sqs.get_queue_attributes(**asked)["Attributes"]["QueueArn"]
     topic = output(combined, "async_success_topic_arn")
-    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
+    queue = subscribed_queue(sns, sqs, topic, "inferences")
     answer = runtime(combined).invoke_endpoint_async(
         EndpointName="demo-FlanT5Async-3-Endpoint",
         Body=json.dumps(PROMPT).encode(),
@@ -116,5 +114,4 @@ def test_an_asynchronous_entry_writes_to_s3_and_tells_its_topic(combined: Checko
     assert notice["responseParameters"]["outputLocation"] == location
     key = location.removeprefix(f"s3://{bucket}/")
     assert json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) == PROMPT
-    sns.unsubscribe(SubscriptionArn=subscription)
     sqs.delete_queue(QueueUrl=queue)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from constructs_lib import kms
 from constructs_lib.config_file import parse
 from constructs_lib.config_problems import InvalidConfig
 from tests.synth.conftest import Synthesize
@@ -89,6 +90,16 @@ def test_a_role_uses_the_key_through_the_services_that_it_calls(
     keyed: Stack, role: str, services: set[str]
 ) -> None:
     assert used(keyed, role).keys() == services
+
+
+def test_every_action_on_what_is_encrypted_takes_its_part_of_the_key(keyed: Stack) -> None:
+    """One that is new to the code must not be forgotten: each call of it would fail."""
+    without = {"dynamodb:DescribeTable", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+    for role in keyed.all("aws_lambda_function"):
+        for action in {a for each in keyed.statements(role) for a in each["Action"]} - without:
+            service = action.partition(":")[0]
+            assert service not in {"dynamodb", "s3", "sns", "sqs"} or service in used(keyed, role)
+            assert action in kms.BEHIND or service not in {"dynamodb", "s3", "sns", "sqs"}
 
 
 def test_who_reads_does_not_encrypt(keyed: Stack) -> None:
