@@ -67,7 +67,7 @@ test: ready-cdktf ## the whole test suite, end-to-end tests and coverage gate in
 	$(VENV) -m pytest -q -n auto -m "not e2e and not timing" --cov --cov-report= $(ARGS)
 	$(VENV) -m coverage report --include="lambdas/core/*" --fail-under=95
 	$(VENV) -m pytest -q -m timing $(ARGS)
-	$(VENV) -m pytest -q -m e2e -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(VENV) -m pytest -q -m e2e -n 2 --dist loadfile $(ARGS)
 
 .PHONY: check
 check: ready ## format, lint, types, import rules, unit tests: under a minute

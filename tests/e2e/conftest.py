@@ -21,8 +21,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark them all, and keep the destructive tests for the end: with xdist, files keep this order
-    under `--no-loadscope-reorder` only."""
+    """Mark them all, and keep the destructive tests for the end."""
     for item in items:
         if "e2e" in item.path.parts:
             item.add_marker(pytest.mark.e2e)
