@@ -1,4 +1,4 @@
-"""The invariants, checked all the time: what issue 3 promises, bounded as it says."""
+"""The invariants, checked all the time, and the bounds of each."""
 
 from __future__ import annotations
 
