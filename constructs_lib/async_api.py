@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine
 from constructs import Construct
 
 from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.function import PythonFunction
-from constructs_lib.policy import Statement, policy_document, trust_document
+from constructs_lib.policy import Statement, trust_document
+from constructs_lib.role import own_role
 from constructs_lib.sagemaker_access import SageMakerAccess
 from lambdas.core.errors import Throttled
 from lambdas.core.executions import THROUGH_LAMBDA, VIA
@@ -75,29 +74,16 @@ class AsyncApi(Construct):
         invoker: PythonFunction | None,
     ) -> None:
         super().__init__(scope, "async-api")
-        role = addressed(
-            IamRole(
-                self,
-                "role",
-                name=at.name("async"),
-                assume_role_policy=trust_document(
-                    "states.amazonaws.com",
-                    {"StringEquals": {"aws:SourceAccount": at.account_id}},
-                ),
-            ),
-            "async",
-        )
         call_models = SageMakerAccess(at).invoke(endpoints)
         statements = [*call_models, *(invoker.invoke() if invoker else [])]
-        policy = addressed(
-            IamRolePolicy(
-                self,
-                "policy",
-                name="own",
-                role=role.name,
-                policy=policy_document(statements),
+        role, policy = own_role(
+            self,
+            name=at.name("async"),
+            logical_id="async",
+            trust=trust_document(
+                "states.amazonaws.com", {"StringEquals": {"aws:SourceAccount": at.account_id}}
             ),
-            "async",
+            statements=statements,
         )
         addressed(
             SfnStateMachine(

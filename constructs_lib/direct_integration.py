@@ -15,15 +15,14 @@ from cdktf_cdktf_provider_aws.api_gateway_integration_response import (
     ApiGatewayIntegrationResponse,
 )
 from cdktf_cdktf_provider_aws.api_gateway_method_response import ApiGatewayMethodResponse
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from constructs import Construct
 
 from constructs_lib.api_parts import ApiParts
-from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.deployment import Deployment
 from constructs_lib.direct_refusals import REFUSALS, template
 from constructs_lib.model_routes import DirectRoute
-from constructs_lib.policy import policy_document, trust_document
+from constructs_lib.policy import trust_document
+from constructs_lib.role import own_role
 from constructs_lib.sagemaker_access import SageMakerAccess
 from lambdas.core.answer_headers import answer_headers
 
@@ -52,25 +51,14 @@ class DirectIntegrations(Construct):
         self._at = at
         self._parts = parts
         self._always = {name: f"'{value}'" for name, value in always.items()}
-        self._role = addressed(
-            IamRole(
-                self,
-                "role",
-                name=at.name("endpoint-caller"),
-                assume_role_policy=trust_document("apigateway.amazonaws.com"),
-            ),
-            "endpoint_caller",
-        )
         names = [route.endpoint_name for route in routes]
-        self.allowed: TerraformResource = addressed(
-            IamRolePolicy(
-                self,
-                "policy",
-                name="own",
-                role=self._role.name,
-                policy=policy_document(SageMakerAccess(at).invoke(names)),
-            ),
-            "endpoint_caller",
+        self.allowed: TerraformResource
+        self._role, self.allowed = own_role(
+            self,
+            name=at.name("endpoint-caller"),
+            logical_id="endpoint_caller",
+            trust=trust_document("apigateway.amazonaws.com"),
+            statements=SageMakerAccess(at).invoke(names),
         )
 
     def add(self, route: DirectRoute, authorizer_id: str | None) -> None:

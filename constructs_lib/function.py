@@ -8,15 +8,14 @@ from typing import Any
 
 from cdktf import TerraformResource
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.lambda_function import LambdaFunction, LambdaFunctionEnvironment
 from constructs import Construct
 
 from constructs_lib.artifacts import Artifacts
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.kms import with_key
-from constructs_lib.policy import Statement, policy_document, trust_document
+from constructs_lib.policy import Statement, trust_document
+from constructs_lib.role import own_role
 from lambdas.core.settings import METRICS_NAMESPACE, Settings
 
 RUNTIME = "python3.13"
@@ -88,25 +87,14 @@ class PythonFunction(Construct):
             ),
             name,
         )
-        role = addressed(
-            IamRole(
-                self,
-                "role",
-                name=self.name,
-                assume_role_policy=trust_document("lambda.amazonaws.com"),
-            ),
-            name,
-        )
         write_logs = Statement(("logs:CreateLogStream", "logs:PutLogEvents"), (f"{logs.arn}:*",))
-        self.policy: TerraformResource = addressed(
-            IamRolePolicy(
-                self,
-                "policy",
-                name="own",
-                role=role.name,
-                policy=policy_document([write_logs, *with_key(at, statements)]),
-            ),
-            name,
+        self.policy: TerraformResource
+        role, self.policy = own_role(
+            self,
+            name=self.name,
+            logical_id=name,
+            trust=trust_document("lambda.amazonaws.com"),
+            statements=[write_logs, *with_key(at, statements)],
         )
         package = package or Package(
             handler=f"lambdas.handlers.{name}.handler",

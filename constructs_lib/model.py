@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from cdktf import TerraformResourceLifecycle
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.sagemaker_model import (
     SagemakerModel,
     SagemakerModelContainer,
@@ -24,7 +22,8 @@ from constructs import Construct
 from constructs_lib.deployment import addressed
 from constructs_lib.hosting import Container, HostedSource
 from constructs_lib.model_access import is_prefix
-from constructs_lib.policy import Statement, policy_document, trust_document
+from constructs_lib.policy import Statement, trust_document
+from constructs_lib.role import own_role
 
 KEEP = TerraformResourceLifecycle(create_before_destroy=True)
 
@@ -45,7 +44,14 @@ class VariantModel(Construct):
         policy = None
         role_arn = source.execution_role_arn
         if role_arn is None:
-            role, policy = self._role(name, address, statements)
+            role, policy = own_role(
+                self,
+                name=name,
+                logical_id=address,
+                trust=trust_document("sagemaker.amazonaws.com"),
+                statements=statements,
+                lifecycle=KEEP,
+            )
             role_arn = role.arn
         first, *others = source.containers
         self.resource = addressed(
@@ -69,32 +75,6 @@ class VariantModel(Construct):
             ),
             address,
         )
-
-    def _role(
-        self, name: str, address: str, statements: list[Statement]
-    ) -> tuple[IamRole, IamRolePolicy]:
-        role = addressed(
-            IamRole(
-                self,
-                "role",
-                name=name,
-                assume_role_policy=trust_document("sagemaker.amazonaws.com"),
-                lifecycle=KEEP,
-            ),
-            address,
-        )
-        policy = addressed(
-            IamRolePolicy(
-                self,
-                "policy",
-                name="own",
-                role=role.name,
-                policy=policy_document(statements),
-                lifecycle=KEEP,
-            ),
-            address,
-        )
-        return role, policy
 
 
 def _primary(container: Container) -> SagemakerModelPrimaryContainer:

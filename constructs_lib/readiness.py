@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.lambda_alias import LambdaAlias
 from cdktf_cdktf_provider_aws.lambda_provisioned_concurrency_config import (
     LambdaProvisionedConcurrencyConfig,
@@ -22,7 +20,8 @@ from constructs import Construct
 from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.function import PythonFunction
-from constructs_lib.policy import policy_document, trust_document
+from constructs_lib.policy import trust_document
+from constructs_lib.role import own_role
 from lambdas.core.settings import WARM_UP
 
 LIVE = "live"
@@ -63,27 +62,14 @@ class KeepWarm(Construct):
         self, scope: Construct, at: Deployment, minutes: Mapping[PythonFunction, int]
     ) -> None:
         super().__init__(scope, "keep-warm")
-        role = addressed(
-            IamRole(
-                self,
-                "role",
-                name=at.name("keep-warm"),
-                assume_role_policy=trust_document(
-                    "scheduler.amazonaws.com",
-                    {"StringEquals": {"aws:SourceAccount": at.account_id}},
-                ),
+        role, policy = own_role(
+            self,
+            name=at.name("keep-warm"),
+            logical_id="keep_warm",
+            trust=trust_document(
+                "scheduler.amazonaws.com", {"StringEquals": {"aws:SourceAccount": at.account_id}}
             ),
-            "keep_warm",
-        )
-        policy = addressed(
-            IamRolePolicy(
-                self,
-                "policy",
-                name="own",
-                role=role.name,
-                policy=policy_document(each for function in minutes for each in function.invoke()),
-            ),
-            "keep_warm",
+            statements=(each for function in minutes for each in function.invoke()),
         )
         for function, every in minutes.items():
             name = function.node.id

@@ -10,7 +10,6 @@ from cdktf_cdktf_provider_aws.cloudwatch_event_target import (
     CloudwatchEventTargetInputTransformer,
 )
 from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.lambda_event_source_mapping import (
     LambdaEventSourceMapping,
     LambdaEventSourceMappingScalingConfig,
@@ -26,8 +25,9 @@ from constructs import Construct
 from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.function import PythonFunction
-from constructs_lib.policy import policy_document, trust_document
+from constructs_lib.policy import trust_document
 from constructs_lib.queues import EVENTS_RULE, HintQueue
+from constructs_lib.role import own_role
 
 _BATCH_SIZE = 10
 
@@ -39,27 +39,14 @@ class Scheduler(Construct):
         self, scope: Construct, at: Deployment, *, tick: PythonFunction, sweep: PythonFunction
     ) -> None:
         super().__init__(scope, "scheduler")
-        role = addressed(
-            IamRole(
-                self,
-                "role",
-                name=at.name("scheduler"),
-                assume_role_policy=trust_document(
-                    "scheduler.amazonaws.com",
-                    {"StringEquals": {"aws:SourceAccount": at.account_id}},
-                ),
+        role, self.policy = own_role(
+            self,
+            name=at.name("scheduler"),
+            logical_id="scheduler",
+            trust=trust_document(
+                "scheduler.amazonaws.com", {"StringEquals": {"aws:SourceAccount": at.account_id}}
             ),
-            "scheduler",
-        )
-        self.policy = addressed(
-            IamRolePolicy(
-                self,
-                "policy",
-                name="own",
-                role=role.name,
-                policy=policy_document([*tick.invoke(), *sweep.invoke()]),
-            ),
-            "scheduler",
+            statements=[*tick.invoke(), *sweep.invoke()],
         )
         self._every("tick", "rate(1 minute)", tick, role, at, {})
         self._every("sweep", "rate(15 minutes)", sweep, role, at, {"action": "sweep"})
