@@ -146,11 +146,12 @@ class FakeStateStore:
         self.wakes[counter] = self.wakes.get(counter, 0) + 1
         self._user_write(record, replace(record.state, expires_at=until), now)
 
-    def touch(self, key: str, now: datetime) -> None:
+    def touch(self, key: str, now: datetime, step: Step | None = None) -> None:
         record = self.load(key)
         if record.state is None:
             raise Conflict("there is no STATE")
-        self._user_write(record, record.state, now)
+        step = step or record.state.next_step
+        self._user_write(record, replace(record.state, next_step=step), now)
 
     def put_api_spec(
         self, spec: Spec, *, replacing: str | None, due: datetime | None = None

@@ -214,8 +214,11 @@ class DynamoStateStore:
         ]
         self._repeat_throttled(lambda: self._once.transact_write_items(TransactItems=call))
 
-    def touch(self, key: str, now: datetime) -> None:
-        self._update(key, _user_write(key, now).when("attribute_exists({pk})"))
+    def touch(self, key: str, now: datetime, step: Step | None = None) -> None:
+        update = _user_write(key, now).when("attribute_exists({pk})")
+        if step:
+            update.assign({"next_step": step})
+        self._update(key, update)
 
     def put_api_spec(
         self, spec: Spec, *, replacing: str | None, due: datetime | None = None

@@ -114,8 +114,9 @@ class StateStore(Protocol):
         Conflict where the revision moved or the share is used up."""
         ...
 
-    def touch(self, key: str, now: datetime) -> None:
-        """Make the endpoint due now; Conflict where there is no STATE."""
+    def touch(self, key: str, now: datetime, step: Step | None = None) -> None:
+        """Make the endpoint due now, and say which step is likely where another was expected;
+        Conflict where there is no STATE."""
         ...
 
     def put_api_spec(

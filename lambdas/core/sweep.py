@@ -1,17 +1,17 @@
-"""The sweep: the slow, full comparison with reality. It mends what it can explain, by hints, and
-reports the rest."""
+"""The sweep: the slow, full comparison with reality. What it can explain it makes due, to be mended
+by the reconciler; the rest it reports."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lambdas.core.answers import iso
 from lambdas.core.decision import ORPHAN_GRACE, meter_of
-from lambdas.core.errors import MeterError
+from lambdas.core.errors import Conflict, MeterError
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
 from lambdas.core.meter import with_hash
@@ -27,12 +27,14 @@ from lambdas.core.ports import (
 )
 from lambdas.core.reconcile import load_or_create
 from lambdas.core.spec import Origin, Spec
-from lambdas.core.state import Owner, Record, State, Status
+from lambdas.core.state import Owner, Record, State, Status, Step
 
 _log = logging.getLogger(__name__)
 
 JUST_DUE = timedelta(minutes=5)
 """What was due no longer ago is the tick's to see to: its hints come in turn, and again."""
+SOON = timedelta(minutes=15)
+"""What is known and looked at again so soon waits for its turn or its next try."""
 _SERVING = frozenset(
     {Status.IN_SERVICE, Status.UPDATING, Status.SYSTEM_UPDATING, Status.ROLLING_BACK}
 )
@@ -83,19 +85,17 @@ class Sweep:
     policy: Policy = Policy()
 
     def sweep(self) -> Swept:
-        """Hint at every endpoint whose record disagrees with what SageMaker lists, and see to
+        """Make due every endpoint whose record disagrees with what SageMaker lists, and see to
         those that no record knows."""
         now = self.clock()
         listed = {endpoint_key(seen.name): seen for seen in self.endpoints.list()}
         records = [self._with_state(record, now) for record in self.store.list().records]
         control = self.store.control()
         draining = control.draining(now)
-        astray = {  # what is not there is never stopped, and may be a crowd that is to start
-            r.key: r.key not in listed
-            for r in records
-            if _disagrees(r, listed.get(r.key), now, draining=draining)
-        }
-        self._hint(astray)
+        astray = [r for r in records if _disagrees(r, listed.get(r.key), now, draining=draining)]
+        # What is not there is never stopped, and may be a crowd that is to start.
+        likely = [(r, Step.DELETE if r.key in listed else Step.CREATE) for r in astray]
+        self._make_due(likely, now)
         late = [
             r.key for r in records if self._is_late(r, listed.get(r.key), now, draining=draining)
         ]
@@ -107,7 +107,12 @@ class Sweep:
         self.store.beat("sweep", now)
         restored = control.table_id not in (None, self.store.table_id())
         return Swept(
-            len(records), list(astray), [*orphans, *new_orphans], unmanaged, late, restored
+            len(records),
+            [r.key for r in astray],
+            [*orphans, *new_orphans],
+            unmanaged,
+            late,
+            restored,
         )
 
     def _strangers(
@@ -182,8 +187,20 @@ class Sweep:
     def _with_state(self, record: Record, now: datetime) -> Record:
         return record if record.state else load_or_create(self.store, record.key, now)
 
-    def _hint(self, astray: Mapping[str, bool]) -> None:
-        self.hints.send(Hint(key, Cause.SWEEP, start) for key, start in astray.items())
+    def _make_due(self, astray: Sequence[tuple[Record, Step]], now: datetime) -> None:
+        """Hint at each, by the queue of the step that it likely needs. The hint may be lost and
+        the next sweep is far: so each is due besides, and the tick hints at it again."""
+        for record, step in astray:
+            due = record.state and record.state.next_due
+            if due and due <= now:
+                continue  # how long it has been due says whether it is late
+            try:
+                self.store.touch(record.key, now, step)
+            except Conflict:  # forgotten meanwhile
+                continue
+            except MeterError:
+                _log.exception("could not make %s due", record.key)
+        self.hints.send(Hint(r.key, Cause.SWEEP, step is Step.CREATE) for r, step in astray)
 
 
 def _disagrees(record: Record, seen: Listed | None, now: datetime, *, draining: bool) -> bool:
@@ -196,11 +213,12 @@ def _disagrees(record: Record, seen: Listed | None, now: datetime, *, draining: 
     status = seen.status if seen else Status.ABSENT
     meter = meter_of(None if draining else record.spec, state)
     turn = meter.next_transition(now)
+    soon = state.next_due is not None and state.next_due <= now + SOON
     return (
         (state.next_due is not None and state.next_due <= now)
         or (turn is not None and (state.next_due is None or state.next_due > turn))
         or state.observed_status is not status
         or (seen is not None and state.observed_modified != seen.modified_at)
-        or meter.wanted(now) is (status is Status.ABSENT)
+        or (meter.wanted(now) is (status is Status.ABSENT) and not soon)
         or (record.spec is None and seen is None)
     )

@@ -260,6 +260,13 @@ def test_touch_makes_due(store: StateStore) -> None:
         store.touch("nobody", later)
 
 
+def test_touch_may_say_which_step_is_likely(store: StateStore) -> None:
+    store.touch("falcon", NOW, Step.CREATE)
+    assert state_of(store).next_step is Step.CREATE
+    store.touch("falcon", NOW)
+    assert state_of(store).next_step is Step.CREATE
+
+
 def test_lock_keeps_others_out_until_it_ends(store: StateStore) -> None:
     store.lock("falcon", "me", NOW, SOON)
     with pytest.raises(Locked) as refusal:

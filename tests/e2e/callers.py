@@ -80,6 +80,7 @@ class Callers(_Watcher):
         """Wait until so many more calls have been answered; `shares` is then about these."""
         self._answered.clear()
         until(lambda: len(self._answered) >= calls or self.failures, 30)
+        assert not self.failures, self.failures
         self._latest = self._answered[:calls]
 
     def shares(self) -> dict[str, float]:

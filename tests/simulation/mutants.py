@@ -277,11 +277,11 @@ MUTANTS = (
         "renew: absent",
     ),
     Mutant(
-        "hints of the sweep are dropped where nothing is due",
+        "hints of a drain are dropped where nothing is due",
         f"{CORE}.reconcile",
         "_HEEDED_ALWAYS = frozenset({Cause.EVENT, Cause.SWEEP})",
         "_HEEDED_ALWAYS = frozenset({Cause.EVENT})",
-        "sweep: gone by hand",
+        "drain",
     ),
     Mutant(
         "a claim lasts for an hour",
@@ -525,9 +525,16 @@ MUTANTS = (
     Mutant(
         "the sweep finds nothing amiss",
         f"{CORE}.sweep",
-        "        self._hint(astray)\n",
-        "        self._hint({})\n",
+        "self._make_due(likely, now)",
+        "self._make_due([], now)",
         "sweep: gone by hand",
+    ),
+    Mutant(
+        "the sweep only hints at what it finds",
+        f"{CORE}.sweep",
+        "self.store.touch(record.key, now, step)",
+        "pass",
+        "tick: hints of a sweep were lost",
     ),
     Mutant(
         "the sweep leaves endpoints without a state alone",

@@ -702,6 +702,11 @@ SITUATIONS: tuple[Situation, ...] = (
         steps(_two_due, lambda s: s.tick(), after(45)),
         lambda s: s.tick(),
     ),
+    Situation(
+        "tick: hints of a sweep were lost",
+        steps(_gone_by_hand, lambda s: s.sweep(), after(2)),
+        lambda s: s.tick(),
+    ),
     Situation("tick: windows", _windows, lambda s: s.tick(), begin=CLOCKS_FALL_BACK),
     Situation("tick: messages not taken", _two_due_and_sqs_moody, lambda s: s.tick()),
     Situation("reconcile: create", steps(_falcon, Scene.mute, _paid_for, after(1)), _hinted),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -82,3 +83,14 @@ def test_sweep_leaves_a_crowd_its_turns(world: World) -> None:
     hints = [hint for hint in world.hints.sent if hint.cause is Cause.SWEEP]
     assert len(hints) == SIZE
     assert all(hint.start for hint in hints), "they do not queue before the stops"
+
+
+def test_sweep_leaves_those_their_turns_that_sagemaker_throttled(world: World) -> None:
+    gather(world, SIZE)
+    for key, record in world.store.records.items():
+        state = record.state
+        assert state is not None
+        waiting = replace(state, next_due=NINE + timedelta(minutes=14))
+        world.store.records[key] = replace(record, state=waiting)
+    world.now = NINE + JUST_DUE
+    assert world.sweeper.sweep().hinted == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from itertools import pairwise
 
 import pytest
@@ -232,3 +232,53 @@ def test_stop_that_died_once_begun_does_not_go_on_in_the_queue_of_starts(world: 
 
     assert world.state("falcon").intent
     assert world.state("falcon").next_step is Step.DELETE
+
+
+def test_what_a_sweep_found_is_mended_by_the_tick_where_its_hint_is_lost(world: World) -> None:
+    world.renew("falcon", 120)
+    world.advance(minutes=10)
+    world.endpoints.delete("falcon")
+    world.advance(minutes=5)
+
+    world.sweeper.sweep()
+    world.hints.sent.clear()
+    assert world.state("falcon").next_step is Step.CREATE, "the tick's hint queues with the starts"
+    world.advance(minutes=3)
+
+    assert world.status("falcon") is Status.IN_SERVICE
+
+
+def test_what_has_long_been_due_is_not_made_due_anew(world: World) -> None:
+    """How long it has been due tells whether it is late."""
+    world.renew("falcon", 120)
+    world.advance(minutes=10)
+    state = replace(world.state("falcon"), next_due=clock(8))
+    world.store.records["falcon"] = replace(world.store.load("falcon"), state=state)
+
+    assert world.sweeper.sweep().hinted == ["falcon"]
+
+    assert world.state("falcon").next_due == clock(8)
+
+
+def test_endpoint_that_cannot_be_made_due_keeps_no_other_from_it(world: World) -> None:
+    world.deploy(a_spec("falcon"), a_spec("flan"))
+    for name in ("falcon", "flan"):
+        world.renew(name, 120)
+    world.advance(minutes=10)
+    for name in ("falcon", "flan"):
+        world.endpoints.delete(name)
+    world.advance(minutes=5)
+    touch = world.store.touch
+
+    def moody(key: str, now: datetime, step: Step | None = None) -> None:
+        if key == "falcon":
+            raise Throttled("ThrottlingException", "slow down")
+        touch(key, now, step)
+
+    world.store.touch = moody  # type: ignore[method-assign]
+    assert sorted(world.sweeper.sweep().hinted) == ["falcon", "flan"]
+
+    assert world.state("flan").next_due == world.now
+    world.settle()
+    world.advance(minutes=1)
+    assert world.status("falcon") is Status.IN_SERVICE, "its hint is heeded all the same"
