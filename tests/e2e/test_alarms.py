@@ -113,10 +113,16 @@ def state(checkout: Checkout, name: str) -> str:
 
 
 def swept(checkout: Checkout, metric: str) -> Mapping[str, Any]:
-    """Sweep, and return the datum of `metric` that it printed."""
-    _, log = invoke(checkout, "sweep")
-    (found,) = [datum for datum in metrics_in(log) if datum["MetricName"] == metric]
-    return found
+    """Sweep, and return the datum of `metric` that it printed.
+
+    The emulator reads what a function prints beside its answer: a line may come with the next one.
+    """
+
+    def printed() -> Sequence[Mapping[str, Any]]:
+        _, log = invoke(checkout, "sweep")
+        return [datum for datum in metrics_in(log) if datum["MetricName"] == metric]
+
+    return until(printed)[-1]
 
 
 def watches(checkout: Checkout, name: str, datum: Mapping[str, Any]) -> bool:

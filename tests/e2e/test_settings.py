@@ -19,6 +19,7 @@ FORGOTTEN = "forgotten-notebook-endpoint"
 @pytest.fixture(scope="module")
 def metering(checkout: Checkout) -> Iterator[Checkout]:
     """FLAN-T5 is scaled, tagged and has a fallback; forgotten endpoints are put on the meter."""
+    stop(checkout, FLAN)  # tags are given to the endpoint when it is created
     config = checkout.config()
     config |= {"unmanaged_endpoints": "meter", "unmanaged_lease_minutes": 45}
     config["jumpstart_models"][1] |= {

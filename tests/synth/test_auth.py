@@ -51,6 +51,7 @@ def test_route_without_a_function_is_open_to_those_who_may_invoke_its_endpoint(
     assert "flan" in routes.open_to(Scopes.parse("invoke:demo-flant5-endpoint"))
     assert "flan" not in routes.open_to(Scopes.parse("read renew manage invoke:other"))
     assert "endpoint-expiry" in routes.open_to(Scopes.parse("read:other"))
+    assert routes.open_to(Scopes.parse("invoke")) == ["*"], "what is deployed next too"
 
 
 def test_paths_below_a_route_are_open_where_its_function_takes_them(stack_of: Synthesize) -> None:
