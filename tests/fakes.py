@@ -264,6 +264,18 @@ class FakeStateStore:
             self.records.pop(record.key, None)
 
 
+def _weighed(
+    variants: Sequence[Variant], desired: Mapping[str, Mapping[str, Any]]
+) -> tuple[Variant, ...]:
+    """The variants as an endpoint serves them."""
+    weighed = []
+    for variant in variants:
+        asked = desired.get(variant.name, {})
+        count = asked.get("DesiredInstanceCount", variant.instance_count)
+        weighed.append(Variant(variant.name, count, asked.get("DesiredWeight", 1.0)))
+    return tuple(weighed)
+
+
 def _keyed(record: Record, keyed: Keyed | None) -> Record:
     """The record with the operation recorded, and without stale ones."""
     if keyed is None:
@@ -290,6 +302,8 @@ class FakeEndpoint:
     failure_reason: str = ""
     settles_as: Status = Status.IN_SERVICE
     next_config: str = ""
+    weights: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What was set by hand, by variant."""
 
 
 @dataclass
@@ -329,7 +343,7 @@ class FakeEndpoints:
             found.created_at,
             found.modified_at or found.created_at,
             f"arn:{endpoint_key(name)}",
-            variants=self.variants.get(found.config_name, ONE),
+            variants=_weighed(self.variants.get(found.config_name, ONE), found.weights),
             last_deployment=self.last_deployment,
         )
 
@@ -374,6 +388,7 @@ class FakeEndpoints:
         found = self._existing(name)
         found.status = Status.UPDATING
         found.next_config = found.config_name if self.rolling_back else config_name
+        found.weights = found.weights if self.rolling_back else {}
         found.settles_as = Status.IN_SERVICE
         found.settles_at = self.now + timedelta(seconds=self.create_seconds)
         found.modified_at = found.settles_at
@@ -384,6 +399,8 @@ class FakeEndpoints:
         found = self._existing(name)
         self.weights[endpoint_key(name)] = desired
         found.status, found.next_config = Status.UPDATING, found.config_name
+        if not self.rolling_back:
+            found.weights = {each["VariantName"]: each for each in desired}
         found.settles_at = self.now + timedelta(seconds=self.create_seconds)
 
     def scale(self, name: str, scaling: Sequence[Scaling]) -> None:

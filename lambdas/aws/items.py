@@ -116,7 +116,8 @@ def change_values(change: Override | Reweighing | None) -> dict[str, Any]:
             return {"override": {**told, "options": options}}
         case Reweighing():
             desired = json.dumps(list(change.desired), sort_keys=True)
-            return {"reweighing": {"desired": desired, "life": epoch(change.life)}}
+            asked = {"desired": desired, "life": epoch(change.life), "begun": change.begun}
+            return {"reweighing": {**asked, "undone": change.undone and change.undone[:1000]}}
         case _:
             return {}
 
@@ -165,7 +166,8 @@ def _override_of(item: Item | None) -> Override | None:
 def _reweighing_of(item: Item | None) -> Reweighing | None:
     if item is None:
         return None
-    return Reweighing(json.loads(item["desired"]), instant(item["life"]) or _EPOCH)
+    life, begun = instant(item["life"]) or _EPOCH, bool(item.get("begun", False))
+    return Reweighing(json.loads(item["desired"]), life, begun, item.get("undone"))
 
 
 def status_of(text: str) -> Status:

@@ -59,7 +59,11 @@ class SageMakerEndpoints:
             modified_at=_utc_milliseconds(seen["LastModifiedTime"]),
             arn=seen["EndpointArn"],
             variants=tuple(
-                Variant(variant["VariantName"], variant.get("DesiredInstanceCount"))
+                Variant(
+                    variant["VariantName"],
+                    variant.get("DesiredInstanceCount"),
+                    variant.get("DesiredWeight"),
+                )
                 for variant in seen.get("ProductionVariants", ())
             ),
             last_deployment=seen.get("LastDeploymentConfig"),

@@ -93,6 +93,14 @@ def rollback_told(mark: str, reason: str | None) -> str:
     return f"the update to {config} was rolled back: {reason or 'SageMaker gave no reason'}"
 
 
+def weights_undone(state: State) -> str | None:
+    """What to say of weights set by hand that SageMaker rolled back; None where it did not."""
+    asked = state.reweighing
+    if asked is None or asked.undone is None:
+        return None
+    return f"the weights and capacities set by hand were rolled back: {asked.undone}"
+
+
 def outlasts(spec: Spec, state: State, observed: Observed, meter: Meter, now: datetime) -> bool:
     """Whether an update that begins now might take longer than the endpoint is wanted."""
     end = meter.wanted_until(now)

@@ -15,6 +15,7 @@ from lambdas.core.choice import (
     rollback_told,
     rolled_back,
     wanted_config,
+    weights_undone,
 )
 from lambdas.core.running import Meter
 from lambdas.core.spec import Spec
@@ -216,7 +217,8 @@ def _decide_running(
     config = wanted_config(spec, state)
     kept = _why_kept(spec, state, observed, meter, now)
     restored = state.restored == restored_mark(spec, observed)
-    if restored and kept and not state.reweighing:
+    to_be_weighed = state.reweighing is not None and not state.reweighing.begun
+    if restored and kept and not to_be_weighed:
         recovered = replace(state, attempts=0, retry_at=None)
         return _wait(recovered, due, kept, Step.DELETE)
     if state.retry_at and state.retry_at > now:
@@ -237,7 +239,7 @@ def _why_kept(
     """Why a running endpoint stays on the config that it serves; None: it is to be updated."""
     config = wanted_config(spec, state)
     if observed.config_name == config:
-        return rolled_back(spec, state) or _why_started(state, now)
+        return rolled_back(spec, state) or weights_undone(state) or _why_started(state, now)
     given_up = state.rolled_back == rollback_mark(spec, config)
     if given_up:
         return rolled_back(spec, state)
@@ -275,7 +277,19 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
         )
     if observed.status is Status.IN_SERVICE and state.observed_status is Status.CREATING:
         seen = replace(seen, start_seconds=_start_seconds(observed))
-    return _with_update(spec, state, seen, observed)
+    return _with_update(spec, state, _with_weights(spec, seen, observed), observed)
+
+
+def _with_weights(spec: Spec | None, seen: State, observed: Observed) -> State:
+    """The state that records what became of weights that were set by hand."""
+    asked = seen.reweighing
+    if not asked or not asked.begun or asked.undone or observed.status is not Status.IN_SERVICE:
+        return seen
+    scaled = {each.variant for each in spec.scaling} if spec else set()
+    if asked.served_by(observed.variants, scaled):
+        return replace(seen, reweighing=None)
+    why = observed.failure_reason or "SageMaker gave no reason"
+    return replace(seen, reweighing=replace(asked, undone=why))
 
 
 def _with_update(spec: Spec | None, before: State, seen: State, observed: Observed) -> State:

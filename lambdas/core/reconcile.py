@@ -12,7 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lambdas.core.choice import rollback_mark, update_policy, without_missing
+from lambdas.core.choice import (
+    rollback_mark,
+    update_policy,
+    weights_undone,
+    without_missing,
+)
 from lambdas.core.decision import (
     POLL,
     POLL_DELETING,
@@ -323,18 +328,20 @@ def _begun(state: State, decision: Decision, now: datetime) -> State:
                 reason=reason,
                 next_due=now + POLL_DELETING,
             )
-        case Step.REWEIGH:
+        case Step.REWEIGH if state.reweighing:
             return replace(
                 state,
                 observed_status=Status.UPDATING,
-                reweighing=None,
+                reweighing=replace(state.reweighing, begun=True),
                 reason=f"being updated: {decision.reason}",
             )
         case _:
+            asked = state.reweighing
             return replace(
                 state,
                 observed_status=Status.UPDATING,
                 updating_to=decision.config_name,
+                reweighing=None if asked and asked.begun else asked,
                 reason=f"being updated: {decision.reason}",
             )
 
@@ -350,6 +357,9 @@ def _noted(key: str, before: State, decision: Decision, now: datetime) -> Iterat
             yield Event(key, now, status, "the endpoint is gone")
     if after.rolled_back and after.rolled_back != before.rolled_back:
         yield Event(key, now, "rolled back", after.reason)
+    undone = weights_undone(after)
+    if undone and undone != weights_undone(before):
+        yield Event(key, now, "rolled back", undone)
     if decision.step is Step.GIVE_UP and decision.reason != before.reason:
         yield Event(key, now, decision.step, decision.reason)
 

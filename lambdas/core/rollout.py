@@ -75,10 +75,12 @@ _ROLLING_AT = f"{_DEPLOYMENT}.RollingUpdatePolicy"
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A production variant, as far as updates care; a serverless one counts no instances."""
+    """A production variant, as far as updates care; a serverless one counts no instances. `weight`
+    is known of what is served."""
 
     name: str
     instance_count: int | None = 1
+    weight: float | None = None
 
     @property
     def serverless(self) -> bool:

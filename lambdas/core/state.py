@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -100,10 +101,26 @@ class Override:
 @dataclass(frozen=True, slots=True)
 class Reweighing:
     """Weights and capacities asked for by hand, as UpdateEndpointWeightsAndCapacities takes them,
-    for the endpoint that was created at `life` and no later one of that name."""
+    for the endpoint that was created at `life` and no later one of that name. `begun` says that
+    SageMaker accepted them, `undone` why it rolled them back in the end: they stay to tell so."""
 
     desired: Sequence[Mapping[str, Any]]
     life: datetime
+    begun: bool = False
+    undone: str | None = None
+
+    def served_by(self, variants: Iterable[Variant], scaled: Collection[str]) -> bool:
+        """Whether they are in force. How many instances a `scaled` variant has is not for us."""
+        by_name = {variant.name: variant for variant in variants}
+        return all(
+            (variant := by_name.get(each["VariantName"])) is not None
+            and _close(each.get("DesiredWeight"), variant.weight)
+            and (
+                variant.name in scaled
+                or each.get("DesiredInstanceCount") in (None, variant.instance_count)
+            )
+            for each in self.desired
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +198,8 @@ class Record:
     def spec(self) -> Spec | None:
         """The spec in force: that of the deployed config shadows that of the API."""
         return self.config_spec or self.api_spec
+
+
+def _close(asked: float | None, weight: float | None) -> bool:
+    """SageMaker keeps weights with fewer digits than they are asked for with."""
+    return asked is None or (weight is not None and math.isclose(asked, weight, rel_tol=1e-5))

@@ -123,7 +123,7 @@ def test_weights_are_changed_and_what_is_served_is_told(
     world.clock.pass_seconds(DURATIONS.update_seconds)
     seen = endpoints.describe("falcon")
     assert seen is not None
-    assert seen.variants == (Variant("AllTraffic", 2),)
+    assert seen.variants == (Variant("AllTraffic", 2, 1.0),)
     assert seen.last_deployment == policy
     with pytest.raises(AwsRefused) as refusal:
         endpoints.reweigh("falcon", [{"VariantName": "Other", "DesiredWeight": 1.0}])

@@ -54,10 +54,11 @@ class Override:
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights set by hand, for the endpoint of this creation."""
+    """Weights set by hand by the write of revision `rev`, for the endpoint of this creation."""
 
     by_variant: Mapping[str, float]
     life: datetime
+    rev: int
 
 
 @dataclass
@@ -237,7 +238,7 @@ class Ledger:
             weights = {w["VariantName"]: w["DesiredWeight"] for w in json.loads(asked["desired"])}
             life = instant(asked["life"])
             assert life is not None
-            account.weights = Weights(weights, life)
+            account.weights = Weights(weights, life, _rev(item))
         if override != account.override:
             account.override = override
             self._changed(account.key)

@@ -404,6 +404,20 @@ MUTANTS = (
         "reconcile: update of what is scaled",
     ),
     Mutant(
+        "nobody hears of weights that were rolled back",
+        f"{CORE}.reconcile",
+        "reweighing=replace(state.reweighing, begun=True),",
+        "reweighing=None,",
+        "reconcile: weights that are rolled back",
+    ),
+    Mutant(
+        "weights that were rolled back are asked for again and again",
+        f"{CORE}.decision",
+        "state.reweighing is not None and not state.reweighing.begun",
+        "state.reweighing is not None",
+        "reconcile: weights rolled back",
+    ),
+    Mutant(
         "weights are given to a later endpoint of that name",
         f"{CORE}.decision",
         "if state.reweighing and state.reweighing.life != observed.created_at:",

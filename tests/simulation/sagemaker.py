@@ -24,6 +24,7 @@ from tests.simulation.wire import Call, Wire
 ACCOUNT = Account()
 STACK_TAG = "simulated"
 _TYPES = ("ml.m5.large", "ml.m5.xlarge")
+UPDATES = frozenset({"UpdateEndpoint", "UpdateEndpointWeightsAndCapacities"})
 _OURS = [{"Key": STACK_TAG_KEY, "Value": STACK_TAG}]
 
 
@@ -127,7 +128,7 @@ class SageMaker:
     def outcome(self, operation: str) -> Outcome:
         """How a change that begins now will end."""
         draw, moods = self.rng.random(), self.moods
-        if operation == "UpdateEndpoint":
+        if operation in UPDATES:
             return Outcome.ROLLBACK if draw < moods.rolled_back else Outcome.SUCCESS
         if operation == "DeleteEndpoint":
             return Outcome.FAILED if draw < moods.failed / 10 else Outcome.SUCCESS

@@ -19,7 +19,7 @@ from local.simulator.lifecycle import Outcome
 from tests.simulation.faults import PEACE, Fault
 from tests.simulation.kernel import Actor
 from tests.simulation.ledger import Payment
-from tests.simulation.sagemaker import Moods
+from tests.simulation.sagemaker import UPDATES, Moods
 from tests.simulation.stage import Came, Stage
 from tests.simulation.wire import Call, steady
 
@@ -269,7 +269,7 @@ class Scene:
         if operation == "CreateEndpoint" and self.failures:
             self.failures -= 1
             return Outcome.FAILED
-        if self.outcome is Outcome.ROLLBACK and operation != "UpdateEndpoint":
+        if self.outcome is Outcome.ROLLBACK and operation not in UPDATES:
             return Outcome.SUCCESS
         return self.outcome or Outcome.SUCCESS
 
@@ -466,6 +466,21 @@ def _reweighed(scene: Scene) -> None:
     scene.mute()
     scene.reweigh()
     scene.advance(1)
+
+
+def _weights_roll_back(scene: Scene) -> None:
+    _reweighed(scene)
+    scene.outcome = Outcome.ROLLBACK
+    scene.told = ["rolled back"]
+
+
+def _weights_rolled_back(scene: Scene) -> None:
+    _running(scene)
+    scene.outcome = Outcome.ROLLBACK
+    scene.reweigh()
+    scene.advance(3)
+    scene.mute()
+    scene.advance(7)
 
 
 def _rolls_back(scene: Scene) -> None:
@@ -732,6 +747,8 @@ SITUATIONS: tuple[Situation, ...] = (
         steps(_reweighed, Scene.delete_by_hand, after(6)),
         _hinted,
     ),
+    Situation("reconcile: weights that are rolled back", _weights_roll_back, _hinted),
+    Situation("reconcile: weights rolled back", _weights_rolled_back, _hinted),
     Situation("reconcile: rolled back", _rolling_back, _hinted),
     Situation("reconcile: rolled back by hand", _rolled_back_by_hand, _hinted),
     Situation("reconcile: failed", _failed, _hinted),

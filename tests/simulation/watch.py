@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from tests.simulation import oracle
 from tests.simulation.expressions import Item
@@ -47,6 +49,9 @@ class Case:
     failures: int = 0
     rolled_back: tuple[str, str, int] | None = None
     """The declaration, the config that it (or a hand) led to, and how often one was set by hand."""
+    undone: Weights | None = None
+    """The weights set by hand that SageMaker rolled back."""
+    undone_times: int = 0
     meddled: datetime | None = None
     """When an outsider last did something that only a sweep is sure to find out."""
     swept: datetime | None = None
@@ -160,10 +165,9 @@ class Watch:
         asked = account.weights
         if asked is None or endpoint.serving is None or not self._lives(account.key, asked):
             return False
-        return any(
-            asked.by_variant.get(variant.name, variant.weight) != variant.weight
-            for variant in endpoint.serving.variants
-        )
+        if asked == self.case(account.key).undone:
+            return False
+        return not _weighed(endpoint.serving.variants, asked)
 
     def _lives(self, key: str, asked: Weights) -> bool:
         """Whether the endpoint is still the one that the weights were meant for."""
@@ -251,9 +255,15 @@ class Watch:
         elif status == "InService":
             case.failures = 0
         elif status == "RollingBack":
-            pending = self.sagemaker.endpoint(key).pending
-            account = self.ledger.account(key)
-            case.rolled_back = self._mark(account, pending.target.config_name)
+            endpoint, account = self.sagemaker.endpoint(key), self.ledger.account(key)
+            target = endpoint.pending.target
+            if target.config_name == endpoint.config_name:
+                if account.weights and _weighed(target.variants, account.weights):
+                    again = case.undone == account.weights
+                    case.undone_times = case.undone_times + 1 if again else 1
+                    case.undone = account.weights
+            else:
+                case.rolled_back = self._mark(account, target.config_name)
         self.look(key)
 
     def _accepted(self, operation: str, key: str) -> None:
@@ -270,6 +280,9 @@ class Watch:
         asked = account.weights
         if step == "reweigh" and asked and not self._lives(key, asked):
             self.violation(key, "weights that were meant for an earlier life are given")
+        # Once more it may, after a crash that kept it from learning that they were accepted.
+        if step == "reweigh" and asked == self.case(key).undone and self.case(key).undone_times > 1:
+            self.violation(key, "weights that were rolled back are asked for again and again")
         if step == "update" and account.spec:
             target = self.sagemaker.endpoint(key).pending.target.config_name
             if self.case(key).rolled_back == self._mark(account, target):
@@ -299,6 +312,10 @@ class Watch:
         lately = self.ledger.drained_lately
         now = self._kernel.now
         return self.ledger.draining(now) or (lately is not None and now - lately < _LATELY)
+
+
+def _weighed(variants: Iterable[Any], asked: Weights) -> bool:
+    return all(asked.by_variant.get(each.name, each.weight) == each.weight for each in variants)
 
 
 def _wanted(account: Account, spec: Declared | None, now: datetime) -> bool:

@@ -24,6 +24,7 @@ from lambdas.core.hints import Cause, Hint
 from lambdas.core.idempotency import Request
 from lambdas.core.rollout import Variant
 from lambdas.core.schedule import Schedule
+from lambdas.core.spec import Scaling
 from lambdas.core.state import Owner, Status
 from tests.fakes import a_spec
 from tests.world import World
@@ -293,6 +294,48 @@ def test_weights_survive_throttles_and_lost_answers(world: World) -> None:
     world.advance(minutes=5)
     assert world.endpoints.weights["falcon"] == [{"VariantName": "all", "DesiredWeight": 1}]
     assert world.state("falcon").reweighing is None
+
+
+def test_weights_that_are_rolled_back_are_told_and_not_asked_for_again(world: World) -> None:
+    world.endpoints.rolling_back = "no capacity"
+    world.reweigh("falcon", {"VariantName": "all", "DesiredInstanceCount": 4})
+    world.advance(minutes=5)
+    told = "the weights and capacities set by hand were rolled back: no capacity"
+    assert world.get("falcon")["Reason"] == told
+    assert world.history.kinds("falcon").count("rolled back") == 1
+    assert world.endpoints.made("reweigh", "falcon") == 1
+
+    world.endpoints.rolling_back = ""
+    world.reweigh("falcon", {"VariantName": "all", "DesiredInstanceCount": 3})
+    world.advance(minutes=5)
+    assert world.endpoints.made("reweigh", "falcon") == 2
+    assert world.state("falcon").reweighing is None
+    assert world.get("falcon")["Reason"].startswith("the lease is paid until")
+
+
+def test_rolled_back_weights_are_forgotten_with_the_next_update(world: World) -> None:
+    world.endpoints.rolling_back = "no capacity"
+    world.reweigh("falcon", {"VariantName": "all", "DesiredWeight": 4})
+    world.advance(minutes=5)
+    world.endpoints.rolling_back = ""
+
+    world.update("falcon", "falcon-2")
+    world.advance(minutes=5)
+
+    assert served(world) == "falcon-2"
+    assert world.state("falcon").reweighing is None
+
+
+def test_instances_of_a_scaled_variant_may_be_other_than_asked(world: World) -> None:
+    world.deploy(a_spec("falcon", scaling=(Scaling("all", 1, 9, {}),)))
+    world.advance(minutes=5)
+    world.reweigh("falcon", {"VariantName": "all", "DesiredWeight": 2, "DesiredInstanceCount": 2})
+    world.endpoints.live["falcon"].weights = {
+        "all": {"DesiredWeight": 2.0000001, "DesiredInstanceCount": 7}
+    }
+    world.advance(minutes=5)
+    assert world.state("falcon").reweighing is None
+    assert "rolled back" not in world.history.kinds("falcon")
 
 
 def test_weights_that_sagemaker_refuses_are_given_up(world: World) -> None:
