@@ -70,7 +70,9 @@ class Conduct:
         actor = self.kernel.actor
         if queue != "starts" or actor is None or not actor.name.startswith("reconciler"):
             return
-        item = self.tables.get("state", PREFIX + key, "STATE") or {}
+        # Its own view: sending may take long, and another may have seen more meanwhile.
+        saved: Item | None = actor.notes.get(f"saved {key}")
+        item = saved or self.tables.get("state", PREFIX + key, "STATE") or {}
         running = item.get("observed_status", {}).get("S") == "InService"
         running = running and self.sagemaker.status(key) is not None and self.sagemaker.ours(key)
         arrives = self.kernel.now + timedelta(seconds=delay_seconds + _SKEW_SECONDS)
@@ -108,6 +110,7 @@ class Conduct:
             actor.notes.setdefault(f"begun {key}", self.kernel.now)
         if not _is_save(before, after):
             return
+        actor.notes[f"saved {key}"] = after
         operation = actor.notes.pop(f"refused {key}", None)
         begun, written = actor.notes.get(f"begun {key}"), self.watch.ledger.account(key).written_at
         if operation is None or actor.notes.get("unanswered") == (key, operation):

@@ -108,10 +108,25 @@ def from_wire(value: Mapping[str, Any]) -> Any:
     if kind == "N":
         return Decimal(content)
     if kind == "M":
-        return {name: from_wire(part) for name, part in content.items()}
+        return _map_from_wire(content)
     if kind == "L":
         return [from_wire(part) for part in content]
     return None if kind == "NULL" else content
+
+
+_MAPS: dict[int, tuple[Item, dict[str, Any]]] = {}
+_MAPS_KEPT = 10_000
+
+
+def _map_from_wire(content: Item) -> dict[str, Any]:
+    """Items are never changed in place, and read again and again: a map is read once."""
+    known = _MAPS.get(id(content))
+    if known is None:
+        if len(_MAPS) >= _MAPS_KEPT:
+            _MAPS.clear()
+        read = {name: from_wire(part) for name, part in content.items()}
+        known = _MAPS[id(content)] = content, read  # kept along, so that its id stays its own
+    return known[1]
 
 
 def to_wire(value: Any) -> Any:
