@@ -18,6 +18,8 @@ _LONGEST_LOCK = timedelta(seconds=90)
 _PATIENCE = timedelta(seconds=11)
 """The first wait after a failure, 15 s, less what two clocks may be off."""
 _SKEW_SECONDS = 2.0
+_ONE_SEND = timedelta(seconds=30)
+"""So long may it take to send a hint by what was read before, and others know better by now."""
 _OF_LOCKS = ("lock_owner", "lock_until")
 
 
@@ -31,6 +33,8 @@ class Conduct:
     sagemaker: SageMaker
     wire: Wire
     _failed: dict[str, datetime] = field(default_factory=dict)
+    _known_to_run: dict[str, datetime] = field(default_factory=dict)
+    """Since when the state says so."""
 
     def __post_init__(self) -> None:
         """Be told of what the watch is told of."""
@@ -51,6 +55,8 @@ class Conduct:
 
         def on_asked(operation: str, key: str) -> None:
             asked(operation, key)
+            if self.kernel.actor:  # it tries anew: what came of the last time is no matter now
+                self.kernel.actor.notes.pop(f"refused {key}", None)
             if operation == "CreateEndpoint":
                 self._patient(key)
 
@@ -70,14 +76,22 @@ class Conduct:
         actor = self.kernel.actor
         if queue != "starts" or actor is None or not actor.name.startswith("reconciler"):
             return
-        # Its own view: sending may take long, and another may have seen more meanwhile.
-        saved: Item | None = actor.notes.get(f"saved {key}")
-        item = saved or self.tables.get("state", PREFIX + key, "STATE") or {}
-        running = item.get("observed_status", {}).get("S") == "InService"
-        running = running and self.sagemaker.status(key) is not None and self.sagemaker.ours(key)
+        since = self._known_to_run.get(key, self.kernel.now)
+        known = key in self._known_to_run and (
+            actor.notes.get(f"runs {key}") or self.kernel.now - since > _ONE_SEND
+        )
+        running = known and self.sagemaker.status(key) is not None and self.sagemaker.ours(key)
         arrives = self.kernel.now + timedelta(seconds=delay_seconds + _SKEW_SECONDS)
         if running and not self.watch.wanted(key, arrives):
             self.watch.violation(key, "is to be stopped by a hint in the queue of starts")
+
+    def _note_running(self, key: str, item: Item) -> None:
+        if item.get("observed_status", {}).get("S") == "InService":
+            self._known_to_run.setdefault(key, self.kernel.now)
+        else:
+            self._known_to_run.pop(key, None)
+        if self.kernel.actor:
+            self.kernel.actor.notes[f"runs {key}"] = key in self._known_to_run
 
     def _patient(self, key: str) -> None:
         """What failed is not made again at once, unless somebody asked for it."""
@@ -104,13 +118,14 @@ class Conduct:
     def _saved(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
         """What SageMaker refused stands in the state, unless a user's write made it stale."""
         actor, key = self.kernel.actor, pk.removeprefix(PREFIX)
+        if sk == "STATE":
+            self._note_running(key, after or {})
         if actor is None or sk != "STATE" or before is None or after is None:
             return
         if after.get("intent") != before.get("intent"):
             actor.notes.setdefault(f"begun {key}", self.kernel.now)
         if not _is_save(before, after):
             return
-        actor.notes[f"saved {key}"] = after
         operation = actor.notes.pop(f"refused {key}", None)
         begun, written = actor.notes.get(f"begun {key}"), self.watch.ledger.account(key).written_at
         if operation is None or actor.notes.get("unanswered") == (key, operation):
