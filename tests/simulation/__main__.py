@@ -14,9 +14,10 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from itertools import count
+from itertools import count, cycle, islice
+from multiprocessing import SimpleQueue
 
 from tests.simulation.life import DAYS, ENDPOINTS, Figures, live
 
@@ -57,17 +58,33 @@ def _lived(seeds: Iterator[int], given: argparse.Namespace) -> Iterator[Figures]
     """The figures of each life as it ends."""
     days = 0.0
     left = given.seeds or (len(given.seed) if given.seed else None)
-    with ProcessPoolExecutor(given.processes) as pool:
+    cpus: SimpleQueue[int] = SimpleQueue()
+    for cpu in islice(cycle(_cpus()), given.processes):
+        cpus.put(cpu)
+    with ProcessPoolExecutor(given.processes, initializer=_settle, initargs=(cpus,)) as pool:
         running: list[Future[Figures]] = []
         while True:
-            while len(running) < given.processes and _more(left, days, given):
+            while len(running) < 2 * given.processes and _more(left, days, given):
                 running.append(pool.submit(_live, next(seeds), given.days, given.endpoints))
                 left = None if left is None else left - 1
-                days += given.days * given.endpoints * 0.9  # some are not declared all the time
+                days += given.days * given.endpoints * 0.86  # some are not declared all the time
             if not running:
                 return
             figures = running.pop(0).result()
             yield figures
+
+
+def _cpus() -> Sequence[int]:
+    """Where programs may be told on which to run, as on Linux."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+
+
+def _settle(cpus: SimpleQueue[int]) -> None:
+    """Keep this process on one CPU: of its threads one runs at a time, and the baton goes from
+    one to the next four times as fast there."""
+    cpu = cpus.get()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {cpu})
 
 
 def _more(left: int | None, days: float, given: argparse.Namespace) -> bool:
