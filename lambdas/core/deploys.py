@@ -92,7 +92,9 @@ class Deploys:
         self.store.beat("deploy", now)
         keys = {endpoint_key(name) for name in manifest}
         keys.update(
-            r.key for r in self.store.list().records if r.api_spec is None or _is_missed(r, now)
+            r.key
+            for r in self.store.list().records
+            if r.api_spec is None or _is_missed(r, now) or _serves_another(r)
         )
         looked_at = []
         for key in sorted(keys):
@@ -132,9 +134,11 @@ class Deploys:
         declared = {endpoint_key(name): config for name, config in manifest.items()}
         found = []
         for record in self.store.list().records:
-            if record.api_spec is not None and record.key not in declared:
-                continue
             config = declared.get(record.key)
+            if config is None and record.api_spec is not None:
+                if not self._left_behind(record, set(declared.values())):
+                    continue
+                config = record.api_spec.endpoint_config_name
             seen = self.endpoints.describe(_name(record))
             why = _why_unsettled(record, config, seen, self.clock())
             if why is None and config and seen and seen.status is not Status.DELETING:
@@ -158,6 +162,14 @@ class Deploys:
             "move it with POST /endpoint-update, or stop it",
             hopeless=True,
         )
+
+    def _left_behind(self, record: Record, declared: Collection[str]) -> bool:
+        """Whether the withdrawn entry's config is what still serves, though the spec of the API,
+        in force again, names another: Terraform is about to take it away."""
+        served = record.state.observed_config if record.state else None
+        if served is None or served in declared or not _serves_another(record):
+            return False
+        return self.endpoints.config_owner(served) is Owner.US
 
     def settle(self, manifest: Mapping[str, str]) -> None:
         """Raise NotSettled unless the verdict is good."""
@@ -228,6 +240,14 @@ def _is_missed(record: Record, now: datetime) -> bool:
     state = record.state
     running = state is not None and state.observed_status is Status.IN_SERVICE
     return state is not None and meter_of(record.spec, state).wanted(now) and not running
+
+
+def _serves_another(record: Record) -> bool:
+    """Whether it was last seen with a config that its spec does not lead to."""
+    spec, state = record.spec, record.state
+    if spec is None or state is None or state.observed_config is None:
+        return False
+    return state.observed_config not in (*spec.configs(), chosen_config(spec, state))
 
 
 def _why_unsettled(

@@ -432,6 +432,20 @@ MUTANTS = (
         "settle: taken back while updated",
     ),
     Mutant(
+        "a withdrawn entry's config is left running over the API's",
+        f"{CORE}.deploys",
+        "or _is_missed(r, now) or _serves_another(r)",
+        "or _is_missed(r, now)",
+        "sync: withdrawn from over the API's",
+    ),
+    Mutant(
+        "a withdrawn entry's config is taken away while it is served",
+        f"{CORE}.deploys",
+        "return self.endpoints.config_owner(served) is Owner.US\n\n    def settle",
+        "return False\n\n    def settle",
+        "settle: withdrawn from over the API's",
+    ),
+    Mutant(
         "what was set by hand may be taken away",
         f"{CORE}.deploys",
         "if self.endpoints.config_owner(served) is not Owner.US:",

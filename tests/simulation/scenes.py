@@ -401,6 +401,15 @@ def _mine(scene: Scene, seconds: float = 30) -> None:
     scene.advance(seconds)
 
 
+def _withdrawn_over_mine(scene: Scene) -> None:
+    """What the API put on the meter comes into force again; the entry's config is served yet."""
+    _mine(scene)
+    scene.renew("Mine", 9)
+    scene.deploy(scene.spec("Mine", "mine-1"))
+    scene.advance(60)  # also late events have come
+    scene.withdraw("mine")
+
+
 def _at_lease_end(scene: Scene) -> None:
     """The lease ends, and no message says so: the situation is for the hint that comes now."""
     _falcon(scene)
@@ -791,6 +800,13 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(
         "sync: withdrawn", steps(_running, lambda s: s.withdraw()), lambda s: s.sync(), again=True
     ),
+    Situation(
+        "sync: withdrawn from over the API's",
+        _withdrawn_over_mine,
+        lambda s: s.sync(),
+        again=True,
+        about="Mine",
+    ),
     Situation("sync: after a drain", _drained, lambda s: s.sync(), again=True),
     Situation(
         "sync: changed after an update by hand",
@@ -816,6 +832,13 @@ SITUATIONS: tuple[Situation, ...] = (
         steps(_running, _to_falcon_2, _falcon),
         Scene.settle,
         again=True,
+    ),
+    Situation(
+        "settle: withdrawn from over the API's",
+        steps(_withdrawn_over_mine, Scene.sync, after(2)),
+        Scene.settle,
+        again=True,
+        about="Mine",
     ),
     Situation("settle: rolled back", _rolled_back, Scene.settle, again=True),
     Situation("settle: taken back", steps(_rolled_back, _falcon), Scene.settle, again=True),

@@ -55,8 +55,8 @@ def world() -> World:
     return world
 
 
-def served(world: World) -> Any:
-    return world.get("falcon")["ServedConfigName"]
+def served(world: World, name: str = "falcon") -> Any:
+    return world.get(name)["ServedConfigName"]
 
 
 def test_update_by_hand_begins_at_once_and_leaves_the_lease_alone(world: World) -> None:
@@ -456,6 +456,34 @@ def test_a_deploy_fails_rather_than_take_away_what_was_set_by_hand(world: World)
     world.stop("falcon")
     world.advance(seconds=30)
     assert world.deploys.verdict(manifest).settled
+
+
+def test_withdrawn_entry_gives_way_to_what_the_api_had_put_on_the_meter(world: World) -> None:
+    world.endpoints.configs.add("cfg")
+    world.add("mine", "cfg", 600)
+    world.advance(minutes=1)
+    world.deploy(a_spec("falcon"), a_spec("mine", "mine-1"))
+    world.advance(minutes=1)
+    assert served(world, "mine") == "mine-1"
+    world.endpoints.config_owners["mine-1"] = Owner.US
+
+    world.deploy(a_spec("falcon"))
+
+    manifest = {"falcon": "falcon-1"}
+    told = world.deploys.verdict(manifest).unsettled
+    assert len(told) == 1, "or mine-1 is taken away while it is served"
+    assert told[0].startswith("mine: Updating on mine-1, not cfg")
+    assert world.deploys.wait(manifest).settled
+    world.advance(seconds=30)
+    assert served(world, "mine") == "cfg"
+
+
+def test_endpoint_of_the_api_that_moves_by_itself_holds_up_no_deploy(world: World) -> None:
+    world.endpoints.configs.add("cfg")
+    world.add("mine", "cfg", 600)
+    world.advance(minutes=1)
+    world.update("mine", "falcon-3")
+    assert world.deploys.verdict({"falcon": "falcon-1"}).settled
 
 
 def test_who_waits_is_told_for_whom(world: World) -> None:
