@@ -151,7 +151,7 @@ class Reconciler:
         return Outcome("too many changes")
 
     def _round(self, record: Record, state: State) -> Outcome:
-        now, spec = self.clock(), record.spec
+        spec = record.spec
         name = spec.name if spec else record.key
         try:
             observed = self._observe(name, state)
@@ -159,6 +159,7 @@ class Reconciler:
             now = self.clock()
             self._save(record.key, not_seen(state, str(error), now), now)
             return Outcome(THROTTLED if isinstance(error, Throttled) else "not seen")
+        now = self.clock()
         if observed.created_at and observed.ours:
             state = replace(state, owned_since=observed.created_at)
         control = self.store.control()
