@@ -62,12 +62,13 @@ destroy: ready-cdktf ## stop every endpoint, then remove the stack from AWS (ARG
 
 .PHONY: test
 test: ready-cdktf ## the whole test suite, end-to-end tests and coverage gate included
-# What deploys or measures runs by itself, untraced.
+# What deploys, measures or simulates runs by itself, untraced.
 	@$(VENV) -m coverage erase
-	$(VENV) -m pytest -q -n auto -m "not e2e and not timing" --cov --cov-report= $(ARGS)
-	$(VENV) -m coverage report --include="lambdas/core/*" --fail-under=95
+	$(VENV) -m pytest -q -n auto -m "not (e2e or simulation or timing)" --cov --cov-report= $(ARGS)
+	$(VENV) -m coverage report --fail-under=95
+	$(VENV) -m pytest -q -n auto -m simulation $(ARGS)
 	$(VENV) -m pytest -q -m timing $(ARGS)
-	$(VENV) -m pytest -q -m e2e -n 2 --dist loadfile $(ARGS)
+	$(VENV) -m pytest -q -m e2e -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: ready ## format, lint, types, import rules, unit tests: under a minute

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar
 
 from cdktf import TerraformResource
 from cdktf_cdktf_provider_aws.api_gateway_integration import ApiGatewayIntegration
+from cdktf_cdktf_provider_aws.api_gateway_integration_response import (
+    ApiGatewayIntegrationResponse,
+)
 from cdktf_cdktf_provider_aws.api_gateway_method import ApiGatewayMethod
+from cdktf_cdktf_provider_aws.api_gateway_method_response import ApiGatewayMethodResponse
 from cdktf_cdktf_provider_aws.api_gateway_resource import ApiGatewayResource
 from cdktf_cdktf_provider_aws.api_gateway_rest_api import ApiGatewayRestApi
 from constructs import Construct
@@ -75,6 +79,37 @@ class ApiParts:
             http_method=http_method,
             authorization="CUSTOM" if authorizer_id else "NONE",
             authorizer_id=authorizer_id,
+            **properties,
+        )
+
+    def answer(
+        self,
+        logical_id: str,
+        integration: ApiGatewayIntegration,
+        status: int,
+        headers: Mapping[str, str],
+        declared: Iterable[str] | None = None,
+        **properties: object,
+    ) -> None:
+        """What becomes of a status: the method declares it with the names of its headers (or
+        with those `declared`), and the integration says where each comes from."""
+        prefix = "method.response.header."
+        names = headers if declared is None else declared
+        response = self.make(
+            ApiGatewayMethodResponse,
+            logical_id,
+            resource_id=integration.resource_id,
+            http_method=integration.http_method,
+            status_code=str(status),
+            response_parameters={prefix + name: False for name in names},
+        )
+        self.make(
+            ApiGatewayIntegrationResponse,
+            logical_id,
+            resource_id=integration.resource_id,
+            http_method=integration.http_method,
+            status_code=response.status_code,
+            response_parameters={prefix + name: source for name, source in headers.items()},
             **properties,
         )
 

@@ -11,10 +11,6 @@ from collections.abc import Mapping, Sequence
 
 from cdktf import TerraformResource
 from cdktf_cdktf_provider_aws.api_gateway_integration import ApiGatewayIntegration
-from cdktf_cdktf_provider_aws.api_gateway_integration_response import (
-    ApiGatewayIntegrationResponse,
-)
-from cdktf_cdktf_provider_aws.api_gateway_method_response import ApiGatewayMethodResponse
 from constructs import Construct
 
 from constructs_lib.api_parts import ApiParts
@@ -109,27 +105,9 @@ class DirectIntegrations(Construct):
         headers: dict[str, str],
         **properties: object,
     ) -> None:
-        """One status: the method declares it, and the integration says what becomes it."""
+        """One status, with the headers of every answer."""
         headers = {**self._always, **headers}
+        # Those of CORS are declared in any case: whether they are sent, `headers` alone says.
+        declared = {**answer_headers("*"), **headers}
         logical_id = f"{route.id}-{status}"
-        header = "method.response.header."
-        declared = self._parts.make(
-            ApiGatewayMethodResponse,
-            logical_id,
-            resource_id=integration.resource_id,
-            http_method=integration.http_method,
-            status_code=str(status),
-            # those of CORS in any case: whether they are sent is said below alone
-            response_parameters={
-                header + name: False for name in {**answer_headers("*"), **headers}
-            },
-        )
-        self._parts.make(
-            ApiGatewayIntegrationResponse,
-            logical_id,
-            resource_id=integration.resource_id,
-            http_method=integration.http_method,
-            status_code=declared.status_code,
-            response_parameters={header + name: source for name, source in headers.items()},
-            **properties,
-        )
+        self._parts.answer(logical_id, integration, status, headers, declared, **properties)

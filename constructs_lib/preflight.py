@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from cdktf_cdktf_provider_aws.api_gateway_integration import ApiGatewayIntegration
-from cdktf_cdktf_provider_aws.api_gateway_integration_response import (
-    ApiGatewayIntegrationResponse,
-)
 from cdktf_cdktf_provider_aws.api_gateway_method import ApiGatewayMethod
-from cdktf_cdktf_provider_aws.api_gateway_method_response import ApiGatewayMethodResponse
 
 from constructs_lib.api_parts import ApiParts
 from lambdas.core.answer_headers import answer_headers
@@ -54,22 +50,5 @@ class Preflights:
             # Else the template is not used, where every media type counts as binary.
             content_handling="CONVERT_TO_TEXT",
         )
-        declared = self._parts.make(
-            ApiGatewayMethodResponse,
-            logical_id,
-            resource_id=integration.resource_id,
-            http_method=integration.http_method,
-            status_code="200",
-            response_parameters={f"method.response.header.{name}": False for name in self._headers},
-        )
-        self._parts.make(
-            ApiGatewayIntegrationResponse,
-            logical_id,
-            resource_id=integration.resource_id,
-            http_method=integration.http_method,
-            status_code=declared.status_code,
-            response_parameters={
-                f"method.response.header.{name}": f"'{value}'"
-                for name, value in self._headers.items()
-            },
-        )
+        headers = {name: f"'{value}'" for name, value in self._headers.items()}
+        self._parts.answer(logical_id, integration, 200, headers)

@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import Any
 from xml.sax.saxutils import escape
 
-evaluator: Any = import_module("ministack.core.iam_evaluator")
+from local.emulator.patches.role_rights import decision, question, role_of
+
 iam: Any = import_module("ministack.services.iam")
-responses: Any = import_module("ministack.core.responses")
 
 DECISIONS = {"Allow": "allowed", "Deny": "explicitDeny", "ImplicitDeny": "implicitDeny"}
 Parameters = Mapping[str, Sequence[str]]
@@ -31,29 +31,19 @@ def apply() -> None:
 
 
 def _simulate(role_arn: str, parameters: Parameters) -> Any:
-    account, name = responses.get_account_id(), role_arn.rpartition("/")[2]
-    if iam._roles.get_scoped(account, None, name) is None:
+    if role_of(role_arn) is None:
+        name = role_arn.rpartition("/")[2]
         return iam._error(404, "NoSuchEntity", f"The role {name} cannot be found.", ns="iam")
-    policies = evaluator._gather_role_policies(name, account)
-    limits = evaluator._permissions_boundary(iam._roles, name, account)
     context = _context(parameters)
     results = []
     for action in _members(parameters, "ActionNames.member"):
         for resource in _members(parameters, "ResourceArns.member") or ["*"]:
-            asked = evaluator.EvalContext(
-                principal_arn=role_arn,
-                principal_type="AssumedRole",
-                principal_account=account,
-                action=action,
-                resource_arn=resource,
-                region=responses.get_region(),
-                service_context=context,
-            )
-            decision = DECISIONS[evaluator.evaluate(asked, policies, *limits).decision]
+            asked = question(role_arn, action, resource, context)
+            decided = DECISIONS[decision(role_arn, asked)]
             results.append(
                 f"<member><EvalActionName>{escape(action)}</EvalActionName>"
                 f"<EvalResourceName>{escape(resource)}</EvalResourceName>"
-                f"<EvalDecision>{decision}</EvalDecision></member>"
+                f"<EvalDecision>{decided}</EvalDecision></member>"
             )
     return iam._xml(
         200,

@@ -11,11 +11,11 @@ from contextvars import ContextVar
 from importlib import import_module
 from typing import Any
 
+from local.emulator.patches.role_rights import decision, question, role_of
+
 evaluator: Any = import_module("ministack.core.iam_evaluator")
 eventbridge: Any = import_module("ministack.services.eventbridge")
-iam: Any = import_module("ministack.services.iam")
 lambda_svc: Any = import_module("ministack.services.lambda_svc")
-responses: Any = import_module("ministack.core.responses")
 stepfunctions: Any = import_module("ministack.services.stepfunctions")
 
 DELIVERY = {
@@ -97,27 +97,16 @@ def _calling(call: Callable[..., Any]) -> Callable[..., Any]:
 
 def _may(role_arn: str, service: str, action: str, resource: str) -> bool:
     """Whether the role trusts the service and allows the action."""
-    account, name = _part(role_arn, 4), role_arn.rpartition("/")[2]
-    role = iam._roles.get_scoped(account, None, name)
+    role = role_of(role_arn)
     if role is None:
         return False
-    asked = evaluator.EvalContext(
-        principal_arn=role_arn,
-        principal_type="AssumedRole",
-        principal_account=account,
-        action=action,
-        resource_arn=resource,
-        region=responses.get_region(),
-        service_context={"aws:sourceaccount": account},
-    )
+    asked = question(role_arn, action, resource, {"aws:sourceaccount": _part(role_arn, 4)})
     trusted = any(
         evaluator._service_principal_matches(statement.get("Principal"), service)
         and evaluator._conditions_met(statement.get("Condition") or {}, asked)
         for statement in json.loads(role["AssumeRolePolicyDocument"])["Statement"]
     )
-    policies = evaluator._gather_role_policies(name, account)
-    limits = evaluator._permissions_boundary(iam._roles, name, account)
-    return trusted and evaluator.evaluate(asked, policies, *limits).decision == "Allow"
+    return trusted and decision(role_arn, asked) == "Allow"
 
 
 def _part(arn: str, index: int) -> str:
