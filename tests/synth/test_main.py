@@ -6,12 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 import main
+from benches.synth import seconds_to_load_cdktf, seconds_to_synth
 from tests.synth.stacks import EXAMPLES, Stack, synthesize
 
 INPUTS = ("main.py", "constructs_lib", "functions", "lambdas", "configs", "Pipfile.lock")
@@ -98,13 +98,12 @@ def test_the_tests_themselves_load_only_the_bindings_that_are_used(stack: Stack)
 
 
 @pytest.mark.timing
-def test_a_warm_synth_takes_two_seconds_at_most(tmp_path: Path) -> None:
-    seconds = []
-    for _ in range(4):
-        began = time.perf_counter()
-        assert run(main.PROJECT, CDKTF_OUTDIR=str(tmp_path)).returncode == 0
-        seconds.append(time.perf_counter() - began)
-    assert min(seconds[1:]) <= 2, seconds
+def test_a_warm_synth_takes_at_most_four_times_as_long_as_cdktf_takes_to_load() -> None:
+    """Two seconds, say; eagerly it is twenty."""
+    seconds_to_synth(eager=False)
+    synths = [seconds_to_synth(eager=False) for _ in range(4)]
+    loads = [seconds_to_load_cdktf() for _ in range(4)]
+    assert min(synths) <= 4 * min(loads), (synths, loads)
 
 
 def test_a_wrong_config_is_told_without_a_traceback(tmp_path: Path) -> None:
