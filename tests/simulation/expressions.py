@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 Item = dict[str, Any]
 """An item as it goes over the wire: every value is {"S": …}, {"N": …}, {"M": …}."""
@@ -108,25 +108,29 @@ def from_wire(value: Mapping[str, Any]) -> Any:
     if kind == "N":
         return Decimal(content)
     if kind == "M":
-        return _map_from_wire(content)
+        return {name: from_wire(part) for name, part in content.items()}
     if kind == "L":
         return [from_wire(part) for part in content]
     return None if kind == "NULL" else content
 
 
-_MAPS: dict[int, tuple[Item, dict[str, Any]]] = {}
-_MAPS_KEPT = 10_000
+_Read = TypeVar("_Read")
+_KEPT = 5_000
 
 
-def _map_from_wire(content: Item) -> dict[str, Any]:
-    """Items are never changed in place, and read again and again: a map is read once."""
-    known = _MAPS.get(id(content))
-    if known is None:
-        if len(_MAPS) >= _MAPS_KEPT:
-            _MAPS.clear()
-        read = {name: from_wire(part) for name, part in content.items()}
-        known = _MAPS[id(content)] = content, read  # kept along, so that its id stays its own
-    return known[1]
+def once(read: Callable[[Item], _Read]) -> Callable[[Item], _Read]:
+    """Items are never changed in place, and are read again and again: this reads each once."""
+    known: dict[int, tuple[Item, _Read]] = {}
+
+    def read_once(item: Item) -> _Read:
+        found = known.get(id(item))
+        if found is None:
+            if len(known) >= _KEPT:
+                known.clear()
+            found = known[id(item)] = item, read(item)  # kept along, so that its id stays its own
+        return found[1]
+
+    return read_once
 
 
 def to_wire(value: Any) -> Any:
