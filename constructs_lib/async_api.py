@@ -15,7 +15,7 @@ from constructs import Construct
 from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.function import PythonFunction
-from constructs_lib.policy import Statement, trust_document
+from constructs_lib.policy import Statement, of_account, trust_document
 from constructs_lib.role import own_role
 from constructs_lib.sagemaker_access import SageMakerAccess
 from lambdas.core.errors import Throttled
@@ -80,9 +80,7 @@ class AsyncApi(Construct):
             self,
             name=at.name("async"),
             logical_id="async",
-            trust=trust_document(
-                "states.amazonaws.com", {"StringEquals": {"aws:SourceAccount": at.account_id}}
-            ),
+            trust=trust_document("states.amazonaws.com", of_account(at.account_id)),
             statements=statements,
         )
         addressed(

@@ -13,7 +13,7 @@ from constructs import Construct
 
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.function import PythonFunction
-from constructs_lib.policy import nobody_without_tls, resource_document, service_may
+from constructs_lib.policy import nobody_without_tls, of_account, resource_document, service_may
 from constructs_lib.queues import HintQueue
 from lambdas.core.settings import HEARTBEAT_METRIC, METRICS_NAMESPACE
 
@@ -111,7 +111,7 @@ class Observability(Construct):
     def _topic_policy(self) -> str:
         """It takes the place of SNS's own, so it names CloudWatch; functions have their roles."""
         arn = alarm_topic_arn(self._at)
-        ours = {"StringEquals": {"aws:SourceAccount": self._at.account_id}}
+        ours = of_account(self._at.account_id)
         return resource_document(
             nobody_without_tls("sns:Publish", arn),
             service_may("cloudwatch.amazonaws.com", "sns:Publish", arn, ours),

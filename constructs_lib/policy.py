@@ -49,6 +49,14 @@ def policy_document(statements: Iterable[Statement]) -> str:
     return _document([statement.document() for statement in merged.values()])
 
 
+def of_account(account_id: str) -> Conditions:
+    """A service acts for this account: else another could have it act here (a confused deputy).
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+    """
+    return {"StringEquals": {"aws:SourceAccount": account_id}}
+
+
 def trust_document(service: str, conditions: Conditions | None = None) -> str:
     """The trust policy of a role that `service` (such as lambda.amazonaws.com) may take on."""
     statement: dict[str, object] = {

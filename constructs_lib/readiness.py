@@ -20,7 +20,7 @@ from constructs import Construct
 from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.function import PythonFunction
-from constructs_lib.policy import trust_document
+from constructs_lib.policy import of_account, trust_document
 from constructs_lib.role import own_role
 from lambdas.core.settings import WARM_UP
 
@@ -66,9 +66,7 @@ class KeepWarm(Construct):
             self,
             name=at.name("keep-warm"),
             logical_id="keep_warm",
-            trust=trust_document(
-                "scheduler.amazonaws.com", {"StringEquals": {"aws:SourceAccount": at.account_id}}
-            ),
+            trust=trust_document("scheduler.amazonaws.com", of_account(at.account_id)),
             statements=(each for function in minutes for each in function.invoke()),
         )
         for function, every in minutes.items():

@@ -25,7 +25,7 @@ from constructs import Construct
 from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.function import PythonFunction
-from constructs_lib.policy import trust_document
+from constructs_lib.policy import of_account, trust_document
 from constructs_lib.queues import EVENTS_RULE, HintQueue
 from constructs_lib.role import own_role
 
@@ -43,9 +43,7 @@ class Scheduler(Construct):
             self,
             name=at.name("scheduler"),
             logical_id="scheduler",
-            trust=trust_document(
-                "scheduler.amazonaws.com", {"StringEquals": {"aws:SourceAccount": at.account_id}}
-            ),
+            trust=trust_document("scheduler.amazonaws.com", of_account(at.account_id)),
             statements=[*tick.invoke(), *sweep.invoke()],
         )
         self._every("tick", "rate(1 minute)", tick, role, at, {})

@@ -42,6 +42,11 @@ def wanted_config(spec: Spec, state: State) -> str:
     return fallback if fallback in spec.fallback_configs and chosen in spec.configs() else chosen
 
 
+def fitting_configs(spec: Spec, state: State) -> tuple[str, ...]:
+    """The configs that the endpoint may serve without anything being amiss."""
+    return (*spec.configs(), chosen_config(spec, state))
+
+
 def next_fallback(spec: Spec, state: State, tried: str | None) -> str | None:
     """The config to start after one that found no capacity; None: the first choice again."""
     configs = spec.configs()

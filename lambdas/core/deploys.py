@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lambdas.core.choice import (
-    chosen_config,
+    fitting_configs,
     outlasts,
     override_in_force,
     postponed,
@@ -132,17 +132,18 @@ class Deploys:
 
     def _unsettled(self, manifest: Mapping[str, str]) -> Sequence[Difference]:
         declared = {endpoint_key(name): config for name, config in manifest.items()}
+        configs = set(declared.values())
         found = []
         for record in self.store.list().records:
             config = declared.get(record.key)
             if config is None and record.api_spec is not None:
-                if not self._left_behind(record, set(declared.values())):
+                if not self._left_behind(record, configs):
                     continue
                 config = record.api_spec.endpoint_config_name
             seen = self.endpoints.describe(_name(record))
             why = _why_unsettled(record, config, seen, self.clock())
             if why is None and config and seen and seen.status is not Status.DELETING:
-                why = self._taken_away(record, set(declared.values()))
+                why = self._taken_away(record, configs)
             if why:
                 found.append(why)
         return found
@@ -247,7 +248,7 @@ def _serves_another(record: Record) -> bool:
     spec, state = record.spec, record.state
     if spec is None or state is None or state.observed_config is None:
         return False
-    return state.observed_config not in (*spec.configs(), chosen_config(spec, state))
+    return state.observed_config not in fitting_configs(spec, state)
 
 
 def _why_unsettled(
@@ -264,7 +265,7 @@ def _why_unsettled(
     if spec is None or spec.endpoint_config_name != config:
         allowed: tuple[str, ...] = (config,)
     else:
-        allowed = (*spec.configs(), chosen_config(spec, state))
+        allowed = fitting_configs(spec, state)
     moving = seen.status in (Status.UPDATING, Status.ROLLING_BACK)
     if seen.config_name in allowed and not moving:
         return None

@@ -483,13 +483,18 @@ def _weights_roll_back(scene: Scene) -> None:
     scene.told = ["rolled back"]
 
 
-def _weights_rolled_back(scene: Scene) -> None:
+def _undone(scene: Scene, ask: Callable[[Scene], object]) -> None:
+    """What was asked for by hand was begun and rolled back, and nobody has seen that yet."""
     _running(scene)
     scene.outcome = Outcome.ROLLBACK
-    scene.reweigh()
+    ask(scene)
     scene.advance(3)
     scene.mute()
     scene.advance(7)
+
+
+def _weights_rolled_back(scene: Scene) -> None:
+    _undone(scene, Scene.reweigh)
 
 
 def _rolls_back(scene: Scene) -> None:
@@ -507,12 +512,7 @@ def _rolled_back(scene: Scene) -> None:
 
 
 def _rolled_back_by_hand(scene: Scene) -> None:
-    _running(scene)
-    scene.outcome = Outcome.ROLLBACK
-    scene.update()
-    scene.advance(3)
-    scene.mute()
-    scene.advance(7)
+    _undone(scene, Scene.update)
     scene.outcome = None
     scene.told = ["rolled back"]
 
