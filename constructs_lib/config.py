@@ -37,6 +37,7 @@ from constructs_lib.config_variants import (
     only_variant,
 )
 from lambdas.core.errors import InvalidField
+from lambdas.core.name_patterns import MAX_PATTERNS, PATTERN, NamePatterns
 from lambdas.core.schedule import (
     WEEKDAYS,
     Schedule,
@@ -46,6 +47,7 @@ from lambdas.core.schedule import (
     parse_timezone,
 )
 from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, AsyncMode, Scaling
+from lambdas.core.takeover import DEFAULT_MAX_ADDED, DEFAULT_MAX_ADDED_A_DAY
 
 # What CloudWatch Logs takes: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 RetentionDays = Literal[
@@ -74,6 +76,20 @@ Days = Annotated[
         {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(WEEKDAYS)}}
     ),
 ]
+
+
+Names = Annotated[
+    list[str],
+    by_core(NamePatterns.parse),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "maxItems": MAX_PATTERNS,
+            "items": {"type": "string", "pattern": f"^({PATTERN})$"},
+        }
+    ),
+]
+"""Names of endpoints or endpoint configs, in which `*` stands for any characters."""
 
 
 class ScheduleEntry(Model):
@@ -269,6 +285,10 @@ class DeployConfig(Model):
     destroy_wait_seconds: Annotated[int, Field(ge=0, le=MAX_DRAIN_SECONDS)] = 600
     unmanaged_endpoints: Literal["ignore", "report", "meter"] = "ignore"
     unmanaged_lease_minutes: Annotated[int, Field(ge=1)] = 1_440
+    adoptable: Names | None = None
+    addable_configs: Names | None = None
+    max_added_endpoints: Annotated[int, Field(ge=0, le=1_000)] = DEFAULT_MAX_ADDED
+    max_added_per_token_per_day: Annotated[int, Field(ge=0, le=10_000)] = DEFAULT_MAX_ADDED_A_DAY
     late_minutes: Annotated[int, Field(ge=5, le=1_440)] = 30
     backend: Annotated[LocalBackend | S3Backend, Discriminator("type")] = LocalBackend()
     lambda_: Annotated[LambdaPlatform, Field(alias="lambda")] = LambdaPlatform()

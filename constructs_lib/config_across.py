@@ -13,7 +13,7 @@ from constructs_lib.config_problems import Problem
 from constructs_lib.config_update import update_problems
 from lambdas.core.errors import InvalidField
 from lambdas.core.names import sagemaker_name
-from lambdas.core.settings import STACK_TAG_KEY
+from lambdas.core.settings import IGNORE_TAG_KEY, STACK_TAG_KEY
 from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES
 
 # What SageMaker takes: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html
@@ -61,6 +61,12 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
         document.get("max_lease_minutes", DEFAULT_MAX_LEASE_MINUTES),
     )
     yield from _key_elsewhere(document.get("kms_key_arn"), document.get("region_name"))
+    if document.get("unmanaged_endpoints") == "meter" and document.get("adoptable") is None:
+        yield Problem(
+            "unmanaged_endpoints",
+            "'meter' needs `adoptable`: the names of endpoints that may be put on the meter, such "
+            'as ["team-a-*"]; ["*"] is every endpoint of the account and region',
+        )
     for index, (entry, route) in enumerate(zip(entries, routes, strict=True)):
         where = f"jumpstart_models[{index}]"
         if isinstance(route, str) and route.casefold() in RESERVED_ROUTES:
@@ -149,6 +155,9 @@ def _tags(where: str, tags: object) -> Iterator[Problem]:
             yield Problem(where, f"'{key}': keys that begin with 'aws:' belong to AWS")
         elif key == STACK_TAG_KEY:
             yield Problem(where, f"'{key}' is this product's own tag, which it puts on by itself")
+        elif key == IGNORE_TAG_KEY:
+            told = "keeps an endpoint off the meter; take the entry out of the config instead"
+            yield Problem(where, f"'{key}' {told}")
         elif not _TAG_KEY.fullmatch(key):
             yield Problem(
                 where,

@@ -10,11 +10,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from constructs_lib.canonical import canonical
 from constructs_lib.config import DeployConfig, JumpstartModel
 from constructs_lib.config_across import problems_across
 from constructs_lib.config_problems import InvalidConfig, Problem
 from constructs_lib.config_sentences import problems_of
 from constructs_lib.instance_types import has_local_storage
+
+MAX_SCHEDULES_BYTES = 350_000
+"""An item of DynamoDB holds 400 KB; the rest is for what else a spec says.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html"""
 
 
 def load(path: Path, overlay: Path | None = None) -> DeployConfig:
@@ -33,11 +38,24 @@ def parse(document: Mapping[str, Any], source: str = "The config") -> DeployConf
     problems = list(problems_across(document))
     try:
         config = DeployConfig.model_validate_json(json.dumps(document))
+        problems += _too_large(config)
     except ValidationError as error:
         problems += problems_of(error)
     if problems or config is None:
         raise InvalidConfig(source, sorted(set(problems)))
     return config
+
+
+def _too_large(config: DeployConfig) -> Iterator[Problem]:
+    """Windows that would not fit into the item of the endpoint's spec."""
+    for index, model in enumerate(config.jumpstart_models):
+        size = len(canonical([schedule.document() for schedule in model.schedules()]))
+        if size > MAX_SCHEDULES_BYTES:
+            yield Problem(
+                f"jumpstart_models[{index}].schedule",
+                f"its windows take {size:,} bytes, and at most {MAX_SCHEDULES_BYTES:,} can be "
+                "stored; give fewer windows or fewer except_dates",
+            )
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from constructs_lib.sagemaker_access import SageMakerAccess
 from constructs_lib.tables import AuthTable, HistoryTable, StateTable
 from constructs_lib.user_pool import UserPool
 from lambdas.core.executions import RESULTS_PREFIX
+from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.settings import (
     AdopterSettings,
     ApiSettings,
@@ -50,6 +51,7 @@ class Functions(Construct):
         super().__init__(scope, "meter")
         self._at, self._config, self._artifacts = at, config, artifacts
         self._sagemaker = SageMakerAccess(at)
+        self._adoptable = NamePatterns.parse(config.adoptable, "adoptable")
         protected = config.deletion_protection
         self.state = StateTable(self, at, deletion_protection=protected)
         self.history = HistoryTable(self, at, deletion_protection=protected)
@@ -101,7 +103,8 @@ class Functions(Construct):
 
     def _adopter(self) -> PythonFunction:
         settings = AdopterSettings(stack_tag=self._at.stack_tag)
-        return self._function("adopter", ADOPTER, settings, self._sagemaker.adopt())
+        statements = self._sagemaker.adopt(self._adoptable)
+        return self._function("adopter", ADOPTER, settings, statements)
 
     def _api(self) -> PythonFunction:
         settings = ApiSettings(
@@ -110,19 +113,25 @@ class Functions(Construct):
             history_days=self._config.history_days,
             starts_queue_url=self.starts.url,
             work_queue_url=self.work.url,
-            adopter_function=self.adopter.name,
             stack_tag=self._at.stack_tag,
             max_lease_minutes=self._config.max_lease_minutes,
             token_requests_per_minute=self._config.token_requests_per_minute,
             async_state_machine_arn=state_machine_arn(self._at),
             cors_origin=self._config.cors_origin or "",
             async_results_bucket=self._results.name if self._results else "",
+            adoptable=str(self._adoptable),
+            addable_configs=str(
+                NamePatterns.parse(self._config.addable_configs, "addable_configs")
+            ),
+            max_added_endpoints=self._config.max_added_endpoints,
+            max_added_per_token_per_day=self._config.max_added_per_token_per_day,
         )
         statements = [
             *self.state.read_endpoint(),
             *self.state.read_control(),
             *self.state.list_endpoints(),
             *self.state.write(),
+            *self.state.declare(),
             *self.state.forget(),
             *self.history.read(),
             *self.history.append(),
@@ -130,7 +139,6 @@ class Functions(Construct):
             *self._send_hints(),
             *self._sagemaker.describe(),
             *self._sagemaker.describe_configs(),
-            *self.adopter.invoke(),
             *call_asynchronously(self._at),
             *(self._on_results("s3:GetObject") if self._results else []),
         ]
@@ -166,6 +174,7 @@ class Functions(Construct):
             history_days=self._config.history_days,
             starts_queue_url=self.starts.url,
             work_queue_url=self.work.url,
+            adopter_function=self.adopter.name,
             stack_tag=self._at.stack_tag,
         )
         statements = [
@@ -180,6 +189,7 @@ class Functions(Construct):
             *self._sagemaker.describe(),
             *self._sagemaker.operate(),
             *self._sagemaker.scale(),
+            *self.adopter.invoke(),
             *self._sagemaker.use_keys(self._config.volume_keys()),
         ]
         return self._function("reconciler", RECONCILER, settings, statements)
@@ -191,13 +201,13 @@ class Functions(Construct):
             history_days=self._config.history_days,
             starts_queue_url=self.starts.url,
             work_queue_url=self.work.url,
-            adopter_function=self.adopter.name,
             alarm_topic_arn=alarm_topic_arn(self._at),
             stack_tag=self._at.stack_tag,
             drain_wait_seconds=self._config.destroy_wait_seconds,
             unmanaged_endpoints=self._config.unmanaged_endpoints,
             unmanaged_lease_minutes=self._config.unmanaged_lease_minutes,
             late_minutes=self._config.late_minutes,
+            adoptable=str(self._adoptable),
         )
         statements = [
             *self.state.read_endpoint(),
@@ -205,12 +215,12 @@ class Functions(Construct):
             *self.state.read_id(),
             *self.state.list_endpoints(),
             *self.state.write(),
+            *self.state.declare(),
             *self.history.append(),
             *self._send_hints(),
             *self._sagemaker.list_all(),
             *self._sagemaker.describe(),
             *self._sagemaker.own_configs(),
-            *self.adopter.invoke(),
             Statement(("sns:Publish",), (alarm_topic_arn(self._at),)),
         ]
         return self._function("sweep", SWEEP, settings, statements)

@@ -43,6 +43,7 @@ _OF_TABLES = (
 _WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
 BEHIND = {
     "dynamodb:BatchGetItem": _OF_TABLES,
+    "dynamodb:ConditionCheckItem": _OF_TABLES,
     "dynamodb:DeleteItem": _OF_TABLES,
     "dynamodb:GetItem": _OF_TABLES,
     "dynamodb:PutItem": _OF_TABLES,

@@ -1,5 +1,5 @@
 """What functions may do to SageMaker endpoints: create with this stack's tag, and change or
-delete only what carries it."""
+delete only what carries it, and not the tag `endpoint-meter:ignore`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from constructs_lib.deployment import Deployment
 from constructs_lib.kms import may_use
 from constructs_lib.policy import Conditions, Statement
-from lambdas.core.settings import STACK_TAG_KEY
+from lambdas.core.name_patterns import NamePatterns
+from lambdas.core.settings import IGNORE_TAG_KEY, STACK_TAG_KEY, adopted_tag
 
 
 class SageMakerAccess:
     """Statements on the endpoints and endpoint configs of the deployment's region."""
 
     def __init__(self, at: Deployment) -> None:
-        self._at = at
         self._at = at
         self._endpoints = (at.arn("sagemaker", "endpoint/*"),)
         self._configs = (at.arn("sagemaker", "endpoint-config/*"),)
@@ -25,7 +25,14 @@ class SageMakerAccess:
             "sagemaker.application-autoscaling.amazonaws.com/"
             "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
         )
-        self._carries_our_tag = {"StringEquals": {f"aws:ResourceTag/{STACK_TAG_KEY}": at.stack_tag}}
+        self._adopted = adopted_tag(at.stack_tag)
+        self._is_ours: Conditions = {
+            "StringEquals": {f"aws:ResourceTag/{STACK_TAG_KEY}": [at.stack_tag, self._adopted]}
+        }
+        self._to_be_changed: Conditions = {
+            **self._is_ours,
+            "Null": {f"aws:ResourceTag/{IGNORE_TAG_KEY}": "true"},
+        }
         self._brings_our_tag = {"StringEquals": {f"aws:RequestTag/{STACK_TAG_KEY}": at.stack_tag}}
 
     def describe(self) -> list[Statement]:
@@ -63,7 +70,7 @@ class SageMakerAccess:
                     "sagemaker:UpdateEndpointWeightsAndCapacities",
                 ),
                 self._endpoints,
-                self._carries_our_tag,
+                self._to_be_changed,
             ),
             Statement(("sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"), self._configs),
         ]
@@ -103,19 +110,35 @@ class SageMakerAccess:
             ),
         ]
 
-    def adopt(self) -> list[Statement]:
-        """Tag an endpoint that carries no stack's tag, as this stack's, and change no other."""
-        conditions: Conditions = {
-            **self._brings_our_tag,
-            "Null": {f"aws:ResourceTag/{STACK_TAG_KEY}": "true"},
-            "ForAllValues:StringEquals": {"aws:TagKeys": [STACK_TAG_KEY]},
+    def adopt(self, names: NamePatterns) -> list[Statement]:
+        """Tag an endpoint that carries no stack's tag as taken over by this one, and take that
+        tag off again; change no other. SageMaker writes names in ARNs in lower case, so a pattern
+        stands in both."""
+        patterns = names.patterns if names.patterns is not None else ("*",)
+        either = sorted({name for pattern in patterns for name in (pattern, pattern.lower())})
+        endpoints = tuple(self._at.arn("sagemaker", f"endpoint/{name}") for name in either)
+        our_key_alone = {"ForAllValues:StringEquals": {"aws:TagKeys": [STACK_TAG_KEY]}}
+        adopting: Conditions = {
+            "StringEquals": {f"aws:RequestTag/{STACK_TAG_KEY}": self._adopted},
+            "Null": {
+                f"aws:ResourceTag/{STACK_TAG_KEY}": "true",
+                f"aws:ResourceTag/{IGNORE_TAG_KEY}": "true",
+            },
+            **our_key_alone,
         }
-        return [Statement(("sagemaker:AddTags",), self._endpoints, conditions)]
+        releasing: Conditions = {
+            "StringEquals": {f"aws:ResourceTag/{STACK_TAG_KEY}": self._adopted},
+            **our_key_alone,
+        }
+        statements = [Statement(("sagemaker:DeleteTags",), self._endpoints, releasing)]
+        if endpoints:
+            statements.append(Statement(("sagemaker:AddTags",), endpoints, adopting))
+        return statements
 
     def invoke(self, endpoint_names: Iterable[str]) -> list[Statement]:
         """Call the models of these endpoints, as long as they are this stack's. SageMaker writes
         names in ARNs in lower case, so a name stands in both."""
         named = {name for exact in endpoint_names for name in (exact, exact.lower())}
         resources = tuple(self._at.arn("sagemaker", f"endpoint/{name}") for name in named)
-        invoke = Statement(("sagemaker:InvokeEndpoint",), resources, self._carries_our_tag)
+        invoke = Statement(("sagemaker:InvokeEndpoint",), resources, self._is_ours)
         return [invoke] if resources else []

@@ -63,11 +63,12 @@ class Specs(Construct):
         table: StateTable,
         sweep: PythonFunction,
         endpoints: Sequence[DeclaredEndpoint],
+        functions: Sequence[TerraformResource],
         prepared: Sequence[TerraformResource],
         protected: bool,
     ) -> None:
         super().__init__(scope, "specs")
-        items = [self._item(table, endpoint) for endpoint in endpoints]
+        items = [self._item(table, endpoint, functions) for endpoint in endpoints]
         manifest = {e.spec.name: e.spec.endpoint_config_name for e in endpoints}
         specs = digest([endpoint.whole().spec_hash for endpoint in endpoints])
         sync = addressed(
@@ -89,7 +90,14 @@ class Specs(Construct):
         if protected:
             self._refuse_destroy(settled)
 
-    def _item(self, table: StateTable, endpoint: DeclaredEndpoint) -> DynamodbTableItem:
+    def _item(
+        self,
+        table: StateTable,
+        endpoint: DeclaredEndpoint,
+        functions: Sequence[TerraformResource],
+    ) -> DynamodbTableItem:
+        """Written once the functions' code is there: older code would not know what a newer spec
+        means (docs/decisions/0092)."""
         spec = endpoint.whole()
         values = {
             "pk": f"ENDPOINT#{spec.key}",
@@ -106,7 +114,7 @@ class Specs(Construct):
                 hash_key="pk",
                 range_key="sk",
                 item=canonical({key: _typed(value) for key, value in values.items()}),
-                depends_on=[fallback.resource for fallback in endpoint.fallbacks] or None,
+                depends_on=[*functions, *(fallback.resource for fallback in endpoint.fallbacks)],
             ),
             spec.name,
         )

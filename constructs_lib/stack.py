@@ -108,6 +108,7 @@ class EndpointManagerStack(TerraformStack):
             table=functions.state,
             sweep=functions.sweep,
             endpoints=endpoints,
+            functions=[function.resource for function in functions.all],
             prepared=self._resources(),
             protected=config.deletion_protection,
         )

@@ -104,6 +104,10 @@ class StateTable(_Table):
     def write(self) -> list[Statement]:
         return [Statement(("dynamodb:UpdateItem",), (self.arn,))]
 
+    def declare(self) -> list[Statement]:
+        """Look, in a transaction, whether the deployed config declares an endpoint."""
+        return [Statement(("dynamodb:ConditionCheckItem",), (self.arn,))]
+
     def forget(self) -> list[Statement]:
         return [Statement(("dynamodb:DeleteItem",), (self.arn,))]
 
@@ -129,7 +133,7 @@ class HistoryTable(_Table):
         return [Statement(("dynamodb:PutItem",), (self.arn,))]
 
     def count_requests(self) -> list[Statement]:
-        """Change the counters of the rate limit; no entry of the history begins as they do."""
+        """Change the counters of tokens; no entry of the history begins as they do."""
         counters = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["RATE#*"]}}
         return [Statement(("dynamodb:UpdateItem",), (self.arn,), counters)]
 

@@ -6,12 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 from lambdas.aws.token_list import DynamoTokenList
-from lambdas.core.errors import Conflict
 from lambdas.core.scopes import Scopes
 from lambdas.core.tokens import Token, hashed, new_secret
 from local.stack_file import write_private
 
-USER_SCOPES = Scopes.parse("read renew invoke")
+USER_SCOPES = Scopes.parse("read renew add invoke")
 
 
 @dataclass(frozen=True)
@@ -33,13 +32,15 @@ def kept(path: Path) -> Tokens:
 
 
 def enter(both: Tokens, tokens: DynamoTokenList, now: datetime) -> None:
-    """Let the API know them, unless it does."""
+    """Let the API know them, with the scopes that they have by now."""
     made = now.replace(microsecond=0)
+    known = {token.key: token for token in tokens.every()}
     for token in (
         Token(hashed(both.token), "local user", USER_SCOPES, made),
         Token(hashed(both.admin_token), "local admin", Scopes.every(), made),
     ):
-        try:
+        before = known.get(token.key)
+        if before and before.scopes != token.scopes:  # an earlier version gave it others
+            tokens.revoke(before)
+        if not before or before.scopes != token.scopes:
             tokens.add(token)
-        except Conflict:  # an earlier `make up` did
-            continue

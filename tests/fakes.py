@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -9,20 +10,34 @@ from typing import Any
 
 from lambdas.core.errors import (
     AlreadyExists,
+    AwsRefused,
     Conflict,
     Gone,
     InProgress,
     LeaseTooLong,
     Locked,
+    TooManyAdded,
+    TooManyAddedToday,
     UnknownEndpoint,
 )
 from lambdas.core.hints import Hint
 from lambdas.core.history import Event
+from lambdas.core.idempotency import Request
 from lambdas.core.names import endpoint_key
-from lambdas.core.ports import Control, Due, Keyed, Listed, RecordPage, WakeShare
+from lambdas.core.ports import (
+    Control,
+    Declaration,
+    Due,
+    Keyed,
+    Listed,
+    RecordPage,
+    WakeShare,
+)
 from lambdas.core.rollout import Variant
+from lambdas.core.scopes import Scopes
 from lambdas.core.spec import Origin, Scaling, Spec
 from lambdas.core.state import (
+    Adoption,
     Intent,
     Observed,
     Override,
@@ -64,10 +79,46 @@ class FakeStateStore:
     id: str | None = "table-1"
     lines: dict[Step, datetime] = field(default_factory=dict)
     wakes: dict[tuple[str, str], int] = field(default_factory=dict)
+    added: set[str] = field(default_factory=set)
+    adds: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def declare(self, spec: Spec) -> None:
+    def deploy(self, spec: Spec) -> None:
         """What Terraform does: write SPEC#config."""
         self.records[spec.key] = replace(self.load(spec.key), config_spec=spec)
+
+    def declare(self, declaration: Declaration, now: datetime) -> State:
+        spec, limits, keyed = declaration.spec, declaration.limits, declaration.keyed
+        record = self.load(spec.key)
+        loaded = declaration.over.rev if declaration.over else None
+        if record.spec or (record.state.rev if record.state else None) != loaded:
+            raise Conflict("there is a spec, or another STATE")
+        if keyed and keyed.id in record.operations:
+            raise Conflict("the key was recorded meanwhile")
+        if limits:
+            today = (limits.identity, f"{now:%Y-%m-%d}")
+            if len(self.added) >= limits.most:
+                raise TooManyAdded(limits.most)
+            if self.adds.get(today, 0) >= limits.most_a_day:
+                left = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+                seconds = math.ceil((left - now).total_seconds())
+                raise TooManyAddedToday(limits.most_a_day, seconds)
+            self.added.add(spec.key)
+            self.adds[today] = self.adds.get(today, 0) + 1
+        state = declaration.state(now)
+        self.records[spec.key] = replace(_keyed(record, keyed), api_spec=spec, state=state)
+        self.claims.pop(spec.key, None)
+        return state
+
+    def void(self, key: str, owner: str, rev: int, spec_hash: str | None, event: Event) -> None:
+        record, state = self._under_lock(key, owner, rev)
+        if spec_hash is not None:
+            if record.api_spec is None or record.api_spec.spec_hash != spec_hash:
+                raise Conflict("another spec")
+            self.added.discard(key)
+            record, state = replace(record, api_spec=None), replace(state, expires_at=None)
+        record = replace(record, lock_owner=None, locked_until=None)
+        self._user_write(record, replace(state, adopting=None), event.at)
+        self.history.append(event)
 
     def withdraw(self, name: str) -> None:
         """What Terraform does when an entry leaves the config."""
@@ -87,8 +138,14 @@ class FakeStateStore:
             raise Conflict("there is a STATE")
         self.records[key] = replace(self.load(key), state=state)
 
-    def renew(
-        self, key: str, minutes: int, now: datetime, max_lease_minutes: int, keyed: Keyed | None
+    def renew(  # the parts of one write
+        self,
+        key: str,
+        minutes: int,
+        now: datetime,
+        max_lease_minutes: int,
+        keyed: Keyed | None,
+        adopting: Adoption | None = None,
     ) -> State:
         if minutes > max_lease_minutes:
             raise LeaseTooLong(max_lease_minutes)
@@ -103,16 +160,33 @@ class FakeStateStore:
         if end > whole_second + timedelta(minutes=max_lease_minutes):
             raise LeaseTooLong(max_lease_minutes)
         state = replace(record.state, expires_at=end, held_since=None, attempts=0, retry_at=None)
+        if adopting:
+            state = replace(state, adopting=adopting)
         if keyed:
             keyed = replace(keyed, operation=replace(keyed.operation, expires_at=end))
         return self._user_write(_keyed(record, keyed), state, now)
 
-    def stop(self, key: str, state: State, expires_at: datetime | None, now: datetime) -> State:
+    def stop(  # the parts of one write
+        self,
+        key: str,
+        state: State,
+        expires_at: datetime | None,
+        now: datetime,
+        keyed: Keyed | None = None,
+        forgetting: str | None = None,
+    ) -> State:
         record = self.load(key)
         if record.state is None or record.state.rev != state.rev:
             raise Conflict("another revision")
+        if keyed and keyed.id in record.operations:
+            raise Conflict("the key was recorded meanwhile")
         changed = replace(record.state, expires_at=expires_at, held_since=state.held_since)
-        return self._user_write(record, changed, now)
+        if forgetting is not None:
+            if record.api_spec is None or record.api_spec.spec_hash != forgetting:
+                raise Conflict("another spec")
+            self.added.discard(key)
+            record, changed = replace(record, api_spec=None), replace(changed, override=None)
+        return self._user_write(_keyed(record, keyed), changed, now)
 
     def change_running(
         self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
@@ -153,27 +227,13 @@ class FakeStateStore:
         step = step or record.state.next_step
         self._user_write(record, replace(record.state, next_step=step), now)
 
-    def put_api_spec(
-        self, spec: Spec, *, replacing: str | None, due: datetime | None = None
-    ) -> None:
+    def replace_api_spec(self, spec: Spec, *, replacing: str, due: datetime) -> None:
         record = self.load(spec.key)
-        if (record.api_spec.spec_hash if record.api_spec else None) != replacing:
-            raise Conflict("another spec")
-        if due is not None and record.state is None:
-            raise Conflict("there is no STATE")
-        written = replace(record, api_spec=spec)
-        self.records[spec.key] = written
-        if due is not None and written.state is not None:
-            self._user_write(written, written.state, due)
-
-    def delete_api_spec(self, key: str, spec_hash: str, due: datetime) -> None:
-        record = self.load(key)
-        if record.api_spec is None or record.api_spec.spec_hash != spec_hash:
+        if record.api_spec is None or record.api_spec.spec_hash != replacing:
             raise Conflict("another spec")
         if record.state is None:
             raise Conflict("there is no STATE")
-        state = replace(record.state, override=None)
-        self._user_write(replace(record, api_spec=None), state, due)
+        self._user_write(replace(record, api_spec=spec), record.state, due)
 
     def lock(self, key: str, owner: str, now: datetime, until: datetime) -> None:
         record = self.load(key)
@@ -416,7 +476,21 @@ class FakeEndpoints:
                 yield Listed(found.name, found.status, f"arn:{key}", modified, found.created_at)
 
     def adopt(self, arn: str) -> None:
-        self._existing(arn.removeprefix("arn:")).owner = Owner.US
+        self._refuse("adopt")
+        self.calls.append(("adopt", arn))
+        found = self._find(arn.removeprefix("arn:"))
+        if found is None:
+            raise Gone("ValidationException", "Could not find endpoint")
+        if found.owner is not Owner.NOBODY:
+            raise AwsRefused("AccessDeniedException", f"{arn} is {found.owner}")
+        found.owner = Owner.ADOPTED
+
+    def release(self, arn: str) -> None:
+        self._refuse("release")
+        self.calls.append(("release", arn))
+        found = self._find(arn.removeprefix("arn:"))
+        if found and found.owner is Owner.ADOPTED:
+            found.owner = Owner.NOBODY
 
     def run_by_hand(self, name: str, config_name: str, owner: Owner = Owner.NOBODY) -> None:
         """An endpoint that somebody else made."""
@@ -480,6 +554,14 @@ class FakeHints:
 
     def next_at(self) -> datetime | None:
         return min((at for at, _ in self.queue), default=None)
+
+
+EVERY_SCOPE = "read renew add manage invoke"
+
+
+def by(actor: str = "ann", scopes: str = EVERY_SCOPE) -> Request:
+    """A request of somebody, without an Idempotency-Key."""
+    return Request(actor, actor, Scopes.stored(scopes))
 
 
 def a_spec(name: str = "falcon", config: str = "falcon-1", **fields: Any) -> Spec:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lambdas.core.deploys import Deploys
-from lambdas.core.idempotency import Answer, Request
+from lambdas.core.idempotency import Answer
 from lambdas.core.live_updates import LiveUpdates
 from lambdas.core.meter import ParkingMeter
 from lambdas.core.reconcile import Outcome, Reconciler
@@ -15,7 +15,7 @@ from lambdas.core.spec import Spec
 from lambdas.core.state import State, Status
 from lambdas.core.sweep import Policy, Sweep
 from lambdas.core.tick import tick
-from tests.fakes import FakeEndpoints, FakeHints, FakeHistory, FakeStateStore, clock
+from tests.fakes import FakeEndpoints, FakeHints, FakeHistory, FakeStateStore, by, clock
 
 MINUTE = timedelta(minutes=1)
 
@@ -29,9 +29,7 @@ class World:
         self.store = FakeStateStore(self.history)
         self.endpoints = FakeEndpoints(self.now)
         self.hints = FakeHints(self.now)
-        self.meter = ParkingMeter(
-            self.store, self.endpoints, self.hints, self.history, self.endpoints, 43_200
-        )
+        self.meter = ParkingMeter(self.store, self.endpoints, self.hints, self.history, 43_200)
         self.updates = LiveUpdates(self.store, self.endpoints, self.hints, self.history)
         self.notices: list[str] = []
         self.deploys = Deploys(
@@ -46,7 +44,6 @@ class World:
         return Sweep(
             store=self.store,
             endpoints=self.endpoints,
-            adopter=self.endpoints,
             hints=self.hints,
             history=self.history,
             notices=self,
@@ -63,37 +60,36 @@ class World:
             if record.config_spec and record.key not in {spec.key for spec in specs}:
                 self.store.withdraw(record.config_spec.name)
         for spec in specs:
-            self.store.declare(spec)
+            self.store.deploy(spec)
             self.endpoints.configs.add(spec.endpoint_config_name)
         self.deploys.sync({spec.name: spec.endpoint_config_name for spec in specs})
         self.settle()
 
     def renew(self, name: str, minutes: int, key: str | None = None) -> Answer:
         body = {"EndpointName": name, "minutes": minutes}
-        request = Request.of("ann", "POST", key, body, identity="ann")
+        request = by().under(key, "POST", body)
         answer = self.meter.renew(name, minutes, self.now, request)
         self.settle()
         return answer
 
     def add(self, name: str, config: str, minutes: int, *, adopt: bool = False) -> Answer:
-        request = Request("ann")
-        answer = self.meter.add(name, config, minutes, self.now, request, adopt=adopt)
+        answer = self.meter.add(name, config, minutes, self.now, by(), adopt=adopt)
         self.settle()
         return answer
 
     def stop(self, name: str, *, forget: bool = False) -> Answer:
-        answer = self.meter.stop(name, self.now, Request("ann"), forget=forget)
+        answer = self.meter.stop(name, self.now, by(), forget=forget)
         self.settle()
         return answer
 
     def update(self, name: str, config: str, key: str | None = None, **options: Any) -> Answer:
-        request = Request.of("ann", "update", key, {"config": config, **options})
+        request = by().under(key, "update", {"config": config, **options})
         answer = self.updates.update(name, config, options, self.now, request)
         self.settle()
         return answer
 
     def reweigh(self, name: str, *desired: Mapping[str, Any], key: str | None = None) -> Answer:
-        request = Request.of("ann", "weights", key, {"desired": list(desired)})
+        request = by().under(key, "weights", {"desired": list(desired)})
         answer = self.updates.reweigh(name, list(desired), self.now, request)
         self.settle()
         return answer
@@ -137,7 +133,13 @@ class World:
         self._runs += 1
         owner = f"run-{self._runs}"
         return Reconciler(
-            self.store, self.endpoints, self.hints, self.history, owner, lambda: self.now
+            self.store,
+            self.endpoints,
+            self.endpoints,
+            self.hints,
+            self.history,
+            owner,
+            lambda: self.now,
         )
 
     def _move(self, to: datetime) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from lambdas.core.errors import InvalidField
-from lambdas.core.schedule import SCHEDULE_KEYS, Schedule
+from lambdas.core.schedule import Schedule
 from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, AsyncMode, Origin, Scaling, Spec
 from lambdas.core.state import (
+    Adoption,
     Intent,
     Operation,
     Override,
@@ -32,6 +33,7 @@ _log = logging.getLogger(__name__)
 PK_PREFIX = "ENDPOINT#"
 STATE = "STATE"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SPEC_ATTRIBUTES = frozenset({"pk", "sk", *Spec("any", "any", Origin.CONFIG).document()})
 _to_wire, _from_wire = TypeSerializer().serialize, TypeDeserializer().deserialize
 
 Item = Mapping[str, Any]
@@ -88,6 +90,7 @@ def state_values(state: State) -> dict[str, Any]:
         "last_wanted_change": epoch(state.last_wanted_change),
         "start_seconds": state.start_seconds,
         "orphaned_at": epoch(state.orphaned_at),
+        "adopting": adoption_values(state.adopting),
     }
 
 
@@ -122,6 +125,17 @@ def change_values(change: Override | Reweighing | None) -> dict[str, Any]:
             return {}
 
 
+def adoption_values(adoption: Adoption | None) -> dict[str, Any] | None:
+    if adoption is None:
+        return None
+    return {
+        "arn": adoption.arn,
+        "created_at": epoch(adoption.created_at),
+        "declared": adoption.declared,
+        "tagged_at": epoch(adoption.tagged_at),
+    }
+
+
 def state_of(item: Item) -> State:
     """Read a STATE item; attributes that a newer version added are passed over."""
     intent = item.get("intent")
@@ -154,6 +168,18 @@ def state_of(item: Item) -> State:
         last_wanted_change=instant(item.get("last_wanted_change")),
         start_seconds=int(item["start_seconds"]) if "start_seconds" in item else None,
         orphaned_at=instant(item.get("orphaned_at")),
+        adopting=_adoption_of(item.get("adopting")),
+    )
+
+
+def _adoption_of(item: Item | None) -> Adoption | None:
+    if item is None:
+        return None
+    return Adoption(
+        arn=item["arn"],
+        created_at=instant(item["created_at"]) or _EPOCH,
+        declared=bool(item["declared"]),
+        tagged_at=instant(item.get("tagged_at")),
     )
 
 
@@ -190,11 +216,12 @@ def spec_values(spec: Spec) -> Mapping[str, Any]:
 
 
 def spec_of(item: Item) -> Spec:
-    """Read a SPEC item. What a newer version added is passed over; what cannot be read is left
-    out and named in `unreadable`, so that the lease still decides and a stop still works."""
+    """Read a SPEC item. One that is cut short, or that a newer version wrote in a form unknown
+    here, is named `unreadable` as a whole: what is not understood might be what keeps the endpoint
+    running. The lease still decides then, and a stop still works."""
     try:
         return _whole_spec(item)
-    except (InvalidField, KeyError, TypeError, ValueError) as error:
+    except (InvalidField, KeyError, TypeError, ValueError, AttributeError) as error:
         _log.error("unreadable spec of %s: %s", item.get("pk"), error)
         return Spec(
             name=item["pk"].removeprefix(PK_PREFIX),
@@ -206,11 +233,14 @@ def spec_of(item: Item) -> Spec:
 
 
 def _whole_spec(item: Item) -> Spec:
+    unknown = sorted(item.keys() - _SPEC_ATTRIBUTES)
+    if unknown:
+        raise ValueError(f"unknown attributes: {', '.join(unknown)}")
     return Spec(
         name=item["name"],
         endpoint_config_name=item["endpoint_config_name"],
         origin=Origin(item["sk"]),
-        schedules=_schedules(item.get("schedules", "[]")),
+        schedules=_schedules(item["schedules"]),
         initial_provision_minutes=int(item.get("initial_provision_minutes", 0)),
         max_lease_minutes=int(item.get("max_lease_minutes", DEFAULT_MAX_LEASE_MINUTES)),
         fallback_configs=tuple(json.loads(item.get("fallback_configs", "[]"))),
@@ -218,17 +248,13 @@ def _whole_spec(item: Item) -> Spec:
         tags=json.loads(item.get("tags", "{}")),
         update=json.loads(item.get("update", "{}")),
         async_api=AsyncMode(item.get("async_api", "")),
-        spec_hash=item.get("spec_hash", ""),
+        spec_hash=item["spec_hash"],
     )
 
 
 @lru_cache(maxsize=1024)
 def _schedules(text: str) -> tuple[Schedule, ...]:
-    return tuple(Schedule.parse(_known(document)) for document in json.loads(text))
-
-
-def _known(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {key: value for key, value in document.items() if key in SCHEDULE_KEYS}
+    return tuple(Schedule.parse(document) for document in json.loads(text))
 
 
 def operation_values(operation: Operation) -> dict[str, Any]:
@@ -240,6 +266,7 @@ def operation_values(operation: Operation) -> dict[str, Any]:
         "config": operation.observed_config,
         "reason": operation.reason,
         "chosen": operation.chosen_config,
+        "held": epoch(operation.held_since),
     }
 
 
@@ -255,6 +282,7 @@ def operations_of(item: Item) -> dict[str, Operation]:
             values.get("reason", ""),
             instant(ends.get(name)),
             values.get("chosen"),
+            instant(values.get("held")),
         )
         for name, values in item.get("ops", {}).items()
     }

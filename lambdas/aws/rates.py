@@ -1,5 +1,5 @@
-"""How many requests each token makes a minute, and how often it wakes an endpoint in an hour,
-counted in the history table."""
+"""How many requests each token makes a minute, how often it wakes an endpoint in an hour and how
+many it adds in a day, counted in the history table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lambdas.aws.items import decode, encode
 from lambdas.aws.refusals import named
 from lambdas.aws.updates import Update
-from lambdas.core.ports import WakeShare
+from lambdas.core.ports import AddLimits, WakeShare
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RATE_PREFIX = "RATE#"
 _KEPT_SECONDS = 3_600
 _WAKES_KEPT_SECONDS = 7_200
+_ADDS_KEPT_SECONDS = 2 * 86_400
 
 
 class DynamoRates:
@@ -50,8 +51,19 @@ class DynamoRates:
 def wake_counted(table: str, share: WakeShare, now: datetime) -> dict[str, Any]:
     """The update that counts a wake in its hour by the clock, if the share allows one more; a part
     of the transaction that wakes."""
-    update = Update().add("wakes", 1)
-    update.assign({"ttl": int(now.timestamp()) + _WAKES_KEPT_SECONDS})
-    update.when("attribute_not_exists({wakes}) OR {wakes} < :most", most=share.most_an_hour)
+    update = _counted("wakes", share.most_an_hour, now, _WAKES_KEPT_SECONDS)
     key = {"pk": RATE_PREFIX + share.identity, "sk": f"{now:%Y-%m-%dT%HZ} wakes"}
     return {"TableName": table, "Key": encode(key), **update.arguments()}
+
+
+def add_counted(table: str, limits: AddLimits, now: datetime) -> dict[str, Any]:
+    """The update that counts an add in its day (UTC), if one more is allowed; a part of the
+    transaction that declares."""
+    update = _counted("adds", limits.most_a_day, now, _ADDS_KEPT_SECONDS)
+    key = {"pk": RATE_PREFIX + limits.identity, "sk": f"{now:%Y-%m-%d} adds"}
+    return {"TableName": table, "Key": encode(key), **update.arguments()}
+
+
+def _counted(what: str, most: int, now: datetime, kept_seconds: int) -> Update:
+    update = Update().add(what, 1).assign({"ttl": int(now.timestamp()) + kept_seconds})
+    return update.when(f"attribute_not_exists({{{what}}}) OR {{{what}}} < :most", most=most)

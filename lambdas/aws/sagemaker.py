@@ -13,7 +13,7 @@ from lambdas.aws.refusals import named
 from lambdas.core.errors import AwsRefused, Gone
 from lambdas.core.ports import NO_CONFIG, Listed
 from lambdas.core.rollout import Variant
-from lambdas.core.settings import STACK_TAG_KEY
+from lambdas.core.settings import IGNORE_TAG_KEY, STACK_TAG_KEY, adopted_tag
 from lambdas.core.spec import Scaling
 from lambdas.core.state import Observed, Owner
 
@@ -76,10 +76,18 @@ class SageMakerEndpoints:
                 tags = [tag for page in pages for tag in page["Tags"]]
         except Gone:
             return Owner.NOBODY
-        stacks = [tag["Value"] for tag in tags if tag["Key"] == STACK_TAG_KEY]
-        if not stacks:
-            return Owner.NOBODY
-        return Owner.US if stacks == [self._stack_tag] else Owner.ANOTHER_STACK
+        values = {tag["Key"]: tag["Value"] for tag in tags}
+        if IGNORE_TAG_KEY in values:
+            return Owner.IGNORED
+        match values.get(STACK_TAG_KEY):
+            case None:
+                return Owner.NOBODY
+            case self._stack_tag:
+                return Owner.US
+            case stack if stack == adopted_tag(self._stack_tag):
+                return Owner.ADOPTED
+            case _:
+                return Owner.ANOTHER_STACK
 
     def config_owner(self, config_name: str) -> Owner:
         seen = self._config(config_name)
@@ -128,11 +136,19 @@ class SageMakerEndpoints:
             )
 
     def adopt(self, arn: str) -> None:
-        """Tag a live endpoint as ours; only the adopter's role may."""
+        """Tag a live endpoint as taken over; only the adopter's role may. The tag differs from
+        that of what we made: only that is ever deleted where nobody declares it any more."""
+        tag = {"Key": STACK_TAG_KEY, "Value": adopted_tag(self._stack_tag)}
         with named():
-            self._once.add_tags(
-                ResourceArn=arn, Tags=[{"Key": STACK_TAG_KEY, "Value": self._stack_tag}]
-            )
+            self._once.add_tags(ResourceArn=arn, Tags=[cast("Any", tag)])
+
+    def release(self, arn: str) -> None:
+        """Take that tag off; it may be gone already."""
+        try:
+            with named():
+                self._once.delete_tags(ResourceArn=arn, TagKeys=[STACK_TAG_KEY])
+        except Gone:
+            return
 
     def scale(self, name: str, scaling: Sequence[Scaling]) -> None:
         """Deregistering a target drops its policies, also those that were taken out since."""
@@ -191,12 +207,17 @@ class AdopterFunction:
         self._function = function
 
     def adopt(self, arn: str) -> None:
+        self._ask(arn, release=False)
+
+    def release(self, arn: str) -> None:
+        self._ask(arn, release=True)
+
+    def _ask(self, arn: str, *, release: bool) -> None:
+        event = json.dumps({"arn": arn, "release": release}).encode()
         with named():
-            answer = self._client.invoke(
-                FunctionName=self._function, Payload=json.dumps({"arn": arn}).encode()
-            )
+            answer = self._client.invoke(FunctionName=self._function, Payload=event)
         if answer.get("FunctionError"):
-            raise AwsRefused("AdoptionFailed", f"could not tag {arn}")
+            raise AwsRefused("AdoptionFailed", f"the tag of {arn} could not be changed")
 
 
 def _utc_milliseconds(instant: datetime) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import math
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from lambdas.aws.history import DynamoHistory
 from lambdas.aws.items import (
     PK_PREFIX,
     STATE,
+    adoption_values,
     change_values,
     decode,
     encode,
@@ -33,7 +35,7 @@ from lambdas.aws.items import (
     state_values,
     step_of,
 )
-from lambdas.aws.rates import wake_counted
+from lambdas.aws.rates import add_counted, wake_counted
 from lambdas.aws.refusals import named, unmet_parts
 from lambdas.aws.updates import Update
 from lambdas.core.errors import (
@@ -43,12 +45,14 @@ from lambdas.core.errors import (
     LeaseTooLong,
     Locked,
     Throttled,
+    TooManyAdded,
+    TooManyAddedToday,
     UnknownEndpoint,
 )
 from lambdas.core.history import Event
-from lambdas.core.ports import Control, Due, Keyed, RecordPage, WakeShare
+from lambdas.core.ports import Control, Declaration, Due, Keyed, RecordPage, WakeShare
 from lambdas.core.spec import Origin, Spec
-from lambdas.core.state import Intent, Override, Record, Reweighing, State, Step
+from lambdas.core.state import Adoption, Intent, Override, Record, Reweighing, State, Step
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -59,6 +63,9 @@ DUE_INDEX = "due"
 DUE_SHARDS = ("0", "1", "2", "3")
 """The due index is spread over these hash keys; a tick asks each once."""
 _CONTROL = encode({"pk": "CONTROL", "sk": "CONTROL"})
+_ADDED = encode({"pk": "QUOTA#added", "sk": "QUOTA#added"})
+"""The item whose set `endpoints` names what was added over the API: `max_added_endpoints` bounds
+it. A set, not a number: to give back a place twice does no harm."""
 _TRIES = 6
 _TRANSACTION = 100
 """The most writes that one transaction takes."""
@@ -90,8 +97,11 @@ class DynamoStateStore:
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._table,
                 ConsistentRead=True,
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues=encode({":pk": PK_PREFIX + key}),
+                # From the specs to STATE: what else is kept of an endpoint is not for every load.
+                KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+                ExpressionAttributeValues=encode(
+                    {":pk": PK_PREFIX + key, ":first": "SPEC#", ":last": STATE}
+                ),
             )
             return record_of(key, [decode(item) for page in pages for item in page["Items"]])
 
@@ -123,8 +133,62 @@ class DynamoStateStore:
         )
         self._update(key, update)
 
-    def renew(
-        self, key: str, minutes: int, now: datetime, max_lease_minutes: int, keyed: Keyed | None
+    def declare(self, declaration: Declaration, now: datetime) -> State:
+        spec, limits = declaration.spec, declaration.limits
+        state = declaration.state(now)
+        parts = [
+            self._part("Update", spec.key, Origin.API, _first(spec)),
+            {
+                "ConditionCheck": {
+                    "TableName": self._table,
+                    "Key": key_of(spec.key, Origin.CONFIG),
+                    "ConditionExpression": "attribute_not_exists(pk)",
+                }
+            },
+            self._part("Update", spec.key, STATE, _first_lease(declaration, state)),
+        ]
+        if limits is not None:
+            assert self._history is not None, "adds are counted in the history table"
+            if limits.most < 1:
+                raise TooManyAdded(limits.most)
+            if limits.most_a_day < 1:
+                raise TooManyAddedToday(limits.most_a_day, _seconds_of_day_left(now))
+            place = Update().add("endpoints", frozenset({spec.key}))
+            place.when("attribute_not_exists({endpoints}) OR size({endpoints}) < :m", m=limits.most)
+            taken = {"TableName": self._table, "Key": _ADDED, **place.arguments()}
+            counted = add_counted(self._history.table, limits, now)
+            parts += [{"Update": taken}, {"Update": counted}]
+        try:
+            self._transact(parts)
+        except Conflict as conflict:
+            unmet = unmet_parts(conflict)
+            if limits is not None and unmet == {3}:
+                raise TooManyAdded(limits.most) from None
+            if limits is not None and unmet and unmet <= {3, 4}:
+                raise TooManyAddedToday(limits.most_a_day, _seconds_of_day_left(now)) from None
+            raise
+        return state
+
+    def void(self, key: str, owner: str, rev: int, spec_hash: str | None, event: Event) -> None:
+        assert self._history is not None, "a void adoption is told in the history"
+        update = _user_write(key, event.at).remove("adopting", "lock_owner", "lock_until")
+        parts: list[Any] = [
+            {"Put": {"TableName": self._history.table, "Item": self._history.item(event)}}
+        ]
+        if spec_hash is not None:
+            update.remove("expires_at")
+            parts += self._forgotten(key, spec_hash)
+        update = _under_lock(update, owner, rev)
+        self._transact([self._part("Update", key, STATE, update), *parts])
+
+    def renew(  # the parts of one write
+        self,
+        key: str,
+        minutes: int,
+        now: datetime,
+        max_lease_minutes: int,
+        keyed: Keyed | None,
+        adopting: Adoption | None = None,
     ) -> State:
         if minutes > max_lease_minutes:
             raise LeaseTooLong(max_lease_minutes)
@@ -132,6 +196,8 @@ class DynamoStateStore:
         ahead = True
         for _ in range(_TRIES):
             update = self._lease_update(key, now, keyed)
+            if adopting:
+                update.assign({"adopting": adoption_values(adopting)})
             if ahead:
                 update.when(
                     "{expires_at} > :now AND {expires_at} <= :latest",
@@ -179,11 +245,40 @@ class DynamoStateStore:
             raise LeaseTooLong(max_lease_minutes)
         return True
 
-    def stop(self, key: str, state: State, expires_at: datetime | None, now: datetime) -> State:
+    def stop(  # the parts of one write
+        self,
+        key: str,
+        state: State,
+        expires_at: datetime | None,
+        now: datetime,
+        keyed: Keyed | None = None,
+        forgetting: str | None = None,
+    ) -> State:
         update = _user_write(key, now).assign(
             {"expires_at": epoch(expires_at), "held_since": epoch(state.held_since)}
         )
-        return self._update(key, update.when("{rev} = :rev", rev=state.rev))
+        update.when("{rev} = :rev", rev=state.rev)
+        if keyed:
+            _record_operation(update, keyed)
+            _record_end(update, keyed)
+        if forgetting is None:
+            return self._update(key, update)
+        # An override was of this life of the endpoint: one that is added later is another.
+        update.remove("override")
+        forgotten = self._forgotten(key, forgetting)
+        self._transact([self._part("Update", key, STATE, update), *forgotten])
+        return replace(state, rev=state.rev + 1, expires_at=expires_at, override=None, next_due=now)
+
+    def _forgotten(self, key: str, spec_hash: str) -> Sequence[Any]:
+        """The parts of a transaction that remove SPEC#api and give back the place that it took."""
+        condition = {
+            "ConditionExpression": "spec_hash = :expected",
+            "ExpressionAttributeValues": encode({":expected": spec_hash}),
+        }
+        where = {"TableName": self._table, "Key": key_of(key, Origin.API)}
+        place = Update().take_out("endpoints", frozenset({key}))
+        given_back = {"TableName": self._table, "Key": _ADDED, **place.arguments()}
+        return [{"Delete": {**where, **condition}}, {"Update": given_back}]
 
     def change_running(
         self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
@@ -194,9 +289,7 @@ class DynamoStateStore:
             update.remove("fallback_config", "rolled_back", "rollback_reason", "reweighing")
         if keyed:
             _record_operation(update, keyed)
-            if keyed.operation.expires_at:
-                end = epoch(keyed.operation.expires_at)
-                update.set(f"op_expiries.{keyed.id}", ":end", end=end)
+            _record_end(update, keyed)
         try:
             return self._update(key, update)
         except Conflict:
@@ -208,11 +301,8 @@ class DynamoStateStore:
         assert self._history is not None, "wakes are counted in the history table"
         lease = _user_write(key, now).assign({"expires_at": epoch(until)})
         lease.when("{rev} = :rev", rev=rev)
-        call: list[Any] = [
-            {"Update": {"TableName": self._table, "Key": key_of(key), **lease.arguments()}},
-            {"Update": wake_counted(self._history.table, share, now)},
-        ]
-        self._repeat_throttled(lambda: self._once.transact_write_items(TransactItems=call))
+        counted = {"Update": wake_counted(self._history.table, share, now)}
+        self._transact([self._part("Update", key, STATE, lease), counted])
 
     def touch(self, key: str, now: datetime, step: Step | None = None) -> None:
         update = _user_write(key, now).when("attribute_exists({pk})")
@@ -220,36 +310,16 @@ class DynamoStateStore:
             update.assign({"next_step": step})
         self._update(key, update)
 
-    def put_api_spec(
-        self, spec: Spec, *, replacing: str | None, due: datetime | None = None
-    ) -> None:
+    def replace_api_spec(self, spec: Spec, *, replacing: str, due: datetime) -> None:
         update = Update().assign(spec_values(spec))
-        if replacing is None:
-            update.when("attribute_not_exists({pk})")
-        else:
-            update.when("{spec_hash} = :replacing", replacing=replacing)
-        if due is None:
-            self._update(spec.key, update, Origin.API)
-            return
-        where = {"TableName": self._table, "Key": key_of(spec.key, Origin.API)}
-        self._touch_with({"Update": {**where, **update.arguments()}}, spec.key, due)
-
-    def delete_api_spec(self, key: str, spec_hash: str, due: datetime) -> None:
-        condition = {
-            "ConditionExpression": "spec_hash = :expected",
-            "ExpressionAttributeValues": encode({":expected": spec_hash}),
-        }
-        where = {"TableName": self._table, "Key": key_of(key, Origin.API)}
-        # An override was of this life of the endpoint: one that is added later is another.
-        self._touch_with({"Delete": {**where, **condition}}, key, due, "override")
-
-    def _touch_with(self, change: dict[str, Any], key: str, due: datetime, *dropped: str) -> None:
-        """Make the change and the endpoint due, both or neither; drop these attributes too."""
-        touch = _user_write(key, due).when("attribute_exists({pk})")
-        touch.remove(*dropped)
-        where = {"TableName": self._table, "Key": key_of(key)}
-        call: list[Any] = [change, {"Update": {**where, **touch.arguments()}}]
-        self._repeat_throttled(lambda: self._once.transact_write_items(TransactItems=call))
+        update.when("{spec_hash} = :replacing", replacing=replacing)
+        touch = _user_write(spec.key, due).when("attribute_exists({pk})")
+        self._transact(
+            [
+                self._part("Update", spec.key, Origin.API, update),
+                self._part("Update", spec.key, STATE, touch),
+            ]
+        )
 
     def lock(self, key: str, owner: str, now: datetime, until: datetime) -> None:
         update = Update().assign({"lock_owner": owner, "lock_until": epoch(until)})
@@ -275,11 +345,8 @@ class DynamoStateStore:
         values = state_values(replace(state, intent=intent))
         del values["next_due"]  # stays due until the outcome is saved
         update = _under_lock(Update().assign(values), owner, state.rev)
-        call: list[Any] = [
-            {"Update": {"TableName": self._table, "Key": key_of(key), **update.arguments()}},
-            {"Put": {"TableName": self._history.table, "Item": self._history.item(event)}},
-        ]
-        self._repeat_throttled(lambda: self._once.transact_write_items(TransactItems=call))
+        told = {"Put": {"TableName": self._history.table, "Item": self._history.item(event)}}
+        self._transact([self._part("Update", key, STATE, update), told])
 
     def save(self, key: str, owner: str, state: State, claimed_until: datetime | None) -> None:
         update = Update().assign(state_values(state)).assign(_due_shard(key, state))
@@ -321,9 +388,8 @@ class DynamoStateStore:
         for _ in range(_TRIES):
             if not batch:
                 return
-            call: list[Any] = [self._claim_of(due, until) for due, until in batch]
             try:
-                self._repeat_throttled(partial(self._once.transact_write_items, TransactItems=call))
+                self._transact([self._claim_of(due, until) for due, until in batch])
             except Conflict as conflict:
                 unmet = unmet_parts(conflict)
                 batch = [claim for part, claim in enumerate(batch) if part not in unmet]
@@ -336,8 +402,7 @@ class DynamoStateStore:
     def _claim_of(self, due: Due, until: datetime) -> dict[str, Any]:
         update = Update().assign({"claimed_until": epoch(until)})
         update.when("{next_due} = :due", due=epoch(due.next_due))
-        where = {"TableName": self._table, "Key": key_of(due.endpoint)}
-        return {"Update": {**where, **update.arguments()}}
+        return self._part("Update", due.endpoint, STATE, update)
 
     def control(self) -> Control:
         with named():
@@ -431,6 +496,16 @@ class DynamoStateStore:
         )
         return decode(answer["Attributes"])
 
+    def _part(self, word: str, key: str, sort_key: str, update: Update) -> dict[str, Any]:
+        """A part of a transaction."""
+        where = {"TableName": self._table, "Key": key_of(key, sort_key)}
+        return {word: {**where, **update.arguments()}}
+
+    def _transact(self, parts: Sequence[Any]) -> None:
+        """All of the writes, or none."""
+        call = partial(self._once.transact_write_items, TransactItems=list(parts))
+        self._repeat_throttled(call)
+
     def _delete(self, key: str, sort_key: str, condition: str, values: dict[str, Any]) -> None:
         self._repeat_throttled(
             lambda: self._once.delete_item(
@@ -454,6 +529,32 @@ class DynamoStateStore:
         raise AssertionError("the loop returns or raises")
 
 
+def _first(spec: Spec) -> Update:
+    """Writes a spec where there is none."""
+    return Update().assign(spec_values(spec)).when("attribute_not_exists({pk})")
+
+
+def _first_lease(declaration: Declaration, state: State) -> Update:
+    """Writes STATE with the lease that an endpoint is declared with, and the operation."""
+    keyed, over = declaration.keyed, declaration.over
+    values = {**state_values(state), **lease_values(state)}
+    update = Update().assign(values).assign(_due_shard(declaration.spec.key, state))
+    if over is not None:
+        if keyed:
+            _record_operation(update, keyed)
+            _record_end(update, keyed)
+        return update.remove("claimed_until").when("{rev} = :was", was=over.rev)
+    ops = {keyed.id: operation_values(keyed.operation)} if keyed else {}
+    ends = {keyed.id: epoch(keyed.operation.expires_at)} if keyed else {}
+    return update.assign({"ops": ops, "op_expiries": ends}).when("attribute_not_exists({pk})")
+
+
+def _seconds_of_day_left(now: datetime) -> int:
+    """Until the next day (UTC) begins, rounded up."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return math.ceil((midnight - now).total_seconds())
+
+
 def _user_write(key: str, now: datetime) -> Update:
     """A new revision, due at once: whatever a reconcile decided meanwhile is decided again."""
     update = Update().add("rev", 1).assign({"next_due": epoch(now), "due_shard": _shard(key)})
@@ -466,6 +567,13 @@ def _record_operation(update: Update, keyed: Keyed) -> None:
     update.when(f"attribute_not_exists({{ops.{keyed.id}}})")
     for stale in keyed.stale:
         update.remove(f"ops.{stale}", f"op_expiries.{stale}")
+
+
+def _record_end(update: Update, keyed: Keyed) -> None:
+    """The lease's end that was answered, where it is known before the write."""
+    if keyed.operation.expires_at:
+        end = epoch(keyed.operation.expires_at)
+        update.set(f"op_expiries.{keyed.id}", ":op_end", op_end=end)
 
 
 def _under_lock(update: Update, owner: str, rev: int) -> Update:

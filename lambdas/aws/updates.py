@@ -9,7 +9,7 @@ from lambdas.aws.items import encode
 
 
 class Update:
-    """Collects SET, REMOVE, ADD and a condition; `arguments` gives boto3's keywords.
+    """Collects SET, REMOVE, ADD, DELETE and a condition; `arguments` gives boto3's keywords.
 
     Text is an expression in which attributes stand as `{name}` (dots inside a path as
     `{ops}.{id}`) and values as `:name`.
@@ -19,6 +19,7 @@ class Update:
         self._sets: list[str] = []
         self._removes: list[str] = []
         self._adds: list[str] = []
+        self._deletes: list[str] = []
         self._conditions: list[str] = []
         self._names: dict[str, str] = {}
         self._values: dict[str, Any] = {}
@@ -40,8 +41,14 @@ class Update:
         self._removes += [self.path(attribute) for attribute in attributes]
         return self
 
-    def add(self, attribute: str, value: int) -> Update:
+    def add(self, attribute: str, value: int | frozenset[str]) -> Update:
+        """Add to a number or a set."""
         self._adds.append(f"{self.path(attribute)} {self._bind(':by', {'by': value})}")
+        return self
+
+    def take_out(self, attribute: str, members: frozenset[str]) -> Update:
+        """DELETE members of a set."""
+        self._deletes.append(f"{self.path(attribute)} {self._bind(':out', {'out': members})}")
         return self
 
     def when(self, expression: str, **values: Any) -> Update:
@@ -70,6 +77,7 @@ class Update:
                 ("SET", self._sets),
                 ("REMOVE", self._removes),
                 ("ADD", self._adds),
+                ("DELETE", self._deletes),
             )
             if parts
         ]

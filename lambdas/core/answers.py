@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lambdas.core.choice import chosen_config
-from lambdas.core.decision import meter_of
+from lambdas.core.decision import meter_of, undecided, unread
 from lambdas.core.history import Event
 from lambdas.core.spec import Origin, Spec
 from lambdas.core.state import Record, State, Status
@@ -29,6 +29,8 @@ def endpoint_document(
     meter = meter_of(None if draining else spec, state)
     wanted = meter.wanted(now)
     stops_at = meter.wanted_until(now) if wanted else _past(state.expires_at, now)
+    if not draining and undecided(spec, state, now) and state.observed_status is not Status.ABSENT:
+        wanted, stops_at = True, None  # it goes on as it is, and nobody can say until when
     left = timedelta() if not wanted else stops_at - now if stops_at else None
     expiry = f"{stops_at:%d-%m-%Y-%H-%M-%S}" if stops_at else None
     return {
@@ -46,7 +48,7 @@ def endpoint_document(
         "ServedConfigName": state.observed_config
         if state.observed_status is not Status.ABSENT
         else None,
-        "Reason": f"unreadable spec: {spec.unreadable}" if spec.unreadable else state.reason,
+        "Reason": unread(spec) if spec.unreadable else state.reason,
         "Owner": "config" if spec.origin is Origin.CONFIG else "api",
     }
 

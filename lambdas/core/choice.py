@@ -11,7 +11,7 @@ from datetime import datetime
 
 from lambdas.core.rollout import UpdatePolicy
 from lambdas.core.running import Meter
-from lambdas.core.spec import Origin, Spec
+from lambdas.core.spec import Origin, Spec, digest
 from lambdas.core.state import Observed, Override, State
 
 MISSING_AFTER = 5
@@ -19,9 +19,12 @@ MISSING_AFTER = 5
 
 
 def declaration(spec: Spec) -> str:
-    """Changes whenever a deploy changes the entry. What was added over the API stays the same
-    declaration while it is on the meter, whatever its schedules."""
-    return spec.spec_hash if spec.origin is Origin.CONFIG else f"api:{spec.endpoint_config_name}"
+    """Changes whenever a deploy changes what the entry runs or how it is updated, and not with its
+    schedules, leases or scaling: a new holiday must not undo what was set by hand. What was added
+    over the API stays the same declaration while it is on the meter."""
+    if spec.origin is Origin.API:
+        return f"api:{spec.endpoint_config_name}"
+    return digest([*spec.configs(), dict(spec.update)])
 
 
 def override_in_force(spec: Spec, state: State) -> Override | None:

@@ -18,8 +18,8 @@ from lambdas.core.choice import (
     weights_undone,
 )
 from lambdas.core.running import Meter
-from lambdas.core.spec import Spec
-from lambdas.core.state import Observed, State, Status, Step
+from lambdas.core.spec import Spec, digest
+from lambdas.core.state import Adoption, Observed, Owner, State, Status, Step
 
 POLL = timedelta(seconds=15)
 """How soon an endpoint in transition is looked at again if no event comes first."""
@@ -45,6 +45,9 @@ UNSURE = "maybe"
 it may be there or not."""
 UNSEEN = timedelta(minutes=2)
 """How long after a CreateEndpoint without an answer its endpoint may still turn up."""
+TAG_SETTLES = timedelta(seconds=10)
+"""How long after we tagged an endpoint another stack's tag may still replace ours: of two that
+adopt one endpoint at once the last tag stays, and whose that is both then see."""
 
 DRAINED = "the stack is being destroyed"
 NO_CAPACITY = "InsufficientInstanceCapacity"
@@ -61,6 +64,7 @@ _IN_TRANSITION = frozenset(
     }
 )
 _BROKEN = frozenset({Status.FAILED, Status.OUT_OF_SERVICE})
+_NOT_WHEN_RESTORED = frozenset({Step.CREATE, Step.DELETE, Step.ADOPT, Step.VOID})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,21 @@ def meter_of(spec: Spec | None, state: State) -> Meter:
     return Meter(state.expires_at, spec.schedules, state.held_since)
 
 
+def undecided(spec: Spec | None, state: State, now: datetime) -> bool:
+    """Whether nobody can say if the endpoint is wanted: its schedules cannot be read, such as by
+    code that is older than they are. Then what runs goes on, unless somebody stopped it by hand
+    since the meter last could say, and what does not run is not started."""
+    if spec is None or not spec.unreadable or meter_of(spec, state).leased(now):
+        return False
+    held, changed = state.held_since, state.last_wanted_change
+    return held is None or (changed is not None and held < changed)
+
+
+def unread(spec: Spec) -> str:
+    """What to say of an endpoint whose spec cannot be read."""
+    return f"its spec cannot be read ({spec.unreadable}): what runs goes on, only leases act"
+
+
 def backoff(attempts: int) -> timedelta:
     """How long to wait after `attempts` failures in a row (1 or more)."""
     doublings = min(attempts - 1, 10)
@@ -104,14 +123,32 @@ def decide(
 ) -> Decision:
     """Return the one step that brings the endpoint nearer to what is wanted at `now`.
 
-    While `draining`, nothing is wanted. With a `restored` state table nothing is deleted: what
-    it says of leases may be long out of date.
+    While `draining`, nothing is wanted. With a `restored` state table nothing is created, deleted
+    or adopted: what it says of leases may be long out of date.
     """
+    decision = _decide(spec, state, observed, now, draining=draining)
+    if restored and not draining and decision.step in _NOT_WHEN_RESTORED:
+        why = f"the state table was restored: until that is accepted, no {decision.step}"
+        return _give_up(decision.state, now + LOOK_AGAIN, why)
+    return decision
+
+
+def _decide(
+    spec: Spec | None, state: State, observed: Observed, now: datetime, *, draining: bool
+) -> Decision:
     meter = meter_of(None if draining else spec, state)
     wanted = meter.wanted(now)
     before, state = state, _with_observation(spec, state, observed, now)
-    if wanted is not state.last_wanted or state.last_wanted_change is None:
+    known = draining or spec is None or not spec.unreadable
+    if known and (wanted is not state.last_wanted or state.last_wanted_change is None):
         state = replace(state, last_wanted=wanted, last_wanted_change=now)
+    if state.adopting is not None:
+        taking_over = _decide_adoption(
+            spec, state, state.adopting, observed, now, draining=draining
+        )
+        if taking_over is not None:
+            return taking_over
+        state = replace(state, adopting=None)
     if observed.status is Status.ABSENT:
         return _decide_absent(spec, before, state, meter, now, draining=draining)
     if not observed.ours:
@@ -120,8 +157,18 @@ def decide(
         return _decide_moving(state, observed, now, wanted=wanted)
     if draining:
         return Decision(Step.DELETE, DRAINED, state, observed.config_name)
+    return _decide_settled(spec, state, observed, meter, now)
+
+
+def _decide_settled(
+    spec: Spec | None, state: State, observed: Observed, meter: Meter, now: datetime
+) -> Decision:
+    """What to do about an endpoint of ours that is in no transition."""
+    wanted = meter.wanted(now)
+    if spec is not None and spec.unreadable and (wanted or undecided(spec, state, now)):
+        return _decide_unread(spec, state, meter, now)
     if not wanted:
-        return _decide_unwanted(spec, state, observed, now, restored=restored)
+        return _decide_unwanted(spec, state, observed, now)
     if observed.status in _BROKEN:
         why = f"{observed.status}: {observed.failure_reason or 'no reason given'}"
         return Decision(Step.DELETE, why, state, observed.config_name)
@@ -131,6 +178,55 @@ def decide(
             state, due, "an update failed and so did its rollback; SageMaker support can mend it"
         )
     return _decide_running(spec, state, observed, meter, now)
+
+
+def _decide_adoption(
+    spec: Spec | None,
+    state: State,
+    adoption: Adoption,
+    observed: Observed,
+    now: datetime,
+    *,
+    draining: bool,
+) -> Decision | None:
+    """Carry an accepted takeover through; None once that is done, or no longer asked for.
+
+    It is of that very endpoint: if its owner deleted it meanwhile, made it anew, set the tag
+    `endpoint-meter:ignore` or gave it to another stack, it is not ours, and nothing is done to it.
+    """
+    same = observed.created_at == adoption.created_at and observed.status is not Status.DELETING
+    if spec is None and same and (observed.ours or observed.owner is Owner.NOBODY):
+        return None  # it was forgotten meanwhile: to be deleted if it is ours, else left alone
+    if draining:
+        return _wait(state, now + LOOK_AGAIN, DRAINED)
+    if not same or observed.owner in (Owner.ANOTHER_STACK, Owner.IGNORED):
+        return Decision(Step.VOID, _why_void(observed, same=same), state)
+    if observed.owner is Owner.NOBODY:
+        if adoption.tagged_at is not None:
+            return Decision(Step.VOID, "somebody took this stack's tag off it", state)
+        if state.retry_at and state.retry_at > now:
+            return _wait(state, state.retry_at, state.reason)
+        return Decision(Step.ADOPT, "an accepted request put it on the meter", state)
+    tagged_at = adoption.tagged_at or now
+    if now < tagged_at + TAG_SETTLES:
+        tagged = replace(state, adopting=replace(adoption, tagged_at=tagged_at))
+        return _wait(tagged, tagged_at + TAG_SETTLES, "it is being put on the meter")
+    return None
+
+
+def _why_void(observed: Observed, *, same: bool) -> str:
+    if observed.status in (Status.ABSENT, Status.DELETING):
+        return "it was deleted before it was on the meter"
+    if not same:
+        return "it was replaced by another endpoint before it was on the meter"
+    if observed.owner is Owner.IGNORED:
+        return "its tag endpoint-meter:ignore keeps it off the meter"
+    return "another stack put it on its own meter"
+
+
+def _decide_unread(spec: Spec, state: State, meter: Meter, now: datetime) -> Decision:
+    due = _earlier(now + LOOK_AGAIN, meter.next_transition(now))
+    return _give_up(state, due, unread(spec))
 
 
 def _decide_moving(state: State, observed: Observed, now: datetime, *, wanted: bool) -> Decision:
@@ -150,14 +246,8 @@ def _decide_moving(state: State, observed: Observed, now: datetime, *, wanted: b
 
 
 def _decide_unwanted(
-    spec: Spec | None, state: State, observed: Observed, now: datetime, *, restored: bool
+    spec: Spec | None, state: State, observed: Observed, now: datetime
 ) -> Decision:
-    if restored:
-        return _give_up(
-            state,
-            now + LOOK_AGAIN,
-            "the state table was restored: nothing is deleted until that is accepted",
-        )
     if spec is None and state.orphaned_at and now < state.orphaned_at + ORPHAN_GRACE:
         leaves = state.orphaned_at + ORPHAN_GRACE
         return _wait(state, leaves, "nobody declared it, though it carries our tag")
@@ -180,6 +270,8 @@ def _decide_absent(
         return _wait(unseen, now + POLL, "it may have been created without our knowing")
     if spec is None:
         return Decision(Step.FORGET, "no spec and no endpoint are left", state)
+    if spec.unreadable and not draining and not (meter.wanted(now) and spec.endpoint_config_name):
+        return _decide_unread(spec, state, meter, now)
     if not meter.wanted(now):
         return _wait(
             replace(state, attempts=0, retry_at=None, fallback_config=None),
@@ -202,11 +294,15 @@ def _decide_foreign(
         return _wait(state, now + POLL_DELETING, "SageMaker is deleting another's endpoint")
     # Nobody tells when the owner has deleted it: while ours is wanted, look every minute.
     soon = LOOK_AGAIN_WANTED if meter.wanted(now) else LOOK_AGAIN
-    return _give_up(
-        state,
-        _earlier(now + soon, meter.next_transition(now)),
-        "an endpoint of that name exists that this stack did not make: delete it, or adopt it",
+    due = _earlier(now + soon, meter.next_transition(now))
+    if observed.owner is Owner.IGNORED:  # nobody is told of what asked to be left alone
+        return _wait(state, due, "its tag endpoint-meter:ignore keeps it off the meter")
+    whose = (
+        "that belongs to another stack"
+        if observed.owner is Owner.ANOTHER_STACK
+        else "that this stack did not make: delete it, or adopt it"
     )
+    return _give_up(state, due, f"an endpoint of that name exists {whose}")
 
 
 def _decide_running(
@@ -328,10 +424,11 @@ def _start_seconds(observed: Observed) -> int | None:
 
 
 def restored_mark(spec: Spec, observed: Observed) -> str | None:
-    """Names the creation and the spec whose scaling is in place; None: it never had any."""
+    """Names the creation and the scaling that is in place on it; None: it never had any."""
     if not spec.scaling:
         return None
-    return f"{observed.created_at:%Y-%m-%dT%H:%M:%S.%f}:{spec.spec_hash}"
+    scaling = digest([each.document() for each in spec.scaling])
+    return f"{observed.created_at:%Y-%m-%dT%H:%M:%S.%f}:{scaling}"
 
 
 def _wait(state: State, due: datetime | None, reason: str, next_step: Step = Step.WAIT) -> Decision:

@@ -213,7 +213,8 @@ class Deploys:
             creation = (seen.arn, seen.created_at)
             if creation not in owners:
                 owners[creation] = self.endpoints.owner(seen.arn)
-            if owners[creation] is Owner.US:
+            # What was taken over and then lost sight of is nobody's to delete.
+            if owners[creation] is Owner.US or (owners[creation].ours and key in records):
                 left.add(seen.name)
             else:
                 strangers.add(key)

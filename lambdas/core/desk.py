@@ -6,7 +6,13 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 
-from lambdas.core.errors import AwsRefused, Draining, InvalidField, UnknownEndpoint
+from lambdas.core.errors import (
+    AwsRefused,
+    Draining,
+    InvalidField,
+    SpecUnreadable,
+    UnknownEndpoint,
+)
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
 from lambdas.core.idempotency import Request
@@ -31,9 +37,11 @@ class Desk:
     history: History
 
     def record(self, name: str, now: datetime) -> Record:
-        """The record of a known endpoint in whatever case, with a STATE; raises
-        UnknownEndpoint."""
+        """The record of a known endpoint in whatever case, with a STATE; raises UnknownEndpoint and
+        SpecUnreadable."""
         record = load_or_create(self.store, known_key(name), now)
+        if record.spec is not None and record.spec.unreadable and record.state is None:
+            raise SpecUnreadable(record.spec.name, record.spec.unreadable)
         if record.spec is None or record.state is None:
             raise UnknownEndpoint(name)
         return record

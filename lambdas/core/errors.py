@@ -3,7 +3,13 @@
 MeterError
 ├── InvalidField            a value that breaks a rule; names the field
 ├── UnknownEndpoint         no spec under that name
+├── SpecUnreadable          a new endpoint whose spec this code does not understand
+├── ScopeMissing            the token may not do this, or not to this endpoint
 ├── NameTaken               the name belongs to something else
+├── NotAdoptable            the config does not let this endpoint be adopted
+├── ConfigNotAddable        the config does not let this endpoint config be added
+├── TooManyAdded            as many endpoints were added over the API as may be
+├── TooManyAddedToday       the token has added as many endpoints today as it may
 ├── UnknownEndpointConfig   SageMaker has no such endpoint config
 ├── ConfigOwned             the deployed config owns what was to be changed
 ├── LeaseTooLong            the meter would hold more than its maximum
@@ -32,6 +38,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+_LONGEST_NAME = 63
+
 
 class MeterError(Exception):
     """Base of all errors that the meter raises on purpose; `str()` is a sentence for users."""
@@ -54,8 +62,61 @@ class UnknownEndpoint(MeterError):
         )
 
 
+class SpecUnreadable(MeterError):
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"The spec of '{name}' cannot be read ({why}), and the endpoint is new. If a deploy is "
+            "under way, ask again once it is through; else deploy again."
+        )
+
+
+class ScopeMissing(MeterError):
+    def __init__(self, scope: str, endpoint: str | None = None) -> None:
+        of = f" for the endpoint '{endpoint[:_LONGEST_NAME]}'" if endpoint is not None else ""
+        super().__init__(
+            f"This token lacks the scope '{scope}'{of}. Whoever runs the stack can hand out one "
+            "that has it (make token)."
+        )
+
+
 class NameTaken(MeterError):
     """The name is in use: by another spelling, another config, or an endpoint not ours."""
+
+
+class NotAdoptable(MeterError):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The stack does not adopt '{name}': its config lists which endpoints it may adopt "
+            "(adoptable). Add the name or a pattern of it there and deploy."
+        )
+
+
+class ConfigNotAddable(MeterError):
+    def __init__(self, config_name: str) -> None:
+        super().__init__(
+            f"Endpoints with the config '{config_name}' are not to be added over the API: the "
+            "stack's config lists those that are (addable_configs)."
+        )
+
+
+class TooManyAdded(MeterError):
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most} endpoints were added over the API, as many as may be at once "
+            "(max_added_endpoints). Forget one that is no longer needed: DELETE /endpoint-expiry "
+            "with EndpointName and forget=true."
+        )
+
+
+class TooManyAddedToday(MeterError):
+    """`retry_after_seconds` is the time until the next day (UTC) begins."""
+
+    def __init__(self, most: int, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"This token has added {most} endpoints today, as many as it may in a day (UTC; "
+            "max_added_per_token_per_day). Renewing those that are there is not limited by this."
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 class UnknownEndpointConfig(MeterError):

@@ -14,43 +14,47 @@ from typing import Any
 
 from lambdas.core.answers import endpoint_document, iso
 from lambdas.core.choice import chosen_config, declaration
-from lambdas.core.errors import IdempotencyConflict
+from lambdas.core.errors import IdempotencyConflict, ScopeMissing
 from lambdas.core.ports import Keyed
+from lambdas.core.scopes import Scope, Scopes
 from lambdas.core.spec import Spec
 from lambdas.core.state import Operation, Override, Record, State
 
 OPERATION_LIFE = timedelta(hours=24)
 _PRUNED_AT_ONCE = 20
 _KEPT_REASON = 100
-_MAX_OPERATIONS = 200
-"""Beyond these the oldest go: they share an item that every write is charged for."""
+_MAX_OPERATIONS = 60
+"""Beyond these the oldest go: they share an item that every write is charged for, and which they
+keep below 32 KB (docs/decisions/0091)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks, and under which Idempotency-Key. `body_hash` tells one body from another."""
+    """Who asks, what they may do, and under which Idempotency-Key. `actor` is a name for people,
+    `identity` tells one caller from all others; `body_hash` tells one body from another."""
 
     actor: str
+    identity: str
+    scopes: Scopes
     key_id: str | None = None
     body_hash: str = ""
 
-    @classmethod
-    def of(
-        cls,
-        actor: str,
-        route: str,
-        key: str | None,
-        body: Mapping[str, Any],
-        *,
-        identity: str | None = None,
-    ) -> Request:
-        """`identity` tells one caller's keys from another's, where names are not unique."""
+    def under(self, key: str | None, route: str, body: Mapping[str, Any]) -> Request:
+        """The request with its Idempotency-Key, if it has one."""
         if key is None:
-            return cls(actor)
+            return self
         text = json.dumps(body, sort_keys=True)
-        whose = json.dumps([identity or actor, route, key])
-        key_id = hashlib.sha256(whose.encode()).hexdigest()[:32]
-        return cls(actor, key_id, hashlib.sha256(text.encode()).hexdigest()[:32])
+        whose = json.dumps([self.identity, route, key])
+        return replace(
+            self,
+            key_id=hashlib.sha256(whose.encode()).hexdigest()[:32],
+            body_hash=hashlib.sha256(text.encode()).hexdigest()[:32],
+        )
+
+    def require(self, scope: Scope, endpoint: str) -> None:
+        """Raises ScopeMissing where the caller may not do this to the endpoint."""
+        if not self.scopes.allows(scope, endpoint):
+            raise ScopeMissing(scope, endpoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ def operation_of(
         (failing if reason is None else reason)[:_KEPT_REASON],
         None if reason is None else state.expires_at,
         chosen if chosen != spec.endpoint_config_name else None,
+        None if reason is None else state.held_since,
     )
 
 
@@ -111,6 +116,7 @@ def answered(record: Record, operation: Operation) -> Answer:
     state = State(
         override=Override(chosen, {}, declaration(record.spec)) if chosen else None,
         expires_at=operation.expires_at,
+        held_since=operation.held_since,
         observed_status=operation.endpoint_status,
         observed_config=operation.observed_config,
         reason=operation.reason or f"the lease is paid until {iso(operation.expires_at)}",

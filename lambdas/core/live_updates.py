@@ -26,7 +26,7 @@ from lambdas.core.rollout import UpdatePolicy, Variant
 from lambdas.core.shape import Each, Number, Text, refuse
 from lambdas.core.shape import Record as Object
 from lambdas.core.spec import Spec
-from lambdas.core.state import Observed, Override, Owner, Record, Reweighing, State, Status
+from lambdas.core.state import Observed, Override, Record, Reweighing, State, Status
 
 WEIGHTS = "DesiredWeightsAndCapacities"
 _CONCURRENCY = Number(1, 200)
@@ -114,7 +114,7 @@ class LiveUpdates(Desk):
         live = self.endpoints.describe(spec.name)
         if live is None or live.status is not Status.IN_SERVICE:
             raise NotInService(spec.name, live.status if live else Status.ABSENT)
-        if live.created_at != state.owned_since and self.endpoints.owner(live.arn) is not Owner.US:
+        if live.created_at != state.owned_since and not self.endpoints.owner(live.arn).ours:
             raise NameTaken(
                 f"The live endpoint '{spec.name}' was not made by this stack, which changes "
                 "nothing about it: adopt it first."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -12,6 +12,8 @@ from lambdas.core.history import Event
 from lambdas.core.rollout import Variant
 from lambdas.core.spec import Scaling, Spec
 from lambdas.core.state import (
+    ABSENT,
+    Adoption,
     Intent,
     Observed,
     Operation,
@@ -35,6 +37,51 @@ class Keyed:
     id: str
     operation: Operation
     stale: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AddLimits:
+    """What one add is counted against: how many endpoints that were added over the API may be
+    there at once, and how many a token (by its identity) may add in a day (UTC)."""
+
+    identity: str
+    most: int
+    most_a_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What puts an endpoint on the meter, all at once: its spec, and a lease until `expires_at`.
+
+    `over` is the STATE that was loaded, where one is left of an earlier life; `observed` the live
+    endpoint that is adopted by it, if one is. `limits` None: it is not counted.
+    """
+
+    spec: Spec
+    expires_at: datetime
+    over: State | None = None
+    observed: Observed = ABSENT
+    adopting: Adoption | None = None
+    keyed: Keyed | None = None
+    limits: AddLimits | None = None
+
+    def state(self, now: datetime) -> State:
+        """What STATE says from then on."""
+        before = self.over or State(rev=-1)
+        return replace(
+            before,
+            rev=before.rev + 1,
+            expires_at=self.expires_at,
+            held_since=None,
+            attempts=0,
+            retry_at=None,
+            orphaned_at=None,
+            adopting=self.adopting,
+            observed_status=self.observed.status if self.adopting else before.observed_status,
+            observed_config=self.observed.config_name if self.adopting else before.observed_config,
+            next_due=now,
+            next_step=Step.WAIT if self.adopting else Step.CREATE,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +132,51 @@ class StateStore(Protocol):
         """Write STATE where there is none; Conflict where there is one."""
         ...
 
-    def renew(
-        self, key: str, minutes: int, now: datetime, max_lease_minutes: int, keyed: Keyed | None
-    ) -> State:
-        """Add minutes to the lease in one conditional write and make the endpoint due now.
+    def declare(self, declaration: Declaration, now: datetime) -> State:
+        """Put an endpoint on the meter: SPEC#api, STATE and what is counted, by one transaction.
 
-        max(now, expires_at) + minutes; ends a hold. Raises LeaseTooLong, UnknownEndpoint where
-        there is no STATE, and Conflict where `keyed` was recorded meanwhile.
+        Raises TooManyAdded and TooManyAddedToday; Conflict where there is a spec by now, of the
+        API or of the deployed config, or STATE is not what was loaded.
         """
         ...
 
-    def stop(self, key: str, state: State, expires_at: datetime | None, now: datetime) -> State:
-        """Save the lease and hold of `state` over its revision; Conflict where that moved."""
+    def void(self, key: str, owner: str, rev: int, spec_hash: str | None, event: Event) -> None:
+        """Take an adoption back and give the lock back, under the lock and the revision: where
+        the spec of that hash came with it, that goes too, and the lease. All by one transaction,
+        with the history entry; the endpoint is due then."""
+        ...
+
+    def renew(  # the parts of one write
+        self,
+        key: str,
+        minutes: int,
+        now: datetime,
+        max_lease_minutes: int,
+        keyed: Keyed | None,
+        adopting: Adoption | None = None,
+    ) -> State:
+        """Add minutes to the lease in one conditional write and make the endpoint due now.
+
+        max(now, expires_at) + minutes; ends a hold; begins an adoption where one is given. Raises
+        LeaseTooLong, UnknownEndpoint where there is no STATE, and Conflict where `keyed` was
+        recorded meanwhile.
+        """
+        ...
+
+    def stop(  # the parts of one write
+        self,
+        key: str,
+        state: State,
+        expires_at: datetime | None,
+        now: datetime,
+        keyed: Keyed | None = None,
+        forgetting: str | None = None,
+    ) -> State:
+        """Save the lease and hold of `state` over its revision; Conflict where that moved.
+
+        By the same write or not at all, the SPEC#api of the hash `forgetting` is removed, with the
+        override that was set by hand and the place that it took up.
+        """
         ...
 
     def change_running(
@@ -119,18 +199,9 @@ class StateStore(Protocol):
         Conflict where there is no STATE."""
         ...
 
-    def put_api_spec(
-        self, spec: Spec, *, replacing: str | None, due: datetime | None = None
-    ) -> None:
-        """Write SPEC#api over the spec of hash `replacing` (None: over none); else Conflict.
-
-        With `due` the endpoint is made due then, as `touch` does, by the same write or not at all.
-        """
-        ...
-
-    def delete_api_spec(self, key: str, spec_hash: str, due: datetime) -> None:
-        """Remove SPEC#api if it still has that hash, else Conflict; by the same write or not at
-        all the endpoint is made due, as `touch` does, and loses its override."""
+    def replace_api_spec(self, spec: Spec, *, replacing: str, due: datetime) -> None:
+        """Write SPEC#api over the spec of hash `replacing`, else Conflict; by the same write or
+        not at all the endpoint is made due, as `touch` does."""
         ...
 
     def lock(self, key: str, owner: str, now: datetime, until: datetime) -> None:
@@ -254,7 +325,11 @@ class Endpoints(Protocol):
 
 class Adopter(Protocol):
     def adopt(self, arn: str) -> None:
-        """Tag a live endpoint as ours; AwsRefused."""
+        """Tag a live endpoint as taken over by this stack; AwsRefused."""
+        ...
+
+    def release(self, arn: str) -> None:
+        """Take that tag off again; AwsRefused."""
         ...
 
 

@@ -22,6 +22,7 @@ from lambdas.core.decision import (
     POLL,
     POLL_DELETING,
     SOONEST_TURN,
+    TAG_SETTLES,
     TURN,
     Decision,
     decide,
@@ -43,7 +44,7 @@ from lambdas.core.errors import (
 )
 from lambdas.core.hints import ARM_AHEAD, Cause, Hint, hint_at
 from lambdas.core.history import Event
-from lambdas.core.ports import NO_CONFIG, Endpoints, Hints, History, StateStore
+from lambdas.core.ports import NO_CONFIG, Adopter, Control, Endpoints, Hints, History, StateStore
 from lambdas.core.spec import Spec
 from lambdas.core.state import ABSENT, Intent, Observed, Owner, Record, State, Status, Step
 
@@ -59,7 +60,11 @@ MAX_ROUNDS = 5
 _FOR_GOOD = frozenset({"ValidationException", "ResourceLimitExceeded"})
 """Codes with which SageMaker says that it will not give such weights or capacities."""
 _HEEDED_ALWAYS = frozenset({Cause.EVENT, Cause.SWEEP})
-_ACTIONS = frozenset({Step.CREATE, Step.DELETE, Step.UPDATE, Step.RESTORE, Step.REWEIGH})
+_ACTIONS = frozenset(
+    {Step.CREATE, Step.DELETE, Step.UPDATE, Step.RESTORE, Step.REWEIGH, Step.ADOPT}
+)
+_ON_OURS = _ACTIONS - {Step.CREATE, Step.ADOPT}
+"""Steps that change an endpoint, which must be ours."""
 THROTTLED = "throttled"
 """The word of an Outcome where SageMaker took no more calls."""
 _NOTABLE = frozenset(
@@ -85,9 +90,10 @@ def new_state(spec: Spec, now: datetime) -> State:
 
 
 def load_or_create(store: StateStore, key: str, now: datetime) -> Record:
-    """The record of an endpoint; a spec without a STATE gets one (and its initial lease)."""
+    """The record of an endpoint; a spec without a STATE gets one (and its initial lease), once it
+    can be read."""
     record = store.load(key)
-    if record.state is not None or record.spec is None:
+    if record.state is not None or record.spec is None or record.spec.unreadable:
         return record
     with suppress(Conflict):  # another was first: the same outcome
         store.create_state(key, new_state(record.spec, now))
@@ -101,6 +107,7 @@ class Reconciler:
 
     store: StateStore
     endpoints: Endpoints
+    adopter: Adopter
     hints: Hints
     history: History
     owner: str
@@ -155,27 +162,24 @@ class Reconciler:
         name = spec.name if spec else record.key
         try:
             observed = self._observe(name, state)
+            control = self.store.control()
+            state, decision = self._decide(spec, state, observed, control)
+            if decision.step in _ON_OURS:
+                # Whose it is may have changed since its tags were last read.
+                observed = replace(observed, owner=self.endpoints.owner(observed.arn))
+                state, decision = self._decide(spec, state, observed, control)
         except AwsRefused as error:
             now = self.clock()
             self._save(record.key, not_seen(state, str(error), now), now)
             return Outcome(THROTTLED if isinstance(error, Throttled) else "not seen")
         now = self.clock()
-        if observed.created_at and observed.ours:
-            state = replace(state, owned_since=observed.created_at)
-        control = self.store.control()
-        decision = decide(
-            spec,
-            state,
-            observed,
-            now,
-            draining=control.draining(now),
-            restored=control.table_id not in (None, self.store.table_id()),
-        )
         for event in _noted(record.key, state, decision, now):
             self.history.append(event)
         if decision.step is Step.FORGET:
             self.store.forget(record.key, self.owner, state.rev)
             return Outcome("forgotten", decision)
+        if decision.step is Step.VOID:
+            return self._void(record, decision, observed, now)
         saved = decision.state
         if saved.next_due is None and control.draining(now):
             saved = replace(saved, next_due=control.drain_until)  # in case nobody ends the drain
@@ -192,9 +196,52 @@ class Reconciler:
         seen = self.endpoints.describe(name)
         if seen is None:
             return ABSENT
-        if state.owned_since is not None and seen.created_at == state.owned_since:
-            return replace(seen, ours=True)
-        return replace(seen, ours=self.endpoints.owner(seen.arn) is Owner.US)
+        known = state.owned_since is not None and seen.created_at == state.owned_since
+        if known and state.adopting is None:
+            return seen
+        return replace(seen, owner=self.endpoints.owner(seen.arn))
+
+    def _decide(
+        self, spec: Spec | None, state: State, observed: Observed, control: Control
+    ) -> tuple[State, Decision]:
+        """What to do now, and the state that knows whose the endpoint is."""
+        now = self.clock()
+        if observed.created_at is not None:
+            owned_since = observed.created_at if observed.ours else None
+            state = replace(state, owned_since=owned_since)
+        decision = decide(
+            spec,
+            state,
+            observed,
+            now,
+            draining=control.draining(now),
+            restored=control.table_id not in (None, self.store.table_id()),
+        )
+        return state, decision
+
+    def _void(
+        self, record: Record, decision: Decision, observed: Observed, now: datetime
+    ) -> Outcome:
+        """Take an adoption back, with the spec and the lease that came with it. What carries our
+        tag by now was made after the request: the tag is taken off again."""
+        state = decision.state
+        if observed.owner is Owner.ADOPTED:
+            try:
+                self.adopter.release(observed.arn)
+            except AwsRefused as error:
+                self._save(record.key, refused(state, Step.VOID, str(error), self.clock()), now)
+                return Outcome("refused", decision)
+        adoption, api_spec = state.adopting, record.api_spec
+        assert adoption is not None, "only an adoption is void"
+        self.store.void(
+            record.key,
+            self.owner,
+            state.rev,
+            api_spec.spec_hash if api_spec and adoption.declared else None,
+            Event(record.key, now, "adoption void", decision.reason),
+        )
+        self.hints.send([hint_at(record.key, Cause.RETRY, Step.WAIT, now)])
+        return Outcome("void", decision)
 
     def _act(
         self, record: Record, name: str, decision: Decision, now: datetime
@@ -242,6 +289,9 @@ class Reconciler:
                 pass
             case _:
                 return self._refused(record, state, step, refusal, now)
+        if step is Step.ADOPT and state.adopting:
+            adopting = replace(state.adopting, tagged_at=now)
+            return replace(state, adopting=adopting, next_due=now + TAG_SETTLES, attempts=0)
         if step is Step.RESTORE and record.spec:
             restored = restored_mark(record.spec, observed)
             return replace(state, restored=restored, attempts=0, next_due=now)
@@ -277,6 +327,8 @@ class Reconciler:
                 self.endpoints.create(name, config, spec.tags if spec else {})
             case Step.DELETE:
                 self.endpoints.delete(name)
+            case Step.ADOPT if decision.state.adopting:
+                self.adopter.adopt(decision.state.adopting.arn)
             case Step.RESTORE:
                 self.endpoints.scale(name, spec.scaling if spec else ())
             case Step.REWEIGH:

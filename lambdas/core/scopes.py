@@ -13,7 +13,7 @@ from typing import Literal, Self, get_args
 from lambdas.core.errors import InvalidField
 from lambdas.core.names import endpoint_key, sagemaker_name
 
-Scope = Literal["read", "renew", "manage", "invoke"]
+Scope = Literal["read", "renew", "add", "manage", "invoke"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 MAX_SCOPES = 50
 """More would not travel well: API Gateway carries them with every request."""

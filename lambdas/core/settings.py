@@ -41,20 +41,24 @@ class AuthorizerSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings(Settings):
-    """`cors_origin` is the web origin whose pages may call the API, empty for none."""
+    """`cors_origin` is the web origin whose pages may call the API, empty for none. `adoptable`
+    and `addable_configs` are the texts of NamePatterns."""
 
     state_table: str
     history_table: str
     history_days: int
     starts_queue_url: str
     work_queue_url: str
-    adopter_function: str
     stack_tag: str
     max_lease_minutes: int
     token_requests_per_minute: int
     async_state_machine_arn: str
     async_results_bucket: str
     cors_origin: str
+    adoptable: str
+    addable_configs: str
+    max_added_endpoints: int
+    max_added_per_token_per_day: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +75,26 @@ class ReconcilerSettings(Settings):
     history_days: int
     starts_queue_url: str
     work_queue_url: str
+    adopter_function: str
     stack_tag: str
 
 
 @dataclass(frozen=True, slots=True)
 class SweepSettings(Settings):
+    """`adoptable` is the text of NamePatterns."""
+
     state_table: str
     history_table: str
     history_days: int
     starts_queue_url: str
     work_queue_url: str
-    adopter_function: str
     alarm_topic_arn: str
     stack_tag: str
     drain_wait_seconds: int
     unmanaged_endpoints: str
     unmanaged_lease_minutes: int
     late_minutes: int
+    adoptable: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +133,19 @@ class WakingSettings(Settings):
 
 
 STACK_TAG_KEY = "endpoint-meter:stack"
-"""The tag that every endpoint of a stack carries; its value is the stack's `stack_tag`."""
+"""The tag that every endpoint of a stack carries; its value is the stack's `stack_tag`, or
+`adopted_tag` on those that the stack took over from whoever made them."""
+IGNORE_TAG_KEY = "endpoint-meter:ignore"
+"""The tag, with any value, of an endpoint that no meter is to touch or to mention."""
 
 METRICS_NAMESPACE = "EndpointMeter"
 HEARTBEAT_METRIC = "Heartbeat"
 
 WARM_UP = {"warm_up": True}
 """The event by which a function that calls a model is kept warm."""
+
+
+def adopted_tag(stack_tag: str) -> str:
+    """The tag's value on endpoints that were taken over: what nobody declares any more is deleted
+    only if the stack made it."""
+    return f"{stack_tag}/adopted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -84,7 +85,7 @@ class Spec:
     async_api: AsyncMode = AsyncMode.OFF
     spec_hash: str = ""
     unreadable: str = ""
-    """What of the stored spec could not be read; the rest decides."""
+    """Why the stored spec could not be read. Its schedules are unknown then: only leases act."""
 
     def __post_init__(self) -> None:
         sagemaker_name(self.name, "EndpointName")
@@ -127,6 +128,11 @@ class Spec:
             "async_api": self.async_api.value,
             "spec_hash": self.spec_hash,
         }
+
+
+def digest(value: object) -> str:
+    """A short name for a JSON value, the same for equal values."""
+    return hashlib.sha256(_canonical(value).encode()).hexdigest()[:16]
 
 
 def _canonical(value: object) -> str:

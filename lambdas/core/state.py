@@ -48,22 +48,36 @@ class Step(StrEnum):
     """Nothing that the meter may do helps: say so and look again later."""
     FORGET = "forget"
     """No spec and no endpoint are left: remove the state."""
+    ADOPT = "adopt"
+    """Tag a live endpoint that an accepted request put on the meter."""
+    VOID = "void"
+    """Take back an adoption whose endpoint is gone, was replaced or belongs to somebody else."""
 
 
 class Owner(StrEnum):
-    """Whose tag an endpoint carries."""
+    """What the tags of an endpoint say of whose it is."""
 
     US = "us"
+    """This stack made it."""
+    ADOPTED = "adopted"
+    """This stack took it over from whoever made it."""
     ANOTHER_STACK = "another stack"
     NOBODY = "nobody"
+    IGNORED = "ignored"
+    """It carries the tag `endpoint-meter:ignore`: no meter touches or mentions it."""
+
+    @property
+    def ours(self) -> bool:
+        """Whether this stack may change it."""
+        return self in (Owner.US, Owner.ADOPTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
     """An endpoint as SageMaker describes it. `created_at` tells one endpoint from a later one
-    of the same name, `modified_at` shows that somebody changed it; `ours` whether it carries
-    this stack's tag; `variants` are those that it serves, and `last_deployment` is the
-    DeploymentConfig of its last update."""
+    of the same name, `modified_at` shows that somebody changed it; `owner` is what its tags say;
+    `variants` are those that it serves, and `last_deployment` is the DeploymentConfig of its last
+    update."""
 
     status: Status
     config_name: str | None = None
@@ -71,12 +85,29 @@ class Observed:
     created_at: datetime | None = None
     modified_at: datetime | None = None
     arn: str = ""
-    ours: bool = True
+    owner: Owner = Owner.US
     variants: tuple[Variant, ...] = ()
     last_deployment: Mapping[str, Any] | None = None
 
+    @property
+    def ours(self) -> bool:
+        return self.owner.ours
+
 
 ABSENT = Observed(Status.ABSENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """The takeover of the live endpoint that was created at `created_at`, and of no later one of
+    that name. `tagged_at` is when its tag was first seen to be ours; whose tag it stays is known a
+    moment later. `declared` says that the adoption brought the spec and the lease along: where it
+    is void, both go with it."""
+
+    arn: str
+    created_at: datetime
+    declared: bool
+    tagged_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +196,8 @@ class State:
     """How long it last took from its creation to InService, as SageMaker tells."""
     orphaned_at: datetime | None = None
     """When a sweep found the endpoint with our tag though nobody had declared it."""
+    adopting: Adoption | None = None
+    """The takeover of a live endpoint that was accepted and is not through yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +213,7 @@ class Operation:
     expires_at: datetime | None
     chosen_config: str | None = None
     """The config that people meant to run then, where it was not the declared one."""
+    held_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lambdas.core.answers import iso
-from lambdas.core.decision import ORPHAN_GRACE, meter_of
+from lambdas.core.decision import ORPHAN_GRACE, meter_of, undecided
 from lambdas.core.errors import Conflict, MeterError
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
 from lambdas.core.meter import with_hash
+from lambdas.core.name_patterns import ANY_NAME, NamePatterns
 from lambdas.core.names import endpoint_key
 from lambdas.core.ports import (
-    Adopter,
+    Declaration,
     Endpoints,
     Hints,
     History,
@@ -28,6 +29,7 @@ from lambdas.core.ports import (
 from lambdas.core.reconcile import load_or_create
 from lambdas.core.spec import Origin, Spec
 from lambdas.core.state import Owner, Record, State, Status, Step
+from lambdas.core.takeover import adoption_of
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +37,9 @@ JUST_DUE = timedelta(minutes=5)
 """What was due no longer ago is the tick's to see to: its hints come in turn, and again."""
 SOON = timedelta(minutes=15)
 """What is known and looked at again so soon waits for its turn or its next try."""
+_UNMANAGED = frozenset({Owner.NOBODY, Owner.ADOPTED})
+"""Endpoints that no record knows and that are nobody's, or that we took over and then lost sight
+of: only what we made is ever deleted as an orphan."""
 _SERVING = frozenset(
     {Status.IN_SERVICE, Status.UPDATING, Status.SYSTEM_UPDATING, Status.ROLLING_BACK}
 )
@@ -51,11 +56,13 @@ class Unmanaged(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a sweep judges. `late_after` is how long wanted and observed may differ."""
+    """How a sweep judges. `late_after` is how long wanted and observed may differ; `adoptable` are
+    the names of endpoints that it may put on the meter."""
 
     unmanaged: Unmanaged = Unmanaged.IGNORE
     unmanaged_lease: timedelta = timedelta(hours=24)
     late_after: timedelta = timedelta(minutes=30)
+    adoptable: NamePatterns = ANY_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,6 @@ class Sweep:
 
     store: StateStore
     endpoints: Endpoints
-    adopter: Adopter
     hints: Hints
     history: History
     notices: Notices
@@ -97,15 +103,20 @@ class Sweep:
         likely = [(r, Step.DELETE if r.key in listed else Step.CREATE) for r in astray]
         self._make_due(likely, now)
         late = [
-            r.key for r in records if self._is_late(r, listed.get(r.key), now, draining=draining)
+            r.key
+            for r in records
+            if self._is_late(r, listed.get(r.key), now, draining=draining)
+            and not self._ignored(listed.get(r.key))
         ]
         orphans = [r.key for r in records if r.spec is None and r.state and r.state.orphaned_at]
         known = {record.key for record in records}
+        restored = control.table_id not in (None, self.store.table_id())
         new_orphans, unmanaged = self._strangers(
-            [seen for key, seen in listed.items() if key not in known], now
+            [seen for key, seen in listed.items() if key not in known],
+            now,
+            adopts=self.policy.unmanaged is Unmanaged.METER and not restored and not draining,
         )
         self.store.beat("sweep", now)
-        restored = control.table_id not in (None, self.store.table_id())
         return Swept(
             len(records),
             [r.key for r in astray],
@@ -116,7 +127,7 @@ class Sweep:
         )
 
     def _strangers(
-        self, strangers: Sequence[Listed], now: datetime
+        self, strangers: Sequence[Listed], now: datetime, *, adopts: bool
     ) -> tuple[Sequence[str], Sequence[str]]:
         """The names of new orphans and of unmanaged endpoints; one that fails stops no other."""
         orphans, unmanaged = [], []
@@ -126,9 +137,9 @@ class Sweep:
                 if owner is Owner.US:
                     self._note_orphan(seen, now)
                     orphans.append(seen.name)
-                elif owner is Owner.NOBODY and self.policy.unmanaged is not Unmanaged.IGNORE:
+                elif owner in _UNMANAGED and self.policy.unmanaged is not Unmanaged.IGNORE:
                     unmanaged.append(seen.name)
-                    if self.policy.unmanaged is Unmanaged.METER:
+                    if adopts and self.policy.adoptable.allows(seen.name):
                         self._put_on_the_meter(seen, now)
             except MeterError:
                 _log.exception("could not see to %s", seen.name)
@@ -151,21 +162,30 @@ class Sweep:
         if described is None or described.config_name is None:
             return
         key = endpoint_key(seen.name)
-        self.adopter.adopt(seen.arn)
         spec = with_hash(Spec(seen.name, described.config_name, Origin.API))
-        self.store.put_api_spec(spec, replacing=None)
         ends = now.replace(microsecond=0) + self.policy.unmanaged_lease
-        self.store.create_state(key, State(expires_at=ends, next_due=now))
+        adoption = adoption_of(described, declared=True)
+        declaration = Declaration(spec, ends, observed=described, adopting=adoption)
+        self.store.declare(declaration, now)
+        self.hints.send([Hint(key, Cause.SWEEP)])
         text = f"nobody had it on a meter; it stops at {iso(ends)} unless it is renewed"
         self.history.append(Event(key, now, "adopted", text))
         self.notices.tell(f"Endpoint {seen.name} is on the meter now", f"{seen.name}: {text}")
+
+    def _ignored(self, seen: Listed | None) -> bool:
+        """Whether its owner asked every meter to leave it alone."""
+        try:
+            return seen is not None and self.endpoints.owner(seen.arn) is Owner.IGNORED
+        except MeterError:  # better an alarm too many than a late stop that nobody hears of
+            _log.exception("could not read the tags of %s", seen and seen.name)
+            return False
 
     def _is_late(
         self, record: Record, seen: Listed | None, now: datetime, *, draining: bool
     ) -> bool:
         """Whether an endpoint runs unwanted, or is wanted and not in service, for too long."""
         state = record.state
-        if state is None or draining:
+        if state is None or draining or undecided(record.spec, state, now):
             return False
         wanted = meter_of(record.spec, state).wanted(now)
         right = seen is not None and seen.status in _SERVING if wanted else seen is None
@@ -219,6 +239,10 @@ def _disagrees(record: Record, seen: Listed | None, now: datetime, *, draining: 
         or (turn is not None and (state.next_due is None or state.next_due > turn))
         or state.observed_status is not status
         or (seen is not None and state.observed_modified != seen.modified_at)
-        or (meter.wanted(now) is (status is Status.ABSENT) and not soon)
+        or (
+            meter.wanted(now) is (status is Status.ABSENT)
+            and not soon
+            and not undecided(record.spec, state, now)
+        )
         or (record.spec is None and seen is None)
     )

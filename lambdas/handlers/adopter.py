@@ -1,4 +1,5 @@
-"""Tags a live endpoint as ours. Its role alone may tag endpoints that lack our tag."""
+"""Tags a live endpoint as taken over, or takes that tag off again. Its role alone may tag
+endpoints that lack our tag."""
 
 from __future__ import annotations
 
@@ -15,8 +16,12 @@ _log = Logger()
 
 
 def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
-    """Adopt the endpoint of `arn`."""
+    """Adopt the endpoint of `arn`, or with `release` take the tag of an adoption off it."""
     settings = AdopterSettings.from_environment(os.environ)
-    wiring.endpoints(settings.stack_tag).adopt(event["arn"])
-    _log.info("adopted", arn=event["arn"])
-    return {"adopted": event["arn"]}
+    endpoints, arn = wiring.endpoints(settings.stack_tag), event["arn"]
+    if event.get("release"):
+        endpoints.release(arn)
+    else:
+        endpoints.adopt(arn)
+    _log.info("done", **event)
+    return {"done": arn}

@@ -13,8 +13,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from lambdas.aws.rates import DynamoRates
-from lambdas.core.errors import AwsRefused
-from lambdas.core.names import MAX_NAME_LENGTH
+from lambdas.core.errors import AwsRefused, ScopeMissing
 from lambdas.core.scopes import Scope
 from lambdas.handlers.callers import caller_of, has_several_tokens
 from lambdas.handlers.headers import values_of, with_header
@@ -70,7 +69,7 @@ def _require_scope(event: Mapping[str, Any], operation: Operation) -> None:
             HTTPStatus.UNAUTHORIZED, "Unauthorized", "Send one token in one Authorization header."
         )
     who = caller_of(event)
-    if who is None or not who.scopes.allows_some(operation.scope):
+    if who is None or not operation.allowed(who.scopes):
         raise scope_missing(operation.scope)
 
 
@@ -82,7 +81,7 @@ def _require_scope_for_endpoint(
     if operation.scope is None or who is None:
         return
     for name in _names(event, body, operation.names_endpoint):
-        if not who.scopes.allows(operation.scope, name):
+        if not operation.allowed(who.scopes, name):
             raise scope_missing(operation.scope, name)
 
 
@@ -95,10 +94,7 @@ def _names(event: Mapping[str, Any], body: Mapping[str, Any], field: str) -> Ite
 
 def scope_missing(scope: Scope, endpoint: str | None = None) -> Refused:
     """What a token is told that may not do this, or not to this endpoint."""
-    of = f" for the endpoint '{endpoint[:MAX_NAME_LENGTH]}'" if endpoint is not None else ""
-    return Refused(
-        HTTPStatus.FORBIDDEN, "ScopeMissing", f"This token lacks the scope '{scope}'{of}."
-    )
+    return Refused(HTTPStatus.FORBIDDEN, "ScopeMissing", str(ScopeMissing(scope, endpoint)))
 
 
 def _require_known_parameters(event: Mapping[str, Any], operation: Operation) -> None:

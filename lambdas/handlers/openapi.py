@@ -95,6 +95,8 @@ def _complete(told: dict[str, Any], operation: Operation) -> None:
         told["description"] += (
             f"\n\nNeeds the scope `{operation.scope}`, for all endpoints or for the one at hand."
         )
+        if operation.scopes_told:
+            told["description"] += f" {operation.scopes_told}"
     if operation.keyed:
         told["parameters"] = [*told.get("parameters", []), _IDEMPOTENCY_KEY]
 

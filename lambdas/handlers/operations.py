@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from lambdas.core.scopes import Scope
+from lambdas.core.scopes import Scope, Scopes
 from lambdas.handlers.documents import Error
 from lambdas.handlers.problems import WORTH_A_RETRY
 
@@ -48,7 +48,8 @@ _MEANINGS: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. `scope` None: no token needed. `query` are the parameters that it
+    """One method of one path. `scope` None: no token needed; `or_scopes` are those that some
+    requests need in its place, which their use case sees to. `query` are the parameters that it
     takes. `answers` are the successes as Powertools' `responses` take them, `refusals` the
     statuses it may have besides those of every call; `keyed` says that it heeds an
     Idempotency-Key. `names_endpoint` is the parameter or field of the body that names the endpoint
@@ -66,6 +67,16 @@ class Operation:
     tag: str = "Meters"
     keyed: bool = False
     names_endpoint: str = "EndpointName"
+    or_scopes: tuple[Scope, ...] = ()
+    scopes_told: str = ""
+    """When it is one of `or_scopes` that is needed, for people."""
+
+    def allowed(self, scopes: Scopes, endpoint: str | None = None) -> bool:
+        """Whether one of its scopes covers `endpoint` (None: some endpoint or other)."""
+        any_of = (*([self.scope] if self.scope else []), *self.or_scopes)
+        if endpoint is None:
+            return any(scopes.allows_some(scope) for scope in any_of)
+        return any(scopes.allows(scope, endpoint) for scope in any_of)
 
     def on(self, router: APIGatewayRouter) -> Callable[[Route], Route]:
         """Register the function that answers this call."""

@@ -13,12 +13,18 @@ from lambdas.core import errors
 _STATUS: Mapping[type[errors.MeterError], HTTPStatus] = {
     errors.InvalidField: HTTPStatus.BAD_REQUEST,
     errors.UnknownEndpoint: HTTPStatus.NOT_FOUND,
+    errors.ScopeMissing: HTTPStatus.FORBIDDEN,
     errors.NameTaken: HTTPStatus.CONFLICT,
+    errors.NotAdoptable: HTTPStatus.FORBIDDEN,
+    errors.ConfigNotAddable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooManyAdded: HTTPStatus.CONFLICT,
+    errors.TooManyAddedToday: HTTPStatus.TOO_MANY_REQUESTS,
     errors.ConfigOwned: HTTPStatus.CONFLICT,
     errors.NotInService: HTTPStatus.CONFLICT,
     errors.UnknownEndpointConfig: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.LeaseTooLong: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.IdempotencyConflict: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.SpecUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotServing: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.AsyncApiDisabled: HTTPStatus.CONFLICT,
@@ -34,8 +40,6 @@ _RETRY_AFTER_SECONDS = 5
 _NOT_BY_WAITING = {
     "AccessDeniedException": "AWS denies the meter a permission that this needs. Another try will "
     "not help; the meter's log has the reason, for whoever runs it.",
-    "AdoptionFailed": "The endpoint could not be tagged, so it is not on the meter. Another try "
-    "is unlikely to help; the meter's log has the reason, for whoever runs it.",
 }
 
 

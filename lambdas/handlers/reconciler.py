@@ -17,7 +17,9 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambdas.aws import clients
 from lambdas.aws.queues import SqsHints
+from lambdas.aws.sagemaker import AdopterFunction
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.reconcile import THROTTLED, Outcome, Reconciler
 from lambdas.core.settings import HEARTBEAT_METRIC, ReconcilerSettings
@@ -46,6 +48,7 @@ def _reconciler(owner: str) -> Reconciler:
     return Reconciler(
         store=wiring.store(settings.state_table, history),
         endpoints=wiring.endpoints(settings.stack_tag),
+        adopter=AdopterFunction(clients.functions(), settings.adopter_function),
         hints=_hints(),
         history=history,
         owner=owner,

@@ -12,12 +12,13 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from lambdas.aws import clients
 from lambdas.aws.rates import DynamoRates
-from lambdas.aws.sagemaker import AdopterFunction
 from lambdas.core.answer_headers import answer_headers
 from lambdas.core.errors import InvalidField
 from lambdas.core.idempotency import Request
 from lambdas.core.meter import ParkingMeter
+from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.settings import ApiSettings
+from lambdas.core.takeover import Limits
 from lambdas.handlers import wiring
 from lambdas.handlers.callers import Caller, caller_of
 from lambdas.handlers.headers import values_of
@@ -37,10 +38,15 @@ def parking_meter() -> ParkingMeter:
     return ParkingMeter(
         store=wiring.store(told.state_table, history),
         endpoints=wiring.endpoints(told.stack_tag),
-        adopter=AdopterFunction(clients.functions(), told.adopter_function),
         hints=wiring.hints(told.starts_queue_url, told.work_queue_url),
         history=history,
         max_lease_minutes=told.max_lease_minutes,
+        limits=Limits(
+            NamePatterns.stored(told.adoptable),
+            NamePatterns.stored(told.addable_configs),
+            told.max_added_endpoints,
+            told.max_added_per_token_per_day,
+        ),
     )
 
 
@@ -66,11 +72,14 @@ def caller(router: APIGatewayRouter) -> Caller:
     return found
 
 
-def keyed_request(router: APIGatewayRouter, route: str, body: Mapping[str, Any]) -> Request:
-    """The request with its Idempotency-Key; raises InvalidField for an unusable one."""
+def requested(
+    router: APIGatewayRouter, route: str = "", body: Mapping[str, Any] | None = None
+) -> Request:
+    """Who asks, and where a `route` is given under which Idempotency-Key; raises InvalidField for
+    an unusable one."""
     who = caller(router)
-    key = idempotency_key(router)
-    return Request.of(who.name, route, key, body, identity=who.identity)
+    request = Request(who.name, who.identity, who.scopes)
+    return request.under(idempotency_key(router), route, body or {}) if route else request
 
 
 def idempotency_key(router: APIGatewayRouter) -> str | None:

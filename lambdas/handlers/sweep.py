@@ -14,8 +14,8 @@ from aws_lambda_powertools import Logger
 
 from lambdas.aws import clients
 from lambdas.aws.notices import SnsNotices
-from lambdas.aws.sagemaker import AdopterFunction
 from lambdas.core.deploys import Deploys
+from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.settings import SweepSettings
 from lambdas.core.sweep import Policy, Sweep, Unmanaged
 from lambdas.handlers import wiring
@@ -52,7 +52,6 @@ def _sweep() -> Sweep:
     return Sweep(
         store=wiring.store(told.state_table),
         endpoints=wiring.endpoints(told.stack_tag),
-        adopter=AdopterFunction(clients.functions(), told.adopter_function),
         hints=wiring.hints(told.starts_queue_url, told.work_queue_url),
         history=wiring.history(told.history_table, told.history_days),
         notices=SnsNotices(clients.sns(), told.alarm_topic_arn),
@@ -61,6 +60,7 @@ def _sweep() -> Sweep:
             Unmanaged(told.unmanaged_endpoints),
             timedelta(minutes=told.unmanaged_lease_minutes),
             timedelta(minutes=told.late_minutes),
+            NamePatterns.stored(told.adoptable),
         ),
     )
 

@@ -155,10 +155,22 @@ def test_strangers_lack_our_tag_until_adopted(
     assert seen is not None
     assert endpoints.owner(seen.arn) is Owner.NOBODY
     endpoints.adopt(seen.arn)
-    assert endpoints.owner(seen.arn) is Owner.US
+    assert endpoints.owner(seen.arn) is Owner.ADOPTED, "told from what we made"
     assert endpoints.owner(seen.arn.replace("hand-made", "nobody")) is Owner.NOBODY
     elsewhere = SageMakerEndpoints(world.sagemaker, world.sagemaker, "another-stack")
     assert elsewhere.owner(seen.arn) is Owner.ANOTHER_STACK
+    endpoints.release(seen.arn)
+    assert endpoints.owner(seen.arn) is Owner.NOBODY
+    endpoints.release(seen.arn.replace("hand-made", "nobody"))
+
+
+def test_tag_that_asks_to_be_ignored_goes_before_every_other(
+    world: Simulated, endpoints: SageMakerEndpoints
+) -> None:
+    endpoints.create("falcon", "falcon-1", {"endpoint-meter:ignore": ""})
+    seen = endpoints.describe("falcon")
+    assert seen is not None
+    assert endpoints.owner(seen.arn) is Owner.IGNORED
 
 
 def test_listing_reads_every_page(world: Simulated, endpoints: SageMakerEndpoints) -> None:

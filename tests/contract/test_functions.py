@@ -85,16 +85,16 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         for settings in (
             AdopterSettings("demo"),
             TickSettings(**common),
-            ReconcilerSettings(**common, **told),  # type: ignore[arg-type]
+            ReconcilerSettings(**common, **told, adopter_function="adopter"),  # type: ignore[arg-type]
             SweepSettings(
                 **common,  # type: ignore[arg-type]
                 **told,  # type: ignore[arg-type]
-                adopter_function="adopter",
                 alarm_topic_arn=topic,
                 drain_wait_seconds=0,
                 unmanaged_endpoints="report",
                 unmanaged_lease_minutes=60,
                 late_minutes=30,
+                adoptable="null",
             ),
         ):
             for name, value in settings.to_environment().items():
@@ -249,10 +249,13 @@ def test_unknown_action_fails_loudly() -> None:
         sweep.handler({"action": "polish"}, None)
 
 
-def test_adopter_tags_what_it_is_told(cloud: Cloud) -> None:
+def test_adopter_tags_what_it_is_told_and_takes_the_tag_off_again(cloud: Cloud) -> None:
     cloud.sagemaker.has_endpoint("hand-made", "theirs")
     arn = cloud.sagemaker.sagemaker.describe_endpoint(EndpointName="hand-made")["EndpointArn"]
     adopter.handler({"arn": arn}, None)
-    assert wiring.endpoints("demo").owner(arn) is Owner.US
+    assert wiring.endpoints("demo").owner(arn) is Owner.ADOPTED
+    for _ in range(2):
+        adopter.handler({"arn": arn, "release": True}, None)
+        assert wiring.endpoints("demo").owner(arn) is Owner.NOBODY
     with pytest.raises(AwsRefused):
         adopter.handler({"arn": "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/none"}, None)

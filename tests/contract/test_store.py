@@ -19,14 +19,27 @@ from lambdas.core.errors import (
     InvalidField,
     LeaseTooLong,
     Locked,
+    TooManyAdded,
+    TooManyAddedToday,
     UnknownEndpoint,
 )
 from lambdas.core.history import Event
-from lambdas.core.ports import History, Keyed, StateStore, WakeShare
+from lambdas.core.ports import AddLimits, Declaration, History, Keyed, StateStore, WakeShare
 from lambdas.core.reconcile import new_state
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
-from lambdas.core.state import Intent, Operation, Override, Reweighing, State, Status, Step
+from lambdas.core.state import (
+    Adoption,
+    Intent,
+    Observed,
+    Operation,
+    Override,
+    Owner,
+    Reweighing,
+    State,
+    Status,
+    Step,
+)
 from tests.aws_tables import create_tables
 from tests.fakes import FakeHistory, FakeStateStore, a_spec, clock
 
@@ -38,14 +51,20 @@ SCHEDULE = Schedule.parse(
 
 
 class Subject:
-    """A store, its history, and a way to write what Terraform writes."""
+    """A store, its history, a way to write what Terraform writes, and to keep another item of an
+    endpoint."""
 
     def __init__(
-        self, store: StateStore, history: History, declare: Callable[[Spec], None]
+        self,
+        store: StateStore,
+        history: History,
+        declare: Callable[[Spec], None],
+        keep: Callable[[str, str], None] = lambda _key, _sort_key: None,
     ) -> None:
         self.store = store
         self.history = history
         self.declare = declare
+        self.keep = keep
 
 
 @pytest.fixture(params=["fake", "dynamodb"])
@@ -53,7 +72,7 @@ def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "fake":
         history = FakeHistory()
         store = FakeStateStore(history)
-        yield Subject(store, history, store.declare)
+        yield Subject(store, history, store.deploy)
         return
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
@@ -66,7 +85,11 @@ def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
             keys = {"pk": f"ENDPOINT#{spec.key}", "sk": "SPEC#config"}
             client.put_item(TableName="state", Item=encode({**spec_values(spec), **keys}))
 
-        yield Subject(DynamoStateStore(client, client, "state", events), events, declare)
+        def keep(key: str, sort_key: str) -> None:
+            item = {"pk": f"ENDPOINT#{key}", "sk": sort_key, "hours": 1}
+            client.put_item(TableName="state", Item=encode(item))
+
+        yield Subject(DynamoStateStore(client, client, "state", events), events, declare, keep)
 
 
 @pytest.fixture
@@ -88,6 +111,12 @@ def keyed(name: str = "k1", *stale: str) -> Keyed:
     )
 
 
+def put_on_the_meter(store: StateStore, name: str = "mine", **fields: Any) -> State:
+    """As an accepted request does: added with `cfg`, paid until SOON."""
+    spec = a_spec(name, "cfg", origin=Origin.API, spec_hash="1")
+    return store.declare(Declaration(spec, SOON, **fields), NOW)
+
+
 def test_unknown_endpoint_has_an_empty_record(store: StateStore) -> None:
     record = store.load("nobody")
     assert (record.spec, record.state, dict(record.operations)) == (None, None, {})
@@ -97,11 +126,12 @@ def test_declared_spec_is_read_back_whole(store: StateStore) -> None:
     assert store.load("falcon").spec == a_spec("Falcon", schedules=(SCHEDULE,))
 
 
-def test_config_spec_shadows_that_of_the_api(store: StateStore) -> None:
-    store.put_api_spec(a_spec("Falcon", "other", origin=Origin.API), replacing=None)
-    record = store.load("falcon")
+def test_config_spec_shadows_that_of_the_api(subject: Subject) -> None:
+    put_on_the_meter(subject.store, "Mine")
+    subject.declare(a_spec("Mine", "other"))
+    record = subject.store.load("mine")
     assert record.api_spec is not None
-    assert record.spec == record.config_spec
+    assert record.spec == record.config_spec == a_spec("Mine", "other")
 
 
 def test_second_state_is_refused(store: StateStore) -> None:
@@ -246,10 +276,12 @@ def test_change_needs_a_state(store: StateStore) -> None:
 
 
 def test_forgetting_takes_the_override_along(store: StateStore) -> None:
-    store.put_api_spec(a_spec("Falcon", origin=Origin.API), replacing=None)
-    store.change_running("falcon", OVERRIDE, NOW, None)
-    store.delete_api_spec("falcon", "hash of falcon-1", NOW)
-    assert state_of(store).override is None
+    put_on_the_meter(store)
+    overridden = store.change_running("mine", OVERRIDE, NOW, None)
+    stopped = store.stop("mine", overridden, NOW, NOW, None, "1")
+    assert store.load("mine").spec is None
+    assert stopped.override is None
+    assert stopped == state_of(store, "mine")
 
 
 def test_touch_makes_due(store: StateStore) -> None:
@@ -336,40 +368,174 @@ def test_forget_removes_the_state_under_lock_and_revision(store: StateStore) -> 
     assert store.load("falcon").spec is not None
 
 
-def test_api_spec_is_written_over_what_was_read(store: StateStore) -> None:
-    first = a_spec("mine", "cfg", origin=Origin.API, spec_hash="1")
-    store.put_api_spec(first, replacing=None)
+def test_declaring_writes_the_spec_and_its_lease_at_once(store: StateStore) -> None:
+    operation = replace(keyed().operation, expires_at=SOON)
+    state = put_on_the_meter(store, keyed=Keyed("k1", operation))
+    record = store.load("mine")
+    assert record.spec == a_spec("mine", "cfg", origin=Origin.API, spec_hash="1")
+    assert record.state == state
+    assert (state.expires_at, state.next_due, state.rev) == (SOON, NOW, 0)
+    assert dict(record.operations) == {"k1": operation}
+    assert [due.endpoint for due in store.due(NOW, NOW)] == ["falcon", "mine"]
+
+
+def test_declaring_needs_a_name_that_nobody_declared(subject: Subject) -> None:
+    put_on_the_meter(subject.store)
+    before = subject.store.load("mine")
     with pytest.raises(Conflict):
-        store.put_api_spec(first, replacing=None)
+        put_on_the_meter(subject.store)
+    assert subject.store.load("mine") == before
+    subject.declare(a_spec("Falcon"))
     with pytest.raises(Conflict):
-        store.put_api_spec(first, replacing="0")
+        put_on_the_meter(subject.store, "Falcon")
+    assert subject.store.load("falcon").api_spec is None
+    assert subject.store.load("falcon").state is None
+
+
+def test_declaring_over_the_state_of_an_earlier_life_needs_what_was_loaded(
+    store: StateStore,
+) -> None:
+    store.create_state("mine", State(rev=4, orphaned_at=NOW, attempts=2, held_since=NOW))
+    with pytest.raises(Conflict):
+        put_on_the_meter(store)
+    with pytest.raises(Conflict):
+        put_on_the_meter(store, over=replace(state_of(store, "mine"), rev=3))
+    operation = replace(keyed().operation, expires_at=SOON)
+    state = put_on_the_meter(store, over=state_of(store, "mine"), keyed=Keyed("k1", operation))
+    assert state == state_of(store, "mine")
+    assert (state.rev, state.expires_at, state.orphaned_at, state.held_since) == (
+        5,
+        SOON,
+        None,
+        None,
+    )
+    assert dict(store.load("mine").operations) == {"k1": operation}
+
+
+def test_adoption_is_recorded_with_the_declaration_and_is_read_back(store: StateStore) -> None:
+    live = Observed(Status.IN_SERVICE, "cfg", created_at=NOW, arn="arn:mine", owner=Owner.NOBODY)
+    adoption = Adoption("arn:mine", NOW, declared=True)
+    state = put_on_the_meter(store, observed=live, adopting=adoption)
+    assert state_of(store, "mine").adopting == adoption
+    assert (state.observed_status, state.observed_config) == (Status.IN_SERVICE, "cfg")
+    renewed = store.renew("falcon", 5, NOW, 100, None, replace(adoption, tagged_at=SOON))
+    assert renewed.adopting == replace(adoption, tagged_at=SOON)
+
+
+def test_added_endpoints_are_counted_until_they_are_forgotten(store: StateStore) -> None:
+    limits = AddLimits("ann", most=2, most_a_day=99)
+    for name in ("a", "b"):
+        put_on_the_meter(store, name, limits=limits)
+    with pytest.raises(TooManyAdded):
+        put_on_the_meter(store, "c", limits=limits)
+    assert store.load("c").state is None
+    for _ in range(2):  # to give back a place twice does no harm
+        store.stop("a", state_of(store, "a"), NOW, NOW, None, "1")
+        put_on_the_meter(store, "a", over=state_of(store, "a"), limits=limits)
+        with pytest.raises(TooManyAdded):
+            put_on_the_meter(store, "c", limits=limits)
+
+
+def test_adds_of_a_token_are_counted_by_the_day(store: StateStore) -> None:
+    limits = AddLimits("ann", most=99, most_a_day=1)
+    put_on_the_meter(store, "a", limits=limits)
+    with pytest.raises(TooManyAddedToday) as refusal:
+        put_on_the_meter(store, "b", limits=limits)
+    assert 0 < refusal.value.retry_after_seconds <= 86_400
+    put_on_the_meter(store, "b", limits=replace(limits, identity="bob"))
+    spec = a_spec("c", "cfg", origin=Origin.API)
+    store.declare(Declaration(spec, SOON, limits=limits), NOW + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("most", "most_a_day", "error"), [(0, 9, TooManyAdded), (9, 0, TooManyAddedToday)]
+)
+def test_limit_of_none_lets_nothing_be_added(
+    store: StateStore, most: int, most_a_day: int, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        put_on_the_meter(store, limits=AddLimits("ann", most, most_a_day))
+    assert store.load("mine").state is None
+
+
+def test_void_adoption_takes_its_spec_and_lease_and_place_along(subject: Subject) -> None:
+    store, event = subject.store, Event("mine", SOON, "adoption void", "it is gone")
+    limits = AddLimits("ann", most=1, most_a_day=99)
+    adopting = Adoption("arn:mine", NOW, declared=True)
+    put_on_the_meter(store, adopting=adopting, limits=limits)
+    with pytest.raises(Conflict):
+        store.void("mine", "me", 0, "1", event)
+    store.lock("mine", "me", NOW, SOON)
+    with pytest.raises(Conflict):
+        store.void("mine", "me", 7, "1", event)
+    with pytest.raises(Conflict):
+        store.void("mine", "me", 0, "another hash", event)
+    assert state_of(store, "mine").adopting == adopting
+    store.void("mine", "me", 0, "1", event)
+    record = store.load("mine")
+    assert record.spec is None
+    assert record.lock_owner is None
+    state = state_of(store, "mine")
+    assert (state.expires_at, state.adopting, state.next_due) == (None, None, SOON)
+    assert subject.history.newest("mine", 10) == [event]
+    put_on_the_meter(store, "other", limits=limits)
+
+
+def test_void_adoption_of_what_was_declared_before_leaves_spec_and_lease(
+    subject: Subject,
+) -> None:
+    store = subject.store
+    put_on_the_meter(store, adopting=Adoption("arn:mine", NOW, declared=False))
+    store.lock("mine", "me", NOW, SOON)
+    store.void("mine", "me", 0, None, Event("mine", NOW, "adoption void", "it is gone"))
+    assert store.load("mine").spec is not None
+    assert state_of(store, "mine").expires_at == SOON
+    assert state_of(store, "mine").adopting is None
+
+
+def test_api_spec_is_replaced_by_what_was_read_and_made_due_at_once(store: StateStore) -> None:
+    put_on_the_meter(store)
+    first = store.load("mine").spec
+    assert first is not None
     second = replace(first, schedules=(SCHEDULE,), spec_hash="2")
-    store.put_api_spec(second, replacing="1")
+    with pytest.raises(Conflict):
+        store.replace_api_spec(second, replacing="0", due=NOW)
+    store.replace_api_spec(second, replacing="1", due=SOON)
     assert store.load("mine").spec == second
-    with pytest.raises(Conflict):
-        store.put_api_spec(replace(first, spec_hash="3"), replacing="2", due=NOW)
-    assert store.load("mine").spec == second, "without a STATE neither is written"
-    with pytest.raises(Conflict):
-        store.delete_api_spec("mine", "2", NOW)
-    assert store.load("mine").spec == second, "without a STATE it stays"
-    store.create_state("mine", State())
-    with pytest.raises(Conflict):
-        store.delete_api_spec("mine", "1", NOW)
-    store.delete_api_spec("mine", "2", SOON)
-    assert store.load("mine").spec is None
-    assert state_of(store, "mine").next_due == SOON
-
-
-def test_api_spec_and_its_due_are_written_at_once(store: StateStore) -> None:
-    first = a_spec("mine", "cfg", origin=Origin.API, spec_hash="1")
-    store.put_api_spec(first, replacing=None)
-    store.create_state("mine", State())
-    store.put_api_spec(replace(first, spec_hash="2"), replacing="1", due=SOON)
     assert state_of(store, "mine").next_due == SOON
     assert state_of(store, "mine").rev == 1
     with pytest.raises(Conflict):
-        store.put_api_spec(first, replacing="1", due=NOW)
+        store.replace_api_spec(first, replacing="1", due=NOW)
     assert state_of(store, "mine").next_due == SOON
+
+
+def test_forgetting_is_one_write_with_the_stop(store: StateStore) -> None:
+    put_on_the_meter(store)
+    loaded = state_of(store, "mine")
+    with pytest.raises(Conflict):
+        store.stop("mine", loaded, NOW, NOW, None, "another hash")
+    with pytest.raises(Conflict):
+        store.stop("mine", replace(loaded, rev=3), NOW, NOW, None, "1")
+    assert store.load("mine").spec is not None
+    assert state_of(store, "mine") == loaded
+    store.stop("mine", loaded, NOW, NOW, None, "1")
+    assert store.load("mine").spec is None
+    assert state_of(store, "mine").expires_at == NOW
+
+
+def test_stop_records_its_key(store: StateStore) -> None:
+    loaded, operation = state_of(store), replace(keyed().operation, held_since=NOW)
+    stopped = store.stop("falcon", loaded, None, NOW, Keyed("k1", operation))
+    assert dict(store.load("falcon").operations) == {"k1": operation}
+    with pytest.raises(Conflict):
+        store.stop("falcon", stopped, None, NOW, Keyed("k1", operation))
+
+
+def test_what_else_is_kept_of_an_endpoint_is_not_loaded(subject: Subject) -> None:
+    put_on_the_meter(subject.store)
+    before = subject.store.load("mine")
+    subject.keep("mine", "USAGE#2026-03")
+    assert subject.store.load("mine") == before
 
 
 def test_due_lists_what_is_due_and_not_claimed(store: StateStore) -> None:
@@ -416,8 +582,7 @@ def test_save_claims_what_it_armed(store: StateStore) -> None:
 def test_list_pages_consistently_and_skips_control(store: StateStore) -> None:
     store.beat("tick", NOW)
     for number in range(7):
-        store.put_api_spec(a_spec(f"m{number}", origin=Origin.API), replacing=None)
-        store.create_state(f"m{number}", State(next_due=NOW))
+        put_on_the_meter(store, f"m{number}")
     names: list[str] = []
     token: str | None = None
     for _ in range(20):
@@ -472,7 +637,7 @@ def test_token_of_another_kind_is_refused(subject: Subject) -> None:
             subject.store.list(1, token)
 
 
-def test_what_cannot_be_read_of_a_spec_is_left_out_and_the_lease_still_decides(
+def test_spec_that_is_not_understood_whole_is_unreadable_and_the_lease_still_decides(
     subject: Subject,
 ) -> None:
     subject.declare(a_spec("good"))
@@ -484,23 +649,25 @@ def test_what_cannot_be_read_of_a_spec_is_left_out_and_the_lease_still_decides(
             "name": "newer",
             "schedules": '[{"name": "w", "priority": 1, "days": ["mon"], '
             '"start_time": "09:00", "stop_time": "17:00"}]',
-            "glitter": 1,
         },
+        "unknown": {"name": "unknown", "schedules": "[]", "glitter": 1},
         "bad": {"name": "bad", "schedules": "{"},
+        "short": {"name": "short"},
         "a b": {"name": "a b"},
     }
     for key, attributes in items.items():
         keys = {"pk": f"ENDPOINT#{key}", "sk": "SPEC#config", "endpoint_config_name": "c"}
-        client.put_item(TableName="state", Item=encode({**keys, **attributes}))
+        client.put_item(TableName="state", Item=encode({"spec_hash": "h", **keys, **attributes}))
     records = {record.key: record for record in subject.store.list().records}
-    assert set(records) == {"good", "newer", "bad"}, "what has no possible name is passed over"
-    newer, bad = records["newer"].spec, records["bad"].spec
-    assert newer is not None
-    assert bad is not None
-    assert [schedule.name for schedule in newer.schedules] == ["w"]
-    assert (bad.schedules, bool(bad.unreadable)) == ((), True)
-    subject.store.create_state("bad", State())
-    assert subject.store.renew("bad", 5, NOW, 100, None).expires_at == clock(9, 5)
+    unreadable = {"newer", "unknown", "bad", "short"}
+    assert set(records) == {"good", *unreadable}, "what has no possible name is passed over"
+    for key in unreadable:
+        spec = records[key].spec
+        assert spec is not None
+        assert (spec.schedules, spec.endpoint_config_name) == ((), "c")
+        assert spec.unreadable
+        subject.store.create_state(key, State())
+        assert subject.store.renew(key, 5, NOW, 100, None).expires_at == clock(9, 5)
 
 
 def test_a_wake_is_a_lease_that_is_counted(store: StateStore) -> None:

@@ -19,12 +19,21 @@ from tests.roles import session_of
 
 FLAN = "demo-FlanT5-Endpoint"
 TAG = "endpoint-meter:stack"
-FOREIGN = {"somebody-elses": [], "of-another-stack": [{"Key": TAG, "Value": "other-us-east-1"}]}
+OURS, ADOPTED = "demo-us-east-1", "demo-us-east-1/adopted"
+IGNORED = {"Key": "endpoint-meter:ignore", "Value": "yes"}
+FOREIGN = {
+    "somebody-elses": [],
+    "of-another-stack": [{"Key": TAG, "Value": "other-us-east-1"}],
+    "to-be-ignored": [IGNORED],
+    "ours-to-be-ignored": [{"Key": TAG, "Value": OURS}, IGNORED],
+    "adopted-to-be-ignored": [{"Key": TAG, "Value": ADOPTED}, IGNORED],
+}
+"""Endpoints that the stack must not change, by their tags."""
 
 
 @pytest.fixture(scope="module")
 def outsiders(checkout: Checkout) -> Iterator[dict[str, str]]:
-    """Endpoints that the stack did not make, in service, with their ARNs by name."""
+    """Those endpoints, in service, with their ARNs by name."""
     sagemaker = checkout.client("sagemaker")
     (config, *_) = sagemaker.list_endpoint_configs()["EndpointConfigs"]
     arns = {
@@ -52,7 +61,7 @@ def test_the_reconcilers_role_changes_no_endpoint_that_is_not_ours(
     sagemaker = acting_as(checkout, "demo-reconciler", "sagemaker")
     described = sagemaker.describe_endpoint(EndpointName=name)
     named = {"EndpointName": name}
-    ours = [{"Key": TAG, "Value": "demo-us-east-1"}]
+    ours = [{"Key": TAG, "Value": OURS}]
     weights = [{"VariantName": "AllTraffic", "DesiredWeight": 1.0}]
     for call, arguments in (
         (sagemaker.delete_endpoint, named),
@@ -77,14 +86,38 @@ def test_the_adopters_role_tags_what_is_nobodys_and_no_more(
     checkout: Checkout, outsiders: dict[str, str]
 ) -> None:
     sagemaker = acting_as(checkout, "demo-adopter", "sagemaker")
-    ours = {"Key": TAG, "Value": "demo-us-east-1"}
+    adopted = {"Key": TAG, "Value": ADOPTED}
     for name, tags in (
-        ("of-another-stack", [ours]),
+        ("of-another-stack", [adopted]),
+        ("to-be-ignored", [adopted]),
+        ("ours-to-be-ignored", [adopted]),
+        ("somebody-elses", [{"Key": TAG, "Value": OURS}]),
         ("somebody-elses", [{"Key": "team", "Value": "ours"}]),
-        ("somebody-elses", [ours, {"Key": "team", "Value": "ours"}]),
+        ("somebody-elses", [adopted, {"Key": "team", "Value": "ours"}]),
     ):
         with pytest.raises(ClientError, match="is not authorized to perform: sagemaker:AddTags"):
             sagemaker.add_tags(ResourceArn=outsiders[name], Tags=tags)
+    for name in ("of-another-stack", "ours-to-be-ignored"):
+        with pytest.raises(ClientError, match="not authorized to perform: sagemaker:DeleteTags"):
+            sagemaker.delete_tags(ResourceArn=outsiders[name], TagKeys=[TAG])
+    sagemaker.add_tags(ResourceArn=outsiders["somebody-elses"], Tags=[adopted])
+    sagemaker.delete_tags(ResourceArn=outsiders["somebody-elses"], TagKeys=[TAG])
+
+
+@pytest.mark.parametrize("tag", [OURS, ADOPTED])
+def test_the_reconcilers_role_deletes_what_the_stack_made_or_took_over(
+    checkout: Checkout, tag: str
+) -> None:
+    sagemaker = checkout.client("sagemaker")
+    (config, *_) = sagemaker.list_endpoint_configs()["EndpointConfigs"]
+    sagemaker.create_endpoint(
+        EndpointName="of-the-stack",
+        EndpointConfigName=config["EndpointConfigName"],
+        Tags=[{"Key": TAG, "Value": tag}],
+    )
+    until(lambda: checkout.status("of-the-stack") == "InService", 30)
+    acting_as(checkout, "demo-reconciler", "sagemaker").delete_endpoint(EndpointName="of-the-stack")
+    until(lambda: checkout.status("of-the-stack") == "Absent", 30)
 
 
 def test_a_stop_that_is_denied_is_told_and_done_once_it_is_allowed(checkout: Checkout) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -127,18 +128,98 @@ def test_endpoint_is_added_renewed_stopped_and_forgotten(idle: Checkout) -> None
     assert {"added", "create", "InService", "forgotten", "delete"} <= set(kinds)
 
 
-def test_live_endpoint_of_somebody_else_is_adopted_only_when_asked(idle: Checkout) -> None:
+STACK_TAG = "endpoint-meter:stack"
+
+
+@pytest.fixture
+def stranger(idle: Checkout) -> Iterator[tuple[str, str]]:
+    """A live endpoint that somebody made by hand, without any tag, and the config that it runs."""
     config = get(idle, FALCON)["EndpointConfigName"]
     sagemaker = idle.client("sagemaker")
     sagemaker.create_endpoint(EndpointName="hand-made", EndpointConfigName=config)
     until(lambda: idle.status("hand-made") == "InService")
-    body = {"EndpointName": "hand-made", "EndpointConfigName": config, "minutes": 5}
-    with idle.api() as api:
-        assert api.post("/endpoint-expiry", json=body).status_code == 409
-        assert api.post("/endpoint-expiry", json={**body, "adopt": True}).status_code == 201
-        query = {"EndpointName": "hand-made", "forget": "true"}
-        api.delete("/endpoint-expiry", params=query).raise_for_status()
+    yield "hand-made", config
+    if idle.status("hand-made") == "InService":
+        sagemaker.delete_endpoint(EndpointName="hand-made")
     until(lambda: idle.status("hand-made") == "Absent")
+
+
+def tags_of(checkout: Checkout, name: str) -> dict[str, str]:
+    sagemaker = checkout.client("sagemaker")
+    arn = sagemaker.describe_endpoint(EndpointName=name)["EndpointArn"]
+    return {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"minutes": 50_000, "adopt": True}, 422),
+        ({"minutes": 50_000}, 422),
+        ({"EndpointConfigName": "no-such-config", "adopt": True}, 409),
+        ({}, 409),
+        ({"minutes": 0, "adopt": True}, 400),
+    ],
+    ids=["adopt too long", "too long", "adopt with another config", "not adopted", "no minutes"],
+)
+def test_refused_add_leaves_the_endpoint_of_somebody_else_and_the_meters_as_they_were(
+    idle: Checkout, stranger: tuple[str, str], change: dict[str, Any], status: int
+) -> None:
+    name, config = stranger
+    body = {"EndpointName": name, "EndpointConfigName": config, "minutes": 5, **change}
+    with idle.api(idle.stack["admin_token"]) as api:
+        before = api.get("/endpoint-expiry").json()
+        assert api.post("/endpoint-expiry", json=body).status_code == status
+        time.sleep(3)
+        after = api.get("/endpoint-expiry").json()
+    assert [each["EndpointName"] for each in after] == [each["EndpointName"] for each in before]
+    assert tags_of(idle, name) == {}
+    assert idle.status(name) == "InService"
+
+
+def test_token_that_may_not_adopt_is_told_neither_config_nor_owner(
+    idle: Checkout, stranger: tuple[str, str]
+) -> None:
+    name, config = stranger
+    body = {"EndpointName": name, "EndpointConfigName": config, "minutes": 5, "adopt": True}
+    with idle.api() as api:  # read renew add invoke
+        answer = api.post("/endpoint-expiry", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "ScopeMissing")
+        assert config not in answer.text
+        other = {**body, "adopt": False, "EndpointConfigName": "other"}
+        answer = api.post("/endpoint-expiry", json=other)
+        assert (answer.status_code, config in answer.text) == (409, False)
+    assert tags_of(idle, name) == {}
+
+
+def test_live_endpoint_of_somebody_else_is_adopted_when_asked_and_stops_with_its_lease(
+    idle: Checkout, stranger: tuple[str, str]
+) -> None:
+    name, config = stranger
+    body = {"EndpointName": name, "EndpointConfigName": config, "minutes": 5, "adopt": True}
+    with idle.api(idle.stack["admin_token"]) as api:
+        answer = api.post("/endpoint-expiry", json=body)
+        assert answer.status_code == 201
+        assert answer.json()["Status"] == "InService"
+        until(lambda: tags_of(idle, name) == {STACK_TAG: "demo-us-east-1/adopted"})
+        query = {"EndpointName": name, "forget": "true"}
+        api.delete("/endpoint-expiry", params=query).raise_for_status()
+    until(lambda: idle.status(name) == "Absent", 30)
+
+
+def test_endpoint_with_the_tag_that_asks_to_be_ignored_is_let_go(idle: Checkout) -> None:
+    sagemaker = idle.client("sagemaker")
+    renew(idle, FALCON, 30)
+    until(lambda: idle.status(FALCON) == "InService")
+    arn = sagemaker.describe_endpoint(EndpointName=FALCON)["EndpointArn"]
+    sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "endpoint-meter:ignore", "Value": ""}])
+    with idle.api() as api:
+        api.delete("/endpoint-expiry", params={"EndpointName": FALCON}).raise_for_status()
+    until(lambda: "endpoint-meter:ignore" in get(idle, FALCON)["Reason"])
+    assert idle.status(FALCON) == "InService"
+    sagemaker.delete_tags(ResourceArn=arn, TagKeys=["endpoint-meter:ignore"])
+    with idle.api() as api:  # whoever stops it again has it looked at again
+        api.delete("/endpoint-expiry", params={"EndpointName": FALCON}).raise_for_status()
+    until(lambda: idle.status(FALCON) == "Absent", 30)
 
 
 def test_failed_endpoint_is_recreated_and_the_reason_shows(idle: Checkout) -> None:

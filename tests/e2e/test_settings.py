@@ -18,10 +18,18 @@ FORGOTTEN = "forgotten-notebook-endpoint"
 
 @pytest.fixture(scope="module")
 def metering(checkout: Checkout) -> Iterator[Checkout]:
-    """FLAN-T5 is scaled, tagged and has a fallback; forgotten endpoints are put on the meter."""
+    """FLAN-T5 is scaled, tagged and has a fallback; forgotten endpoints are put on the meter, and
+    few endpoints may be added."""
     stop(checkout, FLAN)  # tags are given to the endpoint when it is created
     config = checkout.config()
-    config |= {"unmanaged_endpoints": "meter", "unmanaged_lease_minutes": 45}
+    config |= {
+        "unmanaged_endpoints": "meter",
+        "unmanaged_lease_minutes": 45,
+        "adoptable": ["forgotten-*"],
+        "addable_configs": ["demo-*"],
+        "max_added_endpoints": 1,
+        "max_added_per_token_per_day": 2,
+    }
     config["jumpstart_models"][1] |= {
         "autoscaling": {"max_capacity": 4, "invocations_per_instance": 120},
         "tags": {"team": "nlp"},
@@ -117,7 +125,8 @@ def test_a_forgotten_endpoint_gets_a_lease_our_tag_and_a_notice(metering: Checko
     until(lambda: metering.status(FORGOTTEN) == "InService", 30)
     swept = metering.client("lambda").invoke(FunctionName="demo-sweep", Payload=b"{}")
     assert "FunctionError" not in swept, swept["Payload"].read()
-    assert tags_of(metering, FORGOTTEN) == {"endpoint-meter:stack": "demo-us-east-1"}
+    adopted = {"endpoint-meter:stack": "demo-us-east-1/adopted"}
+    until(lambda: tags_of(metering, FORGOTTEN) == adopted)
     document = get(metering, FORGOTTEN)
     assert 44 * 60 < document["SecondsLeft"] <= 45 * 60
     assert (document["Wanted"], document["Owner"]) == ("running", "api")
@@ -133,3 +142,55 @@ def test_a_forgotten_endpoint_gets_a_lease_our_tag_and_a_notice(metering: Checko
     with metering.api() as api:
         query = {"EndpointName": FORGOTTEN, "forget": "true"}
         api.delete("/endpoint-expiry", params=query).raise_for_status()
+
+
+def test_endpoint_outside_of_what_may_be_adopted_is_refused_and_left_alone(
+    metering: Checkout,
+) -> None:
+    sagemaker = metering.client("sagemaker")
+    config = sagemaker.list_endpoint_configs()["EndpointConfigs"][0]["EndpointConfigName"]
+    sagemaker.create_endpoint(EndpointName="precious", EndpointConfigName=config)
+    until(lambda: metering.status("precious") == "InService", 30)
+    body = {"EndpointName": "precious", "EndpointConfigName": config, "minutes": 5, "adopt": True}
+    with metering.api(metering.stack["admin_token"]) as api:
+        answer = api.post("/endpoint-expiry", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "NotAdoptable")
+        assert api.get("/endpoint-expiry", params={"EndpointName": "precious"}).status_code == 404
+    swept = metering.client("lambda").invoke(FunctionName="demo-sweep", Payload=b"{}")
+    assert "FunctionError" not in swept, swept["Payload"].read()
+    assert tags_of(metering, "precious") == {}
+    sagemaker.delete_endpoint(EndpointName="precious")
+
+
+def test_adding_is_limited_by_config_by_number_and_by_day(metering: Checkout) -> None:
+    sagemaker = metering.client("sagemaker")
+    configs = [
+        each["EndpointConfigName"] for each in sagemaker.list_endpoint_configs()["EndpointConfigs"]
+    ]
+    config = next(name for name in configs if name.startswith("demo-"))
+    model = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+    sagemaker.create_endpoint_config(EndpointConfigName="elsewhere", ProductionVariants=model)
+
+    def add(name: str, config: str) -> tuple[int, str | None]:
+        body = {"EndpointName": name, "EndpointConfigName": config, "minutes": 1}
+        with metering.api() as api:
+            answer = api.post("/endpoint-expiry", json=body)
+        if answer.status_code == 429:
+            assert 0 < int(answer.headers["Retry-After"]) <= 86_400
+        return answer.status_code, answer.json().get("code")
+
+    def forget(name: str) -> None:
+        with metering.api() as api:
+            query = {"EndpointName": name, "forget": "true"}
+            api.delete("/endpoint-expiry", params=query).raise_for_status()
+
+    assert add("first", "elsewhere") == (422, "ConfigNotAddable")
+    assert add("first", config) == (201, None)
+    assert add("second", config) == (409, "TooManyAdded")
+    forget("first")
+    assert add("second", config) == (201, None)
+    forget("second")
+    assert add("third", config) == (429, "TooManyAddedToday")
+    for name in ("first", "second"):
+        until(lambda name=name: metering.status(name) == "Absent", 60)  # type: ignore[misc]
+    sagemaker.delete_endpoint_config(EndpointConfigName="elsewhere")

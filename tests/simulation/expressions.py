@@ -15,7 +15,7 @@ Names = Mapping[str, str]
 Test = Callable[[Item, Names, Item], bool]
 
 _TOKEN = re.compile(r"\s*(<=|>=|<>|[()<>=,]|[\w:#.]+)")
-_CLAUSE = re.compile(r"\b(SET|REMOVE|ADD)\b")
+_CLAUSE = re.compile(r"\b(SET|REMOVE|ADD|DELETE)\b")
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "<>": operator.ne,
@@ -72,7 +72,16 @@ def _simple(tokens: list[str]) -> tuple[Test, list[str]]:
         return (
             lambda item, names, _values: (_lookup(item, path, names) is not None) is wanted
         ), tokens[4:]
-    left, compare, right = tokens[0], _COMPARE[tokens[1]], tokens[2]
+    if tokens[1] == "BETWEEN":
+        first, rest = _comparison(head, ">=", tokens[2]), tokens[4:]
+        return _both(first, _comparison(head, "<=", rest[0])), rest[1:]
+    if head == "size":  # size ( path ) < value
+        return _comparison(f"size {tokens[2]}", tokens[4], tokens[5]), tokens[6:]
+    return _comparison(head, tokens[1], tokens[2]), tokens[3:]
+
+
+def _comparison(left: str, sign: str, right: str) -> Test:
+    compare = _COMPARE[sign]
 
     def compared(item: Item, names: Names, values: Item) -> bool:
         one, other = _operand(left, item, names, values), _operand(right, item, names, values)
@@ -80,7 +89,7 @@ def _simple(tokens: list[str]) -> tuple[Test, list[str]]:
             return False
         return compare(plain(one), plain(other))
 
-    return compared, tokens[3:]
+    return compared
 
 
 def plain(value: Mapping[str, Any]) -> Any:
@@ -90,6 +99,9 @@ def plain(value: Mapping[str, Any]) -> Any:
 
 
 def _operand(text: str, item: Item, names: Names, values: Item) -> Any:
+    if text.startswith("size "):
+        members = _lookup(item, text.removeprefix("size "), names)
+        return members and {"N": str(len(members["SS"]))}
     return values[text] if text.startswith(":") else _lookup(item, text, names)
 
 
@@ -111,6 +123,8 @@ def from_wire(value: Mapping[str, Any]) -> Any:
         return {name: from_wire(part) for name, part in content.items()}
     if kind == "L":
         return [from_wire(part) for part in content]
+    if kind == "SS":
+        return set(content)
     return None if kind == "NULL" else content
 
 
@@ -143,6 +157,8 @@ def to_wire(value: Any) -> Any:
         return {"BOOL": value}
     if isinstance(value, int | Decimal):
         return {"N": str(value)}
+    if isinstance(value, set | frozenset):
+        return {"SS": sorted(value)}
     if isinstance(value, Mapping):
         return {"M": {name: to_wire(part) for name, part in value.items()}}
     return {"L": [to_wire(part) for part in value]}
@@ -169,8 +185,11 @@ def update(item: Item, text: str, names: Names, values: Item) -> Item:
                 _put(after, action, names, None)
             else:
                 path, by = action.split(" ")
-                old = _lookup(item, path, names) or {"N": "0"}
-                _put(after, path, names, _added(old, values[by]))
+                old, change = _lookup(item, path, names), values[by]
+                if "SS" in change:
+                    _put(after, path, names, _members(old, change, added=word == "ADD"))
+                else:
+                    _put(after, path, names, _added(old or {"N": "0"}, change))
     return after
 
 
@@ -186,6 +205,13 @@ def _sum(expression: str, item: Item, names: Names, values: Item) -> Any:
 
 def _added(one: Item, other: Item) -> Item:
     return {"N": str(Decimal(one["N"]) + Decimal(other["N"]))}
+
+
+def _members(old: Item | None, change: Item, *, added: bool) -> Item | None:
+    """A set with members added or taken out; DynamoDB keeps no empty one."""
+    before = set(old["SS"]) if old else set()
+    after = before | {*change["SS"]} if added else before - {*change["SS"]}
+    return {"SS": sorted(after)} if after else None
 
 
 def _put(item: Item, path: str, names: Names, value: Any) -> None:

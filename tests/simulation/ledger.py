@@ -10,6 +10,7 @@ from typing import Any
 
 from lambdas.aws.items import decode, instant
 from lambdas.core.schedule import Schedule
+from lambdas.core.spec import digest
 from tests.simulation import oracle
 from tests.simulation.expressions import Item, plain
 from tests.simulation.kernel import Actor, Kernel
@@ -38,7 +39,6 @@ class Declared:
     configs: tuple[str, ...]
     schedules: tuple[Schedule, ...]
     initial_minutes: int
-    spec_hash: str
     mark: str
     """What an override names that holds against this."""
     since: datetime
@@ -165,7 +165,8 @@ class Ledger:
         elif before is None:
             self._granted(account, after, actor)
         else:
-            self._written(account, after, actor)
+            void = "adopting" in before and "adopting" not in after
+            self._written(account, after, actor, void=void)
 
     def _forgotten(self, account: Account) -> None:
         now = self._kernel.now
@@ -182,9 +183,19 @@ class Ledger:
         self._changed(account.key)
 
     def _granted(self, account: Account, item: Item, actor: Actor | None) -> None:
-        """A new STATE: with the initial lease of the spec, no more and no less."""
+        """A new STATE: with the lease paid with it, or the initial one of the spec, no more
+        and no less."""
         end = _instant(item, "expires_at")
         now = actor.reading if actor and actor.reading else self._kernel.now
+        if actor and actor.notes.get("use") == "add":
+            payment = actor.notes["payment"]
+            expected = self._expected(account, "add", now, payment, None)
+            if (end, None) != expected:
+                self._violation(account.key, f"added with a lease until {end}, not {expected}")
+            account.exists, account.expires_at, account.rev = True, end, _rev(item)
+            account.written_at = self._kernel.now
+            self._changed(account.key)
+            return
         whole = now.replace(microsecond=0)
         minutes = {
             spec.initial_minutes
@@ -197,7 +208,7 @@ class Ledger:
         account.exists, account.expires_at, account.rev = True, end, _rev(item)
         self._changed(account.key)
 
-    def _written(self, account: Account, item: Item, actor: Actor | None) -> None:
+    def _written(self, account: Account, item: Item, actor: Actor | None, *, void: bool) -> None:
         end, held, rev = _instant(item, "expires_at"), _instant(item, "held_since"), _rev(item)
         self._by_hand(account, item, actor)
         if rev < account.rev:
@@ -209,11 +220,9 @@ class Ledger:
             self._violation(account.key, f"{use or 'a reconcile'} changed the lease, no revision")
         assert actor is not None
         assert actor.reading is not None
-        unchanged = (end, held) == (account.expires_at, account.held_since)
-        if use == "forget" and unchanged and actor.notes.get("stopped"):
-            use = "forget, its second write"  # the spec goes, the endpoint is due
-        actor.notes["stopped"] = True
         expected = self._expected(account, use, actor.reading, actor.notes.get("payment"), held)
+        if void and use == "" and account.config_spec is None:
+            expected = None, account.held_since  # the lease was of what is not to be had
         if (end, held) != expected:
             self._violation(
                 account.key,
@@ -284,7 +293,7 @@ class Ledger:
 
 
 def _declared(item: Item, since: datetime) -> Declared:
-    config, spec_hash = item["endpoint_config_name"]["S"], item["spec_hash"]["S"]
+    config = item["endpoint_config_name"]["S"]
     of_api = item["sk"]["S"] == "SPEC#api"
     schedules = json.loads(item["schedules"]["S"])
     fallbacks = json.loads(item.get("fallback_configs", {"S": "[]"})["S"])
@@ -293,8 +302,9 @@ def _declared(item: Item, since: datetime) -> Declared:
         (config, *fallbacks),
         tuple(Schedule.parse(document) for document in schedules),
         int(item.get("initial_provision_minutes", {"N": "0"})["N"]),
-        spec_hash,
-        f"api:{config}" if of_api else spec_hash,
+        f"api:{config}"
+        if of_api
+        else digest([config, *fallbacks, json.loads(item["update"]["S"])]),
         since,
     )
 

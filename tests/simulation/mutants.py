@@ -175,13 +175,13 @@ MUTANTS = (
         f"{AWS}.state_store",
         '.assign(_due_shard(key, state))\n            .when("attribute_not_exists({pk})")',
         ".assign(_due_shard(key, state))",
-        "add: new against an add",
+        "sync: new against a renewal",
     ),
     Mutant(
         "schedules are changed without waking the endpoint",
         f"{AWS}.state_store",
-        "if due is None:\n",
-        "if True:\n",
+        'touch = _user_write(spec.key, due).when("attribute_exists({pk})")',
+        'touch = Update().add("rev", 1).when("attribute_exists({pk})")',
         "schedules: opening",
     ),
     Mutant(
@@ -293,8 +293,8 @@ MUTANTS = (
     Mutant(
         "endpoints of others are taken for ours",
         f"{CORE}.reconcile",
-        "return replace(seen, ours=self.endpoints.owner(seen.arn) is Owner.US)",
-        "return replace(seen, ours=True)",
+        "return replace(seen, owner=self.endpoints.owner(seen.arn))",
+        "return seen",
         "reconcile: foreign",
     ),
     Mutant(
@@ -476,8 +476,8 @@ MUTANTS = (
     Mutant(
         "a stop does not hold the open window",
         f"{CORE}.meter",
-        "held = now if open_now else state.held_since",
-        "held = state.held_since",
+        "held_since=now if hold else state.held_since",
+        "held_since=state.held_since",
         "stop: in a window",
     ),
     Mutant(

@@ -15,6 +15,7 @@ from lambdas.core.idempotency import Request
 from lambdas.core.ports import WakeShare
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
+from tests.fakes import by
 from tests.simulation.ledger import Payment
 from tests.simulation.stage import Came, Stage
 
@@ -179,7 +180,7 @@ class Users:
         key = f"key-{self.asked}" if self.rng.random() < 0.5 else None
         payment = Payment(minutes, key)
         body = {"EndpointName": name, "minutes": minutes}
-        request = Request.of("ann", use, key, body)
+        request = by().under(key, use, body)
         account = self.stage.watch.ledger.account(name.lower())
         forgotten = account.forgotten
         tries = _TRIES if key else 1
@@ -229,7 +230,7 @@ class Users:
         **notes: Any,
     ) -> None:
         self.asked += 1
-        request = notes.pop("request", Request("ann"))
+        request = notes.pop("request", by())
         self.stage.invoke(
             "api",
             use,

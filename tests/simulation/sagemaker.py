@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
-from lambdas.core.settings import STACK_TAG_KEY
+from lambdas.core.settings import IGNORE_TAG_KEY, STACK_TAG_KEY, adopted_tag
 from local.simulator.account import Account, Kind
 from local.simulator.errors import EXISTS, MISSING, QUOTA, THROTTLED, ApiError
 from local.simulator.fleet import StatusChange
@@ -48,7 +48,7 @@ class SageMaker:
 
     `refused` is told of each refusal that is SageMaker's own doing, `changed` of each endpoint
     that entered a status or went, `asked` of each create, delete and update that
-    arrived, `accepted` of each that was taken.
+    arrived, `accepted` of each that was taken, `retagged` of each change of tags by a stack.
     """
 
     kernel: Kernel
@@ -61,6 +61,7 @@ class SageMaker:
     announce: Callable[[StatusChange], None] = lambda _change: None
     accepted: Callable[[str, str], None] = lambda _operation, _key: None
     asked: Callable[[str, str], None] = lambda _operation, _key: None
+    retagged: Callable[[str, str], None] = lambda _operation, _key: None
     lingering: dict[str, datetime] = field(default_factory=dict)
     config_seen_from: dict[str, datetime] = field(default_factory=dict)
     _recently_gone: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
@@ -86,8 +87,13 @@ class SageMaker:
         shelf = self.world._fleet.shelf
         return shelf.get(key) if key in shelf else None
 
-    def ours(self, key: str) -> bool:
-        return self.world._tags.of(Kind.ENDPOINT, key).get(STACK_TAG_KEY) == STACK_TAG
+    def tags(self, key: str) -> dict[str, str]:
+        return self.world._tags.of(Kind.ENDPOINT, key)
+
+    def ours(self, key: str, stack: str = STACK_TAG) -> bool:
+        """Whether the stack may change it, as IAM sees it."""
+        tags = self.tags(key)
+        return tags.get(STACK_TAG_KEY) in (stack, adopted_tag(stack)) and IGNORE_TAG_KEY not in tags
 
     def create_config(self, name: str, *, ours: bool = False) -> None:
         """`ours`: made by Terraform, which tags all that it makes."""
@@ -224,7 +230,25 @@ class SageMakerClient:
         return self._change("DeleteEndpoint", request)
 
     def add_tags(self, **request: Any) -> dict[str, Any]:
-        return self._call("AddTags", _named(request["ResourceArn"]), request)
+        """As the adopter's role may: what no stack has, and nobody wants ignored."""
+        key = _named(request["ResourceArn"]).lower()
+        return self._retagged("AddTags", key, request, {STACK_TAG_KEY, IGNORE_TAG_KEY})
+
+    def delete_tags(self, **request: Any) -> dict[str, Any]:
+        key = _named(request["ResourceArn"]).lower()
+        return self._retagged("DeleteTags", key, request, set())
+
+    def _retagged(
+        self, operation: str, key: str, request: dict[str, Any], barred: set[str]
+    ) -> dict[str, Any]:
+        def effect() -> dict[str, Any]:
+            if barred & self._sagemaker.tags(key).keys():
+                raise ApiError("AccessDeniedException", f"not authorized to {operation} {key}")
+            answer = self._sagemaker.perform(operation, request)
+            self._sagemaker.retagged(operation, key)
+            return answer
+
+        return self._call(operation, key, request, effect)
 
     def get_paginator(self, operation: str) -> _Listing:
         return _Listing(self._tags if operation == "list_tags" else self._endpoints)

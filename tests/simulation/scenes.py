@@ -11,11 +11,11 @@ from typing import Any
 
 from lambdas.aws.items import encode, spec_values
 from lambdas.core.hints import Cause, Hint
-from lambdas.core.idempotency import Request
 from lambdas.core.ports import WakeShare
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Scaling, Spec
 from local.simulator.lifecycle import Outcome
+from tests.fakes import by
 from tests.simulation.faults import PEACE, Fault
 from tests.simulation.kernel import Actor
 from tests.simulation.ledger import Payment
@@ -142,7 +142,7 @@ class Scene:
         return self.stage.invoke("sweep", "settle", settle, settled)
 
     def update(self, name: str = "Falcon", config: str = BY_HAND, key: str | None = None) -> Actor:
-        request = Request.of("ann", "update", key, {"config": config})
+        request = by().under(key, "update", {"config": config})
         updates = self.stage.updates
         return self.stage.invoke(
             "api", "update", lambda now: updates.update(name, config, {}, now, request)
@@ -152,11 +152,11 @@ class Scene:
         desired = [{"VariantName": "all", "DesiredWeight": weight}]
         updates = self.stage.updates
         return self.stage.invoke(
-            "api", "weights", lambda now: updates.reweigh(name, desired, now, Request("ann"))
+            "api", "weights", lambda now: updates.reweigh(name, desired, now, by())
         )
 
     def renew(self, name: str = "Falcon", minutes: int = 4, key: str | None = None) -> Actor:
-        request = Request.of("ann", "renew", key, {"minutes": minutes})
+        request = by().under(key, "renew", {"minutes": minutes})
         payment = Payment(minutes, key)
         return self._pay(
             "renew", payment, lambda now: self.stage.meter.renew(name, minutes, now, request)
@@ -167,7 +167,7 @@ class Scene:
         return self._pay(
             "add",
             Payment(minutes),
-            lambda now: meter.add(name, SHARED, minutes, now, Request("ann"), adopt=adopt),
+            lambda now: meter.add(name, SHARED, minutes, now, by(), adopt=adopt),
         )
 
     def stop(self, name: str = "Falcon", *, forget: bool = False) -> Actor:
@@ -175,7 +175,7 @@ class Scene:
         return self.stage.invoke(
             "api",
             "forget" if forget else "stop",
-            lambda now: meter.stop(name, now, Request("ann"), forget=forget),
+            lambda now: meter.stop(name, now, by(), forget=forget),
         )
 
     def set_schedules(self, *schedules: Schedule, name: str = "Mine") -> Actor:
@@ -183,7 +183,7 @@ class Scene:
         return self.stage.invoke(
             "api",
             "schedules",
-            lambda now: meter.set_schedules(name, list(schedules), now, Request("ann")),
+            lambda now: meter.set_schedules(name, list(schedules), now, by()),
         )
 
     def wake(self, name: str = "Falcon") -> Actor:

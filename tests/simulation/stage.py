@@ -23,8 +23,10 @@ from lambdas.core.errors import MeterError
 from lambdas.core.hints import Hint
 from lambdas.core.live_updates import LiveUpdates
 from lambdas.core.meter import ParkingMeter
+from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.reconcile import Reconciler
 from lambdas.core.sweep import Sweep
+from lambdas.core.takeover import Limits
 from lambdas.core.tick import tick
 from lambdas.core.waking import Waking
 from local.simulator.fleet import StatusChange
@@ -40,6 +42,11 @@ from tests.simulation.watch import Watch
 from tests.simulation.wire import Wire
 
 MAX_LEASE_MINUTES = 43_200
+LIMITS = Limits(
+    adoptable=NamePatterns(("model-*", "mine*", "theirs-*", "falcon")),
+    max_added=25,
+    max_added_per_token_per_day=400,
+)
 _READ_ONCE = ("operations_of", "spec_of", "state_of")
 SECONDS_BY_FUNCTION = {"api": 28, "tick": 55, "reconciler": 30, "sweep": 900}
 """The functions' time-outs, as `constructs_lib/functions.py` sets them."""
@@ -98,12 +105,7 @@ class Stage:
             lambda: ScalingClient(self.sagemaker, wire),
         )
         self.meter = ParkingMeter(
-            self.store,
-            self.endpoints,
-            self.hints,
-            self.history,
-            self.endpoints,
-            MAX_LEASE_MINUTES,
+            self.store, self.endpoints, self.hints, self.history, MAX_LEASE_MINUTES, LIMITS
         )
         self.waking = Waking(self.store, self.hints, self.history, WAKE_MINUTES)
         self.updates = LiveUpdates(self.store, self.endpoints, self.hints, self.history)
@@ -163,7 +165,6 @@ class Stage:
         sweeper = Sweep(
             store=self.store,
             endpoints=self.endpoints,
-            adopter=self.endpoints,
             hints=self.hints,
             history=self.history,
             notices=self,
@@ -232,7 +233,13 @@ class Stage:
             return self._send_back(actor, hint)
         owner = f"{actor.name}/{message.id}"
         reconciler = Reconciler(
-            self.store, self.endpoints, self.hints, self.history, owner, self.kernel.clock
+            self.store,
+            self.endpoints,
+            self.endpoints,
+            self.hints,
+            self.history,
+            owner,
+            self.kernel.clock,
         )
         try:
             outcome = reconciler.heed(hint)

@@ -178,12 +178,14 @@ class DynamoClient:
     def query_page(self, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("IndexName") == DUE_INDEX:
             return self._call("QueryDue", request, lambda: self._due_page(request))
-        pk = request["ExpressionAttributeValues"][":pk"]["S"]
+        values = request["ExpressionAttributeValues"]
+        pk, keyed = values[":pk"]["S"], condition(request["KeyConditionExpression"])
 
         def effect() -> dict[str, Any]:
             group = self._tables.of(request["TableName"]).get(pk, {})
+            keys = [sk for sk, item in group.items() if keyed(item, {}, values)]
             forward = request.get("ScanIndexForward", True)
-            return {"Items": [group[sk] for sk in sorted(group, reverse=not forward)]}
+            return {"Items": [group[sk] for sk in sorted(keys, reverse=not forward)]}
 
         return self._call("Query", {"Key": {"pk": {"S": pk}}}, effect)
 

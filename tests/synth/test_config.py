@@ -3,19 +3,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import main
+from constructs_lib.canonical import canonical
 from constructs_lib.config import DeployConfig, JumpstartModel
 from constructs_lib.config_across import RESERVED_ROUTES
-from constructs_lib.config_file import load, notes, parse, read_json
+from constructs_lib.config_file import MAX_SCHEDULES_BYTES, load, notes, parse, read_json
 from constructs_lib.config_problems import InvalidConfig
 from constructs_lib.lock import Lock
 from constructs_lib.schema import SCHEMA_FILE, schema_text
+from lambdas.core.schedule import Schedule
 from tests.synth.stacks import COMBINED, DEFAULT, EXAMPLES, FLAN, config_with
 
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -361,6 +363,47 @@ def test_the_schema_for_editors_is_current() -> None:
             ),
         ),
         (
+            config_with(FLAN, unmanaged_endpoints="meter"),
+            (
+                "unmanaged_endpoints: 'meter' needs `adoptable`: the names of endpoints that may "
+                'be put on the meter, such as ["team-a-*"]; ["*"] is every endpoint of the '
+                "account and region"
+            ),
+        ),
+        (
+            config_with(FLAN, adoptable=["team-a-*", "team b"]),
+            (
+                "adoptable[1]: must be a name of up to 63 letters, digits and hyphens, in which "
+                "'*' stands for any characters, such as 'team-a-*'"
+            ),
+        ),
+        (
+            config_with(FLAN, addable_configs=["-x"]),
+            (
+                "addable_configs[0]: must be a name of up to 63 letters, digits and hyphens, in "
+                "which '*' stands for any characters, such as 'team-a-*'"
+            ),
+        ),
+        (
+            config_with(FLAN, adoptable=[f"team-{number}" for number in range(21)]),
+            "adoptable: at most 20 patterns; join some with '*'",
+        ),
+        (
+            config_with(FLAN, max_added_endpoints=1_001),
+            "max_added_endpoints: must be at most 1000, not 1001",
+        ),
+        (
+            config_with(FLAN, max_added_per_token_per_day=-1),
+            "max_added_per_token_per_day: must be at least 0, not -1",
+        ),
+        (
+            config_with({**FLAN, "tags": {"endpoint-meter:ignore": ""}}),
+            (
+                "jumpstart_models[0].tags: 'endpoint-meter:ignore' keeps an endpoint off the "
+                "meter; take the entry out of the config instead"
+            ),
+        ),
+        (
             config_with(FLAN, unmanaged_lease_minutes=0),
             "unmanaged_lease_minutes: must be at least 1, not 0",
         ),
@@ -500,3 +543,25 @@ def test_the_locked_environment_holds_the_values_of_the_instance_type() -> None:
 def test_the_lock_file_is_sorted() -> None:
     text = (main.PROJECT / "configs" / "models.lock.json").read_text()
     assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"
+
+
+def windows_of(size: int) -> list[dict[str, Any]]:
+    """Windows whose stored form has exactly `size` bytes."""
+    first = date(2027, 1, 1)
+    dates = [f"{first + timedelta(days=number):%d/%m/%Y}" for number in range(400)]
+    base = {"start_time": "09:00", "stop_time": "17:00", "days": ["mon"], "except_dates": dates}
+    windows: list[dict[str, Any]] = [{**base, "name": f"w{number:03}"} for number in range(65)]
+    left = size - len(canonical([Schedule.parse(window).document() for window in windows]))
+    for window in windows:
+        more = min(left, 96)
+        window["name"] += "x" * more
+        left -= more
+    assert left == 0
+    return windows
+
+
+def test_windows_that_do_not_fit_into_a_spec_are_refused_at_the_byte() -> None:
+    fits = parse(config_with({**FLAN, "schedule": windows_of(MAX_SCHEDULES_BYTES)}))
+    assert len(fits.jumpstart_models[0].schedules()) == 65
+    with pytest.raises(InvalidConfig, match="give fewer windows or fewer except_dates"):
+        parse(config_with({**FLAN, "schedule": windows_of(MAX_SCHEDULES_BYTES + 1)}))

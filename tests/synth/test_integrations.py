@@ -218,7 +218,9 @@ def test_a_function_may_call_its_own_endpoint_alone(stack_of: Synthesize) -> Non
     names = {resource.rpartition(":")[2] for resource in invoke["Resource"]}
     assert names == {"endpoint/demo-FlanT5-Endpoint", "endpoint/demo-flant5-endpoint"}
     assert invoke["Condition"] == {
-        "StringEquals": {"aws:ResourceTag/endpoint-meter:stack": "demo-us-east-1"}
+        "StringEquals": {
+            "aws:ResourceTag/endpoint-meter:stack": ["demo-us-east-1", "demo-us-east-1/adopted"]
+        }
     }
 
 

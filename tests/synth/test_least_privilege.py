@@ -13,6 +13,8 @@ from tests.synth.conftest import Synthesize
 from tests.synth.stacks import FLAN, Stack, config_with
 
 OUR_TAG = "endpoint-meter:stack"
+OURS = ["demo-us-east-1", "demo-us-east-1/adopted"]
+"""On what the stack made, and on what it took over."""
 ENDPOINTS = ":endpoint/*"
 # Each is explained beside the statement; a new one belongs here only with a reason there.
 WITHOUT_RESOURCE = {
@@ -123,16 +125,15 @@ def test_no_role_acts_on_an_endpoint_that_lacks_our_tag(full: Stack) -> None:
         "sagemaker:AddTags",
         "sagemaker:CreateEndpoint",
         "sagemaker:DeleteEndpoint",
+        "sagemaker:DeleteTags",
         "sagemaker:InvokeEndpoint",
         "sagemaker:UpdateEndpoint",
         "sagemaker:UpdateEndpointWeightsAndCapacities",
     }
     for action, conditions in acting:
         equal = conditions["StringEquals"]
-        tagged = "demo-us-east-1" in (
-            equal.get(f"aws:ResourceTag/{OUR_TAG}"),
-            equal.get(f"aws:RequestTag/{OUR_TAG}"),
-        )
+        given = equal.get(f"aws:ResourceTag/{OUR_TAG}") or equal.get(f"aws:RequestTag/{OUR_TAG}")
+        tagged = given and {*([given] if isinstance(given, str) else given)} <= {*OURS}
         assert tagged or equal == {"sagemaker:TaggingAction": "CreateEndpoint"}, action
 
 
@@ -154,7 +155,8 @@ def test_every_role_is_one_of_those_that_are_looked_at_here(full: Stack) -> None
 )
 def test_only_endpoints_of_this_stack_are_changed_or_deleted(stack: Stack, action: str) -> None:
     assert on_endpoints(stack, "reconciler", action) == {
-        "StringEquals": {f"aws:ResourceTag/{OUR_TAG}": "demo-us-east-1"}
+        "StringEquals": {f"aws:ResourceTag/{OUR_TAG}": OURS},
+        "Null": {"aws:ResourceTag/endpoint-meter:ignore": "true"},
     }
 
 
@@ -172,10 +174,49 @@ def test_the_reconciler_tags_only_while_it_creates(stack: Stack) -> None:
 
 def test_only_the_adopter_tags_live_endpoints_and_only_untagged_ones(stack: Stack) -> None:
     assert on_endpoints(stack, "adopter", "sagemaker:AddTags") == {
-        "StringEquals": {f"aws:RequestTag/{OUR_TAG}": "demo-us-east-1"},
-        "Null": {f"aws:ResourceTag/{OUR_TAG}": "true"},
+        "StringEquals": {f"aws:RequestTag/{OUR_TAG}": "demo-us-east-1/adopted"},
+        "Null": {
+            f"aws:ResourceTag/{OUR_TAG}": "true",
+            "aws:ResourceTag/endpoint-meter:ignore": "true",
+        },
         "ForAllValues:StringEquals": {"aws:TagKeys": [OUR_TAG]},
     }
+
+
+def test_the_adopter_takes_off_no_tag_but_that_of_an_adoption(stack: Stack) -> None:
+    assert on_endpoints(stack, "adopter", "sagemaker:DeleteTags") == {
+        "StringEquals": {f"aws:ResourceTag/{OUR_TAG}": "demo-us-east-1/adopted"},
+        "ForAllValues:StringEquals": {"aws:TagKeys": [OUR_TAG]},
+    }
+
+
+def test_only_the_reconciler_may_have_endpoints_adopted(stack: Stack) -> None:
+    arn = "${aws_lambda_function.adopter.arn}"
+    asking = {
+        role
+        for role in stack.all("aws_iam_role_policy")
+        for statement in stack.statements(role)
+        if arn in statement["Resource"] and "lambda:InvokeFunction" in statement["Action"]
+    }
+    assert asking == {"reconciler"}
+
+
+@pytest.mark.parametrize(
+    ("adoptable", "names"),
+    [(None, ["*"]), (["Team-A-*"], ["Team-A-*", "team-a-*"]), ([], [])],
+    ids=["any", "a pattern", "none"],
+)
+def test_adopter_may_tag_what_the_config_lets_be_adopted_and_no_more(
+    stack_of: Synthesize, adoptable: list[str] | None, names: list[str]
+) -> None:
+    stack = stack_of(config_with(FLAN, adoptable=adoptable))
+    tagged = [
+        resource.partition(":endpoint/")[2]
+        for statement in stack.statements("adopter")
+        if "sagemaker:AddTags" in statement["Action"]
+        for resource in statement["Resource"]
+    ]
+    assert tagged == names
 
 
 def test_a_model_reads_its_own_artifact_and_image_only(stack: Stack) -> None:

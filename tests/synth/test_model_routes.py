@@ -70,7 +70,9 @@ def test_api_gateway_may_call_the_endpoints_of_its_routes_and_nothing_else(
     names = {arn.rpartition("endpoint/")[2] for arn in statement["Resource"]}
     assert {name.lower() for name in names} == {"demo-a-endpoint", "demo-b-endpoint"}
     assert statement["Condition"] == {
-        "StringEquals": {"aws:ResourceTag/endpoint-meter:stack": "demo-us-east-1"}
+        "StringEquals": {
+            "aws:ResourceTag/endpoint-meter:stack": ["demo-us-east-1", "demo-us-east-1/adopted"]
+        }
     }
     role = stack.one("aws_iam_role", "endpoint_caller")["assume_role_policy"]
     assert json.loads(role)["Statement"][0]["Principal"] == {"Service": "apigateway.amazonaws.com"}

@@ -342,7 +342,7 @@ def test_everything_that_may_go_wrong_is_an_alarm(stack: Stack) -> None:
 def test_unmanaged_endpoints_are_an_alarm_where_they_are_reported(
     stack_of: Synthesize, policy: str, watched: bool
 ) -> None:
-    stack = stack_of(config_with(FLAN, unmanaged_endpoints=policy))
+    stack = stack_of(config_with(FLAN, unmanaged_endpoints=policy, adoptable=["*"]))
     assert ("unmanaged" in stack.all("aws_cloudwatch_metric_alarm")) is watched
 
 

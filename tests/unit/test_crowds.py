@@ -28,7 +28,7 @@ def gather(world: World, size: int, step: Step = Step.CREATE, minutes: int = 60)
     ends = NINE + timedelta(minutes=minutes)
     for number in range(size):
         spec = a_spec(f"model-{number}")
-        world.store.declare(spec)
+        world.store.deploy(spec)
         world.endpoints.configs.add(spec.endpoint_config_name)
         world.store.create_state(spec.key, State(expires_at=ends, next_due=NINE, next_step=step))
 

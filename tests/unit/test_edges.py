@@ -10,15 +10,14 @@ import pytest
 from lambdas.core.decision import decide
 from lambdas.core.errors import AwsRefused, NameTaken
 from lambdas.core.hints import Cause, Hint
-from lambdas.core.idempotency import Request
 from lambdas.core.ports import Listed
 from lambdas.core.state import ABSENT, Intent, Observed, Owner, State, Status, Step
 from lambdas.core.sweep import Policy, Unmanaged
-from tests.fakes import a_spec, clock
+from tests.fakes import a_spec, by, clock
 from tests.unit.test_races import before
 from tests.world import World
 
-ANN = Request("ann")
+ANN = by()
 
 
 @pytest.fixture

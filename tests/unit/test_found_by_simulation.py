@@ -12,11 +12,10 @@ from lambdas.core.decision import FIRST_BACKOFF, TURN
 from lambdas.core.errors import AwsRefused, Throttled
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
-from lambdas.core.idempotency import Request
 from lambdas.core.reconcile import THROTTLED
 from lambdas.core.schedule import Schedule
 from lambdas.core.state import Status, Step
-from tests.fakes import a_spec, clock
+from tests.fakes import a_spec, by, clock
 from tests.unit.test_races import before, failing
 from tests.world import World
 
@@ -36,7 +35,7 @@ def test_add_that_meets_a_forget_adds_the_endpoint_anew(world: World) -> None:
     before(
         world.endpoints,
         "describe",
-        lambda: world.meter.stop("mine", world.now, Request("bob"), forget=True),
+        lambda: world.meter.stop("mine", world.now, by("bob"), forget=True),
     )
 
     answer = world.add("mine", "cfg", 5)
@@ -103,7 +102,7 @@ def test_schedules_set_by_a_request_that_dies_open_with_the_next_tick(world: Wor
     world.hints.send = failing(RuntimeError("killed"))  # type: ignore[method-assign]
     world.store.touch = failing(RuntimeError("killed"))  # type: ignore[method-assign]
     with pytest.raises(RuntimeError):
-        world.meter.set_schedules("mine", [ROUND_THE_CLOCK], world.now, Request("ann"))
+        world.meter.set_schedules("mine", [ROUND_THE_CLOCK], world.now, by())
     del world.hints.send, world.store.touch
 
     world.advance(minutes=2)
@@ -116,7 +115,7 @@ def test_forget_that_a_renewal_came_into_stops_the_endpoint_at_once(world: World
     world.advance(minutes=1)
     before(
         world.store,
-        "delete_api_spec",
+        "stop",
         lambda: world.add("mine", "cfg", 600),
     )
 
@@ -144,7 +143,7 @@ def test_crowd_that_is_throttled_asks_again_in_turn(world: World) -> None:
     refusals = [Throttled("ThrottlingException", "Rate exceeded") for _ in names]
     world.endpoints.refusals["create"] = list[Exception](refusals)
     for name in names:
-        world.meter.renew(name, 60, world.now, Request("ann"))
+        world.meter.renew(name, 60, world.now, by())
 
     world.settle()
 

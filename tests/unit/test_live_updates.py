@@ -21,12 +21,11 @@ from lambdas.core.errors import (
     UnknownEndpointConfig,
 )
 from lambdas.core.hints import Cause, Hint
-from lambdas.core.idempotency import Request
 from lambdas.core.rollout import Variant
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Scaling
 from lambdas.core.state import Owner, Status
-from tests.fakes import a_spec
+from tests.fakes import a_spec, by
 from tests.world import World
 
 ROUTING = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
@@ -105,7 +104,7 @@ def test_what_was_added_over_the_api_keeps_its_update_whatever_its_schedules(wor
     world.update("mine", "falcon-3")
     world.advance(seconds=30)
     document = {"name": "s", "start_time": "10:00", "stop_time": "11:00", "days": ["mon"]}
-    world.meter.set_schedules("mine", [Schedule.parse(document)], world.now, Request("ann"))
+    world.meter.set_schedules("mine", [Schedule.parse(document)], world.now, by())
     world.settle()
     world.advance(seconds=60)
     assert world.get("mine")["ServedConfigName"] == "falcon-3"

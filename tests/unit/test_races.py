@@ -19,14 +19,13 @@ from lambdas.core.errors import (
     UnknownEndpoint,
 )
 from lambdas.core.hints import Cause, Hint
-from lambdas.core.idempotency import Request
 from lambdas.core.spec import Origin
 from lambdas.core.state import Observed, Operation, Owner, State, Status, Step
-from tests.fakes import a_spec, clock
+from tests.fakes import a_spec, by, clock
 from tests.unit.test_stories import OFFICE_HOURS
 from tests.world import World
 
-ANN = Request("ann")
+ANN = by()
 
 
 @pytest.fixture
@@ -62,8 +61,8 @@ def failing(error: BaseException) -> Callable[..., Any]:
 def test_two_adds_of_one_name_at_once_make_one_endpoint_and_both_are_paid(world: World) -> None:
     before(
         world.store,
-        "put_api_spec",
-        lambda: world.meter.add("mine", "cfg", 10, world.now, Request("bob")),
+        "declare",
+        lambda: world.meter.add("mine", "cfg", 10, world.now, by("bob")),
     )
     answer = world.add("mine", "cfg", 5)
     assert answer.http_status == 200, "the other added it, this one renewed it"
@@ -74,8 +73,8 @@ def test_two_adds_of_one_name_at_once_make_one_endpoint_and_both_are_paid(world:
 def test_two_adds_with_different_configs_at_once_leave_one_with_a_conflict(world: World) -> None:
     before(
         world.store,
-        "put_api_spec",
-        lambda: world.meter.add("mine", "other", 10, world.now, Request("bob")),
+        "declare",
+        lambda: world.meter.add("mine", "other", 10, world.now, by("bob")),
     )
     with pytest.raises(NameTaken):
         world.add("mine", "cfg", 5)
@@ -84,8 +83,8 @@ def test_two_adds_with_different_configs_at_once_leave_one_with_a_conflict(world
 def test_names_that_differ_in_case_added_at_once_are_one_endpoint(world: World) -> None:
     before(
         world.store,
-        "put_api_spec",
-        lambda: world.meter.add("MINE", "cfg", 10, world.now, Request("bob")),
+        "declare",
+        lambda: world.meter.add("MINE", "cfg", 10, world.now, by("bob")),
     )
     with pytest.raises(NameTaken, match="only in case"):
         world.add("mine", "cfg", 5)
@@ -104,8 +103,8 @@ def test_schedules_set_twice_at_once_leave_the_last(world: World) -> None:
     night = replace(OFFICE_HOURS, name="other")
     before(
         world.store,
-        "put_api_spec",
-        lambda: world.meter.set_schedules("mine", [night], world.now, Request("bob")),
+        "replace_api_spec",
+        lambda: world.meter.set_schedules("mine", [night], world.now, by("bob")),
     )
     spec = world.meter.set_schedules("mine", [OFFICE_HOURS], world.now, ANN)
     assert world.store.load("mine").spec == spec
@@ -113,7 +112,7 @@ def test_schedules_set_twice_at_once_leave_the_last(world: World) -> None:
 
 def test_one_key_sent_twice_at_once_renews_once(world: World) -> None:
     body = {"minutes": 10}
-    request = Request.of("ann", "POST", "k", body, identity="ann")
+    request = by().under("k", "POST", body)
     before(
         world.store, "renew", lambda: world.meter.renew("falcon", 10, world.now, request), times=1
     )
@@ -133,7 +132,7 @@ def test_one_key_sent_twice_at_once_renews_once(world: World) -> None:
 )
 def test_endless_conflicts_end_in_busy(world: World, use: Callable[[World], object]) -> None:
     world.add("mine", "cfg", 1)
-    for method in ("put_api_spec", "stop"):
+    for method in ("declare", "replace_api_spec", "stop"):
         setattr(world.store, method, failing(Conflict("always")))
     with pytest.raises(Busy):
         use(world)
@@ -154,20 +153,20 @@ def test_renewal_is_accepted_though_hint_and_history_fail(world: World) -> None:
     assert world.state("falcon").next_due == world.now, "the next tick finds it"
 
 
-def test_endpoint_keeps_the_latest_two_hundred_keys(world: World) -> None:
+def test_endpoint_keeps_the_latest_sixty_keys(world: World) -> None:
     record = world.store.load("falcon")
     many = {
         f"k{number}": Operation(
             "b", world.now - timedelta(minutes=number), 200, Status.ABSENT, None, "", None
         )
-        for number in range(200)
+        for number in range(60)
     }
     world.store.records["falcon"] = replace(record, operations=many)
     world.renew("falcon", 1, key="one more")
     kept = world.store.load("falcon").operations
-    assert len(kept) == 200
-    assert "k199" not in kept, "the oldest went"
-    assert "k198" in kept
+    assert len(kept) == 60
+    assert "k59" not in kept, "the oldest went"
+    assert "k58" in kept
 
 
 def test_reconcile_that_lost_its_lock_writes_nothing(world: World) -> None:
@@ -306,7 +305,7 @@ def test_each_status_has_its_step_while_wanted(status: Status, step: Step) -> No
 
 
 def test_foreign_endpoint_of_a_withdrawn_entry_is_forgotten_not_touched() -> None:
-    seen = Observed(Status.IN_SERVICE, "theirs", ours=False)
+    seen = Observed(Status.IN_SERVICE, "theirs", owner=Owner.NOBODY)
     assert decide(None, State(), seen, clock(9)).step is Step.FORGET
 
 

@@ -48,7 +48,7 @@ def test_a_scope_covers_its_endpoints_and_no_other(
     [
         ("", "give 1 to 50"),
         ("   ", "give 1 to 50"),
-        ("write", "'write' is no scope; there are read, renew, manage, invoke"),
+        ("write", "'write' is no scope; there are read, renew, add, manage, invoke"),
         ("Read", "'Read' is no scope"),
         ("*", "no scope"),
         ("read,renew", "no scope"),
@@ -75,7 +75,7 @@ def test_what_is_stored_and_not_understood_allows_nothing() -> None:
 
 def test_text_is_canonical_and_without_what_is_covered() -> None:
     assert str(Scopes.parse("renew:B read renew:a read read:x renew:b")) == "read renew:a renew:b"
-    assert str(Scopes.every()) == "read renew manage invoke"
+    assert str(Scopes.every()) == "read renew add manage invoke"
 
 
 @given(TEXTS)

@@ -21,11 +21,10 @@ from lambdas.core.errors import (
     UnknownEndpointConfig,
 )
 from lambdas.core.hints import Cause, Hint
-from lambdas.core.idempotency import Request
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Scaling
 from lambdas.core.state import Owner, Status, Step
-from tests.fakes import a_spec, clock
+from tests.fakes import a_spec, by, clock
 from tests.world import World
 
 OFFICE_HOURS = Schedule.parse(
@@ -128,14 +127,14 @@ def test_renewing_ends_the_hold() -> None:
 
 def test_lost_hint_is_made_good_by_the_next_tick(world: World) -> None:
     world.advance(seconds=1)
-    world.meter.renew("falcon", 10, world.now, Request("ann"))
+    world.meter.renew("falcon", 10, world.now, by())
     world.hints.queue.clear()
     world.advance(minutes=1)
     assert world.status("falcon") is not Status.ABSENT
 
 
 def test_duplicate_hints_do_nothing_twice(world: World) -> None:
-    world.meter.renew("falcon", 10, world.now, Request("ann"))
+    world.meter.renew("falcon", 10, world.now, by())
     world.hints.queue *= 5
     world.settle()
     assert world.endpoints.made("create", "falcon") == 1
@@ -246,7 +245,7 @@ def test_throttled_create_is_tried_again_soon(world: World) -> None:
 
 def test_create_that_worked_without_an_answer_is_not_repeated(world: World) -> None:
     world.endpoints.refusals["create"] = [Unanswered("ReadTimeoutError", "no answer")]
-    world.meter.renew("falcon", 60, world.now, Request("ann"))
+    world.meter.renew("falcon", 60, world.now, by())
     world.settle()
     world.endpoints.create("falcon", "falcon-1")  # the call had worked all the same
     world.advance(minutes=5)
@@ -278,7 +277,7 @@ def test_endpoint_gone_before_its_delete_is_fine(world: World) -> None:
 
 def test_read_that_fails_gives_the_lock_back_and_is_tried_again(world: World) -> None:
     world.endpoints.refusals["describe"] = [Throttled("ThrottlingException", "Rate exceeded")]
-    world.meter.renew("falcon", 10, world.now, Request("ann"))
+    world.meter.renew("falcon", 10, world.now, by())
     world.settle()
     assert "not seen" in world.get("falcon")["Reason"]
     assert world.store.load("falcon").lock_owner is None
@@ -335,13 +334,13 @@ def test_config_owned_endpoint_cannot_be_forgotten_or_rescheduled(world: World) 
     with pytest.raises(ConfigOwned):
         world.stop("falcon", forget=True)
     with pytest.raises(ConfigOwned):
-        world.meter.set_schedules("falcon", [OFFICE_HOURS], world.now, Request("ann"))
+        world.meter.set_schedules("falcon", [OFFICE_HOURS], world.now, by())
 
 
 def test_schedule_set_over_the_api_opens_the_endpoint(world: World) -> None:
     world.endpoints.configs.add("cfg")
     world.add("mine", "cfg", 1)
-    world.meter.set_schedules("mine", [OFFICE_HOURS], world.now, Request("ann"))
+    world.meter.set_schedules("mine", [OFFICE_HOURS], world.now, by())
     world.advance_to(clock(10, 1))
     assert world.status("mine") is Status.IN_SERVICE
     assert world.meter.schedules("mine", world.now).schedules == (OFFICE_HOURS,)
@@ -428,7 +427,7 @@ def test_renewal_while_the_reconciler_holds_the_lock_is_not_slept_through(world:
     def describe_then_renew(name: str) -> object:
         seen = describe(name)
         world.endpoints.describe = describe  # type: ignore[method-assign]
-        world.meter.renew("falcon", 10, world.now, Request("bob"))
+        world.meter.renew("falcon", 10, world.now, by("bob"))
         return seen
 
     world.endpoints.describe = describe_then_renew  # type: ignore[assignment,method-assign]
@@ -473,7 +472,7 @@ def test_started_after_crash_between_create_and_save_is_not_a_failure(world: Wor
         raise RuntimeError("killed")
 
     world.store.save = crash  # type: ignore[method-assign,assignment]
-    world.meter.renew("falcon", 60, world.now, Request("ann"))
+    world.meter.renew("falcon", 60, world.now, by())
     with pytest.raises(RuntimeError):
         world.settle()
     world.store.save = save  # type: ignore[method-assign]

@@ -13,11 +13,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from lambdas.core.idempotency import Request
 from lambdas.core.names import sagemaker_name
 from lambdas.handlers.documents import Endpoint
 from lambdas.handlers.operations import Operation, answer
-from lambdas.handlers.requests import caller, keyed_request, parking_meter, utc_now
+from lambdas.handlers.requests import caller, parking_meter, requested, utc_now
 
 PATH = "/endpoint-expiry"
 router = APIGatewayRouter()
@@ -53,6 +52,9 @@ POST = Operation(
     refusals=(404, 409, 422),
     takes_body=True,
     keyed=True,
+    or_scopes=("add", "manage"),
+    scopes_told="To add an endpoint that is not on the meter yet takes `add` instead, and to adopt "
+    "a live one of somebody else `manage`.",
     description="Adds `minutes` to what is left, or counts from now where nothing is. With "
     "EndpointConfigName the endpoint is put on the meter first if it is not yet. Renewals at once "
     "add up exactly.",
@@ -63,9 +65,13 @@ DELETE = Operation(
     "renew",
     "Stop an endpoint now",
     {200: answer("Stopped; SageMaker deletes it within seconds.", Endpoint)},
-    refusals=(404, 409),
+    refusals=(404, 409, 422),
     query=("EndpointName", "forget"),
-    description="Ends the lease and holds the windows that are open until they close.",
+    description="Ends the lease and holds the windows that are open until they close. With "
+    "`forget` an endpoint that was added over the API is taken off the meter as well.",
+    keyed=True,
+    or_scopes=("add",),
+    scopes_told="With `forget` it takes `add` instead.",
 )
 OPERATIONS = (GET, POST, DELETE)
 
@@ -109,7 +115,7 @@ def get(
 @POST.on(router)
 def post(body: Annotated[ExpiryRequest, Body()]) -> Response[Any]:
     sent = body.model_dump(exclude_unset=True)
-    request = keyed_request(router, f"POST {PATH}", sent)
+    request = requested(router, f"POST {PATH}", sent)
     name = sagemaker_name(body.EndpointName, "EndpointName")
     if body.EndpointConfigName is None:
         answered = parking_meter().renew(name, body.minutes, utc_now(), request)
@@ -126,7 +132,8 @@ def delete(
     EndpointName: Annotated[str, Query(description="In any case")],  # noqa: N803 (wire name)
     forget: Annotated[bool, Query(description="Also remove what was added over the API")] = False,  # noqa: FBT002 (a query parameter)
 ) -> Response[Any]:
-    request = Request(caller(router).name)
+    sent = {"EndpointName": EndpointName, "forget": forget}
+    request = requested(router, f"DELETE {PATH}", sent)
     answered = parking_meter().stop(EndpointName, utc_now(), request, forget=forget)
     return _json(HTTPStatus(answered.http_status), answered.document)
 

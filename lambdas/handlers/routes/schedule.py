@@ -12,10 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from lambdas.core import schedule as core
 from lambdas.core.answers import schedule_document
 from lambdas.core.errors import InvalidField
-from lambdas.core.idempotency import Request
 from lambdas.handlers.documents import Schedules, request_schema
 from lambdas.handlers.operations import Operation, answer
-from lambdas.handlers.requests import caller, parking_meter, utc_now
+from lambdas.handlers.requests import parking_meter, requested, utc_now
 
 PATH = "/endpoint-schedule"
 router = APIGatewayRouter()
@@ -84,14 +83,14 @@ def put(
     if len(names) != 1:
         raise InvalidField("EndpointName", "give it once, in the query or in the body")
     schedules = [_parsed(index, document) for index, document in enumerate(body.schedule)]
-    request = Request(caller(router).name)
+    request = requested(router)
     spec = parking_meter().set_schedules(names.pop(), schedules, utc_now(), request)
     return schedule_document(spec)
 
 
 @DELETE.on(router)
 def delete(EndpointName: _Name) -> Mapping[str, Any]:  # noqa: N803 (the wire's name)
-    request = Request(caller(router).name)
+    request = requested(router)
     return schedule_document(parking_meter().set_schedules(EndpointName, [], utc_now(), request))
 
 

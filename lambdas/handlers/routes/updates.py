@@ -17,7 +17,7 @@ from lambdas.core.names import sagemaker_name
 from lambdas.core.rollout import OPTIONS
 from lambdas.handlers.documents import Endpoint
 from lambdas.handlers.operations import Operation, answer
-from lambdas.handlers.requests import keyed_request, parking_meter, utc_now
+from lambdas.handlers.requests import parking_meter, requested, utc_now
 
 UPDATE_PATH, WEIGHTS_PATH = "/endpoint-update", "/endpoint-weights"
 router = APIGatewayRouter()
@@ -88,7 +88,7 @@ def live_updates() -> LiveUpdates:
 
 @UPDATE.on(router)
 def update(body: Annotated[UpdateRequest, Body()]) -> Response[Any]:
-    request = keyed_request(router, f"POST {UPDATE_PATH}", body.model_dump())
+    request = requested(router, f"POST {UPDATE_PATH}", body.model_dump())
     name = sagemaker_name(body.EndpointName, "EndpointName")
     options = body.model_extra or {}
     return _json(live_updates().update(name, body.EndpointConfigName, options, utc_now(), request))
@@ -96,7 +96,7 @@ def update(body: Annotated[UpdateRequest, Body()]) -> Response[Any]:
 
 @WEIGHTS.on(router)
 def weights(body: Annotated[WeightsRequest, Body()]) -> Response[Any]:
-    request = keyed_request(router, f"POST {WEIGHTS_PATH}", body.model_dump())
+    request = requested(router, f"POST {WEIGHTS_PATH}", body.model_dump())
     name = sagemaker_name(body.EndpointName, "EndpointName")
     desired = body.DesiredWeightsAndCapacities
     return _json(live_updates().reweigh(name, desired, utc_now(), request))

@@ -1,0 +1,67 @@
+"""Lists of names with `*` in them, by which a config says what may be adopted or added."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from lambdas.core.errors import InvalidField
+
+MAX_PATTERNS = 20
+"""More would not fit the environment of a function, which holds 4 KB."""
+PATTERN = "[A-Za-z0-9*][A-Za-z0-9*-]{0,62}"
+
+
+@dataclass(frozen=True, slots=True)
+class NamePatterns:
+    """Which names are meant: None for any, else those that fit one of the patterns. `*` stands for
+    any run of characters. Names compare without case, as SageMaker compares them."""
+
+    patterns: tuple[str, ...] | None
+
+    @classmethod
+    def parse(cls, values: Iterable[str] | None, field: str) -> Self:
+        """Read what a person wrote; raises InvalidField naming `field` and the place in it."""
+        if values is None:
+            return cls(None)
+        patterns = tuple(values)
+        if len(patterns) > MAX_PATTERNS:
+            raise InvalidField(field, f"at most {MAX_PATTERNS} patterns; join some with '*'")
+        for index, pattern in enumerate(patterns):
+            if not re.fullmatch(PATTERN, pattern):
+                raise InvalidField(
+                    f"{field}[{index}]",
+                    "must be a name of up to 63 letters, digits and hyphens, in which '*' stands "
+                    "for any characters, such as 'team-a-*'",
+                )
+        return cls(patterns)
+
+    @classmethod
+    def stored(cls, text: str) -> Self:
+        """What `str()` gave."""
+        values = json.loads(text)
+        return cls(None if values is None else tuple(values))
+
+    def __str__(self) -> str:
+        return json.dumps(self.patterns, separators=(",", ":"))
+
+    @property
+    def given(self) -> bool:
+        """Whether anybody said which; else every name is allowed."""
+        return self.patterns is not None
+
+    def allows(self, name: str) -> bool:
+        if self.patterns is None:
+            return True
+        return any(_fits(pattern, name) for pattern in self.patterns)
+
+
+ANY_NAME = NamePatterns(None)
+
+
+def _fits(pattern: str, name: str) -> bool:
+    parts = (re.escape(part) for part in pattern.lower().split("*"))
+    return re.fullmatch(".*".join(parts), name.lower()) is not None

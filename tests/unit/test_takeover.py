@@ -1,0 +1,716 @@
+"""Putting endpoints on the meter over the API: what is refused changes nothing, and a takeover is
+of that very endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from lambdas.core.errors import (
+    AwsRefused,
+    ConfigNotAddable,
+    Draining,
+    LeaseTooLong,
+    MeterError,
+    NameTaken,
+    NotAdoptable,
+    ScopeMissing,
+    SpecUnreadable,
+    Throttled,
+    TooManyAdded,
+    TooManyAddedToday,
+    Unanswered,
+    UnknownEndpointConfig,
+)
+from lambdas.core.meter import ParkingMeter
+from lambdas.core.name_patterns import NamePatterns
+from lambdas.core.state import Owner, Status
+from lambdas.core.sweep import Policy, Unmanaged
+from lambdas.core.takeover import Limits
+from tests.fakes import EVERY_SCOPE, a_spec, by, clock
+from tests.world import World
+
+STRANGERS = "theirs"
+BARE_SCOPES = tuple(EVERY_SCOPE.split())
+
+
+@pytest.fixture
+def world() -> World:
+    return a_world()
+
+
+def a_world(**limits: Any) -> World:
+    """Falcon is in the config; `theirs` is somebody else's, and runs; `mine` was added."""
+    world = World()
+    world.meter = meter_with(world, Limits(**limits))
+    world.endpoints.configs |= {"cfg", "their-cfg"}
+    world.deploy(a_spec("falcon"))
+    world.endpoints.run_by_hand(STRANGERS, "their-cfg")
+    world.add("mine", "cfg", 60)
+    world.advance(seconds=10)
+    return world
+
+
+def meter_with(world: World, limits: Limits) -> ParkingMeter:
+    return ParkingMeter(world.store, world.endpoints, world.hints, world.history, 43_200, limits)
+
+
+def adopt(world: World, name: str = STRANGERS, config: str = "their-cfg", minutes: int = 60) -> Any:
+    return world.add(name, config, minutes, adopt=True)
+
+
+def standing(world: World) -> object:
+    """All that a refused request must leave as it was: the endpoints of others, their tags, and
+    the meters with their leases."""
+    strangers = {
+        key: (one.status, one.config_name, one.owner, one.created_at)
+        for key, one in world.endpoints.live.items()
+        if one.owner is not Owner.US
+    }
+    meters = {
+        key: (record.spec, record.state and (record.state.expires_at, record.state.adopting))
+        for key, record in world.store.records.items()
+    }
+    return strangers, meters, world.store.added, world.store.adds
+
+
+# --- refused before anything is written ---------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A request that must be refused with `error`."""
+
+    what: str
+    error: type[MeterError]
+    ask: Callable[[World], object]
+    limits: tuple[tuple[str, Any], ...] = ()
+    prepare: Callable[[World], object] = lambda _world: None
+
+
+def post(name: str, config: str, minutes: int, scopes: str = EVERY_SCOPE, *, adopt: bool) -> Any:
+    return lambda world: world.meter.add(
+        name, config, minutes, world.now, by("bob", scopes), adopt=adopt
+    )
+
+
+def stop_of_mine(scopes: str, *, forget: bool) -> Any:
+    return lambda world: world.meter.stop("mine", world.now, by("bob", scopes), forget=forget)
+
+
+def renewal_of_mine(scopes: str) -> Any:
+    return lambda world: world.meter.renew("mine", 5, world.now, by("bob", scopes))
+
+
+def owned_by(owner: Owner) -> Callable[[World], object]:
+    return lambda world: world.endpoints.run_by_hand(STRANGERS, "their-cfg", owner)
+
+
+def requests() -> Iterator[Refused]:
+    too_long = 50_000
+    for adopts in (False, True):
+        word = "adopt" if adopts else "add"
+        yield Refused(
+            f"{word}: lease too long",
+            LeaseTooLong,
+            post(STRANGERS, "their-cfg", too_long, adopt=adopts),
+        )
+        yield Refused(
+            f"{word}: another config than it runs",
+            NameTaken,
+            post(STRANGERS, "cfg", 60, adopt=adopts),
+        )
+        yield Refused(
+            f"{word}: new name, unknown config",
+            UnknownEndpointConfig,
+            post("new", "nowhere", 60, adopt=adopts),
+        )
+        yield Refused(
+            f"{word}: new name, lease too long",
+            LeaseTooLong,
+            post("new", "cfg", too_long, adopt=adopts),
+        )
+        yield Refused(
+            f"{word}: while the stack is destroyed",
+            Draining,
+            post(STRANGERS, "their-cfg", 60, adopt=adopts),
+            prepare=lambda world: world.store.set_drain(world.now + timedelta(minutes=5)),
+        )
+        yield Refused(
+            f"{word}: metered name with another config",
+            NameTaken,
+            post("mine", "their-cfg", 60, adopt=adopts),
+        )
+        for owner in (Owner.ANOTHER_STACK, Owner.IGNORED):
+            yield Refused(
+                f"{word}: endpoint of {owner}",
+                NameTaken,
+                post(STRANGERS, "their-cfg", 60, adopt=adopts),
+                prepare=owned_by(owner),
+            )
+    yield Refused("add: it lives already", NameTaken, post(STRANGERS, "their-cfg", 60, adopt=False))
+    yield Refused(
+        "adopt: outside of what may be adopted",
+        NotAdoptable,
+        post(STRANGERS, "their-cfg", 60, adopt=True),
+        limits=(("adoptable", NamePatterns(("team-a-*",))),),
+    )
+    yield Refused(
+        "add: config outside of what may be added",
+        ConfigNotAddable,
+        post("new", "their-cfg", 60, adopt=False),
+        limits=(("addable_configs", NamePatterns(("cfg",))),),
+    )
+    yield Refused(
+        "add: one too many",
+        TooManyAdded,
+        post("new", "cfg", 60, adopt=False),
+        limits=(("max_added", 1),),
+    )
+    yield Refused(
+        "add: one too many of this token today",
+        TooManyAddedToday,
+        post("new", "cfg", 60, adopt=False),
+        limits=(("max_added_per_token_per_day", 1),),
+        prepare=lambda world: world.meter.add("first", "cfg", 5, world.now, by("bob")),
+    )
+    for scopes in ("read", "renew", "invoke", "renew:theirs", "add", "add:theirs", "manage:other"):
+        yield Refused(
+            f"adopt with '{scopes}'",
+            ScopeMissing,
+            post(STRANGERS, "their-cfg", 60, scopes, adopt=True),
+        )
+    for scopes in ("read", "renew", "manage", "invoke", "renew:new", "add:other", "manage:new"):
+        yield Refused(
+            f"add with '{scopes}'", ScopeMissing, post("new", "cfg", 60, scopes, adopt=False)
+        )
+    for scopes in ("read", "renew", "renew:mine", "manage", "add:other"):
+        yield Refused(
+            f"forget with '{scopes}'",
+            ScopeMissing,
+            stop_of_mine(scopes, forget=True),
+        )
+    for scopes in ("read", "add", "manage", "renew:other"):
+        yield Refused(
+            f"stop with '{scopes}'",
+            ScopeMissing,
+            stop_of_mine(scopes, forget=False),
+        )
+        yield Refused(
+            f"renew with '{scopes}'",
+            ScopeMissing,
+            renewal_of_mine(scopes),
+        )
+
+
+@pytest.mark.parametrize("refused", list(requests()), ids=lambda refused: refused.what)
+def test_refused_request_changes_nothing(refused: Refused) -> None:
+    world = a_world(**dict(refused.limits))
+    refused.prepare(world)
+    world.settle()
+    before = standing(world)
+
+    with pytest.raises(refused.error):
+        refused.ask(world)
+
+    assert standing(world) == before
+    world.store.set_drain(None)
+    world.advance(minutes=20)
+    theirs = world.endpoints.live[STRANGERS]
+    assert theirs.status is Status.IN_SERVICE
+    assert "new" not in world.endpoints.live
+
+
+def test_refused_adopt_of_a_too_long_lease_leaves_the_endpoint_of_somebody_else_running(
+    world: World,
+) -> None:
+    with pytest.raises(LeaseTooLong):
+        adopt(world, minutes=50_000)
+    world.advance(hours=2)
+    assert world.status(STRANGERS) is Status.IN_SERVICE
+    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+
+
+# --- cut off at any point -----------------------------------------------------------------------
+
+PARTS = {
+    "store": ("control", "load", "declare", "renew", "stop", "replace_api_spec"),
+    "endpoints": ("describe", "owner", "config_variants"),
+    "history": ("append",),
+    "hints": ("send",),
+}
+
+
+class Died(Exception):
+    """The function was killed."""
+
+
+def breaking(world: World, number: int, error: Exception, *, after: bool) -> Iterator[int]:
+    """Let the `number`th call that a use case makes fail, before or after it took effect."""
+    made = count()
+
+    def broken(call: Callable[..., Any]) -> Callable[..., Any]:
+        def attempt(*args: Any, **kwargs: Any) -> Any:
+            mine = next(made) == number
+            if mine and not after:
+                raise error
+            result = call(*args, **kwargs)
+            if mine:
+                raise error
+            return result
+
+        return attempt
+
+    for part, methods in PARTS.items():
+        for method in methods:
+            whole = getattr(getattr(world, part), method)
+            setattr(getattr(world, part), method, broken(whole))
+    return made
+
+
+def mend(world: World) -> None:
+    for part, methods in PARTS.items():
+        for method in methods:
+            vars(getattr(world, part)).pop(method, None)
+
+
+CUTS: dict[str, Callable[[World], object]] = {
+    "adopt": post(STRANGERS, "their-cfg", 60, adopt=True),
+    "add": post("new", "cfg", 60, adopt=False),
+    "forget": lambda world: world.meter.stop("mine", world.now, by(), forget=True),
+}
+FAULTS: tuple[Exception, ...] = (
+    Died(),
+    Throttled("ThrottlingException", "Rate exceeded"),
+    Unanswered("ReadTimeoutError", "no answer"),
+    AwsRefused("AccessDeniedException", "no"),
+)
+
+
+@pytest.mark.parametrize("use", CUTS)
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_request_cut_off_at_any_call_is_done_whole_or_not_at_all(
+    use: str, after: bool, fault: Exception
+) -> None:
+    for number in range(20):
+        world = a_world()
+        before = standing(world)
+        made = breaking(world, number, fault, after=after)
+        with suppress(Died, MeterError):
+            CUTS[use](world)
+        mend(world)
+        reached = next(made)
+        after_it = standing(world)
+        declared = {key: record.spec for key, record in world.store.records.items()}
+        if use == "forget":
+            assert after_it == before or declared["mine"] is None
+        elif after_it != before:  # accepted: the spec and its lease came together
+            key = STRANGERS if use == "adopt" else "new"
+            state = world.store.load(key).state
+            assert declared[key] is not None
+            assert state is not None
+            assert state.expires_at == world.now.replace(microsecond=0) + timedelta(minutes=60)
+        world.advance(minutes=5)
+        assert world.endpoints.live[STRANGERS].status is Status.IN_SERVICE
+        if reached <= number:
+            return
+    pytest.fail("it makes more calls than this test expected")
+
+
+# --- what is accepted ---------------------------------------------------------------------------
+
+
+def test_adopted_endpoint_keeps_running_and_stops_when_its_lease_ends(world: World) -> None:
+    answer = adopt(world, minutes=10)
+    assert answer.http_status == 201
+    assert answer.document["Status"] == "InService"
+    world.advance(minutes=1)
+    assert world.endpoints.live[STRANGERS].owner is Owner.ADOPTED
+    assert world.state(STRANGERS).adopting is None
+    assert world.status(STRANGERS) is Status.IN_SERVICE
+    world.advance(minutes=10)
+    assert world.status(STRANGERS) is Status.ABSENT
+    assert world.endpoints.made("create", STRANGERS) == 0
+
+
+@pytest.mark.parametrize(
+    ("scopes", "use"),
+    [
+        ("manage", post(STRANGERS, "their-cfg", 60, "manage", adopt=True)),
+        ("manage:theirs", post(STRANGERS, "their-cfg", 60, "manage:THEIRS", adopt=True)),
+        ("add", post("new", "cfg", 60, "add", adopt=False)),
+        ("add:new", post("new", "cfg", 60, "add:new", adopt=False)),
+        ("add, adopt of what is not there", post("new", "cfg", 60, "add", adopt=True)),
+        ("renew", post("mine", "cfg", 60, "renew", adopt=False)),
+        ("renew:mine, adopt asked", post("mine", "cfg", 60, "renew:mine", adopt=True)),
+    ],
+    ids=lambda case: case if isinstance(case, str) else "",
+)
+def test_scope_that_suffices(world: World, scopes: str, use: Callable[[World], Any]) -> None:
+    assert use(world).http_status in (200, 201)
+
+
+def test_forgetting_and_the_stop_that_it_includes_want_add_alone(world: World) -> None:
+    answer = world.meter.stop("mine", world.now, by("bob", "add:mine"), forget=True)
+    assert answer.http_status == 200
+    world.settle()
+    world.advance(minutes=1)
+    assert world.status("mine") is Status.ABSENT
+
+
+@pytest.mark.parametrize("scopes", ["add", "renew add", "read renew add invoke"])
+@pytest.mark.parametrize("owner", [Owner.NOBODY, Owner.ANOTHER_STACK, Owner.IGNORED])
+def test_who_may_not_adopt_learns_neither_config_nor_owner(
+    world: World, scopes: str, owner: Owner
+) -> None:
+    world.endpoints.run_by_hand(STRANGERS, "their-cfg", owner)
+    for adopts in (False, True):
+        with pytest.raises((NameTaken, ScopeMissing)) as refusal:
+            post(STRANGERS, "cfg", 60, scopes, adopt=adopts)(world)
+        assert "their-cfg" not in str(refusal.value)
+        assert "another stack" not in str(refusal.value)
+        assert "ignore" not in str(refusal.value)
+
+
+def test_forgetting_frees_the_place_of_an_added_endpoint() -> None:
+    world = a_world(max_added=1)
+    with pytest.raises(TooManyAdded, match=r"Forget one"):
+        world.add("new", "cfg", 5)
+    world.stop("mine", forget=True)
+    assert world.add("new", "cfg", 5).http_status == 201
+
+
+def test_adopting_takes_up_no_place(world: World) -> None:
+    world.meter = meter_with(world, Limits(max_added=1, max_added_per_token_per_day=1))
+    assert adopt(world).http_status == 201
+
+
+def test_token_may_add_again_on_the_next_day_and_is_told_when() -> None:
+    world = a_world(max_added_per_token_per_day=1)
+    with pytest.raises(TooManyAddedToday) as refusal:
+        world.add("new", "cfg", 5)
+    seconds = refusal.value.retry_after_seconds
+    assert world.now + timedelta(seconds=seconds) >= clock(0, day=3) > world.now
+    world.advance(seconds=seconds)
+    assert world.add("new", "cfg", 5).http_status == 201
+
+
+def test_adding_again_what_is_there_counts_no_second_time() -> None:
+    world = a_world(max_added=1, max_added_per_token_per_day=1)
+    assert world.add("mine", "cfg", 5).http_status == 200
+
+
+# --- a takeover is of that very endpoint --------------------------------------------------------
+
+
+def void_of(world: World) -> None:
+    """It is not on the meter any more, nobody's lease pays for it, and people were told."""
+    world.advance(minutes=2)
+    assert world.store.load(STRANGERS).spec is None
+    assert world.store.load(STRANGERS).state is None
+    assert "adoption void" in world.history.kinds(STRANGERS)
+    assert world.endpoints.made("create", STRANGERS) == 0
+    assert world.endpoints.made("delete", STRANGERS) == 0
+
+
+def accepted_only(world: World, minutes: int = 600) -> None:
+    """The adopt is accepted; no reconciler has looked at it yet."""
+    world.meter.add(STRANGERS, "their-cfg", minutes, world.now, by(), adopt=True)
+    world.hints.queue.clear()
+
+
+def test_endpoint_that_its_owner_deleted_before_it_was_tagged_is_not_created_again(
+    world: World,
+) -> None:
+    accepted_only(world)
+    del world.endpoints.live[STRANGERS]
+    void_of(world)
+    assert STRANGERS not in world.endpoints.live
+
+
+def test_endpoint_that_its_owner_is_deleting_is_not_adopted(world: World) -> None:
+    accepted_only(world)
+    world.endpoints.delete(STRANGERS)
+    world.endpoints.calls.clear()
+    void_of(world)
+
+
+def test_endpoint_that_was_replaced_before_it_was_tagged_is_left_alone(world: World) -> None:
+    accepted_only(world)
+    world.advance(seconds=1)
+    world.endpoints.run_by_hand(STRANGERS, "their-cfg")
+    void_of(world)
+    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+
+
+def test_tag_that_reached_a_later_endpoint_of_that_name_is_taken_off_again(world: World) -> None:
+    accepted_only(world)
+    adopt_tag = world.endpoints.adopt
+
+    def replaced_in_between(arn: str) -> None:
+        world.endpoints.adopt = adopt_tag  # type: ignore[method-assign]
+        world.endpoints.run_by_hand(STRANGERS, "their-cfg")
+        world.endpoints.live[STRANGERS].created_at += timedelta(seconds=1)
+        adopt_tag(arn)
+
+    world.endpoints.adopt = replaced_in_between  # type: ignore[method-assign]
+    void_of(world)
+    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+
+
+@pytest.mark.parametrize("owner", [Owner.ANOTHER_STACK, Owner.IGNORED])
+@pytest.mark.parametrize("seconds", [0, 53], ids=["before the tag", "while the tag settles"])
+def test_endpoint_that_somebody_claims_meanwhile_is_left_to_them(
+    world: World, owner: Owner, seconds: int
+) -> None:
+    accepted_only(world)
+    world.advance(seconds=seconds)
+    world.endpoints.live[STRANGERS].owner = owner
+    void_of(world)
+    assert world.endpoints.live[STRANGERS].owner is owner
+    assert world.endpoints.live[STRANGERS].status is Status.IN_SERVICE
+
+
+def test_owner_who_takes_the_tag_off_at_once_keeps_the_endpoint(world: World) -> None:
+    adopt(world)
+    world.endpoints.live[STRANGERS].owner = Owner.NOBODY
+    void_of(world)
+
+
+def test_reconciler_that_died_after_tagging_finishes_the_takeover(world: World) -> None:
+    accepted_only(world)
+    world.endpoints.live[STRANGERS].owner = Owner.ADOPTED
+    world.advance(minutes=2)
+    assert world.state(STRANGERS).adopting is None
+    assert world.status(STRANGERS) is Status.IN_SERVICE
+    assert world.endpoints.made("adopt", "arn:theirs") == 0
+
+
+def test_refused_tagging_is_tried_again_and_the_endpoint_left_alone_meanwhile(
+    world: World,
+) -> None:
+    denied = AwsRefused("AccessDeniedException", "no")
+    world.endpoints.refusals["adopt"] = [denied, denied]
+    adopt(world, minutes=1)
+    world.advance(seconds=50)
+    assert world.status(STRANGERS) is Status.IN_SERVICE
+    world.advance(minutes=3)
+    assert world.status(STRANGERS) is Status.ABSENT, "adopted in the end, and its minute is over"
+    assert "adopt refused" in world.history.kinds(STRANGERS)
+
+
+def test_deploy_of_that_name_between_look_and_write_wins(world: World) -> None:
+    declare = world.store.declare
+
+    def deployed_meanwhile(*args: Any) -> Any:
+        world.store.declare = declare  # type: ignore[method-assign]
+        world.store.deploy(a_spec(STRANGERS, "other-cfg"))
+        return declare(*args)
+
+    world.store.declare = deployed_meanwhile  # type: ignore[method-assign,assignment]
+    with pytest.raises(NameTaken):
+        adopt(world)
+    assert world.store.load(STRANGERS).api_spec is None
+
+
+def test_forgetting_what_is_not_tagged_yet_leaves_it_alone(world: World) -> None:
+    accepted_only(world)
+    world.meter.stop(STRANGERS, world.now, by(), forget=True)
+    world.advance(minutes=2)
+    assert world.status(STRANGERS) is Status.IN_SERVICE
+    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+    assert world.store.load(STRANGERS).state is None
+
+
+def test_void_adoption_of_a_declared_name_keeps_what_was_there_before(world: World) -> None:
+    world.endpoints.run_by_hand("falcon", "falcon-1")
+    world.meter.add("falcon", "falcon-1", 30, world.now, by(), adopt=True)
+    world.hints.queue.clear()
+    world.endpoints.live["falcon"].owner = Owner.IGNORED
+    world.advance(minutes=2)
+    record = world.store.load("falcon")
+    assert record.config_spec is not None
+    assert record.state is not None
+    assert record.state.adopting is None
+    assert record.state.expires_at is not None
+    assert world.endpoints.made("delete", "falcon") == 0
+
+
+# --- whose it is is asked anew before each change -----------------------------------------------
+
+
+@pytest.mark.parametrize("owner", [Owner.NOBODY, Owner.ANOTHER_STACK, Owner.IGNORED])
+def test_endpoint_whose_tag_was_changed_in_mid_life_is_not_deleted(
+    world: World, owner: Owner
+) -> None:
+    world.endpoints.live["mine"].owner = owner
+    world.stop("mine")
+    world.advance(minutes=30)
+    assert world.status("mine") is Status.IN_SERVICE
+    assert world.endpoints.made("delete", "mine") == 0
+
+
+@pytest.mark.parametrize("owner", [Owner.NOBODY, Owner.ANOTHER_STACK, Owner.IGNORED])
+def test_endpoint_whose_tag_was_changed_in_mid_life_is_not_updated(
+    world: World, owner: Owner
+) -> None:
+    world.renew("falcon", 600)
+    world.advance(minutes=1)
+    world.endpoints.live["falcon"].owner = owner
+    world.deploy(a_spec("falcon", "falcon-2"))
+    world.advance(minutes=30)
+    assert world.endpoints.made("update", "falcon") == 0
+
+
+def test_endpoint_to_be_ignored_is_neither_reported_nor_late_nor_an_orphan(world: World) -> None:
+    world.endpoints.run_by_hand("quiet", "their-cfg", Owner.IGNORED)
+    world.endpoints.live["mine"].owner = Owner.IGNORED
+    world.stop("mine")
+    world.advance(hours=2)
+    swept = world.sweep_with(Policy(Unmanaged.REPORT)).sweep()
+    assert "quiet" not in swept.unmanaged
+    assert STRANGERS in swept.unmanaged
+    assert swept.late == []
+    assert swept.orphans == []
+    assert not any("mine" in notice for notice in world.notices)
+
+
+def test_sweep_puts_only_what_may_be_adopted_on_the_meter(world: World) -> None:
+    world.endpoints.run_by_hand("team-a-1", "their-cfg")
+    policy = Policy(Unmanaged.METER, timedelta(hours=2), adoptable=NamePatterns(("team-a-*",)))
+    swept = world.sweep_with(policy).sweep()
+    world.settle()
+    assert sorted(swept.unmanaged) == ["team-a-1", STRANGERS]
+    assert world.store.load("team-a-1").spec is not None
+    assert world.store.load(STRANGERS).spec is None
+    world.advance(hours=3)
+    assert world.status("team-a-1") is Status.ABSENT
+    assert world.status(STRANGERS) is Status.IN_SERVICE
+
+
+def test_adopted_endpoint_that_nobody_knows_any_more_is_no_orphan(world: World) -> None:
+    world.endpoints.run_by_hand("lost", "their-cfg", Owner.ADOPTED)
+    assert world.sweeper.sweep().orphans == []
+    world.advance(hours=3)
+    assert world.status("lost") is Status.IN_SERVICE
+
+
+# --- deploys, rollbacks and restored tables -----------------------------------------------------
+
+
+@pytest.mark.parametrize("paid", [False, True], ids=["in a window", "on a lease"])
+def test_running_endpoint_whose_spec_cannot_be_read_goes_on(world: World, paid: bool) -> None:
+    world.renew("falcon", 5)
+    world.advance(minutes=1)
+    if not paid:
+        world.advance(minutes=2)
+    world.store.deploy(replace(a_spec("falcon"), unreadable="unknown attributes: pause"))
+    world.advance(hours=5)
+    assert world.status("falcon") is Status.IN_SERVICE
+    assert "cannot be read" in world.get("falcon")["Reason"]
+
+
+def test_stopped_endpoint_whose_spec_cannot_be_read_stays_stopped_until_paid(world: World) -> None:
+    world.store.deploy(replace(a_spec("falcon"), unreadable="cut short"))
+    world.advance(hours=1)
+    assert world.status("falcon") is Status.ABSENT
+    world.renew("falcon", 10)
+    world.advance(minutes=1)
+    assert world.status("falcon") is Status.IN_SERVICE
+
+
+def test_new_endpoint_gets_its_first_lease_once_its_spec_can_be_read(world: World) -> None:
+    world.store.deploy(replace(a_spec("new", "cfg"), unreadable="cut short"))
+    world.advance(minutes=5)
+    with pytest.raises(SpecUnreadable, match="deploy again"):
+        world.renew("new", 5)
+    assert world.store.load("new").state is None
+    world.deploy(a_spec("falcon"), a_spec("new", "cfg", initial_provision_minutes=7))
+    expires_at = world.state("new").expires_at
+    assert expires_at == world.now.replace(microsecond=0) + timedelta(minutes=7)
+
+
+def test_person_may_stop_an_endpoint_whose_spec_cannot_be_read(world: World) -> None:
+    world.renew("falcon", 60)
+    world.advance(minutes=1)
+    world.store.deploy(replace(a_spec("falcon"), unreadable="cut short"))
+    world.advance(minutes=1)
+    world.stop("falcon")
+    world.advance(minutes=1)
+    assert world.status("falcon") is Status.ABSENT
+
+
+def test_hold_of_an_earlier_window_stops_nothing_once_the_spec_cannot_be_read(
+    world: World,
+) -> None:
+    world.renew("falcon", 60)
+    world.advance(minutes=1)
+    held = replace(world.state("falcon"), held_since=world.now - timedelta(days=1), expires_at=None)
+    record = world.store.load("falcon")
+    world.store.records["falcon"] = replace(record, state=held)
+    world.store.deploy(replace(a_spec("falcon"), unreadable="cut short"))
+    world.advance(minutes=5)
+    assert world.status("falcon") is Status.IN_SERVICE
+
+
+def test_restored_table_creates_and_adopts_nothing_until_it_is_accepted(world: World) -> None:
+    world.store.control_item = replace(world.store.control_item, table_id="before the restore")
+    adopt(world)
+    world.renew("falcon", 60)
+    world.advance(minutes=5)
+    assert world.status("falcon") is Status.ABSENT
+    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+    assert "restored" in world.get("falcon")["Reason"]
+    world.sweeper.accept_restored_table()
+    world.advance(minutes=20)
+    assert world.status("falcon") is Status.IN_SERVICE
+    assert world.endpoints.live[STRANGERS].owner is Owner.ADOPTED
+
+
+def test_deploy_of_schedules_alone_keeps_what_was_set_by_hand(world: World) -> None:
+    world.endpoints.configs.add("by-hand")
+    world.renew("falcon", 600)
+    world.advance(minutes=1)
+    world.update("falcon", "by-hand")
+    world.advance(minutes=1)
+    world.deploy(a_spec("falcon", spec_hash="a new holiday", initial_provision_minutes=5))
+    world.advance(minutes=5)
+    assert world.get("falcon")["ServedConfigName"] == "by-hand"
+    world.deploy(a_spec("falcon", "falcon-2"))
+    world.advance(minutes=5)
+    assert world.get("falcon")["ServedConfigName"] == "falcon-2"
+
+
+# --- retried stops ------------------------------------------------------------------------------
+
+
+def test_retried_stop_leaves_the_renewal_that_came_between(world: World) -> None:
+    request = by().under("once", "DELETE", {"EndpointName": "mine"})
+    first = world.meter.stop("mine", world.now, request, forget=False)
+    world.settle()
+    world.renew("mine", 30)
+    again = world.meter.stop("mine", world.now, request, forget=False)
+    assert again == first
+    assert world.get("mine")["Wanted"] == "running"
+
+
+def test_forget_is_one_write_with_its_stop(world: World) -> None:
+    writes: list[str | None] = []
+    stop = world.store.stop
+
+    def counted(*args: Any) -> Any:
+        writes.append(args[5])
+        return stop(*args)
+
+    world.store.stop = counted  # type: ignore[method-assign,assignment]
+    world.stop("mine", forget=True)
+    assert len(writes) == 1
+    assert writes[0] is not None
+    assert world.store.load("mine").spec is None
