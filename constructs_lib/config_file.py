@@ -17,8 +17,8 @@ from constructs_lib.config_problems import InvalidConfig, Problem
 from constructs_lib.config_sentences import problems_of
 from constructs_lib.instance_types import has_local_storage
 
-MAX_SCHEDULES_BYTES = 350_000
-"""An item of DynamoDB holds 400 KB; the rest is for what else a spec says.
+MAX_SPEC_BYTES = 350_000
+"""An item of DynamoDB holds 400 KB; the rest is for what else stands in that of a spec.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html"""
 
 
@@ -47,14 +47,17 @@ def parse(document: Mapping[str, Any], source: str = "The config") -> DeployConf
 
 
 def _too_large(config: DeployConfig) -> Iterator[Problem]:
-    """Windows that would not fit into the item of the endpoint's spec."""
+    """Entries that would not fit into the items of their specs."""
     for index, model in enumerate(config.jumpstart_models):
-        size = len(canonical([schedule.document() for schedule in model.schedules()]))
-        if size > MAX_SCHEDULES_BYTES:
+        schedules = [schedule.document() for schedule in model.schedules()]
+        scaling = [each.document() for each in model.scaling()]
+        stored = (schedules, scaling, model.tags, model.update)  # names and numbers are short
+        size = sum(len(canonical(part)) for part in stored)
+        if size > MAX_SPEC_BYTES:
             yield Problem(
                 f"jumpstart_models[{index}].schedule",
-                f"its windows take {size:,} bytes, and at most {MAX_SCHEDULES_BYTES:,} can be "
-                "stored; give fewer windows or fewer except_dates",
+                f"'{model.name}' would be stored in {size:,} bytes, and at most "
+                f"{MAX_SPEC_BYTES:,} fit; give fewer schedules or fewer except_dates",
             )
 
 

@@ -2,7 +2,7 @@
 
 The order that Terraform keeps (docs/decisions/0011 tells how it was tried):
 
-    new configs -> items -> sync -> waits -> verdict -> settled -> old configs destroyed
+    new configs, functions -> items -> sync -> waits -> verdict -> settled -> old configs destroyed
 
 and on destroy `settled`, the waits, then `sync`, whose delete stops every endpoint before any
 function, queue or table goes.
@@ -54,7 +54,8 @@ class DeclaredEndpoint:
 
 
 class Specs(Construct):
-    """`prepared` is all that a function needs to run: sync comes after and is undone before."""
+    """`readers` is what runs code that reads specs. `prepared` is all that a function needs to
+    run: sync comes after and is undone before."""
 
     def __init__(
         self,
@@ -63,12 +64,12 @@ class Specs(Construct):
         table: StateTable,
         sweep: PythonFunction,
         endpoints: Sequence[DeclaredEndpoint],
-        functions: Sequence[TerraformResource],
+        readers: Sequence[TerraformResource],
         prepared: Sequence[TerraformResource],
         protected: bool,
     ) -> None:
         super().__init__(scope, "specs")
-        items = [self._item(table, endpoint, functions) for endpoint in endpoints]
+        items = [self._item(table, endpoint, readers) for endpoint in endpoints]
         manifest = {e.spec.name: e.spec.endpoint_config_name for e in endpoints}
         specs = digest([endpoint.whole().spec_hash for endpoint in endpoints])
         sync = addressed(
@@ -94,9 +95,9 @@ class Specs(Construct):
         self,
         table: StateTable,
         endpoint: DeclaredEndpoint,
-        functions: Sequence[TerraformResource],
+        readers: Sequence[TerraformResource],
     ) -> DynamodbTableItem:
-        """Written once the functions' code is there: older code would not know what a newer spec
+        """Written once its readers run the new code: older code would not know what a newer spec
         means (docs/decisions/0092)."""
         spec = endpoint.whole()
         values = {
@@ -114,7 +115,7 @@ class Specs(Construct):
                 hash_key="pk",
                 range_key="sk",
                 item=canonical({key: _typed(value) for key, value in values.items()}),
-                depends_on=[*functions, *(fallback.resource for fallback in endpoint.fallbacks)],
+                depends_on=[*readers, *(fallback.resource for fallback in endpoint.fallbacks)],
             ),
             spec.name,
         )

@@ -108,8 +108,8 @@ class EndpointManagerStack(TerraformStack):
             table=functions.state,
             sweep=functions.sweep,
             endpoints=endpoints,
-            functions=[function.resource for function in functions.all],
-            prepared=self._resources(),
+            readers=_resources(functions, integrations),
+            prepared=_resources(self),
             protected=config.deletion_protection,
         )
         self._outputs(
@@ -201,10 +201,11 @@ class EndpointManagerStack(TerraformStack):
             declared.append(DeclaredEndpoint(spec, hosted, fallbacks))
         return declared
 
-    def _resources(self) -> list[TerraformResource]:
-        found = self.node.find_all()
-        return [element for element in found if isinstance(element, TerraformResource)]
-
     def _outputs(self, values: dict[str, object]) -> None:
         for name, value in values.items():
             TerraformOutput(self, name, value=value)
+
+
+def _resources(*parts: Construct) -> list[TerraformResource]:
+    found = (element for part in parts for element in part.node.find_all())
+    return [element for element in found if isinstance(element, TerraformResource)]

@@ -143,7 +143,8 @@ class SageMakerEndpoints:
             self._once.add_tags(ResourceArn=arn, Tags=[cast("Any", tag)])
 
     def release(self, arn: str) -> None:
-        """Take that tag off; it may be gone already."""
+        """Take that tag off. Where tag or endpoint are gone already IAM may deny it: the next look
+        shows that there is nothing left to do."""
         try:
             with named():
                 self._once.delete_tags(ResourceArn=arn, TagKeys=[STACK_TAG_KEY])

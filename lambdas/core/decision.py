@@ -129,7 +129,8 @@ def decide(
     decision = _decide(spec, state, observed, now, draining=draining)
     if restored and not draining and decision.step in _NOT_WHEN_RESTORED:
         why = f"the state table was restored: until that is accepted, no {decision.step}"
-        return _give_up(decision.state, now + LOOK_AGAIN, why)
+        step = Step.CREATE if decision.step is Step.CREATE else Step.WAIT
+        return _give_up(decision.state, now + LOOK_AGAIN, why, step)
     return decision
 
 
@@ -437,8 +438,9 @@ def _wait(state: State, due: datetime | None, reason: str, next_step: Step = Ste
     )
 
 
-def _give_up(state: State, due: datetime, reason: str) -> Decision:
-    return Decision(Step.GIVE_UP, reason, replace(state, next_due=due, reason=reason))
+def _give_up(state: State, due: datetime, reason: str, next_step: Step = Step.WAIT) -> Decision:
+    waiting = replace(state, next_due=due, next_step=next_step, reason=reason)
+    return Decision(Step.GIVE_UP, reason, waiting)
 
 
 def refused(state: State, step: Step, why: str, now: datetime) -> State:

@@ -279,13 +279,14 @@ class ParkingMeter(Desk):
     ) -> Adoption | None:
         """The takeover of a foreign live endpoint of a name that is on the meter, if asked for."""
         assert record.spec is not None
-        underway = record.state and record.state.adopting
+        underway = record.state.adopting if record.state else None
         live = self._live(record.spec.name)
         if live is None or live.ours or (underway and underway.created_at == live.created_at):
             return None
         takeover = Takeover(record.spec.name, record.spec.endpoint_config_name, adopt=adopt)
         takeover.allow(live, request, self.limits.adoptable)
-        return adoption_of(live, declared=False)
+        # What an adoption brought along goes with the last one that is tried in its place.
+        return adoption_of(live, declared=underway is not None and underway.declared)
 
     def _live(self, name: str) -> Observed | None:
         """The live endpoint of that name, with its owner; None where there is none, or no more."""

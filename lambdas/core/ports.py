@@ -68,6 +68,7 @@ class Declaration:
     def state(self, now: datetime) -> State:
         """What STATE says from then on."""
         before = self.over or State(rev=-1)
+        status = self.observed.status if self.adopting else before.observed_status
         return replace(
             before,
             rev=before.rev + 1,
@@ -77,10 +78,10 @@ class Declaration:
             retry_at=None,
             orphaned_at=None,
             adopting=self.adopting,
-            observed_status=self.observed.status if self.adopting else before.observed_status,
+            observed_status=status,
             observed_config=self.observed.config_name if self.adopting else before.observed_config,
             next_due=now,
-            next_step=Step.WAIT if self.adopting else Step.CREATE,
+            next_step=Step.CREATE if status is Status.ABSENT else Step.WAIT,
         )
 
 

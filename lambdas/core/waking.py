@@ -25,7 +25,7 @@ from lambdas.core.reconcile import load_or_create
 from lambdas.core.running import Meter
 from lambdas.core.serving import not_serving
 from lambdas.core.spec import Spec
-from lambdas.core.state import Record
+from lambdas.core.state import Record, State
 
 HOUR = timedelta(hours=1)
 
@@ -71,7 +71,7 @@ class Waking:
                 raise UnknownEndpoint(name)
             if meter_of(spec, state).wanted(now):
                 return record
-            if _held(spec, now):
+            if _held(spec, state, now):
                 raise not_serving(record, now)
             minutes = min(self.minutes, spec.max_lease_minutes)
             until = now.replace(microsecond=0) + timedelta(minutes=minutes)
@@ -90,6 +90,9 @@ class Waking:
         raise Busy
 
 
-def _held(spec: Spec, now: datetime) -> bool:
-    """Whether an endpoint that is not wanted would be, had nobody stopped it by hand."""
+def _held(spec: Spec, state: State, now: datetime) -> bool:
+    """Whether an endpoint that is not wanted would be, had nobody stopped it by hand. Where its
+    windows cannot be read, what was stopped in one of them counts as held."""
+    if spec.unreadable:
+        return state.held_since is not None
     return Meter(schedules=spec.schedules).window_open(now)

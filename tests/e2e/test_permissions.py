@@ -20,7 +20,7 @@ from tests.roles import session_of
 FLAN = "demo-FlanT5-Endpoint"
 TAG = "endpoint-meter:stack"
 OURS, ADOPTED = "demo-us-east-1", "demo-us-east-1/adopted"
-IGNORED = {"Key": "endpoint-meter:ignore", "Value": "yes"}
+IGNORED = {"Key": "endpoint-meter:ignore", "Value": ""}  # with any value
 FOREIGN = {
     "somebody-elses": [],
     "of-another-stack": [{"Key": TAG, "Value": "other-us-east-1"}],
@@ -91,13 +91,14 @@ def test_the_adopters_role_tags_what_is_nobodys_and_no_more(
         ("of-another-stack", [adopted]),
         ("to-be-ignored", [adopted]),
         ("ours-to-be-ignored", [adopted]),
+        ("adopted-to-be-ignored", [adopted]),
         ("somebody-elses", [{"Key": TAG, "Value": OURS}]),
         ("somebody-elses", [{"Key": "team", "Value": "ours"}]),
         ("somebody-elses", [adopted, {"Key": "team", "Value": "ours"}]),
     ):
         with pytest.raises(ClientError, match="is not authorized to perform: sagemaker:AddTags"):
             sagemaker.add_tags(ResourceArn=outsiders[name], Tags=tags)
-    for name in ("of-another-stack", "ours-to-be-ignored"):
+    for name in ("somebody-elses", "of-another-stack", "ours-to-be-ignored"):
         with pytest.raises(ClientError, match="not authorized to perform: sagemaker:DeleteTags"):
             sagemaker.delete_tags(ResourceArn=outsiders[name], TagKeys=[TAG])
     sagemaker.add_tags(ResourceArn=outsiders["somebody-elses"], Tags=[adopted])
@@ -105,18 +106,24 @@ def test_the_adopters_role_tags_what_is_nobodys_and_no_more(
 
 
 @pytest.mark.parametrize("tag", [OURS, ADOPTED])
-def test_the_reconcilers_role_deletes_what_the_stack_made_or_took_over(
+def test_the_reconcilers_role_updates_and_deletes_what_the_stack_made_or_took_over(
     checkout: Checkout, tag: str
 ) -> None:
     sagemaker = checkout.client("sagemaker")
-    (config, *_) = sagemaker.list_endpoint_configs()["EndpointConfigs"]
+    configs = [
+        config["EndpointConfigName"]
+        for config in sagemaker.list_endpoint_configs()["EndpointConfigs"]
+    ]
+    named = {"EndpointName": "of-the-stack"}
     sagemaker.create_endpoint(
-        EndpointName="of-the-stack",
-        EndpointConfigName=config["EndpointConfigName"],
-        Tags=[{"Key": TAG, "Value": tag}],
+        **named, EndpointConfigName=configs[0], Tags=[{"Key": TAG, "Value": tag}]
     )
     until(lambda: checkout.status("of-the-stack") == "InService", 30)
-    acting_as(checkout, "demo-reconciler", "sagemaker").delete_endpoint(EndpointName="of-the-stack")
+    reconciler = acting_as(checkout, "demo-reconciler", "sagemaker")
+    reconciler.update_endpoint(**named, EndpointConfigName=configs[1])
+    until(lambda: checkout.status("of-the-stack") == "InService", 30)
+    assert sagemaker.describe_endpoint(**named)["EndpointConfigName"] == configs[1]
+    reconciler.delete_endpoint(**named)
     until(lambda: checkout.status("of-the-stack") == "Absent", 30)
 
 

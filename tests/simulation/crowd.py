@@ -12,7 +12,8 @@ from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
 from tests.simulation.faults import PEACE, Profile
 from tests.simulation.sagemaker import Moods
-from tests.simulation.stage import Came, Stage
+from tests.simulation.stack import Came
+from tests.simulation.stage import Stage
 
 BEGIN = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
 OPENING = datetime(2026, 3, 2, 9, tzinfo=UTC)

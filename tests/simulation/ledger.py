@@ -14,9 +14,13 @@ from lambdas.core.spec import digest
 from tests.simulation import oracle
 from tests.simulation.expressions import Item, plain
 from tests.simulation.kernel import Actor, Kernel
+from tests.simulation.versions import Versions, in_old_form, is_newer
 
 PREFIX = "ENDPOINT#"
 _LATELY = timedelta(seconds=60)
+MAX_LEASE_MINUTES = 43_200
+METERED = timedelta(hours=24)
+"""The lease of endpoints that a sweep puts on the meter."""
 WAKE_MINUTES = 10
 """For how long a call of a model starts its endpoint."""
 
@@ -41,6 +45,8 @@ class Declared:
     initial_minutes: int
     mark: str
     """What an override names that holds against this."""
+    newer: bool
+    """Whether the code of before cannot read it."""
     since: datetime
 
 
@@ -80,9 +86,17 @@ class Account:
     forgotten: int = 0
     written_at: datetime | None = None
     """When a user last wrote."""
+    stopped_at: datetime | None = None
+    """When a person last stopped it."""
+    orphaned: bool = False
+    """Whether a sweep found it though nobody declares it: it is given some time."""
+    adopting: bool = False
+    """Whether an adoption is under way."""
+    on_trial: bool = False
+    """Whether it was declared by an adoption, and none has gone through yet."""
     paid_at: datetime | None = None
     paid_keys: set[str] = field(default_factory=set)
-    """Until it is forgotten, and its keys with it."""
+    """Those of payments and stops, until it is forgotten, and its keys with it."""
 
     @property
     def spec(self) -> Declared | None:
@@ -108,6 +122,7 @@ class Ledger:
     def __init__(
         self,
         kernel: Kernel,
+        versions: Versions,
         violation: Callable[[str, str], None],
         changed: Callable[[str], None],
     ) -> None:
@@ -116,6 +131,7 @@ class Ledger:
         self.drain_until: datetime | None = None
         self.drained_lately: datetime | None = None
         self._kernel = kernel
+        self._versions = versions
         self._violation = violation
         self._changed = changed
 
@@ -156,6 +172,7 @@ class Ledger:
             account.config_spec = declared
         else:
             account.api_spec = declared
+            account.on_trial = False
         self._changed(account.key)
 
     def _state(self, account: Account, before: Item | None, after: Item | None) -> None:
@@ -165,8 +182,16 @@ class Ledger:
         elif before is None:
             self._granted(account, after, actor)
         else:
-            void = "adopting" in before and "adopting" not in after
-            self._written(account, after, actor, void=void)
+            self._written(account, after, actor)
+        account.orphaned = after is not None and "orphaned_at" in after
+        adopting = after is not None and "adopting" in after
+        if adopting and self._declared_now(account):
+            account.on_trial = True
+        elif not adopting:  # it went through, or is void, and the spec with it
+            account.on_trial = False
+        if adopting is not account.adopting:
+            account.adopting = adopting
+            self._changed(account.key)
 
     def _forgotten(self, account: Account) -> None:
         now = self._kernel.now
@@ -182,16 +207,19 @@ class Ledger:
         account.forgotten += 1
         self._changed(account.key)
 
+    def _declared_now(self, account: Account) -> bool:
+        """Whether the API's spec came by this very write."""
+        return account.api_spec is not None and account.api_spec.since == self._kernel.now
+
     def _granted(self, account: Account, item: Item, actor: Actor | None) -> None:
         """A new STATE: with the lease paid with it, or the initial one of the spec, no more
         and no less."""
         end = _instant(item, "expires_at")
         now = actor.reading if actor and actor.reading else self._kernel.now
-        if actor and actor.notes.get("use") == "add":
-            payment = actor.notes["payment"]
-            expected = self._expected(account, "add", now, payment, None)
-            if (end, None) != expected:
-                self._violation(account.key, f"added with a lease until {end}, not {expected}")
+        if actor and self._declared_now(account):
+            expected, _ = self._expected(account, actor.notes["use"], now, actor, None)
+            if end != expected:
+                self._violation(account.key, f"declared with a lease until {end}, not {expected}")
             account.exists, account.expires_at, account.rev = True, end, _rev(item)
             account.written_at = self._kernel.now
             self._changed(account.key)
@@ -202,13 +230,14 @@ class Ledger:
             for spec in account.specs_since(self._kernel.now - _LATELY)
             if spec is not None
         }
-        allowed = {whole + timedelta(minutes=m) if m else None for m in minutes}
+        # Of what nobody declares, a sweep notes that it is an orphan.
+        allowed = {whole + timedelta(minutes=m) if m else None for m in minutes or (0,)}
         if end not in allowed:
             self._violation(account.key, f"a first lease until {end}, not one of {allowed}")
         account.exists, account.expires_at, account.rev = True, end, _rev(item)
         self._changed(account.key)
 
-    def _written(self, account: Account, item: Item, actor: Actor | None, *, void: bool) -> None:
+    def _written(self, account: Account, item: Item, actor: Actor | None) -> None:
         end, held, rev = _instant(item, "expires_at"), _instant(item, "held_since"), _rev(item)
         self._by_hand(account, item, actor)
         if rev < account.rev:
@@ -220,8 +249,8 @@ class Ledger:
             self._violation(account.key, f"{use or 'a reconcile'} changed the lease, no revision")
         assert actor is not None
         assert actor.reading is not None
-        expected = self._expected(account, use, actor.reading, actor.notes.get("payment"), held)
-        if void and use == "" and account.config_spec is None:
+        expected = self._expected(account, use, actor.reading, actor, held)
+        if use == "" and account.on_trial and "adopting" not in item:
             expected = None, account.held_since  # the lease was of what is not to be had
         if (end, held) != expected:
             self._violation(
@@ -257,33 +286,39 @@ class Ledger:
         account: Account,
         use: str,
         now: datetime,
-        payment: Payment | None,
+        actor: Actor,
         held: datetime | None,
     ) -> tuple[datetime | None, datetime | None]:
         """The lease and hold after this write of a user."""
         end, whole = account.expires_at, now.replace(microsecond=0)
         if use in ("renew", "add"):
-            assert payment is not None
+            payment: Payment = actor.notes["payment"]
             base = end if end is not None and end > now else whole
             paid = base + timedelta(minutes=payment.minutes)
+            if paid > whole + timedelta(minutes=MAX_LEASE_MINUTES):
+                self._violation(account.key, f"a {use} was accepted until {paid}")
             payment.ends.append(paid)
             account.paid_at = self._kernel.now
-            if payment.key in account.paid_keys:
-                self._violation(account.key, f"a {use} was entered twice by one key")
-            if payment.key:
-                account.paid_keys.add(payment.key)
+            self._enter(account, use, payment.key)
             self.renewals += 1
             return paid, None
+        if use == "sweep" and self._declared_now(account):
+            account.paid_at = self._kernel.now
+            return whole + METERED, None
         if use == "wake":
             if end is not None and end > now:
                 self._violation(account.key, "it was woken though its lease was paid")
+            self._check_woken(account, now)
             account.paid_at = self._kernel.now
             return whole + timedelta(minutes=WAKE_MINUTES), account.held_since
         if use in ("stop", "forget"):
+            account.stopped_at = self._kernel.now
+            self._enter(account, use, actor.notes.get("key"))
             stopped = whole if end is not None and end > now else end
             specs = account.specs_since(self._kernel.now - _LATELY)
+            behind = self._versions.is_behind(actor)
             holds = {
-                now if oracle.wanted(spec.schedules, None, account.held_since, now) else None
+                now if (behind and spec.newer) or _window_open(account, spec, now) else None
                 for spec in specs
                 if spec is not None
             }
@@ -291,20 +326,43 @@ class Ledger:
             return stopped, held if held in allowed else min(allowed, key=str)
         return end, account.held_since
 
+    def _enter(self, account: Account, use: str, key: str | None) -> None:
+        """An Idempotency-Key acts once."""
+        if key is None:
+            return
+        if key in account.paid_keys:
+            self._violation(account.key, f"a {use} was entered twice by one key")
+        account.paid_keys.add(key)
+
+    def _check_woken(self, account: Account, now: datetime) -> None:
+        """No call of a model undoes what a person stopped."""
+        specs = account.specs_since(self._kernel.now - _LATELY)
+        held = {
+            spec is not None
+            and not _window_open(account, spec, now)
+            and oracle.wanted(spec.schedules, None, None, now)
+            for spec in specs
+        }
+        if held == {True}:
+            self._violation(account.key, "it was woken though a person stopped it")
+
+
+def _window_open(account: Account, spec: Declared, now: datetime) -> bool:
+    return oracle.wanted(spec.schedules, None, account.held_since, now)
+
 
 def _declared(item: Item, since: datetime) -> Declared:
-    config = item["endpoint_config_name"]["S"]
-    of_api = item["sk"]["S"] == "SPEC#api"
-    schedules = json.loads(item["schedules"]["S"])
-    fallbacks = json.loads(item.get("fallback_configs", {"S": "[]"})["S"])
+    told = decode(item)
+    newer, values = is_newer(told), in_old_form(told)
+    configs = [values["endpoint_config_name"], *json.loads(values.get("fallback_configs", "[]"))]
+    of_api = values["sk"] == "SPEC#api"
     return Declared(
-        item["name"]["S"],
-        (config, *fallbacks),
-        tuple(Schedule.parse(document) for document in schedules),
-        int(item.get("initial_provision_minutes", {"N": "0"})["N"]),
-        f"api:{config}"
-        if of_api
-        else digest([config, *fallbacks, json.loads(item["update"]["S"])]),
+        values["name"],
+        tuple(configs),
+        tuple(Schedule.parse(document) for document in json.loads(values["schedules"])),
+        int(values.get("initial_provision_minutes", 0)),
+        f"api:{configs[0]}" if of_api else digest([*configs, json.loads(values["update"])]),
+        newer,
         since,
     )
 

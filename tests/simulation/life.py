@@ -7,11 +7,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+from lambdas.core.sweep import Policy, Unmanaged
 from tests.simulation.faults import PEACE, PROFILES
 from tests.simulation.kernel import Kernel
-from tests.simulation.people import Outsiders, Team, Users
+from tests.simulation.outsiders import Outsiders
+from tests.simulation.people import Team, Users
 from tests.simulation.sagemaker import Moods
-from tests.simulation.stage import Came, Stage
+from tests.simulation.stack import LIMITS, Came
+from tests.simulation.stage import Stage
+from tests.simulation.takers import NextDoor, Takers
 
 STARTS = (
     datetime(2026, 3, 7, 18, tzinfo=UTC),  # the clocks change in North America
@@ -61,9 +65,14 @@ class Life:
         names = [f"Model-{number}" for number in range(endpoints - shared)]
         added = [f"mine-{number}" for number in range(shared)]
         self.people_end = self.end - QUIET_END
-        self.team = Team(stage, names, self.people_end)
+        contested = [f"theirs-{number}" for number in range(4)]
+        self.team = Team(stage, names, contested[:2], self.people_end)
         self.users = Users(stage, names + added, VISITS_A_DAY, self.people_end)
-        self.outsiders = Outsiders(stage, self.people_end)
+        self.outsiders = Outsiders(stage, [*contested, "hidden-0"], self.people_end)
+        wanted = [*contested, "THEIRS-1", "hidden-0", *names[:4]]
+        self.takers = Takers((stage, stage.neighbour), wanted, self.people_end)
+        unmanaged = rng.choice((Unmanaged.IGNORE, Unmanaged.REPORT, Unmanaged.METER))
+        stage.policy = Policy(unmanaged, adoptable=LIMITS.adoptable)
         self.endpoint_minutes = 0
         self._outage_until = self.start
         if rng.random() < 0.2:
@@ -72,6 +81,14 @@ class Life:
             for _ in range(rng.choice((0, 1, 1, 2))):
                 at = self.start + timedelta(days=days * rng.uniform(0.1, 0.8))
                 stage.kernel.at(at, self._stop_ticking)
+        for act, most in (
+            (self.team.update_code, 1),
+            (self.team.roll_back, 2),
+            (self.team.restore_table, 1),
+        ):
+            for _ in range(rng.randint(0, most)):
+                at = self.start + (self.people_end - timedelta(hours=1) - self.start) * rng.random()
+                stage.kernel.at(at, act)
 
     def run(self) -> Figures:
         stage = self.stage
@@ -79,7 +96,9 @@ class Life:
             self.team.begin()
             self.users.begin()
             self.team.plan(6)
-            self.outsiders.plan(3)
+            self.outsiders.begin()
+            self.takers.begin()
+            NextDoor(stage.neighbour).begin()
             stage.kernel.after(stage.rng.uniform(0, 60), self._tick)
             stage.kernel.after(stage.rng.uniform(0, 900), self._sweep)
             stage.kernel.at(self.people_end, self._calm_down)
@@ -141,11 +160,11 @@ class Life:
             watch.violation("-", error)
         for key, case in sorted(watch.cases.items()):
             status = stage.sagemaker.status(key)
-            if status is not None and not stage.sagemaker.ours(key):
+            if not watch.ours(key):
                 continue
             wanted = watch.wanted(key, now - timedelta(minutes=4))
             steady = wanted is watch.wanted(key, now) and not case.in_flux
-            if steady and wanted is not (status is not None):
+            if steady and wanted is (status in (None, "Deleting")):
                 watch.violation(key, f"in the end wanted {wanted}, but {status}")
             record = stage.store.load(key)
             if record.locked_until and record.locked_until > now + timedelta(minutes=1):

@@ -12,7 +12,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
-_FRESH = ("lambdas", "tests.simulation")
+_FRESH = ("lambdas", "tests.fakes", "tests.simulation")
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,7 @@ MUTANTS = (
         f"{CORE}.reconcile",
         "return replace(seen, owner=self.endpoints.owner(seen.arn))",
         "return seen",
-        "reconcile: foreign",
+        "reconcile: adopt",
     ),
     Mutant(
         "a first lease is in hours",

@@ -1,4 +1,4 @@
-"""Those who use the meter: users, a team that deploys, and outsiders who meddle."""
+"""Those who use the meter: users, and a team that deploys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
 from tests.fakes import by
 from tests.simulation.ledger import Payment
-from tests.simulation.stage import Came, Stage
+from tests.simulation.stack import Came
+from tests.simulation.stage import Stage
+from tests.simulation.versions import FUNCTIONS, Form, in_new_form
 
 ZONES = (
     "UTC",
@@ -33,6 +35,8 @@ ZONES = (
 API_CONFIG = "shared-cfg"
 BY_HAND = ("hand-1", "hand-2")
 """Configs that users made and update to."""
+NAMES = ("ann", "bob", "cleo")
+"""Of users: each has a token."""
 _MINUTES = (1, 2, 3, 5, 10, 10, 30, 60, 60, 180)
 _TRIES = 3
 
@@ -146,12 +150,23 @@ class Users:
         )
 
     def _stop(self, name: str, *, forget: bool) -> None:
-        meter = self.stage.meter
-        self._ask(
-            "forget" if forget else "stop",
-            name,
-            lambda now, request: meter.stop(name, now, request, forget=forget),
-        )
+        """Half of the time with an Idempotency-Key, and then maybe once more, late."""
+        meter, use = self.stage.meter, "forget" if forget else "stop"
+        key = f"key-{self.asked}" if self.rng.random() < 0.5 else None
+        request = by(self.rng.choice(NAMES)).under(key, use, {"EndpointName": name})
+
+        def attempt() -> None:
+            self._ask(
+                use,
+                name,
+                lambda now, request: meter.stop(name, now, request, forget=forget),
+                request=request,
+                key=key,
+            )
+
+        attempt()
+        if key is not None and self.rng.random() < 0.4:
+            self._later(self.rng.choice((0.0, 0.02, 1.0, 30.0, 600.0)), attempt)
 
     def _wake(self, name: str) -> None:
         """Call its model, which starts it."""
@@ -180,7 +195,8 @@ class Users:
         key = f"key-{self.asked}" if self.rng.random() < 0.5 else None
         payment = Payment(minutes, key)
         body = {"EndpointName": name, "minutes": minutes}
-        request = by().under(key, use, body)
+        actor = self.rng.choice(NAMES)
+        request = by(actor).under(key, use, body)
         account = self.stage.watch.ledger.account(name.lower())
         forgotten = account.forgotten
         tries = _TRIES if key else 1
@@ -197,7 +213,8 @@ class Users:
                 self._later(self.rng.choice((0.0, 1.0, 5.0, 40.0)), attempt)
 
         def attempt() -> None:
-            self._ask(use, name, call, done, request=request, payment=payment)
+            notes = {"request": request, "identity": actor, "payment": payment}
+            self._ask(use, name, call, done, **notes)
 
         attempt()
         if twice:  # an impatient client sends it again before the answer
@@ -248,10 +265,14 @@ class Team:
 
     stage: Stage
     names: list[str]
+    others: list[str]
+    """Further names, which they come to declare only later."""
     until: datetime
     manifest: dict[str, Spec] = field(default_factory=dict)
     deploys: int = 0
     at_work: bool = False
+    form: Form | None = None
+    """The form in which specs are written, None: that of before."""
     rng: Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -286,11 +307,8 @@ class Team:
 
         def drained(came: Came) -> None:
             if came.result == "drained":
-                left = [
-                    key
-                    for key in self.stage.watch.cases
-                    if self.stage.sagemaker.status(key) and self.stage.sagemaker.ours(key)
-                ]
+                watch, status = self.stage.watch, self.stage.sagemaker.status
+                left = [key for key in watch.cases if status(key) and watch.ours(key)]
                 if left:
                     self.stage.watch.violation(left[0], "is left though the drain went well")
             self.stage.kernel.after(
@@ -303,8 +321,53 @@ class Team:
 
         self.stage.invoke("sweep", "drain", drain, drained)
 
+    def update_code(self) -> None:
+        """Deploy newer code, and specs in a form that the code of before does not know. For some
+        minutes one part runs the one and one the other; the sync comes when all is through."""
+        if self.at_work:
+            return
+        stage, rng = self.stage, self.rng
+        stage.roll(*FUNCTIONS)
+        stage.faults.count("code deployed")
+        stage.versions.form = self.form = rng.choice(list(Form))
+        changed = [name for name in self.names if name in self.manifest and rng.random() < 0.5]
+        self._deploy(changed, self._roll(240))
+
+    def roll_back(self) -> None:
+        """Have the functions run the code of before for some minutes, beside specs of now."""
+        if self.form is not None and not self.at_work:
+            self.stage.faults.count("code rolled back")
+            self.stage.roll(*FUNCTIONS)
+            self._roll(600)
+
+    def _roll(self, seconds: float) -> float:
+        """Have one function after the other run the newest code; tells when the last does."""
+        moments = sorted((self.rng.uniform(0, seconds), name) for name in FUNCTIONS)
+        for number, (moment, _) in enumerate(moments, 1):
+            behind = [name for _, name in moments[number:]]
+            self.stage.kernel.after(moment, lambda behind=behind: self.stage.roll(*behind))  # type: ignore[misc]
+        return moments[-1][0]
+
+    def restore_table(self) -> None:
+        """Restore the state table, and some time later say that it may be trusted."""
+        stage = self.stage
+        if stage.watch.restored is not None:
+            return
+        stage.faults.count("table restored")
+        stage.restore_table()
+
+        def accept() -> None:
+            stage.accept_restored_table(accepted)
+
+        def accepted(_came: Came) -> None:
+            if stage.watch.restored is not None:
+                stage.kernel.after(self.rng.uniform(20, 120), accept)
+
+        stage.kernel.after(self.rng.uniform(60, 2400), accept)
+
     def _change_something(self) -> None:
-        changed = self.rng.sample(self.names, self.rng.randint(1, min(4, len(self.names))))
+        names = self.names + self.others
+        changed = self.rng.sample(names, self.rng.randint(1, min(4, len(names))))
         running = [
             name
             for name in self.names
@@ -343,8 +406,9 @@ class Team:
             spec_hash=f"hash-{self.deploys}",
         )
 
-    def _deploy(self, changed: list[str]) -> None:
-        """Configs first, then specs, then the sync until it works, then what it waits for."""
+    def _deploy(self, changed: list[str], code_seconds: float = 0) -> None:
+        """Configs first, then specs, then (when the code is through) the sync until it works,
+        then what it waits for."""
         self.at_work = True
         stage = self.stage
         for spec in self.manifest.values():
@@ -355,7 +419,7 @@ class Team:
         stage.watch.flux(keys, begins=True)
         for name in changed:
             stage.kernel.after(self.rng.uniform(0, 5), lambda name=name: self._write(name))  # type: ignore[misc]
-        stage.kernel.after(6, lambda: self._sync(keys))
+        stage.kernel.after(6 + code_seconds, lambda: self._sync(keys))
 
     def _write(self, name: str) -> None:
         spec = self.manifest.get(name)
@@ -363,7 +427,9 @@ class Team:
             self.stage.withdraw(name.lower())
         else:
             where = {"pk": f"ENDPOINT#{spec.key}", "sk": "SPEC#config"}
-            self.stage.declare(encode({**where, **spec_values(spec)}))
+            values = spec_values(spec)
+            written = in_new_form(values, self.form) if self.form else values
+            self.stage.declare(encode({**where, **written}))
 
     def _sync(self, keys: list[str]) -> None:
         configs = {spec.name: spec.endpoint_config_name for spec in self.manifest.values()}
@@ -405,45 +471,6 @@ class Team:
         for name in names:
             for served in () if name in kept else self.stage.sagemaker.destroy_config(name):
                 self.stage.watch.violation(served, f"its config {name} was taken away")
-
-
-@dataclass
-class Outsiders:
-    """People with a console of their own."""
-
-    stage: Stage
-    until: datetime
-    rng: Random = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.rng = self.stage.rng
-
-    def plan(self, hours: float) -> None:
-        seconds = self.rng.expovariate(1 / (hours * 3600))
-
-        def meddle() -> None:
-            self._meddle()
-            self.plan(hours)
-
-        if self.stage.kernel.now + timedelta(seconds=seconds) < self.until:
-            self.stage.kernel.after(seconds, meddle)
-
-    def _meddle(self) -> None:
-        stage = self.stage
-        keys = sorted(stage.watch.cases)
-        live = [key for key in keys if stage.sagemaker.status(key) == "InService"]
-        key = self.rng.choice(live if live and self.rng.random() < 0.6 else keys)
-        status = stage.sagemaker.status(key)
-        if status in ("InService", "Failed"):
-            stage.faults.count("deleted by an outsider")
-            stage.watch.meddled(key)
-            stage.sagemaker.perform("DeleteEndpoint", {"EndpointName": key})
-        elif status is None and self.rng.random() < 0.3:
-            stage.faults.count("made by an outsider")
-            stage.watch.meddled(key)
-            stage.sagemaker.perform(
-                "CreateEndpoint", {"EndpointName": key, "EndpointConfigName": API_CONFIG}
-            )
 
 
 def _says_no(refusal: MeterError | None) -> bool:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -11,6 +12,8 @@ from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
+from lambdas.core.errors import AwsRefused
+from lambdas.core.ports import Adopter
 from lambdas.core.settings import IGNORE_TAG_KEY, STACK_TAG_KEY, adopted_tag
 from local.simulator.account import Account, Kind
 from local.simulator.errors import EXISTS, MISSING, QUOTA, THROTTLED, ApiError
@@ -40,6 +43,9 @@ class Moods:
     stuck: float = 0.01
     rolled_back: float = 0.15
     lingers: float = 0.2
+    iam_seconds: float = 4.0
+    """How long IAM may go by the tags of before. Less than the adoption's wait (TAG_SETTLES), by
+    what two clocks may be off."""
 
 
 @dataclass
@@ -47,8 +53,10 @@ class SageMaker:
     """The region: its endpoints, and what those who watch want to know about them.
 
     `refused` is told of each refusal that is SageMaker's own doing, `changed` of each endpoint
-    that entered a status or went, `asked` of each create, delete and update that
-    arrived, `accepted` of each that was taken, `retagged` of each change of tags by a stack.
+    that entered a status or went, `asked` of each call to change one that arrived, `accepted` of
+    each create, delete and update that was taken: all this for the stack that is watched closely.
+    `mutating` and `mutated` are told of what any stack asks for and is given, `described` and
+    `tags_read` of what it reads, and `retagged` of each endpoint whose tags whoever changed.
     """
 
     kernel: Kernel
@@ -61,9 +69,15 @@ class SageMaker:
     announce: Callable[[StatusChange], None] = lambda _change: None
     accepted: Callable[[str, str], None] = lambda _operation, _key: None
     asked: Callable[[str, str], None] = lambda _operation, _key: None
-    retagged: Callable[[str, str], None] = lambda _operation, _key: None
+    mutating: Callable[[str, str, str], None] = lambda _stack, _operation, _key: None
+    mutated: Callable[[str, str, str], None] = lambda _stack, _operation, _key: None
+    described: Callable[[str], None] = lambda _key: None
+    tags_read: Callable[[str], None] = lambda _key: None
+    retagged: Callable[[str], None] = lambda _key: None
     lingering: dict[str, datetime] = field(default_factory=dict)
     config_seen_from: dict[str, datetime] = field(default_factory=dict)
+    adopted_at: dict[str, datetime] = field(default_factory=dict)
+    """When a stack's adopter last put its tag on an endpoint."""
     _recently_gone: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
     _known: dict[str, str] = field(default_factory=dict)
     _settle_at: datetime | None = None
@@ -94,6 +108,26 @@ class SageMaker:
         """Whether the stack may change it, as IAM sees it."""
         tags = self.tags(key)
         return tags.get(STACK_TAG_KEY) in (stack, adopted_tag(stack)) and IGNORE_TAG_KEY not in tags
+
+    def retag(self, key: str, add: Mapping[str, str], remove: Sequence[str] = ()) -> None:
+        """Change the tags of an endpoint as somebody with a console does."""
+        arn = ACCOUNT.arn(Kind.ENDPOINT, key)
+        tags = [{"Key": name, "Value": value} for name, value in add.items()]
+        self.perform("AddTags", {"ResourceArn": arn, "Tags": tags})
+        self.perform("DeleteTags", {"ResourceArn": arn, "TagKeys": list(remove)})
+        self.retagged(key)
+
+    def may_adopt(self, stack: str, key: str, value: str) -> bool:
+        """Whether IAM lets the stack's adopter put its tag on: where there is none, or where that
+        of another stack came so lately that IAM has not heard of it."""
+        tags = self.tags(key)
+        lately = self.kernel.now - timedelta(seconds=self.moods.iam_seconds)
+        unheard = self.adopted_at.get(key, lately) > lately
+        free = STACK_TAG_KEY not in tags or unheard
+        return value == adopted_tag(stack) and free and IGNORE_TAG_KEY not in tags
+
+    def may_release(self, stack: str, key: str) -> bool:
+        return self.tags(key).get(STACK_TAG_KEY) == adopted_tag(stack)
 
     def create_config(self, name: str, *, ours: bool = False) -> None:
         """`ours`: made by Terraform, which tags all that it makes."""
@@ -203,16 +237,23 @@ class _Drawn:
 
 
 class SageMakerClient:
-    """boto3's client, as far as the adapter uses it."""
+    """boto3's client, as far as the adapter uses it, with the rights of a stack's functions."""
 
-    def __init__(self, sagemaker: SageMaker, wire: Wire, *, repeats: bool) -> None:
+    def __init__(self, sagemaker: SageMaker, wire: Wire, stack: str, *, repeats: bool) -> None:
         self._sagemaker = sagemaker
         self._wire = wire
+        self._stack = stack
+        self._watched = stack == STACK_TAG
         self._repeats = repeats
 
     def describe_endpoint(self, **request: Any) -> dict[str, Any]:
-        answer = self._call("DescribeEndpoint", request["EndpointName"], request)
-        return _with_instants(answer)
+        name = request["EndpointName"]
+
+        def effect() -> dict[str, Any]:
+            self._sagemaker.described(name.lower())
+            return self._sagemaker.perform("DescribeEndpoint", request)
+
+        return _with_instants(self._call("DescribeEndpoint", name, request, effect))
 
     def describe_endpoint_config(self, **request: Any) -> dict[str, Any]:
         return self._call("DescribeEndpointConfig", None, request)
@@ -230,31 +271,47 @@ class SageMakerClient:
         return self._change("DeleteEndpoint", request)
 
     def add_tags(self, **request: Any) -> dict[str, Any]:
-        """As the adopter's role may: what no stack has, and nobody wants ignored."""
-        key = _named(request["ResourceArn"]).lower()
-        return self._retagged("AddTags", key, request, {STACK_TAG_KEY, IGNORE_TAG_KEY})
+        def allowed(key: str) -> bool:
+            value = request["Tags"][0]["Value"]
+            return self._sagemaker.may_adopt(self._stack, key, value)
+
+        return self._retag("AddTags", request, allowed)
 
     def delete_tags(self, **request: Any) -> dict[str, Any]:
-        key = _named(request["ResourceArn"]).lower()
-        return self._retagged("DeleteTags", key, request, set())
+        return self._retag(
+            "DeleteTags", request, lambda key: self._sagemaker.may_release(self._stack, key)
+        )
 
-    def _retagged(
-        self, operation: str, key: str, request: dict[str, Any], barred: set[str]
+    def _retag(
+        self, operation: str, request: dict[str, Any], allowed: Callable[[str], bool]
     ) -> dict[str, Any]:
-        def effect() -> dict[str, Any]:
-            if barred & self._sagemaker.tags(key).keys():
-                raise ApiError("AccessDeniedException", f"not authorized to {operation} {key}")
-            answer = self._sagemaker.perform(operation, request)
-            self._sagemaker.retagged(operation, key)
+        key, sagemaker = _named(request["ResourceArn"]).lower(), self._sagemaker
+
+        def refusal() -> ApiError | None:
+            if sagemaker.status(key) is None or allowed(key):
+                return None
+            return ApiError("AccessDeniedException", f"not authorized to {operation} {key}")
+
+        def perform() -> dict[str, Any]:
+            answer = sagemaker.perform(operation, request)
+            if operation == "AddTags":
+                sagemaker.adopted_at[key] = sagemaker.kernel.now
+            sagemaker.retagged(key)
             return answer
 
-        return self._call(operation, key, request, effect)
+        return self._mutate(operation, key, request, refusal, perform)
 
     def get_paginator(self, operation: str) -> _Listing:
         return _Listing(self._tags if operation == "list_tags" else self._endpoints)
 
     def _tags(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._call("ListTags", _named(request["ResourceArn"]), request)
+        key = _named(request["ResourceArn"]).lower()
+
+        def effect() -> dict[str, Any]:
+            self._sagemaker.tags_read(key)
+            return self._sagemaker.perform("ListTags", request)
+
+        return self._call("ListTags", key, request, effect)
 
     def _endpoints(self, request: dict[str, Any]) -> dict[str, Any]:
         """Ten rows a page, by name."""
@@ -272,14 +329,45 @@ class SageMakerClient:
         return self._wire.send(call, effect)
 
     def _change(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        key = request["EndpointName"].lower()
+        key, sagemaker = request["EndpointName"].lower(), self._sagemaker
+
+        def perform() -> dict[str, Any]:
+            answer = sagemaker.perform(operation, request, sagemaker.outcome(operation))
+            if self._watched:
+                sagemaker.accepted(operation, key)
+            return answer
+
+        return self._mutate(
+            operation,
+            key,
+            request,
+            lambda: _refusal(sagemaker, self._stack, operation, key, request),
+            perform,
+        )
+
+    def _mutate(
+        self,
+        operation: str,
+        key: str,
+        request: dict[str, Any],
+        refusal: Callable[[], ApiError | None],
+        perform: Callable[[], dict[str, Any]],
+    ) -> dict[str, Any]:
         sagemaker = self._sagemaker
 
         def effect() -> dict[str, Any]:
-            sagemaker.asked(operation, key)
-            _refuse(sagemaker, operation, key, request)
-            answer = sagemaker.perform(operation, request, sagemaker.outcome(operation))
-            sagemaker.accepted(operation, key)
+            sagemaker.mutating(self._stack, operation, key)
+            if self._watched:
+                sagemaker.asked(operation, key)
+            refused = refusal()
+            if refused is None and sagemaker.faults.refuses(f"{operation} throttled"):
+                refused = THROTTLED.error()
+            if refused is not None:
+                if self._watched:
+                    sagemaker.refused(operation, key, refused.code)
+                raise refused
+            answer = perform()
+            sagemaker.mutated(self._stack, operation, key)
             return answer
 
         return self._call(operation, key, request, effect)
@@ -304,9 +392,10 @@ class SageMakerClient:
 class ScalingClient:
     """Application Auto Scaling's client, as far as the adapter uses it."""
 
-    def __init__(self, sagemaker: SageMaker, wire: Wire) -> None:
+    def __init__(self, sagemaker: SageMaker, wire: Wire, stack: str) -> None:
         self._sagemaker = sagemaker
         self._wire = wire
+        self._stack = stack
 
     def register_scalable_target(self, **request: Any) -> dict[str, Any]:
         return self._call("RegisterScalableTarget", request)
@@ -322,12 +411,32 @@ class ScalingClient:
 
     def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         def effect() -> dict[str, Any]:
+            if "ResourceId" in request:
+                _, name, *_ = request["ResourceId"].split("/")
+                self._sagemaker.mutating(self._stack, operation, name.lower())
             try:
                 return self._sagemaker.perform(operation, request)
             except ApiError as error:
                 raise _client_error(error, operation) from None
 
         return self._wire.send(Call("scaling", operation, None, repeats=True), effect)
+
+
+class AdopterClient:
+    """Lambda's client, as far as the reconciler uses it: it runs the adopter, which tells nobody
+    why it failed."""
+
+    def __init__(self, adopter: Adopter) -> None:
+        self._adopter = adopter
+
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+        event = json.loads(Payload)
+        act = self._adopter.release if event["release"] else self._adopter.adopt
+        try:
+            act(event["arn"])
+        except AwsRefused:
+            return {"FunctionError": FunctionName}
+        return {}
 
 
 def _with_instants(row: dict[str, Any]) -> dict[str, Any]:
@@ -340,28 +449,26 @@ def _client_error(error: ApiError, operation: str) -> ClientError:
     return ClientError({"Error": {"Code": error.code, "Message": error.message}}, operation)
 
 
-def _refuse(sagemaker: SageMaker, operation: str, key: str, request: dict[str, Any]) -> None:
-    """Raise where SageMaker does not take the call just now."""
+def _refusal(
+    sagemaker: SageMaker, stack: str, operation: str, key: str, request: dict[str, Any]
+) -> ApiError | None:
+    """What SageMaker or IAM says where the call is not taken just now."""
     now, faults = sagemaker.kernel.now, sagemaker.faults
-    refusal: ApiError | None = None
-    if operation == "CreateEndpoint":
-        config = request["EndpointConfigName"]
-        if sagemaker.lingering.get(key, now) > now:
-            refusal = EXISTS.error(noun="endpoint", arn=ACCOUNT.arn(Kind.ENDPOINT, key))
-        elif sagemaker.config_seen_from.get(config, now) > now:
-            arn = ACCOUNT.arn(Kind.CONFIG, config)
-            refusal = MISSING.error(noun="endpoint configuration", arn=arn)
-        elif sagemaker.create_limit and not sagemaker.create_limit(now):
-            refusal = THROTTLED.error()
-        elif faults.refuses("quota exceeded"):
-            refusal = QUOTA.error(instance_type="ml.m5.large", limit=8, used=8, delta=1)
-    elif sagemaker.status(key) is not None and not sagemaker.ours(key):
-        refusal = ApiError("AccessDeniedException", f"not authorized to {operation} {key}")
-    if refusal is None and faults.refuses(f"{operation} throttled"):
-        refusal = THROTTLED.error()
-    if refusal is not None:
-        sagemaker.refused(operation, key, refusal.code)
-        raise refusal
+    if operation != "CreateEndpoint":
+        if sagemaker.status(key) is not None and not sagemaker.ours(key, stack):
+            return ApiError("AccessDeniedException", f"not authorized to {operation} {key}")
+        return None
+    config = request["EndpointConfigName"]
+    if sagemaker.lingering.get(key, now) > now:
+        return EXISTS.error(noun="endpoint", arn=ACCOUNT.arn(Kind.ENDPOINT, key))
+    if sagemaker.config_seen_from.get(config, now) > now:
+        arn = ACCOUNT.arn(Kind.CONFIG, config)
+        return MISSING.error(noun="endpoint configuration", arn=arn)
+    if sagemaker.create_limit and not sagemaker.create_limit(now):
+        return THROTTLED.error()
+    if faults.refuses("quota exceeded"):
+        return QUOTA.error(instance_type="ml.m5.large", limit=8, used=8, delta=1)
+    return None
 
 
 class _Listing:

@@ -3,7 +3,7 @@ each use case is worth killing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import cycle
@@ -13,14 +13,16 @@ from lambdas.aws.items import encode, spec_values
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.ports import WakeShare
 from lambdas.core.schedule import Schedule
+from lambdas.core.settings import STACK_TAG_KEY
 from lambdas.core.spec import Origin, Scaling, Spec
 from local.simulator.lifecycle import Outcome
-from tests.fakes import by
+from tests.fakes import EVERY_SCOPE, by
 from tests.simulation.faults import PEACE, Fault
-from tests.simulation.kernel import Actor
+from tests.simulation.kernel import Actor, Kernel
 from tests.simulation.ledger import Payment
-from tests.simulation.sagemaker import UPDATES, Moods
-from tests.simulation.stage import Came, Stage
+from tests.simulation.sagemaker import STACK_TAG, UPDATES, Moods
+from tests.simulation.stack import Came, Stack
+from tests.simulation.stage import OTHER_STACK, Stage
 from tests.simulation.wire import Call, steady
 
 MONDAY_NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -59,6 +61,7 @@ class Scene:
         self.failures = 0
         """How many creates from now on end in Failed."""
         self.ticking = True
+        self._neighbour: Stack | None = None
         stage.sagemaker.outcome = self._outcome  # type: ignore[method-assign]
         stage.sagemaker.create_config(SHARED)
         stage.sagemaker.create_config(BY_HAND)
@@ -92,6 +95,11 @@ class Scene:
         self.write(*specs)
         self.sync()
         self.advance(3)
+
+    def deploy_soon(self, *specs: Spec) -> None:
+        """The same, while others act."""
+        self.write(*specs)
+        self.sync()
 
     def sync(self) -> Actor:
         def synced(came: Came) -> None:
@@ -157,25 +165,46 @@ class Scene:
 
     def renew(self, name: str = "Falcon", minutes: int = 4, key: str | None = None) -> Actor:
         request = by().under(key, "renew", {"minutes": minutes})
-        payment = Payment(minutes, key)
         return self._pay(
-            "renew", payment, lambda now: self.stage.meter.renew(name, minutes, now, request)
+            "renew",
+            Payment(minutes, key),
+            lambda now: self.stage.meter.renew(name, minutes, now, request),
         )
 
-    def add(self, name: str = "Mine", minutes: int = 4, *, adopt: bool = False) -> Actor:
-        meter = self.stage.meter
+    def add(
+        self,
+        name: str = "Mine",
+        minutes: int = 4,
+        config: str = SHARED,
+        scopes: str = EVERY_SCOPE,
+        *,
+        adopt: bool = False,
+    ) -> Actor:
+        meter, request = self.stage.meter, by("ann", scopes)
         return self._pay(
             "add",
             Payment(minutes),
-            lambda now: meter.add(name, SHARED, minutes, now, by(), adopt=adopt),
+            lambda now: meter.add(name, config, minutes, now, request, adopt=adopt),
+            adopt=adopt,
+            scopes=scopes,
         )
 
-    def stop(self, name: str = "Falcon", *, forget: bool = False) -> Actor:
+    def stop(
+        self,
+        name: str = "Falcon",
+        key: str | None = None,
+        scopes: str = EVERY_SCOPE,
+        *,
+        forget: bool = False,
+    ) -> Actor:
         meter = self.stage.meter
+        request = by("ann", scopes).under(key, "stop", {"forget": forget})
         return self.stage.invoke(
             "api",
             "forget" if forget else "stop",
-            lambda now: meter.stop(name, now, by(), forget=forget),
+            lambda now: meter.stop(name, now, request, forget=forget),
+            key=key,
+            scopes=scopes,
         )
 
     def set_schedules(self, *schedules: Schedule, name: str = "Mine") -> Actor:
@@ -199,16 +228,54 @@ class Scene:
         """A hint of its own: the next invocation of the reconciler heeds it."""
         self.stage.queues["work"].put(Hint(key, cause).to_body(), 0)
 
-    def foreign(self, name: str = "Falcon") -> None:
-        """An endpoint that somebody else made."""
+    def foreign(self, name: str = "Falcon", config: str = SHARED, **tags: str) -> None:
+        """An endpoint that somebody else made; `tags` by the part of their keys that differs."""
         self.stage.watch.meddled(name.lower())
         self.stage.sagemaker.perform(
-            "CreateEndpoint", {"EndpointName": name, "EndpointConfigName": SHARED}
+            "CreateEndpoint", {"EndpointName": name, "EndpointConfigName": config}
         )
+        if tags:
+            self.retag(name.lower(), untag=False, **tags)
+
+    def retag(self, key: str = KEY, *, untag: bool = False, **tags: str) -> None:
+        """Somebody puts tags on, or takes that of the stack off; there may be nothing to tag."""
+        self.stage.watch.meddled(key)
+        if self.stage.sagemaker.status(key) is not None:
+            add = {f"endpoint-meter:{name}": value for name, value in tags.items()}
+            self.stage.sagemaker.retag(key, add, [STACK_TAG_KEY] if untag else [])
 
     def delete_by_hand(self, key: str = KEY) -> None:
         self.stage.watch.meddled(key)
-        self.stage.sagemaker.perform("DeleteEndpoint", {"EndpointName": key})
+        if self.stage.sagemaker.status(key) in ("InService", "Failed"):
+            self.stage.sagemaker.perform("DeleteEndpoint", {"EndpointName": key})
+
+    def replace_by_hand(self, key: str = KEY, config: str = SHARED) -> None:
+        """Somebody deletes it and makes another of that name at once."""
+        sagemaker = self.stage.sagemaker
+        moods = sagemaker.moods
+        sagemaker.moods = replace(moods, delete_seconds=(0, 0))
+        self.delete_by_hand(key)
+        sagemaker.release_stuck()  # as much as a look at the clock
+        sagemaker.moods = moods
+        if sagemaker.status(key) is None:
+            self.foreign(key, config)
+
+    @property
+    def neighbour(self) -> Stack:
+        """The second stack of the account, with a tick of its own."""
+        if self._neighbour is None:
+            self._neighbour = self.stage.neighbour
+            self.stage.kernel.after(10, self._tick_next_door)
+        return self._neighbour
+
+    def adopt_next_door(self, name: str, config: str = SHARED) -> None:
+        meter, request = self.neighbour.meter, by()
+        self.neighbour.invoke(
+            "api",
+            "add",
+            lambda now: meter.add(name, config, 4, now, request, adopt=True),
+            adopt=True,
+        )
 
     def mute(self) -> None:
         """No message arrives and no tick comes until `listen`."""
@@ -225,9 +292,14 @@ class Scene:
         """What is not as it should be, or on the way there."""
         stage = self.stage
         now, found = stage.kernel.now, [*stage.kernel.errors, *stage.watch.violations]
+        found += [f"{key}: carries a tag without right" for key in stage.trespass.astray()]
+        for tag in (STACK_TAG, OTHER_STACK):
+            if stage.watch.restored is None:
+                found += [f"{key}: is being adopted" for key in stage.trespass.pending(tag)]
         for key, case in sorted(stage.watch.cases.items()):
             status, wanted = stage.sagemaker.status(key), stage.watch.wanted(key, now)
-            if status is not None and not stage.sagemaker.ours(key):
+            to_come = case.regained is not None and case.regained > now
+            if not stage.watch.ours(key) or stage.watch.undecided(key) or to_come:
                 continue
             right = ("InService", "Creating", "Updating") if wanted else (None, "Deleting")
             if status not in right:
@@ -262,8 +334,10 @@ class Scene:
         targets = self.stage.sagemaker.perform("DescribeScalableTargets", request)
         return bool(targets["ScalableTargets"])
 
-    def _pay(self, use: str, payment: Payment, call: Callable[[datetime], Any]) -> Actor:
-        return self.stage.invoke("api", use, call, payment=payment)
+    def _pay(
+        self, use: str, payment: Payment, call: Callable[[datetime], Any], **notes: Any
+    ) -> Actor:
+        return self.stage.invoke("api", use, call, payment=payment, **notes)
 
     def _outcome(self, operation: str) -> Outcome:
         if operation == "CreateEndpoint" and self.failures:
@@ -272,6 +346,10 @@ class Scene:
         if self.outcome is Outcome.ROLLBACK and operation not in UPDATES:
             return Outcome.SUCCESS
         return self.outcome or Outcome.SUCCESS
+
+    def _tick_next_door(self) -> None:
+        self.neighbour.tick()
+        self.stage.kernel.after(60, self._tick_next_door)
 
     def _tick(self) -> None:
         began = self.stage.kernel.now
@@ -282,11 +360,16 @@ class Scene:
         self.stage.kernel.after(60, self._tick)
 
 
+Rival = Callable[[Scene, str], object]
+"""What may happen to an endpoint while an invocation waits for the answer to one of its calls."""
+
+
 @dataclass(frozen=True)
 class Situation:
     """`prepare` leads up to it; `act` begins what is to be killed: what it returns, or (None) the
     next invocation of the reconciler. `again`: whoever called it calls once more, as Terraform
-    and the schedule of the sweep do. `about` names the endpoint that rivals go for."""
+    and the schedule of the sweep do. `about` names the endpoint that rivals go for; `rivals` are
+    those that matter here, None: what users do everywhere; `killed` says whether faults do."""
 
     name: str
     prepare: Callable[[Scene], object]
@@ -294,17 +377,15 @@ class Situation:
     again: bool = False
     about: str = "Falcon"
     begin: datetime = MONDAY_NINE
-
-
-Rival = Callable[[Scene, str], object]
-"""What may happen to an endpoint while an invocation waits for the answer to one of its calls."""
+    rivals: Mapping[str, Rival] | None = None
+    killed: bool = True
 
 
 @dataclass
 class Aim:
     """Records the calls of one invocation, or puts a fault on its `number`th call."""
 
-    pause: Callable[[float], None]
+    kernel: Kernel
     actor: Actor | None = None
     number: int | None = None
     fault: Fault | None = None
@@ -323,8 +404,10 @@ class Aim:
         if len(self.calls) - 1 != self.number:
             return None
         if self.meanwhile is not None:
+            self.kernel.actor = None  # it is not this one who does it
             self.meanwhile()
-            self.pause(SLOW)
+            self.kernel.actor = actor
+            self.kernel.pause(SLOW)
         return self.fault
 
 
@@ -341,7 +424,7 @@ def play(
         situation.prepare(scene)
         scene.listen()
         began = scene.stage.kernel.now
-        aim = Aim(scene.stage.kernel.pause, number=number, fault=fault)
+        aim = Aim(scene.stage.kernel, number=number, fault=fault)
         if rival is not None:
             aim.meanwhile = lambda: rival(scene, situation.about)
         scene.stage.wire.intercept = aim
@@ -690,13 +773,6 @@ SITUATIONS: tuple[Situation, ...] = (
         about="Mine",
     ),
     Situation(
-        "add: adopts",
-        steps(lambda s: s.foreign("Mine"), after(10)),
-        lambda s: s.add(adopt=True),
-        again=True,  # an endpoint with our tag and no spec goes after a grace period of its own
-        about="Mine",
-    ),
-    Situation(
         "schedules: opening", _stopped_mine, lambda s: s.set_schedules(AT_NINE), about="Mine"
     ),
     Situation(
@@ -871,6 +947,8 @@ RIVALS_FOR_ADDED: dict[str, Rival] = {
 RIVALS_OF_WAKES: dict[str, Rival] = {"another call of the model": lambda s, name: s.wake(name)}
 
 
-def rivals(situation: Situation) -> dict[str, Rival]:
+def rivals(situation: Situation) -> Mapping[str, Rival]:
+    if situation.rivals is not None:
+        return situation.rivals
     found = RIVALS | (RIVALS_FOR_ADDED if situation.about == "Mine" else {})
     return found | (RIVALS_OF_WAKES if situation.name.startswith("wake:") else {})

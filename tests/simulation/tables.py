@@ -33,6 +33,10 @@ class Tables:
     watchers: list[Watcher] = field(default_factory=list)
     scan_order: list[tuple[int, str, str]] = field(default_factory=list)
     """The keys of the state table in the order in which scans find them."""
+    table_id: str = "first"
+    """Of the state table; a restored one has another."""
+    written: Callable[[], None] = lambda: None
+    """Called when all that was written at once is there."""
     _due: dict[str, Item] = field(default_factory=dict)
     _moves: deque[tuple[datetime, str, Item | None]] = field(default_factory=deque)
 
@@ -108,6 +112,7 @@ class DynamoClient:
             _check(request, before or {}, "UpdateItem")
             after = _updated(request, before)
             self._tables.put(table, pk, sk, after)
+            self._tables.written()
             return {"Attributes": dict(after)} if "ReturnValues" in request else {}
 
         return self._call("UpdateItem", request, effect)
@@ -117,6 +122,7 @@ class DynamoClient:
             table, pk, sk = _address(request)
             _check(request, self._tables.get(table, pk, sk) or {}, "DeleteItem")
             self._tables.put(table, pk, sk, None)
+            self._tables.written()
             return {}
 
         return self._call("DeleteItem", request, effect)
@@ -161,14 +167,15 @@ class DynamoClient:
                     after = _updated(part, self._tables.get(table, pk, sk))
                 if word != "ConditionCheck":
                     self._tables.put(table, pk, sk, after)
+            self._tables.written()
             return {}
 
         others = [_address(part, word)[1].removeprefix("ENDPOINT#") for word, part in parts[1:]]
         return self._call("TransactWriteItems", parts[0][1], effect, others)
 
-    def describe_table(self, **request: Any) -> dict[str, Any]:
+    def describe_table(self, **_request: Any) -> dict[str, Any]:
         def effect() -> dict[str, Any]:
-            return {"Table": {"TableId": f"id of {request['TableName']}"}}
+            return {"Table": {"TableId": self._tables.table_id}}
 
         return self._call("DescribeTable", {}, effect)
 

@@ -7,10 +7,13 @@ from dataclasses import replace
 import pytest
 
 from tests.simulation.mutants import MUTANTS, Mutant, MutantMisfit, findings
+from tests.simulation.mutants_of_takeovers import TAKEOVER_MUTANTS
 from tests.simulation.trials import CRASHES, LIVES, RACES
 
+EVERY_MUTANT = (*MUTANTS, *TAKEOVER_MUTANTS)
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+
+@pytest.mark.parametrize("mutant", EVERY_MUTANT, ids=lambda mutant: mutant.name)
 def test_deliberate_bug_is_found(mutant: Mutant) -> None:
     found = findings(mutant, mutant.caught_by)
     assert found, "it got away: what would have shown it?"
@@ -19,7 +22,7 @@ def test_deliberate_bug_is_found(mutant: Mutant) -> None:
 
 def test_without_a_bug_nothing_is_found_in_any_of_these_places() -> None:
     """`test_crashes.py` and `test_lives.py` show that, of each of them."""
-    assert {mutant.caught_by for mutant in MUTANTS} <= {*CRASHES, *RACES, LIVES}
+    assert {mutant.caught_by for mutant in EVERY_MUTANT} <= {*CRASHES, *RACES, LIVES}
 
 
 def test_bug_that_no_longer_fits_the_code_is_an_error_not_a_success() -> None:

@@ -14,6 +14,7 @@ from tests.simulation.kernel import Kernel
 from tests.simulation.ledger import PREFIX, Account, Declared, Ledger, Weights
 from tests.simulation.sagemaker import SageMaker
 from tests.simulation.tables import Tables
+from tests.simulation.versions import Versions
 from tests.simulation.wire import Call, Wire
 
 BOUND = timedelta(minutes=3)
@@ -28,6 +29,10 @@ _DELETABLE = ("InService", "Failed")
 _HAMMERING = timedelta(seconds=3)
 """SageMaker is given at least this long, clocks being what they are, before it is asked again."""
 _PRECISION = timedelta(milliseconds=2)
+_LOOKED_AT_AGAIN = timedelta(minutes=15)
+"""How soon the meter looks again at what only people can mend, once they have."""
+_SETTLES = timedelta(seconds=12)
+_OF_TAGS = frozenset({"AddTags", "DeleteTags"})
 _STEPS = {
     "CreateEndpoint": "create",
     "DeleteEndpoint": "delete",
@@ -43,6 +48,7 @@ class Case:
     overrun_since: datetime | None = None
     missing_since: datetime | None = None
     outdated_since: datetime | None = None
+    adopting_since: datetime | None = None
     refused: dict[str, datetime] = field(default_factory=dict)
     failed_at: dict[str, datetime] = field(default_factory=dict)
     """When SageMaker refused for a reason that waiting for one's turn does not mend."""
@@ -52,9 +58,14 @@ class Case:
     undone: Weights | None = None
     """The weights set by hand that SageMaker rolled back."""
     undone_times: int = 0
+    updated_by_us: bool = False
+    """Whether the update that is under way is the meter's own."""
     meddled: datetime | None = None
     """When an outsider last did something that only a sweep is sure to find out."""
     swept: datetime | None = None
+    regained: datetime | None = None
+    """When at the latest the meter looks at it again after it could do nothing about it."""
+    was_ours: bool = True
     restarted: datetime | None = None
     in_flux: bool = False
     look_at: datetime | None = None
@@ -64,17 +75,22 @@ class Case:
 class Watch:
     """Follows ledger and SageMaker; `violations` holds what must not be, in words."""
 
-    def __init__(self, kernel: Kernel, tables: Tables, faults: Faults, wire: Wire) -> None:
+    def __init__(
+        self, kernel: Kernel, tables: Tables, faults: Faults, wire: Wire, versions: Versions
+    ) -> None:
+        self.restored: datetime | None = None
+        """Since when the state table is a restored one that nobody has accepted."""
         self.violations: list[str] = []
         self.story: list[str] = []
         """What led to the first of them."""
         self._ticking_since = self._last_tick = kernel.now
         self.cases: dict[str, Case] = {}
-        self.ledger = Ledger(kernel, self.violation, self.look)
+        self.ledger = Ledger(kernel, versions, self.violation, self.look)
         self.sagemaker: SageMaker
         self._kernel = kernel
         self._tables = tables
         self._faults = faults
+        self._versions = versions
         self._wire = wire
         self._trace = wire.trace
         wire.failed = self._unseen
@@ -116,6 +132,25 @@ class Watch:
     def meddled(self, key: str) -> None:
         self.case(key).meddled = self._kernel.now
 
+    def look_at_all(self) -> None:
+        for key in sorted(self.cases):
+            self.look(key)
+
+    def regained(self, keys: list[str]) -> None:
+        """Nothing keeps the meter from seeing to these any more, when it next looks at them."""
+        for key in keys:
+            self.case(key).regained = self._kernel.now + _LOOKED_AT_AGAIN
+            self.look(key)
+
+    def rolled(self) -> None:
+        """The code of functions was changed."""
+        newer = [
+            key
+            for key in sorted(self.cases)
+            if (spec := self.ledger.account(key).spec) and spec.newer
+        ]
+        self.regained(newer)
+
     def ticked(self, began: datetime, *, well: bool) -> None:
         """A tick is over; where the one before was missing, ticks run again from now on."""
         if not well:
@@ -139,16 +174,23 @@ class Watch:
         now, case = self._kernel.now, self.case(key)
         account = self.ledger.account(key)
         status, wanted = self.sagemaker.status(key), self.wanted(key, now)
-        ours = status is None or self.sagemaker.ours(key)
+        ours = self.ours(key)
+        if ours and not case.was_ours:
+            case.regained = now + _LOOKED_AT_AGAIN
+        case.was_ours = ours
         if status is None and not wanted:
             case.failures = 0
-        watched = ours and not case.in_flux
+        if status is None or not account.exists:
+            case.rolled_back = None
+        watched = ours and not case.in_flux and not self.undecided(key)
         overrun = watched and not wanted and status in _DELETABLE
         missing = watched and wanted and status in (None, "Failed")
         outdated = watched and wanted and status == "InService" and self._outdated(account)
         case.overrun_since = (case.overrun_since or now) if overrun else None
         case.missing_since = (case.missing_since or now) if missing else None
         case.outdated_since = (case.outdated_since or now) if outdated else None
+        adopting = account.adopting and self.restored is None and not self.ledger.draining(now)
+        case.adopting_since = (case.adopting_since or now) if adopting else None
         self._check_later(key, case)
         if account.spec:
             look_at = oracle.next_look(
@@ -157,6 +199,20 @@ class Watch:
             if look_at is not None and look_at != case.look_at:
                 case.look_at = look_at
                 self._kernel.at(look_at, lambda: self.look(key))
+
+    def ours(self, key: str) -> bool:
+        """Whether it is the meter's to see to: one that nobody has any record of is reported, and
+        given some time."""
+        account = self.ledger.account(key)
+        known = account.spec is not None or (account.exists and not account.orphaned)
+        return self.sagemaker.status(key) is None or (known and self.sagemaker.ours(key))
+
+    def undecided(self, key: str) -> bool:
+        """Whether nobody may say just now if it is to run: its table was restored, or some
+        functions cannot read its spec."""
+        spec = self.ledger.account(key).spec
+        unread = spec is not None and spec.newer and bool(self._versions.behind)
+        return unread or self.restored is not None
 
     def _outdated(self, account: Account) -> bool:
         endpoint = self.sagemaker.endpoint(account.key)
@@ -208,12 +264,22 @@ class Watch:
             since = self._since(key, case, case.outdated_since, "UpdateEndpoint")
             patience = bound + _backoff(case.failures)
             found.append((since + patience, f"serves an old config since {since:%H:%M:%S}"))
+        if case.adopting_since:
+            since = self._since(key, case, case.adopting_since, "AddTags")
+            patience = bound + _SETTLES + _backoff(case.failures)
+            found.append((since + patience, f"is being adopted since {since:%H:%M:%S}"))
         return found
 
     def _since(self, key: str, case: Case, since: datetime, operation: str) -> datetime:
         """From when on the meter had all that it needs: SageMaker willing, ticks running, and in
         a storm no disruption since."""
-        instants = [since, case.refused.get(operation), case.swept, case.restarted]
+        instants = [
+            since,
+            case.refused.get(operation),
+            case.swept,
+            case.restarted,
+            case.regained,
+        ]
         instants.append(self._ticking_since if self._ticking() else self._kernel.now)
         if case.meddled is not None:
             instants.append(self._kernel.now)
@@ -224,12 +290,15 @@ class Watch:
     def _refused(self, operation: str, key: str, code: str) -> None:
         case = self.case(key)
         case.refused[operation] = self._kernel.now
-        if code != "ThrottlingException":
+        # What became of the adopter's calls is not told: a throttle counts as a failure there.
+        if code != "ThrottlingException" or operation in _OF_TAGS:
             case.failures += 1
             case.failed_at[operation] = self._kernel.now
 
     def _asked(self, operation: str, key: str) -> None:
         """A create, delete or update reached SageMaker, which may take it or not."""
+        if operation in _OF_TAGS:
+            return
         case, now = self.case(key), self._kernel.now
         if operation == "CreateEndpoint":
             refused = case.failed_at.get(operation)
@@ -253,8 +322,8 @@ class Watch:
         if status == "Failed":
             case.failures += 1
         elif status == "InService":
-            case.failures = 0
-        elif status == "RollingBack":
+            case.failures, case.updated_by_us = 0, False
+        elif status == "RollingBack" and case.updated_by_us:
             endpoint, account = self.sagemaker.endpoint(key), self.ledger.account(key)
             target = endpoint.pending.target
             if target.config_name == endpoint.config_name:
@@ -272,6 +341,7 @@ class Watch:
         assert actor is not None
         assert actor.reading is not None
         step = _STEPS[operation]
+        self.case(key).updated_by_us = step in ("update", "reweigh")
         entries = self._tables.history.get(PREFIX + key, {})
         entry = entries.get(f"{actor.reading:%Y-%m-%dT%H:%M:%S.%fZ}#{step}#meter")
         if entry is None or not entry["reason"]["S"]:
@@ -300,7 +370,7 @@ class Watch:
         account = self.ledger.account(key)
         specs = account.specs_since(self._kernel.now - _LATELY)
         said = {_wanted(account, spec, now) for spec in specs}
-        if self._drained_lately():
+        if self.drained_lately():
             said.add(False)
             said |= {self.wanted(key, now)}
         if step == "create" and True not in said:
@@ -308,7 +378,7 @@ class Watch:
         if step == "delete" and False not in said and self.sagemaker.status(key) != "Failed":
             self.violation(key, "is stopped though wanted")
 
-    def _drained_lately(self) -> bool:
+    def drained_lately(self) -> bool:
         lately = self.ledger.drained_lately
         now = self._kernel.now
         return self.ledger.draining(now) or (lately is not None and now - lately < _LATELY)

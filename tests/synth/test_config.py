@@ -13,7 +13,7 @@ import main
 from constructs_lib.canonical import canonical
 from constructs_lib.config import DeployConfig, JumpstartModel
 from constructs_lib.config_across import RESERVED_ROUTES
-from constructs_lib.config_file import MAX_SCHEDULES_BYTES, load, notes, parse, read_json
+from constructs_lib.config_file import MAX_SPEC_BYTES, load, notes, parse, read_json
 from constructs_lib.config_problems import InvalidConfig
 from constructs_lib.lock import Lock
 from constructs_lib.schema import SCHEMA_FILE, schema_text
@@ -560,8 +560,17 @@ def windows_of(size: int) -> list[dict[str, Any]]:
     return windows
 
 
-def test_windows_that_do_not_fit_into_a_spec_are_refused_at_the_byte() -> None:
-    fits = parse(config_with({**FLAN, "schedule": windows_of(MAX_SCHEDULES_BYTES)}))
+@pytest.mark.parametrize("tags", [{}, {"team": "é" * 256}], ids=["no tags", "tags not in ASCII"])
+def test_an_entry_that_does_not_fit_into_a_spec_is_refused_at_the_byte(
+    tags: Mapping[str, str],
+) -> None:
+    rest = len(canonical(tags)) + len("{}") + len("[]")  # no update policy, no scaling
+    entry = {**FLAN, "tags": tags, "schedule": windows_of(MAX_SPEC_BYTES - rest)}
+    fits = parse(config_with(entry))
     assert len(fits.jumpstart_models[0].schedules()) == 65
-    with pytest.raises(InvalidConfig, match="give fewer windows or fewer except_dates"):
-        parse(config_with({**FLAN, "schedule": windows_of(MAX_SCHEDULES_BYTES + 1)}))
+    with pytest.raises(InvalidConfig) as refused:
+        parse(config_with({**entry, "schedule": windows_of(MAX_SPEC_BYTES - rest + 1)}))
+    assert (
+        "jumpstart_models[0].schedule: 'FlanT5' would be stored in 350,001 bytes, and at most "
+        "350,000 fit; give fewer schedules or fewer except_dates"
+    ) in str(refused.value)

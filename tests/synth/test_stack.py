@@ -11,6 +11,7 @@ import pytest
 from lambdas.aws.items import decode, spec_of
 from lambdas.aws.state_store import DUE_INDEX
 from lambdas.core import settings
+from lambdas.core.name_patterns import MAX_PATTERNS
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin
 from lambdas.handlers import sweep
@@ -123,6 +124,23 @@ def test_items_go_before_sync_so_that_it_finds_what_was_withdrawn(stack: Stack) 
     until after by create_before_destroy."""
     for found in stack.all("aws_dynamodb_table_item").values():
         assert "lifecycle" not in found
+
+
+def test_a_spec_is_written_once_every_function_that_reads_it_runs_the_new_code(
+    stack_of: Synthesize,
+) -> None:
+    """An alias is what callers of a function with provisioned instances reach."""
+    called = {"api_resource_name": "flan", "lambda_src": "functions/flan"}
+    properties = {**called, "handler": "index.handler", "provisioned_concurrency": 1}
+    integration = {"type": "lambda", "properties": properties}
+    stack = stack_of(config_with({**FLAN, "integration": integration}))
+    code = {
+        f"{kind}.{logical_id}"
+        for kind in ("aws_lambda_function", "aws_lambda_alias")
+        for logical_id in stack.all(kind)
+    }
+    assert {"aws_lambda_function.reconciler", "aws_lambda_alias.model-FlanT5"} < code
+    assert code < stack.upstream("aws_dynamodb_table_item.demo-FlanT5-Endpoint")
 
 
 def configs(stack: Stack) -> set[str]:
@@ -290,6 +308,21 @@ def test_a_function_is_told_what_its_handler_asks(
     assert found["handler"] == f"lambdas.handlers.{function}.handler"
     assert found["architectures"] == ["arm64"]
     assert found["runtime"] == "python3.13"
+
+
+def test_the_longest_lists_of_names_fit_into_the_environment_of_a_function(
+    stack_of: Synthesize,
+) -> None:
+    """4 KB in all. What Terraform fills in is taken for 100 characters."""
+    longest = [f"{number:02}".ljust(63, "x") for number in range(MAX_PATTERNS)]
+    lists = {"adoptable": longest, "addable_configs": longest}
+    origin = f"https://{'x' * 100}.example.com"
+    config = config_with(FLAN, cors_origin=origin, **lists)
+    stack = stack_of({**config, "project_prefix": "p" * 30})
+    for function in stack.all("aws_lambda_function").values():
+        variables = function["environment"]["variables"]
+        filled = {key: re.sub(r"\$\{[^}]*}", "x" * 100, text) for key, text in variables.items()}
+        assert sum(len(key) + len(text) for key, text in filled.items()) <= 4_096
 
 
 def test_each_function_has_its_own_role_and_a_log_that_ends(stack: Stack) -> None:

@@ -1,0 +1,258 @@
+"""One stack as deployed: the real use cases and the real adapters on simulated AWS, and what SQS
+and Lambda do around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, cast
+
+from lambdas.aws.history import DynamoHistory
+from lambdas.aws.queues import SqsHints
+from lambdas.aws.sagemaker import AdopterFunction, SageMakerEndpoints
+from lambdas.aws.state_store import DynamoStateStore
+from lambdas.core.deploys import Deploys
+from lambdas.core.errors import MeterError
+from lambdas.core.hints import Hint
+from lambdas.core.live_updates import LiveUpdates
+from lambdas.core.meter import ParkingMeter
+from lambdas.core.name_patterns import NamePatterns
+from lambdas.core.reconcile import Reconciler
+from lambdas.core.sweep import Policy, Sweep
+from lambdas.core.takeover import Limits
+from lambdas.core.tick import tick
+from lambdas.core.waking import Waking
+from tests.simulation.faults import Faults
+from tests.simulation.kernel import Actor, Kernel, Killed
+from tests.simulation.ledger import MAX_LEASE_MINUTES, WAKE_MINUTES
+from tests.simulation.queues import Message, Queue, SqsClient
+from tests.simulation.sagemaker import (
+    AdopterClient,
+    SageMaker,
+    SageMakerClient,
+    ScalingClient,
+)
+from tests.simulation.tables import DynamoClient, Tables
+from tests.simulation.trespass import Trespass
+from tests.simulation.wire import Wire
+
+LIMITS = Limits(
+    adoptable=NamePatterns(("model-*", "mine*", "theirs*", "falcon")),
+    max_added=25,
+    max_added_per_token_per_day=40,
+)
+"""`tests.simulation.trespass` tells a second time what they allow."""
+SECONDS_BY_FUNCTION = {"api": 28, "tick": 55, "reconciler": 30, "sweep": 900}
+"""The functions' time-outs, as `constructs_lib/functions.py` sets them."""
+NEEDED = timedelta(seconds=24)
+"""The reconciler's handler begins no hint with less time than this."""
+
+
+@dataclass(frozen=True)
+class Came:
+    """What an invocation came to: its result, a refusal, or (neither) its death."""
+
+    result: Any = None
+    refusal: MeterError | None = None
+    died: bool = False
+
+
+@dataclass(frozen=True)
+class Region:
+    """What the stacks of one account share."""
+
+    kernel: Kernel
+    rng: Random
+    faults: Faults
+    wire: Wire
+    sagemaker: SageMaker
+    trespass: Trespass
+
+
+class Stack:
+    """Its functions are invoked and messages delivered. `tag` is the value of its tag."""
+
+    def __init__(
+        self,
+        region: Region,
+        tag: str,
+        *,
+        concurrency: int = 10,
+        page: int = 50,
+        skew_seconds: float = 0.0,
+    ) -> None:
+        self.kernel = kernel = region.kernel
+        self.rng, self.faults, self.wire = region.rng, region.faults, region.wire
+        self.sagemaker, self.trespass = region.sagemaker, region.trespass
+        self.tag = tag
+        self.policy = Policy()
+        self.skew_seconds = skew_seconds
+        self.tables = tables = Tables(lambda: kernel.now)
+        self.queues = {
+            name: Queue(name, kernel, self.rng, self._reconcile, concurrency)
+            for name in ("starts", "work")
+        }
+        wire = self.wire
+        client = DynamoClient(tables, wire, repeats=True, page=page)
+        once = DynamoClient(tables, wire, repeats=False, page=page)
+        self._sqs = SqsClient(self.queues, wire, self.faults)
+        self._sqs.sent = self._sent
+        self.history = DynamoHistory(cast("Any", client), "history", timedelta(days=90))
+        self.store = DynamoStateStore(cast("Any", client), cast("Any", once), "state", self.history)
+        self.hints = SqsHints(cast("Any", self._sqs), "starts", "work", kernel.skewed)
+        self.endpoints = SageMakerEndpoints(
+            cast("Any", SageMakerClient(self.sagemaker, wire, tag, repeats=True)),
+            cast("Any", SageMakerClient(self.sagemaker, wire, tag, repeats=False)),
+            tag,
+            lambda: ScalingClient(self.sagemaker, wire, tag),
+        )
+        self._adopter = AdopterFunction(cast("Any", AdopterClient(self.endpoints)), "adopter")
+        self.meter = ParkingMeter(
+            self.store, self.endpoints, self.hints, self.history, MAX_LEASE_MINUTES, LIMITS
+        )
+        self.waking = Waking(self.store, self.hints, self.history, WAKE_MINUTES)
+        self.updates = LiveUpdates(self.store, self.endpoints, self.hints, self.history)
+        self._invoked = 0
+        self.trespass.follow(self)
+
+    def invoke(
+        self,
+        function: str,
+        use: str,
+        call: Callable[[datetime], Any],
+        then: Callable[[Came], None] = lambda _came: None,
+        **notes: Any,
+    ) -> Actor:
+        """Begin an invocation; `then` is told what it came to."""
+        actor = self._actor(function, use, notes)
+        self.kernel.spawn(actor, lambda: then(self._outcome(actor, call)))
+        return actor
+
+    def tick(self, then: Callable[[Came], None] = lambda _came: None, **notes: Any) -> Actor:
+        def ticked(now: datetime) -> Any:
+            return tick(self.store, self.hints, now)
+
+        return self.invoke("tick", "tick", ticked, then, **notes)
+
+    def sweep(self, then: Callable[[Came], None] = lambda _came: None) -> Actor:
+        sweeper, began = self.sweeper(), self.kernel.now
+
+        def swept(came: Came) -> None:
+            if came.result is not None:
+                self.trespass.reported(self.tag, came.result, began)
+            then(came)
+
+        return self.invoke("sweep", "sweep", lambda _now: sweeper.sweep(), swept)
+
+    def sweeper(self) -> Sweep:
+        return Sweep(
+            store=self.store,
+            endpoints=self.endpoints,
+            hints=self.hints,
+            history=self.history,
+            notices=self,
+            clock=self.kernel.clock,
+            policy=self.policy,
+        )
+
+    def accept_restored_table(self, then: Callable[[Came], None] = lambda _came: None) -> Actor:
+        sweeper = self.sweeper()
+        return self.invoke("sweep", "accept", lambda _now: sweeper.accept_restored_table(), then)
+
+    def deploys(self) -> Deploys:
+        return Deploys(self.store, self.endpoints, self.hints, self.kernel.clock, self.kernel.pause)
+
+    def tell(self, subject: str, text: str) -> None:
+        """A notice to people."""
+        self.trespass.told(self.tag, subject, text)
+
+    def declare(self, item: Mapping[str, Any]) -> None:
+        """What Terraform does: write a SPEC#config."""
+        self.tables.put("state", item["pk"]["S"], item["sk"]["S"], dict(item))
+        self.tables.written()
+
+    def withdraw(self, key: str) -> None:
+        self.tables.put("state", f"ENDPOINT#{key}", "SPEC#config", None)
+        self.tables.written()
+
+    def _actor(self, function: str, use: str, notes: dict[str, Any]) -> Actor:
+        self._invoked += 1
+        skew = self.rng.uniform(-self.skew_seconds, self.skew_seconds)
+        seconds = SECONDS_BY_FUNCTION[function]
+        told = {"use": use, "function": function, "stack": self.tag, "began": self.kernel.now}
+        return Actor(
+            f"{self._named(function)}-{self._invoked}",
+            timedelta(seconds=round(skew, 6)),
+            self.kernel.now + timedelta(seconds=seconds),
+            notes={**told, "subjects": (), **notes},
+        )
+
+    def _named(self, function: str) -> str:
+        return f"{self.tag}-{function}"
+
+    def _outcome(self, actor: Actor, call: Callable[[datetime], Any]) -> Came:
+        use = actor.notes["use"]
+        try:
+            result = call(self.kernel.clock())
+        except Killed:
+            self.wire.trace(f"{actor.name} {use} died")
+            return Came(died=True)
+        except MeterError as refusal:
+            self.wire.trace(f"{actor.name} {use} {type(refusal).__name__}")
+            self.trespass.refused(actor, refusal)
+            return Came(refusal=refusal)
+        self.wire.trace(f"{actor.name} {use} done")
+        return Came(result)
+
+    def _reconcile(self, queue: Queue, batch: list[Message]) -> None:
+        """One invocation of the reconciler; its handler does the same with a batch."""
+        actor = self._actor("reconciler", "", {})
+        began = self.kernel.now
+
+        def heed_all() -> None:
+            failed, hints = list(batch), [Hint.from_body(message.body) for message in batch]
+            try:
+                for number, (message, hint) in enumerate(zip(batch, hints, strict=True)):
+                    # A crash undoes what is done for all that are left of the batch.
+                    actor.notes["subjects"] = [left.endpoint or "" for left in hints[number:]]
+                    if self._heed(actor, message, hint):
+                        failed.remove(message)
+            finally:
+                queue.over(batch, failed, began)
+
+        self.kernel.spawn(actor, heed_all)
+
+    def _heed(self, actor: Actor, message: Message, hint: Hint) -> bool:
+        if actor.deadline - self.kernel.now < NEEDED:
+            return self._send_back(actor, hint)
+        owner = f"{actor.name}/{message.id}"
+        reconciler = Reconciler(
+            self.store,
+            self.endpoints,
+            self._adopter,
+            self.hints,
+            self.history,
+            owner,
+            self.kernel.clock,
+        )
+        self.trespass.begins(actor)
+        try:
+            outcome = reconciler.heed(hint)
+        except MeterError as refusal:
+            self.wire.trace(f"{actor.name} {hint.endpoint} {type(refusal).__name__}")
+            return False
+        self.wire.trace(f"{actor.name} {hint.endpoint} {hint.cause} {outcome.word}")
+        return True
+
+    def _sent(self, queue: str, key: str, delay_seconds: float) -> None:
+        """A message was sent."""
+
+    def _send_back(self, actor: Actor, hint: Hint) -> bool:
+        try:
+            self.hints.send([hint])
+        except MeterError:
+            return False
+        self.wire.trace(f"{actor.name} {hint.endpoint} sent again")
+        return True
