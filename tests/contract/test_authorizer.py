@@ -160,7 +160,7 @@ def test_pass_code_of_the_original_may_do_all(auth: Any) -> None:
     for sent in ("open sesame", "Bearer open sesame"):
         answer = ask({"authorization": sent})
         assert opened(answer) == ["*/*"]
-        assert answer["context"]["scopes"] == "read renew manage invoke"
+        assert answer["context"]["scopes"] == "read renew add manage invoke"
 
 
 def test_pass_code_may_itself_begin_with_bearer(auth: Any) -> None:

@@ -89,7 +89,7 @@ def test_list_shows_all_but_what_opens_the_door(table: Any, command: Command) ->
     assert head == ["ID", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED"]
     assert (ci[1:3], ci[4:]) == (["ci", "invoke:demo-x"], ["never", "-"])
     rest = sorted(row[1:] for row in pass_codes)
-    every = "read renew manage invoke"
+    every = "read renew add manage invoke"
     assert rest == [
         ["token (pass code)", every, "-", "1970-01-01T00:00:01Z (ended)", "1970-01-01T00:01:00Z"],
         ["token (pass code)", every, "-", "never", "-"],

@@ -60,8 +60,8 @@ def test_both_tokens_are_in_the_auth_table_as_hashes_with_their_scopes(
     items = dynamodb.scan(TableName=project.stack.auth_table)["Items"]
 
     assert {item["token"]["S"]: item["scopes"]["S"] for item in items} == {
-        hashed(project.stack.token): "read renew invoke",
-        hashed(project.stack.admin_token): "read renew manage invoke",
+        hashed(project.stack.token): "read renew add invoke",
+        hashed(project.stack.admin_token): "read renew add manage invoke",
     }
 
 
