@@ -465,6 +465,18 @@ def test_tag_that_reached_a_later_endpoint_of_that_name_is_taken_off_again(world
     assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
 
 
+def test_tag_that_cannot_be_taken_off_a_later_endpoint_is_tried_again(world: World) -> None:
+    accepted_only(world)
+    world.advance(seconds=1)
+    world.endpoints.run_by_hand(STRANGERS, "their-cfg", Owner.ADOPTED)
+    world.endpoints.refusals["release"] = [AwsRefused("AccessDeniedException", "no")]
+    world.advance(minutes=1)
+    assert world.endpoints.live[STRANGERS].owner is Owner.ADOPTED
+    assert world.status(STRANGERS) is Status.IN_SERVICE
+    void_of(world)
+    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+
+
 @pytest.mark.parametrize("owner", [Owner.ANOTHER_STACK, Owner.IGNORED])
 @pytest.mark.parametrize("seconds", [0, 53], ids=["before the tag", "while the tag settles"])
 def test_endpoint_that_somebody_claims_meanwhile_is_left_to_them(
