@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -99,9 +98,7 @@ class FakeStateStore:
             if len(self.added) >= limits.most:
                 raise TooManyAdded(limits.most)
             if self.adds.get(today, 0) >= limits.most_a_day:
-                left = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-                seconds = math.ceil((left - now).total_seconds())
-                raise TooManyAddedToday(limits.most_a_day, seconds)
+                raise TooManyAddedToday(limits.most_a_day, now)
             self.added.add(spec.key)
             self.adds[today] = self.adds.get(today, 0) + 1
         state = declaration.state(now)
@@ -138,7 +135,7 @@ class FakeStateStore:
             raise Conflict("there is a STATE")
         self.records[key] = replace(self.load(key), state=state)
 
-    def renew(  # the parts of one write
+    def renew(
         self,
         key: str,
         minutes: int,
@@ -166,11 +163,10 @@ class FakeStateStore:
             keyed = replace(keyed, operation=replace(keyed.operation, expires_at=end))
         return self._user_write(_keyed(record, keyed), state, now)
 
-    def stop(  # the parts of one write
+    def stop(
         self,
         key: str,
         state: State,
-        expires_at: datetime | None,
         now: datetime,
         keyed: Keyed | None = None,
         forgetting: str | None = None,
@@ -180,7 +176,7 @@ class FakeStateStore:
             raise Conflict("another revision")
         if keyed and keyed.id in record.operations:
             raise Conflict("the key was recorded meanwhile")
-        changed = replace(record.state, expires_at=expires_at, held_since=state.held_since)
+        changed = replace(record.state, expires_at=state.expires_at, held_since=state.held_since)
         if forgetting is not None:
             if record.api_spec is None or record.api_spec.spec_hash != forgetting:
                 raise Conflict("another spec")

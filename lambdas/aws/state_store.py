@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import math
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -137,7 +136,7 @@ class DynamoStateStore:
         spec, limits = declaration.spec, declaration.limits
         state = declaration.state(now)
         parts = [
-            self._part("Update", spec.key, Origin.API, _first(spec)),
+            self._part(key_of(spec.key, Origin.API), _first(spec)),
             {
                 "ConditionCheck": {
                     "TableName": self._table,
@@ -145,43 +144,40 @@ class DynamoStateStore:
                     "ConditionExpression": "attribute_not_exists(pk)",
                 }
             },
-            self._part("Update", spec.key, STATE, _first_lease(declaration, state)),
+            self._part(key_of(spec.key), _first_lease(declaration, state)),
         ]
+        place, share = len(parts), len(parts) + 1  # where those two parts stand, if they do
         if limits is not None:
             assert self._history is not None, "adds are counted in the history table"
             if limits.most < 1:
                 raise TooManyAdded(limits.most)
             if limits.most_a_day < 1:
-                raise TooManyAddedToday(limits.most_a_day, _seconds_of_day_left(now))
-            place = Update().add("endpoints", frozenset({spec.key}))
-            place.when("attribute_not_exists({endpoints}) OR size({endpoints}) < :m", m=limits.most)
-            taken = {"TableName": self._table, "Key": _ADDED, **place.arguments()}
+                raise TooManyAddedToday(limits.most_a_day, now)
+            take = Update().add("endpoints", frozenset({spec.key}))
+            take.when("attribute_not_exists({endpoints}) OR size({endpoints}) < :m", m=limits.most)
             counted = add_counted(self._history.table, limits, now)
-            parts += [{"Update": taken}, {"Update": counted}]
+            parts += [self._part(_ADDED, take), {"Update": counted}]
         try:
             self._transact(parts)
         except Conflict as conflict:
             unmet = unmet_parts(conflict)
-            if limits is not None and unmet == {3}:
+            if limits is not None and unmet == {place}:
                 raise TooManyAdded(limits.most) from None
-            if limits is not None and unmet and unmet <= {3, 4}:
-                raise TooManyAddedToday(limits.most_a_day, _seconds_of_day_left(now)) from None
+            if limits is not None and unmet and unmet <= {place, share}:
+                raise TooManyAddedToday(limits.most_a_day, now) from None
             raise
         return state
 
     def void(self, key: str, owner: str, rev: int, spec_hash: str | None, event: Event) -> None:
-        assert self._history is not None, "a void adoption is told in the history"
         update = _user_write(key, event.at).remove("adopting", "lock_owner", "lock_until")
-        parts: list[Any] = [
-            {"Put": {"TableName": self._history.table, "Item": self._history.item(event)}}
-        ]
+        parts = [self._told(event)]
         if spec_hash is not None:
             update.remove("expires_at")
             parts += self._forgotten(key, spec_hash)
         update = _under_lock(update, owner, rev)
-        self._transact([self._part("Update", key, STATE, update), *parts])
+        self._transact([self._part(key_of(key), update), *parts])
 
-    def renew(  # the parts of one write
+    def renew(
         self,
         key: str,
         minutes: int,
@@ -245,17 +241,16 @@ class DynamoStateStore:
             raise LeaseTooLong(max_lease_minutes)
         return True
 
-    def stop(  # the parts of one write
+    def stop(
         self,
         key: str,
         state: State,
-        expires_at: datetime | None,
         now: datetime,
         keyed: Keyed | None = None,
         forgetting: str | None = None,
     ) -> State:
         update = _user_write(key, now).assign(
-            {"expires_at": epoch(expires_at), "held_since": epoch(state.held_since)}
+            {"expires_at": epoch(state.expires_at), "held_since": epoch(state.held_since)}
         )
         update.when("{rev} = :rev", rev=state.rev)
         if keyed:
@@ -265,9 +260,8 @@ class DynamoStateStore:
             return self._update(key, update)
         # An override was of this life of the endpoint: one that is added later is another.
         update.remove("override")
-        forgotten = self._forgotten(key, forgetting)
-        self._transact([self._part("Update", key, STATE, update), *forgotten])
-        return replace(state, rev=state.rev + 1, expires_at=expires_at, override=None, next_due=now)
+        self._transact([self._part(key_of(key), update), *self._forgotten(key, forgetting)])
+        return replace(state, rev=state.rev + 1, override=None, next_due=now)
 
     def _forgotten(self, key: str, spec_hash: str) -> Sequence[Any]:
         """The parts of a transaction that remove SPEC#api and give back the place that it took."""
@@ -276,9 +270,8 @@ class DynamoStateStore:
             "ExpressionAttributeValues": encode({":expected": spec_hash}),
         }
         where = {"TableName": self._table, "Key": key_of(key, Origin.API)}
-        place = Update().take_out("endpoints", frozenset({key}))
-        given_back = {"TableName": self._table, "Key": _ADDED, **place.arguments()}
-        return [{"Delete": {**where, **condition}}, {"Update": given_back}]
+        given_back = Update().take_out("endpoints", frozenset({key}))
+        return [{"Delete": {**where, **condition}}, self._part(_ADDED, given_back)]
 
     def change_running(
         self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
@@ -302,7 +295,7 @@ class DynamoStateStore:
         lease = _user_write(key, now).assign({"expires_at": epoch(until)})
         lease.when("{rev} = :rev", rev=rev)
         counted = {"Update": wake_counted(self._history.table, share, now)}
-        self._transact([self._part("Update", key, STATE, lease), counted])
+        self._transact([self._part(key_of(key), lease), counted])
 
     def touch(self, key: str, now: datetime, step: Step | None = None) -> None:
         update = _user_write(key, now).when("attribute_exists({pk})")
@@ -316,8 +309,8 @@ class DynamoStateStore:
         touch = _user_write(spec.key, due).when("attribute_exists({pk})")
         self._transact(
             [
-                self._part("Update", spec.key, Origin.API, update),
-                self._part("Update", spec.key, STATE, touch),
+                self._part(key_of(spec.key, Origin.API), update),
+                self._part(key_of(spec.key), touch),
             ]
         )
 
@@ -341,12 +334,10 @@ class DynamoStateStore:
             return
 
     def begin(self, key: str, owner: str, state: State, intent: Intent, event: Event) -> None:
-        assert self._history is not None, "a step is begun together with its history entry"
         values = state_values(replace(state, intent=intent))
         del values["next_due"]  # stays due until the outcome is saved
         update = _under_lock(Update().assign(values), owner, state.rev)
-        told = {"Put": {"TableName": self._history.table, "Item": self._history.item(event)}}
-        self._transact([self._part("Update", key, STATE, update), told])
+        self._transact([self._part(key_of(key), update), self._told(event)])
 
     def save(self, key: str, owner: str, state: State, claimed_until: datetime | None) -> None:
         update = Update().assign(state_values(state)).assign(_due_shard(key, state))
@@ -402,7 +393,7 @@ class DynamoStateStore:
     def _claim_of(self, due: Due, until: datetime) -> dict[str, Any]:
         update = Update().assign({"claimed_until": epoch(until)})
         update.when("{next_due} = :due", due=epoch(due.next_due))
-        return self._part("Update", due.endpoint, STATE, update)
+        return self._part(key_of(due.endpoint), update)
 
     def control(self) -> Control:
         with named():
@@ -496,10 +487,14 @@ class DynamoStateStore:
         )
         return decode(answer["Attributes"])
 
-    def _part(self, word: str, key: str, sort_key: str, update: Update) -> dict[str, Any]:
-        """A part of a transaction."""
-        where = {"TableName": self._table, "Key": key_of(key, sort_key)}
-        return {word: {**where, **update.arguments()}}
+    def _part(self, where: Mapping[str, Any], update: Update) -> dict[str, Any]:
+        """The part of a transaction that updates the item of this key."""
+        return {"Update": {"TableName": self._table, "Key": where, **update.arguments()}}
+
+    def _told(self, event: Event) -> dict[str, Any]:
+        """The part of a transaction that writes an entry of the history."""
+        assert self._history is not None, "a step is written together with its history entry"
+        return {"Put": {"TableName": self._history.table, "Item": self._history.item(event)}}
 
     def _transact(self, parts: Sequence[Any]) -> None:
         """All of the writes, or none."""
@@ -547,12 +542,6 @@ def _first_lease(declaration: Declaration, state: State) -> Update:
     ops = {keyed.id: operation_values(keyed.operation)} if keyed else {}
     ends = {keyed.id: epoch(keyed.operation.expires_at)} if keyed else {}
     return update.assign({"ops": ops, "op_expiries": ends}).when("attribute_not_exists({pk})")
-
-
-def _seconds_of_day_left(now: datetime) -> int:
-    """Until the next day (UTC) begins, rounded up."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return math.ceil((midnight - now).total_seconds())
 
 
 def _user_write(key: str, now: datetime) -> Update:

@@ -36,7 +36,8 @@ MeterError
 
 from __future__ import annotations
 
-from datetime import datetime
+import math
+from datetime import datetime, timedelta
 
 _LONGEST_NAME = 63
 
@@ -109,14 +110,15 @@ class TooManyAdded(MeterError):
 
 
 class TooManyAddedToday(MeterError):
-    """`retry_after_seconds` is the time until the next day (UTC) begins."""
+    """`retry_after_seconds` is the time until the next day (UTC) begins, rounded up."""
 
-    def __init__(self, most: int, retry_after_seconds: int) -> None:
+    def __init__(self, most: int, now: datetime) -> None:
         super().__init__(
             f"This token has added {most} endpoints today, as many as it may in a day (UTC; "
             "max_added_per_token_per_day). Renewing those that are there is not limited by this."
         )
-        self.retry_after_seconds = retry_after_seconds
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        self.retry_after_seconds = math.ceil((midnight - now).total_seconds())
 
 
 class UnknownEndpointConfig(MeterError):

@@ -138,7 +138,6 @@ class ParkingMeter(Desk):
                 written = self.store.stop(
                     record.key,
                     stopped,
-                    expires_at,
                     now,
                     keyed_with(record, request, operation),
                     spec.spec_hash if forget else None,

@@ -48,11 +48,6 @@ class NamePatterns:
     def __str__(self) -> str:
         return json.dumps(self.patterns, separators=(",", ":"))
 
-    @property
-    def given(self) -> bool:
-        """Whether anybody said which; else every name is allowed."""
-        return self.patterns is not None
-
     def allows(self, name: str) -> bool:
         if self.patterns is None:
             return True

@@ -147,7 +147,7 @@ class StateStore(Protocol):
         with the history entry; the endpoint is due then."""
         ...
 
-    def renew(  # the parts of one write
+    def renew(
         self,
         key: str,
         minutes: int,
@@ -164,11 +164,10 @@ class StateStore(Protocol):
         """
         ...
 
-    def stop(  # the parts of one write
+    def stop(
         self,
         key: str,
         state: State,
-        expires_at: datetime | None,
         now: datetime,
         keyed: Keyed | None = None,
         forgetting: str | None = None,

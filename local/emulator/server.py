@@ -44,7 +44,9 @@ async def _run(application: object, port: int) -> None:
     hypercorn = importlib.import_module("hypercorn.asyncio")
     config = importlib.import_module("hypercorn.config").Config()
     config.bind = [f"{LOOPBACK}:{port}"]
-    config.keep_alive_timeout = 75
+    # Longer than clients keep idle connections (Go: 90 s). A server that closes first may cut off a
+    # request that just arrived: it is carried out, the client repeats it and gets a 409.
+    config.keep_alive_timeout = 600
     config.graceful_timeout = 1
     await hypercorn.serve(application, config)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -308,7 +309,8 @@ def test_a_token_that_wakes_too_often_waits_for_the_next_hour(waking: str) -> No
         assert falcon.handler(event({}), None)["statusCode"] == 202
         state = store().load(NAME.lower()).state
         assert state is not None
-        store().stop(NAME.lower(), state, datetime.now(UTC), datetime.now(UTC))
+        now = datetime.now(UTC)
+        store().stop(NAME.lower(), replace(state, expires_at=now), now)
     reply = falcon.handler(event({}), None)
     refusal(reply, 429, "TooManyWakes")
     assert 1 <= int(reply["headers"]["Retry-After"]) <= 3601

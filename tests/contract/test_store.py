@@ -199,7 +199,7 @@ def test_renewal_needs_a_state(store: StateStore) -> None:
 
 
 def test_renewal_ends_a_hold(store: StateStore) -> None:
-    held = store.stop("falcon", replace(state_of(store), held_since=NOW), None, NOW)
+    held = store.stop("falcon", replace(state_of(store), held_since=NOW, expires_at=None), NOW)
     assert held.held_since == NOW
     assert store.renew("falcon", 1, NOW, 100, None).held_since is None
 
@@ -223,8 +223,8 @@ def test_stop_needs_the_revision_that_was_loaded(store: StateStore) -> None:
     loaded = state_of(store)
     store.renew("falcon", 10, NOW, 100, None)
     with pytest.raises(Conflict):
-        store.stop("falcon", loaded, None, NOW)
-    stopped = store.stop("falcon", state_of(store), clock(9), NOW)
+        store.stop("falcon", loaded, NOW)
+    stopped = store.stop("falcon", replace(state_of(store), expires_at=clock(9)), NOW)
     assert (stopped.expires_at, stopped.rev) == (clock(9), 2)
 
 
@@ -278,7 +278,7 @@ def test_change_needs_a_state(store: StateStore) -> None:
 def test_forgetting_takes_the_override_along(store: StateStore) -> None:
     put_on_the_meter(store)
     overridden = store.change_running("mine", OVERRIDE, NOW, None)
-    stopped = store.stop("mine", overridden, NOW, NOW, None, "1")
+    stopped = store.stop("mine", replace(overridden, expires_at=NOW), NOW, None, "1")
     assert store.load("mine").spec is None
     assert stopped.override is None
     assert stopped == state_of(store, "mine")
@@ -430,7 +430,7 @@ def test_added_endpoints_are_counted_until_they_are_forgotten(store: StateStore)
         put_on_the_meter(store, "c", limits=limits)
     assert store.load("c").state is None
     for _ in range(2):  # to give back a place twice does no harm
-        store.stop("a", state_of(store, "a"), NOW, NOW, None, "1")
+        store.stop("a", state_of(store, "a"), NOW, None, "1")
         put_on_the_meter(store, "a", over=state_of(store, "a"), limits=limits)
         with pytest.raises(TooManyAdded):
             put_on_the_meter(store, "c", limits=limits)
@@ -513,22 +513,22 @@ def test_forgetting_is_one_write_with_the_stop(store: StateStore) -> None:
     put_on_the_meter(store)
     loaded = state_of(store, "mine")
     with pytest.raises(Conflict):
-        store.stop("mine", loaded, NOW, NOW, None, "another hash")
+        store.stop("mine", loaded, NOW, None, "another hash")
     with pytest.raises(Conflict):
-        store.stop("mine", replace(loaded, rev=3), NOW, NOW, None, "1")
+        store.stop("mine", replace(loaded, rev=3), NOW, None, "1")
     assert store.load("mine").spec is not None
     assert state_of(store, "mine") == loaded
-    store.stop("mine", loaded, NOW, NOW, None, "1")
+    store.stop("mine", replace(loaded, expires_at=NOW), NOW, None, "1")
     assert store.load("mine").spec is None
     assert state_of(store, "mine").expires_at == NOW
 
 
 def test_stop_records_its_key(store: StateStore) -> None:
     loaded, operation = state_of(store), replace(keyed().operation, held_since=NOW)
-    stopped = store.stop("falcon", loaded, None, NOW, Keyed("k1", operation))
+    stopped = store.stop("falcon", loaded, NOW, Keyed("k1", operation))
     assert dict(store.load("falcon").operations) == {"k1": operation}
     with pytest.raises(Conflict):
-        store.stop("falcon", stopped, None, NOW, Keyed("k1", operation))
+        store.stop("falcon", stopped, NOW, Keyed("k1", operation))
 
 
 def test_what_else_is_kept_of_an_endpoint_is_not_loaded(subject: Subject) -> None:

@@ -11,11 +11,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
 import httpx
+
+from lambdas.aws.token_list import DynamoTokenList
+from lambdas.core.scopes import Scopes
+from lambdas.core.tokens import Token, hashed, new_secret
 
 ROOT = Path(__file__).resolve().parents[2]
 SUMMARY = ("Resources:", "No changes")
@@ -150,6 +155,14 @@ class Checkout:
         chosen = self.stack["token"] if token is None else token
         headers = {"Authorization": chosen} if chosen else {}
         return httpx.Client(base_url=self.stack["api_url"], headers=headers, timeout=30)
+
+    def new_token(self, scopes: str, *, days: int | None = 1) -> str:
+        """A new token as the command line makes them; expired already where days are negative."""
+        secret, now = new_secret(), datetime.now(UTC).replace(microsecond=0)
+        ends = now + timedelta(days=days) if days is not None else None
+        tokens = DynamoTokenList(self.client("dynamodb"), self.stack["auth_table"])
+        tokens.add(Token(hashed(secret), "e2e", Scopes.parse(scopes), now, ends))
+        return secret
 
     def simulator(self) -> httpx.Client:
         return httpx.Client(base_url=self.stack["sagemaker_endpoint_url"], timeout=10)

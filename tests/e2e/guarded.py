@@ -7,16 +7,13 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from lambdas.aws.items import encode
-from lambdas.aws.token_list import DynamoTokenList
-from lambdas.core.scopes import Scopes
-from lambdas.core.tokens import Token, hashed, new_secret
+from lambdas.core.tokens import new_secret
 from tests.e2e.checkout import Checkout
 
 FALCON = "demo-Falcon40B-Endpoint"
@@ -44,12 +41,7 @@ class Guarded:
 
     def token(self, scopes: str, *, days: int | None = 1) -> str:
         """A new token as the command line makes them; ended already where days are negative."""
-        secret = self.keep(new_secret())
-        now = datetime.now(UTC).replace(microsecond=0)
-        ends = now + timedelta(days=days) if days is not None else None
-        table = DynamoTokenList(self.checkout.client("dynamodb"), self.checkout.stack["auth_table"])
-        table.add(Token(hashed(secret), "e2e", Scopes.parse(scopes), now, ends))
-        return secret
+        return self.keep(self.checkout.new_token(scopes, days=days))
 
     def item(self, **values: Any) -> str:
         """An item as people make them by hand; returns its pass code."""

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from tests.e2e.checkout import Checkout, until
-from tests.e2e.test_rest import FLAN, get, renew
+from tests.e2e.test_rest import FLAN, get, renew, tags_of
 from tests.topics import subscribed_queue
 
 FORGOTTEN = "forgotten-notebook-endpoint"
@@ -68,12 +68,6 @@ def scaled(checkout: Checkout, name: str) -> list[tuple[int, int, float]]:
     policies = client.describe_scaling_policies(**of, ResourceId=ids[0])["ScalingPolicies"]
     values = [p["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] for p in policies]
     return [(t["MinCapacity"], t["MaxCapacity"], v) for t, v in zip(targets, values, strict=False)]
-
-
-def tags_of(checkout: Checkout, name: str) -> dict[str, str]:
-    sagemaker = checkout.client("sagemaker")
-    arn = sagemaker.describe_endpoint(EndpointName=name)["EndpointArn"]
-    return {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
 
 
 def test_a_recreated_endpoint_has_its_scaling_and_tags_again(metering: Checkout) -> None:
@@ -171,16 +165,18 @@ def test_adding_is_limited_by_config_by_number_and_by_day(metering: Checkout) ->
     model = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
     sagemaker.create_endpoint_config(EndpointConfigName="elsewhere", ProductionVariants=model)
 
+    token = metering.new_token("add renew")  # whose share of today nobody has used
+
     def add(name: str, config: str) -> tuple[int, str | None]:
         body = {"EndpointName": name, "EndpointConfigName": config, "minutes": 1}
-        with metering.api() as api:
+        with metering.api(token) as api:
             answer = api.post("/endpoint-expiry", json=body)
         if answer.status_code == 429:
             assert 0 < int(answer.headers["Retry-After"]) <= 86_400
         return answer.status_code, answer.json().get("code")
 
     def forget(name: str) -> None:
-        with metering.api() as api:
+        with metering.api(token) as api:
             query = {"EndpointName": name, "forget": "true"}
             api.delete("/endpoint-expiry", params=query).raise_for_status()
 

@@ -718,7 +718,7 @@ def test_forget_is_one_write_with_its_stop(world: World) -> None:
     stop = world.store.stop
 
     def counted(*args: Any) -> Any:
-        writes.append(args[5])
+        writes.append(args[4])
         return stop(*args)
 
     world.store.stop = counted  # type: ignore[method-assign,assignment]
