@@ -15,7 +15,7 @@ export UV_SYSTEM_CERTS ?= 1
 
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 bootstrap = for python in $(PYTHON) python3.13 python3.12 python3.11; do \
-		if "$$python" -c "$(NEW_ENOUGH)" 2>/dev/null; then exec "$$python" local/bootstrap.py $(1); fi; \
+		if "$$python" -c "$(NEW_ENOUGH)" 2>/dev/null; then exec "$$python" tools/bootstrap.py $(1); fi; \
 	done; \
 	echo "error: python3 >= 3.11 is missing: install it, or name one: make PYTHON=/path/to/python3" >&2; \
 	exit 1
@@ -44,11 +44,11 @@ lock: ready ## look up the config's JumpStart models: configs/models.lock.json (
 
 .PHONY: plan
 plan: ready-cdktf ## show what `make deploy` would change on AWS (ARGS=…)
-	@$(VENV) -m local.cdktf_cli diff $(ARGS)
+	@$(VENV) -m tools.cdktf_cli diff $(ARGS)
 
 .PHONY: deploy
 deploy: ready-cdktf ## deploy to AWS with your credentials (ARGS=--auto-approve …)
-	@$(VENV) -m local.cdktf_cli deploy $(ARGS)
+	@$(VENV) -m tools.cdktf_cli deploy $(ARGS)
 
 .PHONY: token
 token: ready ## hand out, list or revoke tokens (ARGS="create --help", ARGS="list --local" …)
@@ -56,7 +56,7 @@ token: ready ## hand out, list or revoke tokens (ARGS="create --help", ARGS="lis
 
 .PHONY: destroy
 destroy: ready-cdktf ## stop every endpoint, then remove the stack from AWS (ARGS=…)
-	@$(VENV) -m local.cdktf_cli destroy $(ARGS)
+	@$(VENV) -m tools.cdktf_cli destroy $(ARGS)
 
 # --- its development --------------------------------------------------------------------------
 
@@ -98,11 +98,11 @@ simulate: ready ## 10,000 endpoint-days of faults by seed (SEED=number, ARGS=--s
 
 .PHONY: schema
 schema: ready ## write configs/schema.json, by which editors complete the config
-	@$(VENV) -m constructs_lib.schema
+	@$(VENV) -m constructs_lib.config.schema
 
 .PHONY: lock-deps
 lock-deps: ready ## resolve Pipfile and package.json anew into their locks
-	@$(VENV) -m local.lock_dependencies
+	@$(VENV) -m tools.lock_dependencies
 
 # --- set-up -----------------------------------------------------------------------------------
 

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from constructs_lib import fast_bindings
 from constructs_lib.bundle import BundleFailed, bundle_code, bundle_layer
-from constructs_lib.config_file import load, notes
-from constructs_lib.config_problems import InvalidConfig
+from constructs_lib.config.file import load, notes
+from constructs_lib.config.problems import InvalidConfig
 from constructs_lib.hosting import hostings
 from constructs_lib.integration_packages import integration_packages, notes_on_requirements
-from constructs_lib.lock import Lock
+from constructs_lib.models_lock import ModelsLock
 
 if TYPE_CHECKING:
     from cdktf import App
@@ -36,7 +36,7 @@ def build(environment: Mapping[str, str], outdir: Path) -> App:
     BundleFailed; nothing that is synthesized depends on the clock or on this folder's path."""
     chosen = _path(environment.get("CONFIG")) or PROJECT / "configs" / "configs.json"
     config = load(chosen, _path(environment.get("CONFIG_OVERLAY")))
-    lock = Lock.read(PROJECT / "configs" / "models.lock.json", config.region_name)
+    lock = ModelsLock.read(PROJECT / "configs" / "models.lock.json", config.region_name)
     models = hostings(config, lock.resolve(config))
     packages = integration_packages(config, PROJECT, CACHE)
     installed = notes_on_requirements(config, PROJECT)

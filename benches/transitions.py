@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 from benches.row import Row
-from lambdas.core.running import Meter
+from lambdas.core.meter import Meter
 from lambdas.core.schedule import Schedule
 
 ZONES = ("UTC", "Australia/Melbourne", "America/New_York", "Europe/Berlin", "Asia/Kolkata")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lambdas.aws import clients
-from lambdas.aws.refusals import named
+from lambdas.aws.errors import named
 from lambdas.aws.token_list import DynamoTokenList
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from lambdas.aws.token_list import DynamoTokenList
-from lambdas.core.answers import iso
+from lambdas.core.documents import iso
 from lambdas.core.errors import Conflict
 from lambdas.core.scopes import Scopes
 from lambdas.core.tokens import Token, hashed, new_secret, token_name

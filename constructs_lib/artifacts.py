@@ -11,7 +11,8 @@ from cdktf_cdktf_provider_aws.lambda_layer_version import LambdaLayerVersion
 from cdktf_cdktf_provider_aws.s3_object import S3Object
 from constructs import Construct
 
-from constructs_lib.bundle import PYTHON_VERSION, Architecture, Archive
+from constructs_lib.bundle import PYTHON_VERSION, Archive
+from constructs_lib.config.document import Architecture
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.private_bucket import PrivateBucket
 

@@ -14,8 +14,8 @@ from constructs import Construct
 
 from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
-from constructs_lib.function import PythonFunction
 from constructs_lib.policy import Statement, of_account, trust_document
+from constructs_lib.python_function import PythonFunction
 from constructs_lib.role import own_role
 from constructs_lib.sagemaker_access import SageMakerAccess
 from lambdas.core.errors import Throttled

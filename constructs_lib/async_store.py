@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
 from constructs import Construct
 
-from constructs_lib.config_async import AsyncInference
+from constructs_lib.config.async_inference import AsyncInference
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.policy import nobody_without_tls, resource_document
 from constructs_lib.private_bucket import PrivateBucket

@@ -23,7 +23,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+
+from constructs_lib.config.document import Architecture
 
 PYTHON_VERSION = "3.13"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -34,7 +35,6 @@ _UV_PLATFORMS = {"arm64": "aarch64-manylinux_2_34", "x86_64": "x86_64-manylinux_
 _RECIPE = 2
 _KEPT_SECONDS = 86_400
 
-Architecture = Literal["arm64", "x86_64"]
 Entries = Mapping[str, Callable[[], bytes]]
 """What goes into a zip: how to read each file, by its name there."""
 

@@ -10,7 +10,7 @@ from constructs import Construct
 
 from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
-from constructs_lib.function import PythonFunction
+from constructs_lib.python_function import PythonFunction
 from constructs_lib.queues import HintQueue
 from lambdas.core.settings import HEARTBEAT_METRIC, METRICS_NAMESPACE
 

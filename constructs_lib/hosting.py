@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from pydantic_core import to_jsonable_python
 
 from constructs_lib.canonical import digest
-from constructs_lib.config import DeployConfig, JumpstartModel
-from constructs_lib.config_async import AsyncInference
-from constructs_lib.config_source import ModelSource, Vpc
-from constructs_lib.config_variants import (
+from constructs_lib.config.async_inference import AsyncInference
+from constructs_lib.config.document import DeployConfig, JumpstartModel
+from constructs_lib.config.source import ModelSource, Vpc
+from constructs_lib.config.variants import (
     DataCapture,
     ManagedInstanceScaling,
     Serverless,
     ShadowVariant,
 )
-from constructs_lib.lock import Locked, LockedModel
+from constructs_lib.models_lock import Locked, LockedModel
 
 _HASH_DIGITS = 8  # as long as "Endpoint": where the endpoint's name fits, the config's does
 # Raise it when the resources change in a way that the hashed description does not show.

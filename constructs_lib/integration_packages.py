@@ -20,9 +20,9 @@ from constructs_lib.bundle import (
     shared_code,
     tree_entries,
 )
-from constructs_lib.config import DeployConfig
-from constructs_lib.config_integration import IntegrationProperties
-from constructs_lib.config_problems import InvalidConfig, Problem
+from constructs_lib.config.document import DeployConfig
+from constructs_lib.config.integration import IntegrationProperties
+from constructs_lib.config.problems import InvalidConfig, Problem
 
 REQUIREMENTS = "requirements.txt"
 MAX_UNZIPPED_BYTES = 262_144_000

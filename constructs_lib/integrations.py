@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from constructs import Construct
 
+from constructs_lib.api.model_routes import LambdaRoute
 from constructs_lib.artifacts import Artifacts
 from constructs_lib.bundle import Archive
-from constructs_lib.config import DeployConfig, JumpstartModel
-from constructs_lib.config_integration import Integration, IntegrationProperties
+from constructs_lib.config.document import DeployConfig, JumpstartModel
+from constructs_lib.config.integration import Integration, IntegrationProperties
 from constructs_lib.deployment import Deployment
-from constructs_lib.function import Package, PythonFunction, Sizing
-from constructs_lib.functions import Functions
-from constructs_lib.model_routes import LambdaRoute
+from constructs_lib.meter_functions import MeterFunctions
 from constructs_lib.policy import Statement
+from constructs_lib.python_function import Package, PythonFunction, Sizing
 from constructs_lib.readiness import KeepWarm, ReadyInstances
 from constructs_lib.sagemaker_access import SageMakerAccess
 from lambdas.core.settings import IntegrationSettings, WakingSettings
@@ -35,7 +35,7 @@ class Integrations(Construct):
         *,
         artifacts: Artifacts,
         packages: Mapping[str, Archive],
-        meter: Functions,
+        meter: MeterFunctions,
     ) -> None:
         super().__init__(scope, "integrations")
         self._at, self._config, self._artifacts = at, config, artifacts

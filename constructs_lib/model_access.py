@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from constructs_lib.async_store import AsyncPaths
-from constructs_lib.config_async import AsyncInference
-from constructs_lib.config_source import Vpc
-from constructs_lib.config_variants import DataCapture
+from constructs_lib.config.async_inference import AsyncInference
+from constructs_lib.config.source import Vpc
+from constructs_lib.config.variants import DataCapture
 from constructs_lib.deployment import Deployment
 from constructs_lib.hosting import Container, HostedSource, Hosting
 from constructs_lib.kms import may_use, with_key

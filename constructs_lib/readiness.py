@@ -19,8 +19,8 @@ from constructs import Construct
 
 from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
-from constructs_lib.function import PythonFunction
 from constructs_lib.policy import of_account, trust_document
+from constructs_lib.python_function import PythonFunction
 from constructs_lib.role import own_role
 from lambdas.core.settings import WARM_UP
 

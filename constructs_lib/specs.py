@@ -25,8 +25,8 @@ from constructs import Construct
 
 from constructs_lib.canonical import canonical, digest
 from constructs_lib.deployment import addressed
-from constructs_lib.function import PythonFunction
-from constructs_lib.models import HostedModel
+from constructs_lib.hosted_model import HostedModel
+from constructs_lib.python_function import PythonFunction
 from constructs_lib.tables import StateTable
 from lambdas.core.deploys import WAIT_LIMIT
 from lambdas.core.rollout import UpdatePolicy

@@ -10,22 +10,23 @@ from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
 from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
 from constructs import Construct
 
-from constructs_lib import config as settings
-from constructs_lib.api import RestApi
+from constructs_lib.alarms import Alarms
+from constructs_lib.api.model_routes import direct_routes
+from constructs_lib.api.rest_api import RestApi
 from constructs_lib.artifacts import Artifacts
 from constructs_lib.async_api import AsyncApi
 from constructs_lib.async_store import AsyncStore
 from constructs_lib.bundle import Archive
+from constructs_lib.config.document import DeployConfig
+from constructs_lib.config.document import LocalBackend as LocalState
 from constructs_lib.dashboard import Dashboard
 from constructs_lib.deployment import Deployment, addressed
-from constructs_lib.functions import Functions
+from constructs_lib.hosted_model import HostedModel
 from constructs_lib.hosting import Hosting
 from constructs_lib.integrations import Integrations
-from constructs_lib.model_routes import direct_routes
-from constructs_lib.models import HostedModel
-from constructs_lib.observability import Observability
-from constructs_lib.scheduler import EndpointEvents, QueueConsumer, Scheduler
+from constructs_lib.meter_functions import MeterFunctions
 from constructs_lib.specs import DeclaredEndpoint, Specs
+from constructs_lib.triggers import EndpointEvents, QueueConsumer, Scheduler
 from lambdas.core.settings import STACK_TAG_KEY
 from lambdas.core.spec import Origin, Spec
 
@@ -40,7 +41,7 @@ class EndpointManagerStack(TerraformStack):
     def __init__(
         self,
         scope: Construct,
-        config: settings.DeployConfig,
+        config: DeployConfig,
         models: Sequence[Sequence[Hosting]],
         *,
         code: Archive,
@@ -57,7 +58,7 @@ class EndpointManagerStack(TerraformStack):
         artifacts = Artifacts(
             self, at, code=code, layer=layer, architecture=config.lambda_.architecture
         )
-        functions = Functions(self, at, config, artifacts)
+        functions = MeterFunctions(self, at, config, artifacts)
         integrations = Integrations(
             self, at, config, artifacts=artifacts, packages=packages, meter=functions
         )
@@ -85,7 +86,7 @@ class EndpointManagerStack(TerraformStack):
         called_later = [e.spec.name for e in endpoints if e.spec.async_api]
         if called_later:
             AsyncApi(self, at, endpoints=called_later, invoker=functions.invoker)
-        observability = Observability(
+        alarms = Alarms(
             self,
             at,
             queues=functions.queues,
@@ -97,7 +98,7 @@ class EndpointManagerStack(TerraformStack):
         dashboard = Dashboard(
             self,
             at,
-            alarms=observability.alarm_names,
+            alarms=alarms.alarm_names,
             functions=every_function,
             queues=functions.queues,
             tables=[functions.state.name, functions.history.name],
@@ -142,7 +143,7 @@ class EndpointManagerStack(TerraformStack):
 
     def _backend(self) -> None:
         backend = self._config.backend
-        if isinstance(backend, settings.LocalBackend):
+        if isinstance(backend, LocalState):
             # Relative to the stack's folder in cdktf.out, so that no checkout's path gets in.
             LocalBackend(self, path=f"../../../.terraform-state/{STACK_NAME}.tfstate")
             return

@@ -13,7 +13,7 @@ from cdktf_cdktf_provider_aws.cognito_user_pool import (
 from cdktf_cdktf_provider_aws.cognito_user_pool_client import CognitoUserPoolClient
 from constructs import Construct
 
-from constructs_lib.config_auth import CognitoAuth
+from constructs_lib.config.auth import CognitoAuth
 from constructs_lib.deployment import Deployment, addressed
 from lambdas.core import user_pool
 

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from constructs_lib.config_file import load, read_json
-from constructs_lib.config_problems import InvalidConfig
-from constructs_lib.lock import Lock, asked
+from constructs_lib.config.file import load, read_json
+from constructs_lib.config.problems import InvalidConfig
+from constructs_lib.models_lock import ModelsLock, asked
 from jumpstart.hub import Hub, HubUnreachable, connect
 from jumpstart.locking import Wanted, make
 
@@ -57,7 +57,7 @@ def _wanted(configs: Sequence[Path] | None, region: str | None) -> list[Wanted]:
 def _check(wanted: Sequence[Wanted], path: Path) -> int:
     good = True
     for each in wanted:
-        lock = Lock.read(path, each.region)
+        lock = ModelsLock.read(path, each.region)
         problems = [problem for model in asked(each.config) for problem in lock.problems(model)]
         if problems:
             good = False

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from constructs_lib.canonical import digest
-from constructs_lib.config import DeployConfig
-from constructs_lib.config_problems import Problem
-from constructs_lib.lock import FORMAT, Asked, Lock, asked, unlookable
-from jumpstart.document import (
+from constructs_lib.config.document import DeployConfig
+from constructs_lib.config.problems import Problem
+from constructs_lib.models_lock import FORMAT, Asked, ModelsLock, asked, unlookable
+from jumpstart.hub import DocumentUnreadable, Hub, ModelMissing, Published, VersionMissing
+from jumpstart.hub_document import (
     Hosting,
     Unhostable,
     default_instance_type,
@@ -19,7 +20,6 @@ from jumpstart.document import (
     supported_instance_types,
     web_address,
 )
-from jumpstart.hub import DocumentUnreadable, Hub, ModelMissing, Published, VersionMissing
 
 LOOK_UP = (
     "`aws sagemaker list-hub-contents --hub-name SageMakerPublicHub --hub-content-type Model` "
@@ -65,7 +65,7 @@ def make(
                 outcome.problems.setdefault(each.source, []).extend(locking.add(model))
         outcome.lock["regions"][region] = locking.models()
         outcome.notes += locking.notes
-        lock = Lock.of(outcome.lock, "the new lock", region)
+        lock = ModelsLock.of(outcome.lock, "the new lock", region)
         for each in here:
             found = outcome.problems.setdefault(each.source, [])
             found += _further(lock, each.config, found)
@@ -75,7 +75,7 @@ def make(
     return outcome
 
 
-def _further(lock: Lock, config: DeployConfig, told: Sequence[Problem]) -> list[Problem]:
+def _further(lock: ModelsLock, config: DeployConfig, told: Sequence[Problem]) -> list[Problem]:
     """What synth would refuse, less what is told already."""
     paths = {problem.path for problem in told}
     return [

@@ -18,7 +18,7 @@ from typing import Any
 
 from lambdas.aws import clients
 from lambdas.aws.token_list import DynamoTokenList
-from local import embedded, front, terraform_cli, tokens
+from local import embedded, front, tokens
 from local.daemon import NotStartedError
 from local.embedded import Embedded
 from local.environment import without_aws
@@ -28,6 +28,7 @@ from local.stack_file import StackFile
 from local.steps import Steps
 from local.terraform_run import Terraform, TerraformFailedError
 from local.turn import taking_turns
+from tools import terraform_cli
 
 STACK = Path("stacks") / "endpoint-manager"
 OVERLAY = Path(__file__).resolve().with_name("overlay.json")

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lambdas.core.deploys import Deploys
+from lambdas.core.expiry import ExpiryUseCases
 from lambdas.core.idempotency import Answer
-from lambdas.core.live_updates import LiveUpdates
-from lambdas.core.meter import ParkingMeter
 from lambdas.core.reconcile import Outcome, Reconciler
 from lambdas.core.spec import Spec
 from lambdas.core.state import State, Status
 from lambdas.core.sweep import Policy, Sweep
 from lambdas.core.tick import tick
+from lambdas.core.updates import UpdateUseCases
 from tests.fakes import FakeEndpoints, FakeHints, FakeHistory, FakeStateStore, by, clock
 
 MINUTE = timedelta(minutes=1)
@@ -29,8 +29,8 @@ class World:
         self.store = FakeStateStore(self.history)
         self.endpoints = FakeEndpoints(self.now)
         self.hints = FakeHints(self.now)
-        self.meter = ParkingMeter(self.store, self.endpoints, self.hints, self.history, 43_200)
-        self.updates = LiveUpdates(self.store, self.endpoints, self.hints, self.history)
+        self.meter = ExpiryUseCases(self.store, self.endpoints, self.hints, self.history, 43_200)
+        self.updates = UpdateUseCases(self.store, self.endpoints, self.hints, self.history)
         self.notices: list[str] = []
         self.deploys = Deploys(
             self.store, self.endpoints, self.hints, lambda: self.now, self._sleep

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from lambdas.core.errors import MeterError
 from lambdas.core.invocation import Invocation
 from lambdas.handlers.integration import call_model, guarded, settings
-from lambdas.handlers.model_problems import Refused, refused
+from lambdas.handlers.model_errors import CallRefused, refused
 
 log = Logger()
 app = FastAPI(
@@ -57,10 +57,10 @@ def generate(asked: Prompt, request: Request) -> Text:
 
 
 @app.exception_handler(MeterError)
-@app.exception_handler(Refused)
-def tell(request: Request, error: MeterError | Refused) -> Response:
+@app.exception_handler(CallRefused)
+def tell(request: Request, error: MeterError | CallRefused) -> Response:
     """Answer as all routes do where the model cannot be called now."""
-    known = error if isinstance(error, Refused) else refused(error)
+    known = error if isinstance(error, CallRefused) else refused(error)
     reply = known.reply(request.scope["aws.event"]["requestContext"]["requestId"])
     return Response(reply["body"], reply["statusCode"], reply["headers"])
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from lambdas.aws.refusals import named
+from lambdas.aws.errors import named
 from lambdas.core.errors import AwsRefused
 from lambdas.core.executions import ExecutionExists, Started
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from lambdas.aws.refusals import named
+from lambdas.aws.errors import named
 from lambdas.core.errors import AwsRefused
 
 if TYPE_CHECKING:

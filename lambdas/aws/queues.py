@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from lambdas.aws.refusals import named
+from lambdas.aws.errors import named
 from lambdas.core.errors import AwsRefused
 from lambdas.core.hints import Hint
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from lambdas.aws.errors import named
 from lambdas.aws.items import decode, encode
-from lambdas.aws.refusals import named
-from lambdas.aws.updates import Update
+from lambdas.aws.update_expression import UpdateExpression
 from lambdas.core.ports import AddLimits, WakeShare
 
 if TYPE_CHECKING:
@@ -64,6 +64,6 @@ def add_counted(table: str, limits: AddLimits, now: datetime) -> dict[str, Any]:
     return {"TableName": table, "Key": encode(key), **update.arguments()}
 
 
-def _counted(what: str, most: int, now: datetime, kept_seconds: int) -> Update:
-    update = Update().add(what, 1).assign({"ttl": int(now.timestamp()) + kept_seconds})
+def _counted(what: str, most: int, now: datetime, kept_seconds: int) -> UpdateExpression:
+    update = UpdateExpression().add(what, 1).assign({"ttl": int(now.timestamp()) + kept_seconds})
     return update.when(f"attribute_not_exists({{{what}}}) OR {{{what}}} < :most", most=most)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lambdas.aws.refusals import named
+from lambdas.aws.errors import named
 from lambdas.core.executions import RESULTS_PREFIX
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from lambdas.aws.refusals import named, refusal
+from lambdas.aws.errors import named, refusal
 from lambdas.core.errors import Throttled
 from lambdas.core.invocation import (
     InvalidInvocation,

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from lambdas.aws import clients
+from lambdas.aws.errors import named
 from lambdas.aws.items import status_of
-from lambdas.aws.refusals import named
 from lambdas.core.errors import AwsRefused, Gone
 from lambdas.core.ports import NO_CONFIG, Listed
 from lambdas.core.rollout import Variant

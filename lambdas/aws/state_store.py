@@ -15,6 +15,7 @@ from functools import partial
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lambdas.aws.errors import named, unmet_parts
 from lambdas.aws.history import DynamoHistory
 from lambdas.aws.items import (
     PK_PREFIX,
@@ -35,8 +36,7 @@ from lambdas.aws.items import (
     step_of,
 )
 from lambdas.aws.rates import add_counted, wake_counted
-from lambdas.aws.refusals import named, unmet_parts
-from lambdas.aws.updates import Update
+from lambdas.aws.update_expression import UpdateExpression
 from lambdas.core.errors import (
     Busy,
     Conflict,
@@ -125,7 +125,7 @@ class DynamoStateStore:
     def create_state(self, key: str, state: State) -> None:
         values = {**state_values(state), **lease_values(state), "ops": {}, "op_expiries": {}}
         update = (
-            Update()
+            UpdateExpression()
             .assign(values)
             .assign(_due_shard(key, state))
             .when("attribute_not_exists({pk})")
@@ -153,7 +153,7 @@ class DynamoStateStore:
                 raise TooManyAdded(limits.most)
             if limits.most_a_day < 1:
                 raise TooManyAddedToday(limits.most_a_day, now)
-            take = Update().add("endpoints", frozenset({spec.key}))
+            take = UpdateExpression().add("endpoints", frozenset({spec.key}))
             take.when("attribute_not_exists({endpoints}) OR size({endpoints}) < :m", m=limits.most)
             counted = add_counted(self._history.table, limits, now)
             parts += [self._part(_ADDED, take), {"Update": counted}]
@@ -216,7 +216,7 @@ class DynamoStateStore:
                 ahead = self._why_not_renewed(key, now, keyed, seconds, max_lease_minutes)
         raise Busy
 
-    def _lease_update(self, key: str, now: datetime, keyed: Keyed | None) -> Update:
+    def _lease_update(self, key: str, now: datetime, keyed: Keyed | None) -> UpdateExpression:
         """What every write by users does: a new revision that is due now, and no hold."""
         # A renewal also ends the wait after failures: whoever pays asks for another try.
         update = _user_write(key, now).remove("held_since", "retry_at").assign({"attempts": 0})
@@ -270,7 +270,7 @@ class DynamoStateStore:
             "ExpressionAttributeValues": encode({":expected": spec_hash}),
         }
         where = {"TableName": self._table, "Key": key_of(key, Origin.API)}
-        given_back = Update().take_out("endpoints", frozenset({key}))
+        given_back = UpdateExpression().take_out("endpoints", frozenset({key}))
         return [{"Delete": {**where, **condition}}, self._part(_ADDED, given_back)]
 
     def change_running(
@@ -304,7 +304,7 @@ class DynamoStateStore:
         self._update(key, update)
 
     def replace_api_spec(self, spec: Spec, *, replacing: str, due: datetime) -> None:
-        update = Update().assign(spec_values(spec))
+        update = UpdateExpression().assign(spec_values(spec))
         update.when("{spec_hash} = :replacing", replacing=replacing)
         touch = _user_write(spec.key, due).when("attribute_exists({pk})")
         self._transact(
@@ -315,7 +315,7 @@ class DynamoStateStore:
         )
 
     def lock(self, key: str, owner: str, now: datetime, until: datetime) -> None:
-        update = Update().assign({"lock_owner": owner, "lock_until": epoch(until)})
+        update = UpdateExpression().assign({"lock_owner": owner, "lock_until": epoch(until)})
         update.when("attribute_exists({pk})")
         update.when("attribute_not_exists({lock_until}) OR {lock_until} <= :now", now=epoch(now))
         try:
@@ -327,7 +327,9 @@ class DynamoStateStore:
             raise Locked(locked_until) from None
 
     def unlock(self, key: str, owner: str) -> None:
-        update = Update().remove("lock_owner", "lock_until").when("{lock_owner} = :o", o=owner)
+        update = (
+            UpdateExpression().remove("lock_owner", "lock_until").when("{lock_owner} = :o", o=owner)
+        )
         try:
             self._update(key, update)
         except Conflict:  # no longer ours to give back
@@ -336,11 +338,11 @@ class DynamoStateStore:
     def begin(self, key: str, owner: str, state: State, intent: Intent, event: Event) -> None:
         values = state_values(replace(state, intent=intent))
         del values["next_due"]  # stays due until the outcome is saved
-        update = _under_lock(Update().assign(values), owner, state.rev)
+        update = _under_lock(UpdateExpression().assign(values), owner, state.rev)
         self._transact([self._part(key_of(key), update), self._told(event)])
 
     def save(self, key: str, owner: str, state: State, claimed_until: datetime | None) -> None:
-        update = Update().assign(state_values(state)).assign(_due_shard(key, state))
+        update = UpdateExpression().assign(state_values(state)).assign(_due_shard(key, state))
         update.assign({"claimed_until": epoch(claimed_until)}).remove("lock_owner", "lock_until")
         self._update(key, _under_lock(update, owner, state.rev))
 
@@ -391,7 +393,7 @@ class DynamoStateStore:
                 return
 
     def _claim_of(self, due: Due, until: datetime) -> dict[str, Any]:
-        update = Update().assign({"claimed_until": epoch(until)})
+        update = UpdateExpression().assign({"claimed_until": epoch(until)})
         update.when("{next_due} = :due", due=epoch(due.next_due))
         return self._part(key_of(due.endpoint), update)
 
@@ -418,7 +420,7 @@ class DynamoStateStore:
         return self._table_id
 
     def set_table_id(self, table_id: str, *, replacing: str | None) -> None:
-        update = Update().assign({"table_id": table_id})
+        update = UpdateExpression().assign({"table_id": table_id})
         if replacing is None:
             update.when("attribute_not_exists({table_id})")
         else:
@@ -426,13 +428,13 @@ class DynamoStateStore:
         self._update_control(update)
 
     def set_drain(self, until: datetime | None) -> None:
-        self._update_control(Update().assign({"drain_until": epoch(until)}))
+        self._update_control(UpdateExpression().assign({"drain_until": epoch(until)}))
 
     def take_place(self, step: Step, earliest: datetime, gap: timedelta) -> datetime:
         line = f"{step.value}_line_until"
-        behind = Update().set(line, f"{{{line}}} + :gap", gap=_seconds(gap))
+        behind = UpdateExpression().set(line, f"{{{line}}} + :gap", gap=_seconds(gap))
         behind.when(f"{{{line}}} > :earliest", earliest=epoch(earliest))
-        first = Update().assign({line: epoch(earliest + gap)})
+        first = UpdateExpression().assign({line: epoch(earliest + gap)})
         first.when(
             f"attribute_not_exists({{{line}}}) OR {{{line}}} <= :earliest",
             earliest=epoch(earliest),
@@ -448,7 +450,7 @@ class DynamoStateStore:
         raise Busy
 
     def beat(self, what: str, now: datetime) -> None:
-        update = Update().assign({f"last_{what}": epoch(now)})
+        update = UpdateExpression().assign({f"last_{what}": epoch(now)})
         update.when(
             f"attribute_not_exists({{last_{what}}}) OR {{last_{what}}} < :now", now=epoch(now)
         )
@@ -465,7 +467,7 @@ class DynamoStateStore:
             for page in self._client.get_paginator("scan").paginate(**arguments):
                 yield from map(decode, page["Items"])
 
-    def _update(self, key: str, update: Update, sort_key: str = STATE) -> State:
+    def _update(self, key: str, update: UpdateExpression, sort_key: str = STATE) -> State:
         answer = self._repeat_throttled(
             lambda: self._once.update_item(
                 TableName=self._table,
@@ -476,7 +478,7 @@ class DynamoStateStore:
         )
         return state_of(decode(answer["Attributes"]))
 
-    def _update_control(self, update: Update) -> dict[str, Any]:
+    def _update_control(self, update: UpdateExpression) -> dict[str, Any]:
         answer = self._repeat_throttled(
             lambda: self._client.update_item(
                 TableName=self._table,
@@ -487,7 +489,7 @@ class DynamoStateStore:
         )
         return decode(answer["Attributes"])
 
-    def _part(self, where: Mapping[str, Any], update: Update) -> dict[str, Any]:
+    def _part(self, where: Mapping[str, Any], update: UpdateExpression) -> dict[str, Any]:
         """The part of a transaction that updates the item of this key."""
         return {"Update": {"TableName": self._table, "Key": where, **update.arguments()}}
 
@@ -524,16 +526,16 @@ class DynamoStateStore:
         raise AssertionError("the loop returns or raises")
 
 
-def _first(spec: Spec) -> Update:
+def _first(spec: Spec) -> UpdateExpression:
     """Writes a spec where there is none."""
-    return Update().assign(spec_values(spec)).when("attribute_not_exists({pk})")
+    return UpdateExpression().assign(spec_values(spec)).when("attribute_not_exists({pk})")
 
 
-def _first_lease(declaration: Declaration, state: State) -> Update:
+def _first_lease(declaration: Declaration, state: State) -> UpdateExpression:
     """Writes STATE with the lease that an endpoint is declared with, and the operation."""
     keyed, over = declaration.keyed, declaration.over
     values = {**state_values(state), **lease_values(state)}
-    update = Update().assign(values).assign(_due_shard(declaration.spec.key, state))
+    update = UpdateExpression().assign(values).assign(_due_shard(declaration.spec.key, state))
     if over is not None:
         if keyed:
             _record_operation(update, keyed)
@@ -544,13 +546,15 @@ def _first_lease(declaration: Declaration, state: State) -> Update:
     return update.assign({"ops": ops, "op_expiries": ends}).when("attribute_not_exists({pk})")
 
 
-def _user_write(key: str, now: datetime) -> Update:
+def _user_write(key: str, now: datetime) -> UpdateExpression:
     """A new revision, due at once: whatever a reconcile decided meanwhile is decided again."""
-    update = Update().add("rev", 1).assign({"next_due": epoch(now), "due_shard": _shard(key)})
+    update = (
+        UpdateExpression().add("rev", 1).assign({"next_due": epoch(now), "due_shard": _shard(key)})
+    )
     return update.remove("claimed_until")
 
 
-def _record_operation(update: Update, keyed: Keyed) -> None:
+def _record_operation(update: UpdateExpression, keyed: Keyed) -> None:
     """Under the condition that nobody recorded it before."""
     update.set(f"ops.{keyed.id}", ":operation", operation=operation_values(keyed.operation))
     update.when(f"attribute_not_exists({{ops.{keyed.id}}})")
@@ -558,14 +562,14 @@ def _record_operation(update: Update, keyed: Keyed) -> None:
         update.remove(f"ops.{stale}", f"op_expiries.{stale}")
 
 
-def _record_end(update: Update, keyed: Keyed) -> None:
+def _record_end(update: UpdateExpression, keyed: Keyed) -> None:
     """The lease's end that was answered, where it is known before the write."""
     if keyed.operation.expires_at:
         end = epoch(keyed.operation.expires_at)
         update.set(f"op_expiries.{keyed.id}", ":op_end", op_end=end)
 
 
-def _under_lock(update: Update, owner: str, rev: int) -> Update:
+def _under_lock(update: UpdateExpression, owner: str, rev: int) -> UpdateExpression:
     return update.when("{lock_owner} = :owner AND {rev} = :rev", owner=owner, rev=rev)
 
 

@@ -6,7 +6,10 @@ import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lambdas.core.choice import (
+from lambdas.core.meter import Meter
+from lambdas.core.spec import Spec, digest
+from lambdas.core.state import Adoption, Observed, Owner, State, Status, Step
+from lambdas.core.wanted_config import (
     after_rollback,
     next_fallback,
     outlasts,
@@ -17,9 +20,6 @@ from lambdas.core.choice import (
     wanted_config,
     weights_undone,
 )
-from lambdas.core.running import Meter
-from lambdas.core.spec import Spec, digest
-from lambdas.core.state import Adoption, Observed, Owner, State, Status, Step
 
 POLL = timedelta(seconds=15)
 """How soon an endpoint in transition is looked at again if no event comes first."""

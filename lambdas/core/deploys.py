@@ -10,13 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lambdas.core.choice import (
-    fitting_configs,
-    outlasts,
-    override_in_force,
-    postponed,
-    rollback_mark,
-)
 from lambdas.core.decision import meter_of
 from lambdas.core.errors import Conflict, MeterError
 from lambdas.core.hints import Cause, Hint
@@ -24,6 +17,13 @@ from lambdas.core.names import endpoint_key
 from lambdas.core.ports import Endpoints, Hints, StateStore
 from lambdas.core.reconcile import load_or_create
 from lambdas.core.state import Observed, Owner, Record, State, Status, Step
+from lambdas.core.wanted_config import (
+    fitting_configs,
+    outlasts,
+    override_in_force,
+    postponed,
+    rollback_mark,
+)
 
 DRAIN = timedelta(minutes=30)
 WAIT_LIMIT = timedelta(minutes=10)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from lambdas.core.answers import iso
+from lambdas.core.documents import iso
 from lambdas.core.ports import Control
 
 TICK_LATE = timedelta(minutes=3)

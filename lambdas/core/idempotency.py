@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from lambdas.core.answers import endpoint_document, iso
-from lambdas.core.choice import chosen_config, declaration
+from lambdas.core.documents import endpoint_document, iso
 from lambdas.core.errors import IdempotencyConflict, ScopeMissing
 from lambdas.core.ports import Keyed
 from lambdas.core.scopes import Scope, Scopes
 from lambdas.core.spec import Spec
 from lambdas.core.state import Operation, Override, Record, State
+from lambdas.core.wanted_config import chosen_config, declaration
 
 OPERATION_LIFE = timedelta(hours=24)
 _PRUNED_AT_ONCE = 20

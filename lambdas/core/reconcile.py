@@ -12,12 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lambdas.core.choice import (
-    rollback_mark,
-    update_policy,
-    weights_undone,
-    without_missing,
-)
 from lambdas.core.decision import (
     POLL,
     POLL_DELETING,
@@ -47,6 +41,12 @@ from lambdas.core.history import Event
 from lambdas.core.ports import NO_CONFIG, Adopter, Control, Endpoints, Hints, History, StateStore
 from lambdas.core.spec import Spec
 from lambdas.core.state import ABSENT, Intent, Observed, Owner, Record, State, Status, Step
+from lambdas.core.wanted_config import (
+    rollback_mark,
+    update_policy,
+    weights_undone,
+    without_missing,
+)
 
 _log = logging.getLogger(__name__)
 

@@ -12,15 +12,15 @@ from datetime import timedelta
 from typing import Any
 
 from lambdas.core.errors import InvalidField
-from lambdas.core.shape import Choice, Each, Flag, Number, Record, Text, below, refuse
+from lambdas.core.json_form import Choice, Each, Fields, Flag, Number, Text, below, refuse
 
 _WAIT = Number(0, 3_600, "seconds")
 _TIMEOUT = Number(600, 28_800, "seconds")
-_SIZE = Record(
+_SIZE = Fields(
     {"Type": Choice(("INSTANCE_COUNT", "CAPACITY_PERCENT")), "Value": Number(1)},
     frozenset({"Type", "Value"}),
 )
-_ROUTING = Record(
+_ROUTING = Fields(
     {
         "Type": Choice(("ALL_AT_ONCE", "CANARY", "LINEAR")),
         "WaitIntervalInSeconds": _WAIT,
@@ -29,7 +29,7 @@ _ROUTING = Record(
     },
     frozenset({"Type", "WaitIntervalInSeconds"}),
 )
-_BLUE_GREEN = Record(
+_BLUE_GREEN = Fields(
     {
         "TrafficRoutingConfiguration": _ROUTING,
         "TerminationWaitInSeconds": _WAIT,
@@ -37,7 +37,7 @@ _BLUE_GREEN = Record(
     },
     frozenset({"TrafficRoutingConfiguration"}),
 )
-_ROLLING = Record(
+_ROLLING = Fields(
     {
         "MaximumBatchSize": _SIZE,
         "WaitIntervalInSeconds": _WAIT,
@@ -46,20 +46,20 @@ _ROLLING = Record(
     },
     frozenset({"MaximumBatchSize", "WaitIntervalInSeconds"}),
 )
-_ALARM = Record({"AlarmName": Text(1, 255)}, frozenset({"AlarmName"}))
-_PROPERTY = Record(
+_ALARM = Fields({"AlarmName": Text(1, 255)}, frozenset({"AlarmName"}))
+_PROPERTY = Fields(
     {"VariantPropertyType": Choice(("DesiredInstanceCount", "DesiredWeight", "DataCaptureConfig"))},
     frozenset({"VariantPropertyType"}),
 )
-OPTIONS = Record(
+OPTIONS = Fields(
     {
         "RetainAllVariantProperties": Flag(),
         "ExcludeRetainedVariantProperties": Each(_PROPERTY, 0, 3),
-        "DeploymentConfig": Record(
+        "DeploymentConfig": Fields(
             {
                 "BlueGreenUpdatePolicy": _BLUE_GREEN,
                 "RollingUpdatePolicy": _ROLLING,
-                "AutoRollbackConfiguration": Record(
+                "AutoRollbackConfiguration": Fields(
                     {"Alarms": Each(_ALARM, 1, 10)}, frozenset({"Alarms"})
                 ),
             }

@@ -31,7 +31,7 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class AuthorizerSettings(Settings):
     """`notes_use`: 1 where the table may be written. `routes` and `user_pool` are the texts of
-    the core's Routes and UserPool, the latter empty where there is none."""
+    the core's GuardedRoutes and UserPool, the latter empty where there is none."""
 
     auth_table: str
     notes_use: int

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from lambdas.core.answers import iso
 from lambdas.core.decision import ORPHAN_GRACE, meter_of, undecided
+from lambdas.core.documents import iso
 from lambdas.core.errors import Conflict, MeterError
+from lambdas.core.expiry import with_hash
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
-from lambdas.core.meter import with_hash
 from lambdas.core.name_patterns import ANY_NAME, NamePatterns
 from lambdas.core.names import endpoint_key
 from lambdas.core.ports import (

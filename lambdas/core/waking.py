@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lambdas.core.decision import meter_of
-from lambdas.core.desk import TRIES, known_key, make_known, write_down
 from lambdas.core.errors import (
     Busy,
     Conflict,
@@ -20,12 +19,13 @@ from lambdas.core.errors import (
     UnknownEndpoint,
 )
 from lambdas.core.history import Event
+from lambdas.core.meter import Meter
 from lambdas.core.ports import Hints, History, StateStore, WakeShare
 from lambdas.core.reconcile import load_or_create
-from lambdas.core.running import Meter
 from lambdas.core.serving import not_serving
 from lambdas.core.spec import Spec
 from lambdas.core.state import Record, State
+from lambdas.core.use_cases import TRIES, known_key, make_known, write_down
 
 HOUR = timedelta(hours=1)
 

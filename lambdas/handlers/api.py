@@ -14,12 +14,12 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.core.errors import MeterError
-from lambdas.handlers import checks
+from lambdas.handlers import request_checks
+from lambdas.handlers.api_errors import RequestRefused, problem, problem_of
 from lambdas.handlers.bodies import with_text_body
 from lambdas.handlers.headers import answered_with
 from lambdas.handlers.operations import Operation
-from lambdas.handlers.problems import Refused, problem, problem_of
-from lambdas.handlers.requests import headers_of_answers, rates, utc_now
+from lambdas.handlers.request_context import headers_of_answers, rates, utc_now
 from lambdas.handlers.routes import events, executions, expiry, health, schedule, updates
 
 _log = Logger()
@@ -38,10 +38,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
     """Answer one request; every error is a JSON answer, never an exception."""
     request_id = event["requestContext"].get("requestId") or context.aws_request_id
     try:
-        checks.within_rate(event, rates, utc_now())
+        request_checks.within_rate(event, rates, utc_now())
         event = with_text_body(event)
-        reply = _app.resolve(checks.checked(event, _operation(event)), context)
-    except Refused as refused:
+        reply = _app.resolve(request_checks.checked(event, _operation(event)), context)
+    except RequestRefused as refused:
         answer = refused.answer(request_id)
         reply = {
             "statusCode": answer.status_code,
@@ -59,14 +59,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
 
 
 def _operation(event: Mapping[str, Any]) -> Operation:
-    """What is asked for; raises Refused where there is no such path or method."""
+    """What is asked for; raises RequestRefused where there is no such path or method."""
     path = event["path"].rstrip("/")
     methods = {each.method: each for each in (*OPERATIONS, _ITSELF) if each.path == path}
     if not methods:
-        raise Refused(HTTPStatus.NOT_FOUND, "RouteNotFound", f"There is no {path} here.")
+        raise RequestRefused(HTTPStatus.NOT_FOUND, "RouteNotFound", f"There is no {path} here.")
     if event["httpMethod"] not in methods:
         allowed = ", ".join(methods)
-        raise Refused(
+        raise RequestRefused(
             HTTPStatus.METHOD_NOT_ALLOWED,
             "MethodNotAllowed",
             f"{path} takes {allowed}.",

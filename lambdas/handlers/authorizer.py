@@ -12,7 +12,7 @@ from typing import Any
 from lambdas.aws import clients
 from lambdas.aws.tokens import DynamoTokens
 from lambdas.aws.user_pool import CognitoUsers, PoolKeys, fetch_keys
-from lambdas.core.access import Routes, policy_for, policy_for_nobody
+from lambdas.core.authorizer_policy import GuardedRoutes, policy_for, policy_for_nobody
 from lambdas.core.errors import Denied
 from lambdas.core.settings import AuthorizerSettings
 from lambdas.core.tokens import Principal
@@ -45,8 +45,8 @@ def _users() -> CognitoUsers | None:
 
 
 @cache
-def _routes() -> Routes:
-    return Routes.parse(_settings().routes)
+def _routes() -> GuardedRoutes:
+    return GuardedRoutes.parse(_settings().routes)
 
 
 def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lambdas.core.answers import LEGACY_EXPIRY_KEY
+from lambdas.core.documents import LEGACY_EXPIRY_KEY
 from lambdas.core.schedule import WEEKDAYS
 from lambdas.core.state import Status
 

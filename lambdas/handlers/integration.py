@@ -38,7 +38,7 @@ from lambdas.core.waking import EndpointWaking, Waking
 from lambdas.handlers import wiring
 from lambdas.handlers.callers import Caller, caller_of, has_several_tokens
 from lambdas.handlers.headers import answered_with, values_of
-from lambdas.handlers.model_problems import Refused, bug, refused
+from lambdas.handlers.model_errors import CallRefused, bug, refused
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 TARGET_VARIANT = "X-Amzn-SageMaker-Target-Variant"
@@ -70,7 +70,7 @@ def integration(shape: Shape | None = None) -> Handler:
     def handle(event: Event, _context: object) -> Reply:
         if event["httpMethod"] != "POST":
             sentence = "Models are called with POST."
-            raise Refused(
+            raise CallRefused(
                 HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", sentence, {"Allow": "POST"}
             )
         asked = invocation_of(event)
@@ -91,9 +91,9 @@ def guarded(handle: Handler) -> Handler:
         try:
             _require_scope(event)
             reply = handle(event, context)
-        except (Refused, MeterError) as error:
+        except (CallRefused, MeterError) as error:
             _log.info("refused %s: %r, caused by %r", request_id, error, error.__cause__)
-            known = error if isinstance(error, Refused) else refused(error)
+            known = error if isinstance(error, CallRefused) else refused(error)
             reply = known.reply(request_id)
         except Exception:  # noqa: BLE001  # whatever it is, the caller gets JSON, the log the rest
             _log.exception("a bug, in request %s", request_id)
@@ -105,7 +105,7 @@ def guarded(handle: Handler) -> Handler:
 
 
 def invocation_of(event: Event) -> Invocation:
-    """The request that API Gateway hands on; raises Refused where no model could take it."""
+    """The request that API Gateway hands on; raises CallRefused where no model could take it."""
     text = event.get("body") or ""
     body = (
         base64.b64decode(text)
@@ -113,14 +113,14 @@ def invocation_of(event: Event) -> Invocation:
         else text.encode("utf-8", "surrogatepass")
     )
     if len(body) > MAX_BODY_BYTES:
-        raise Refused(
+        raise CallRefused(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "BodyTooLarge",
             f"The body may have at most {MAX_BODY_BYTES:,} bytes.",
         )
     attributes = _header(event, ATTRIBUTES)
     if attributes and (len(attributes) > MAX_ATTRIBUTES_LENGTH or not attributes.isascii()):
-        raise Refused(
+        raise CallRefused(
             HTTPStatus.BAD_REQUEST,
             "InvalidRequest",
             f"{ATTRIBUTES}: at most {MAX_ATTRIBUTES_LENGTH} ASCII characters.",
@@ -138,7 +138,7 @@ def call_model(event: Event, asked: Invocation) -> ModelAnswer:
     """Give a request to this function's model. `event` is what API Gateway sent.
 
     An endpoint that is stopped is woken where the config says so and the request is a POST: those
-    of health probes are not. Raises MeterError and Refused, which `guarded` turns into answers.
+    of health probes are not. Raises MeterError and CallRefused, which `guarded` turns into answers.
     """
     try:
         return _runtime().invoke(settings().endpoint_name, asked)
@@ -201,7 +201,7 @@ def reply_of(answer: ModelAnswer) -> Reply:
         body = base64.b64encode(answer.body).decode()
         reply = {"statusCode": 200, "headers": headers, "body": body, "isBase64Encoded": True}
     if len(answer.body) * 2 > MAX_BODY_BYTES and _size(reply) > MAX_BODY_BYTES:
-        raise Refused(
+        raise CallRefused(
             HTTPStatus.BAD_GATEWAY,
             "AnswerTooLarge",
             f"The model's answer has {len(answer.body):,} bytes, more than this route carries. "
@@ -224,10 +224,10 @@ def _require_scope(event: Event) -> None:
         return
     if has_several_tokens(event):
         sentence = "Send one token in one Authorization header."
-        raise Refused(HTTPStatus.UNAUTHORIZED, "Unauthorized", sentence)
+        raise CallRefused(HTTPStatus.UNAUTHORIZED, "Unauthorized", sentence)
     who = caller_of(event)
     if who is None or not who.scopes.allows("invoke", settings().endpoint_name):
-        raise Refused(
+        raise CallRefused(
             HTTPStatus.FORBIDDEN,
             "ScopeMissing",
             f"This token lacks the scope 'invoke' for '{settings().endpoint_name}'.",

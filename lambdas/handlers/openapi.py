@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, Server, Tag
 
 from lambdas.handlers.operations import Operation
-from lambdas.handlers.requests import MAX_KEY_LENGTH
+from lambdas.handlers.request_context import MAX_KEY_LENGTH
 
 TITLE = "SageMaker Endpoint Manager"
 _DESCRIPTION = """\

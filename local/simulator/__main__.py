@@ -14,12 +14,12 @@ from pathlib import Path
 from local.simulator.account import Account
 from local.simulator.authority import Authority
 from local.simulator.clients import client
-from local.simulator.events import EventPublisher
 from local.simulator.hub import PublicHub
 from local.simulator.inferences import AwsPlaces, Inferences
 from local.simulator.lifecycle import Durations
 from local.simulator.server import serving
 from local.simulator.service import Simulator, nobody
+from local.simulator.state_change_events import EventPublisher
 from local.simulator.world import World
 
 DESCRIPTION = """\

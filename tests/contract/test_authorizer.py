@@ -25,7 +25,7 @@ from lambdas.aws.items import decode, encode
 from lambdas.aws.token_list import DynamoTokenList
 from lambdas.aws.tokens import USE_NOTED_EVERY, DynamoTokens
 from lambdas.aws.user_pool import CognitoUsers, KeySet, PoolKeys, fetch_keys
-from lambdas.core.access import Routes
+from lambdas.core.authorizer_policy import GuardedRoutes
 from lambdas.core.errors import Conflict, Denied, Unanswered
 from lambdas.core.scopes import Scopes
 from lambdas.core.settings import AuthorizerSettings
@@ -35,7 +35,7 @@ from lambdas.handlers import authorizer
 from tests.aws_tables import create_tables
 
 API = "arn:aws:execute-api:us-east-1:123456789012:abc123"
-ROUTES = Routes({"endpoint-expiry": "", "falcon": "", "flan": "demo-FlanT5-Endpoint"})
+ROUTES = GuardedRoutes({"endpoint-expiry": "", "falcon": "", "flan": "demo-FlanT5-Endpoint"})
 POOL = UserPool(
     "arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_Pool",
     "client-1",

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from constructs_lib.direct_refusals import REFUSALS, template
+from constructs_lib.api.direct_refusals import REFUSALS, template
 from tests.contract.emulator_process import REGION, Emulator, running_emulator
 from tests.contract.simulated import Simulated, simulated
 

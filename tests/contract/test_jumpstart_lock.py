@@ -41,7 +41,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @dataclass
-class Desk:
+class Shop:
     """A folder with a config and a lock, before a simulated hub."""
 
     here: Simulated
@@ -95,7 +95,7 @@ def publish(folder: Path, model_id: str, version: str = "1.0.0", **document: obj
 
 @pytest.fixture
 def documents(tmp_path: Path) -> Path:
-    """A hub with some models of the tests' own; what a test adds to it comes before the desk."""
+    """A hub with some models of the tests' own; what a test adds to it comes before the shop."""
     folder = tmp_path / "documents"
     for version in ("1.0.0", "1.9.0", "1.10.0"):
         publish(folder, "several", version, Revision=version)
@@ -113,12 +113,12 @@ def documents(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def desk(
+def shop(
     documents: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> Iterator[Desk]:
+) -> Iterator[Shop]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     for path in DOCUMENTS.glob(f"{REGION}/*/*.json"):
@@ -128,34 +128,34 @@ def desk(
     account = Account(region=REGION)
     with simulated(account, hub=PublicHub.read(account, documents)) as here:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", here.server.url)
-        yield Desk(here, tmp_path, capsys)
+        yield Shop(here, tmp_path, capsys)
 
 
 def on(model_id: str, kind: str = "ml.g5.xlarge", **more: object) -> dict[str, Any]:
     return {"model_id": model_id, "inference_instance_type": kind, **more}
 
 
-def test_the_shipped_lock_comes_out_of_the_documents_byte_for_byte(desk: Desk) -> None:
+def test_the_shipped_lock_comes_out_of_the_documents_byte_for_byte(shop: Shop) -> None:
     configs = [part for path in SHIPPED_CONFIGS for part in ("--config", path)]
-    code, said = desk.run(*configs)
+    code, said = shop.run(*configs)
     assert code == 0, said
-    assert desk.lock_file.read_bytes() == SHIPPED.read_bytes()
+    assert shop.lock_file.read_bytes() == SHIPPED.read_bytes()
 
 
-def test_locking_again_changes_nothing_and_says_so(desk: Desk) -> None:
-    assert desk.lock(on(FALCON, "ml.g5.12xlarge")) == (0, "models.lock.json is written.\n")
-    assert desk.lock(on(FALCON, "ml.g5.12xlarge")) == (0, "models.lock.json is as it was.\n")
+def test_locking_again_changes_nothing_and_says_so(shop: Shop) -> None:
+    assert shop.lock(on(FALCON, "ml.g5.12xlarge")) == (0, "models.lock.json is written.\n")
+    assert shop.lock(on(FALCON, "ml.g5.12xlarge")) == (0, "models.lock.json is as it was.\n")
 
 
-def test_each_document_of_the_hub_can_be_locked(desk: Desk) -> None:
-    code, said = desk.lock(
+def test_each_document_of_the_hub_can_be_locked(shop: Shop) -> None:
+    code, said = shop.lock(
         on(FALCON, "ml.g5.12xlarge"),
         on(LLAMA, "ml.p4d.24xlarge", accept_eula=True),
         on(JURASSIC, "ml.p4de.24xlarge"),
     )
     assert code == 0
     assert "must be subscribed to it: https://aws.amazon.com/marketplace/" in said
-    models = desk.locked[REGION]
+    models = shop.locked[REGION]
     llama = models[LLAMA]["versions"]["0.0.0"]["instance_types"]["ml.p4d.24xlarge"]
     assert llama["inference_config"] == "lmi"
     assert llama["licence"].startswith("https://jumpstart-cache-prod-us-east-1.s3.us-east-1.")
@@ -164,18 +164,18 @@ def test_each_document_of_the_hub_can_be_locked(desk: Desk) -> None:
     assert not {"image", "environment", "artifact"} & set(jurassic)
 
 
-def test_an_entry_takes_the_latest_version_or_the_one_it_pins(desk: Desk) -> None:
-    assert desk.lock(on("several"), on("several", model_version="1.9.0"))[0] == 0
-    several = desk.locked[REGION]["several"]
+def test_an_entry_takes_the_latest_version_or_the_one_it_pins(shop: Shop) -> None:
+    assert shop.lock(on("several"), on("several", model_version="1.9.0"))[0] == 0
+    several = shop.locked[REGION]["several"]
     assert several["latest"] == "1.10.0"
     assert sorted(several["versions"]) == ["1.10.0", "1.9.0"]
     hashes = {each["document_sha256"] for each in several["versions"].values()}
     assert len(hashes) == 2
 
 
-def test_a_pin_alone_makes_nothing_the_latest(desk: Desk) -> None:
-    assert desk.lock(on("several", model_version="1.0.0"))[0] == 0
-    code, said = desk.run("--check", "--config", desk.config(on("several")))
+def test_a_pin_alone_makes_nothing_the_latest(shop: Shop) -> None:
+    assert shop.lock(on("several", model_version="1.0.0"))[0] == 0
+    code, said = shop.run("--check", "--config", shop.config(on("several")))
     assert code == 1
     assert (
         "jumpstart_models[0].model_version: the latest version of several is not in "
@@ -183,32 +183,32 @@ def test_a_pin_alone_makes_nothing_the_latest(desk: Desk) -> None:
     )
 
 
-def test_what_other_configs_and_regions_need_stays_unless_pruned(desk: Desk) -> None:
-    desk.lock(on("several", "ml.c5.xlarge", model_version="1.9.0"))
-    lock = json.loads(desk.lock_file.read_text())
+def test_what_other_configs_and_regions_need_stays_unless_pruned(shop: Shop) -> None:
+    shop.lock(on("several", "ml.c5.xlarge", model_version="1.9.0"))
+    lock = json.loads(shop.lock_file.read_text())
     lock["regions"]["eu-west-1"] = lock["regions"][REGION]
-    desk.lock_file.write_text(json.dumps(lock))
+    shop.lock_file.write_text(json.dumps(lock))
 
-    desk.lock(on("several"), on("rare"))
-    several = desk.locked[REGION]["several"]["versions"]
-    assert list(desk.locked) == ["eu-west-1", REGION]
+    shop.lock(on("several"), on("rare"))
+    several = shop.locked[REGION]["several"]["versions"]
+    assert list(shop.locked) == ["eu-west-1", REGION]
     assert set(several) == {"1.9.0", "1.10.0"}
     # a type that some version was locked for is locked for the new one too
     assert set(several["1.10.0"]["instance_types"]) == {"ml.c5.xlarge", "ml.g5.xlarge"}
 
-    desk.run("--prune", "--config", desk.config(on("several")))
-    assert list(desk.locked) == [REGION]
-    assert list(desk.locked[REGION]) == ["several"]
-    (version,) = desk.locked[REGION]["several"]["versions"].values()
+    shop.run("--prune", "--config", shop.config(on("several")))
+    assert list(shop.locked) == [REGION]
+    assert list(shop.locked[REGION]) == ["several"]
+    (version,) = shop.locked[REGION]["several"]["versions"].values()
     assert set(version["instance_types"]) == {"ml.g5.xlarge"}
 
 
-def test_a_region_may_be_named(desk: Desk) -> None:
-    code, said = desk.run("--region", "eu-west-1", "--config", desk.config(on("several")))
+def test_a_region_may_be_named(shop: Shop) -> None:
+    code, said = shop.run("--region", "eu-west-1", "--config", shop.config(on("several")))
     assert code == 0, said  # the simulator does not look at who asks
-    assert list(desk.locked) == ["eu-west-1"]
-    assert desk.run("--check", "--config", desk.config(on("several")))[0] == 1
-    checked = desk.run("--check", "--region", "eu-west-1", "--config", desk.config(on("several")))
+    assert list(shop.locked) == ["eu-west-1"]
+    assert shop.run("--check", "--config", shop.config(on("several")))[0] == 1
+    checked = shop.run("--check", "--region", "eu-west-1", "--config", shop.config(on("several")))
     assert checked == (0, "models.lock.json holds all that is asked for.\n")
 
 
@@ -270,32 +270,32 @@ def test_a_region_may_be_named(desk: Desk) -> None:
     ids=["near", "missing", "version", "old", "gone", "long", "type", "fallback", "gated"],
 )
 def test_what_cannot_be_locked_is_told_with_its_alternatives(
-    desk: Desk, model: Mapping[str, Any], field: str, sentence: str
+    shop: Shop, model: Mapping[str, Any], field: str, sentence: str
 ) -> None:
-    code, said = desk.lock(on("several"), model)
+    code, said = shop.lock(on("several"), model)
     assert code == 1
     (line,) = [line for line in said.splitlines() if line.startswith("  jumpstart_models")]
     assert line.startswith(f"  jumpstart_models[1].{field}: ")
     assert sentence in line
     assert "models.lock.json is left as it was." in said
-    assert not desk.lock_file.exists()
+    assert not shop.lock_file.exists()
 
 
-def test_all_that_is_wrong_is_told_at_once(desk: Desk) -> None:
-    code, said = desk.lock(on("zzz"), on("old"), on("zzz"), on(LLAMA, "ml.p4d.24xlarge"))
+def test_all_that_is_wrong_is_told_at_once(shop: Shop) -> None:
+    code, said = shop.lock(on("zzz"), on("old"), on("zzz"), on(LLAMA, "ml.p4d.24xlarge"))
     assert code == 1
     assert "has 4 problems:" in said
     assert "jumpstart_models[2].model_id: JumpStart has no model 'zzz'" in said
 
 
-def test_a_type_outside_the_publishers_list_is_only_noted(desk: Desk) -> None:
-    code, said = desk.lock(on("several", "ml.c5.xlarge"), on("rare"))
+def test_a_type_outside_the_publishers_list_is_only_noted(shop: Shop) -> None:
+    code, said = shop.lock(on("several", "ml.c5.xlarge"), on("rare"))
     assert code == 0
     assert "ml.c5.xlarge is not among the instance types" in said
     assert "rare 1.0.0 is restricted: not every account may host it." in said
 
 
-def test_a_document_that_is_none_is_told(documents: Path, desk: Desk) -> None:
+def test_a_document_that_is_none_is_told(documents: Path, shop: Shop) -> None:
     (documents / REGION / "broken").mkdir()
     (documents / REGION / "broken" / "1.0.0.json").write_text("<html>")
     account = Account(region=REGION)
@@ -304,24 +304,24 @@ def test_a_document_that_is_none_is_told(documents: Path, desk: Desk) -> None:
         pytest.MonkeyPatch.context() as patched,
     ):
         patched.setenv("AWS_ENDPOINT_URL_SAGEMAKER", here.server.url)
-        code, said = desk.lock(on("broken"))
+        code, said = shop.lock(on("broken"))
     assert code == 1
     assert "jumpstart_models[0].model_id: broken: its document is not JSON" in said
 
 
 def test_the_check_names_each_disagreement_and_needs_no_network(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.lock(on("several"), on(LLAMA, "ml.p4d.24xlarge", accept_eula=True))
+    shop.lock(on("several"), on(LLAMA, "ml.p4d.24xlarge", accept_eula=True))
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", "http://127.0.0.1:1")
-    config = desk.config(
+    config = shop.config(
         on("severall"),
         on("several", "ml.p4d.24xlarge"),
         on("several", model_version="1.0.0"),
         on(LLAMA, "ml.p4d.24xlarge"),
     )
-    code, said = desk.run("--check", "--config", config)
+    code, said = shop.run("--check", "--config", config)
     assert code == 1
     told = [line.partition(": ")[0].strip() for line in said.splitlines()[1:]]
     assert told == [
@@ -333,51 +333,51 @@ def test_the_check_names_each_disagreement_and_needs_no_network(
     assert "did you mean 'several'?" in said
 
 
-def test_a_throttled_call_is_made_again(desk: Desk) -> None:
-    desk.here.fault("DescribeHubContent", "ThrottlingException")
-    assert desk.lock(on("several"))[0] == 0
+def test_a_throttled_call_is_made_again(shop: Shop) -> None:
+    shop.here.fault("DescribeHubContent", "ThrottlingException")
+    assert shop.lock(on("several"))[0] == 0
 
 
 @pytest.mark.parametrize("operation", ["DescribeHubContent", "ListHubContentVersions"])
-def test_a_hub_that_goes_on_refusing_is_told_in_one_line(desk: Desk, operation: str) -> None:
-    desk.here.fault(operation, "AccessDeniedException")
-    code, said = desk.lock(on("several", model_version="2.0.0"))
+def test_a_hub_that_goes_on_refusing_is_told_in_one_line(shop: Shop, operation: str) -> None:
+    shop.here.fault(operation, "AccessDeniedException")
+    code, said = shop.lock(on("several", model_version="2.0.0"))
     assert code == 2
     (line,) = said.splitlines()
     assert line.startswith(f"JumpStart's hub cannot be read: {operation}: AccessDeniedException: ")
 
 
-def test_who_may_not_list_models_still_hears_that_one_is_missing(desk: Desk) -> None:
-    desk.here.fault("ListHubContents", "AccessDeniedException")
-    code, said = desk.lock(on("severall"))
+def test_who_may_not_list_models_still_hears_that_one_is_missing(shop: Shop) -> None:
+    shop.here.fault("ListHubContents", "AccessDeniedException")
+    code, said = shop.lock(on("severall"))
     assert code == 1
     assert "`aws sagemaker list-hub-contents" in said
 
 
-def test_without_credentials_one_line_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_credentials_one_line_says_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    code, said = desk.lock(on("several"))
+    code, said = shop.lock(on("several"))
     assert (code, said) == (2, "JumpStart's hub cannot be read: Unable to locate credentials\n")
 
 
-def test_without_a_network_one_line_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_one_line_says_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", url)
-    code, said = desk.lock(on("several"))
+    code, said = shop.lock(on("several"))
     assert code == 2
     (line,) = said.splitlines()
     assert line.startswith("JumpStart's hub cannot be read: Could not connect to the endpoint URL")
 
 
-def test_a_lock_of_an_older_format_is_written_anew(desk: Desk) -> None:
-    desk.lock_file.write_text('{"format": 1, "regions": {"us-east-1": {"old": {}}}}')
-    code, said = desk.run("--check", "--config", desk.config(on("several")))
+def test_a_lock_of_an_older_format_is_written_anew(shop: Shop) -> None:
+    shop.lock_file.write_text('{"format": 1, "regions": {"us-east-1": {"old": {}}}}')
+    code, said = shop.run("--check", "--config", shop.config(on("several")))
     assert code == 2
     assert "format: must be 2; run `make lock` to write the file anew" in said
-    assert desk.lock(on("several"))[0] == 0
-    assert list(desk.locked[REGION]) == ["several"]
+    assert shop.lock(on("several"))[0] == 0
+    assert list(shop.locked[REGION]) == ["several"]
 
 
 def test_pages_are_read_to_their_end(documents: Path) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from local.simulator import events
+from local.simulator import state_change_events
 from local.simulator.account import Account
 from local.simulator.clients import client
-from local.simulator.events import EventPublisher
 from local.simulator.lifecycle import Durations, Outcome
+from local.simulator.state_change_events import EventPublisher
 from local.simulator.world import World
 
 ACCOUNT = Account("111122223333", "us-west-2")
@@ -189,7 +189,7 @@ def test_events_that_cannot_be_put_are_logged_and_the_next_go_on(
 def test_a_slow_bus_never_blocks_and_overflow_is_logged(
     bus: Bus, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "MOST_WAITING", 5)
+    monkeypatch.setattr(state_change_events, "MOST_WAITING", 5)
     bus.open.clear()
     publisher = EventPublisher(client("events", bus.url, ACCOUNT.region))
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from local import terraform_cli
 from local.simulator.account import Account
 from local.simulator.lifecycle import Durations
 from local.simulator.server import SimulatorServer, serving
 from local.simulator.service import Simulator
 from local.simulator.world import World
+from tools import terraform_cli
 
 STACK = """
 terraform {

@@ -39,10 +39,10 @@ def test_cdktf_diff_and_deploy_work_against_the_embedded_aws(checkout: Checkout)
     config = {**checkout.config(), "project_prefix": "cli", "ddb_auth_table_name": "cli-auth"}
     path = checkout.write_config(config)
     environment = {**checkout.aws(), "CONFIG": path, "CONFIG_OVERLAY": "local/overlay.json"}
-    planned = checkout.run("local.cdktf_cli", "diff", **environment)
+    planned = checkout.run("tools.cdktf_cli", "diff", **environment)
     assert planned.returncode == 0, planned.stdout + planned.stderr
     assert re.search(r"Plan: \d+ to add, 0 to change, 0 to destroy", plain(planned.stdout))
-    deployed = checkout.run("local.cdktf_cli", "deploy", "--auto-approve", **environment)
+    deployed = checkout.run("tools.cdktf_cli", "deploy", "--auto-approve", **environment)
     assert deployed.returncode == 0, deployed.stdout + deployed.stderr
     assert "api_url" in deployed.stdout
     tables = checkout.client("dynamodb").list_tables()["TableNames"]

@@ -117,8 +117,8 @@ MUTANTS = (
     Mutant(
         "users' writes leave next_due as it was",
         f"{AWS}.state_store",
-        'Update().add("rev", 1).assign({"next_due": epoch(now), "due_shard": _shard(key)})',
-        'Update().add("rev", 1).assign({"due_shard": _shard(key)})',
+        '{"next_due": epoch(now), "due_shard": _shard(key)}',
+        '{"due_shard": _shard(key)}',
         "renew: absent",
     ),
     Mutant(
@@ -181,7 +181,7 @@ MUTANTS = (
         "schedules are changed without waking the endpoint",
         f"{AWS}.state_store",
         'touch = _user_write(spec.key, due).when("attribute_exists({pk})")',
-        'touch = Update().add("rev", 1).when("attribute_exists({pk})")',
+        'touch = UpdateExpression().add("rev", 1).when("attribute_exists({pk})")',
         "schedules: opening",
     ),
     Mutant(

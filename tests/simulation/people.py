@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from lambdas.aws.items import encode, spec_values
-from lambdas.core.answers import iso
+from lambdas.core.documents import iso
 from lambdas.core.errors import AwsRefused, Busy, MeterError, UnknownEndpoint
 from lambdas.core.idempotency import Request
 from lambdas.core.ports import WakeShare

@@ -15,14 +15,14 @@ from lambdas.aws.sagemaker import AdopterFunction, SageMakerEndpoints
 from lambdas.aws.state_store import DynamoStateStore
 from lambdas.core.deploys import Deploys
 from lambdas.core.errors import MeterError
+from lambdas.core.expiry import ExpiryUseCases
 from lambdas.core.hints import Hint
-from lambdas.core.live_updates import LiveUpdates
-from lambdas.core.meter import ParkingMeter
 from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.reconcile import Reconciler
 from lambdas.core.sweep import Policy, Sweep
 from lambdas.core.takeover import Limits
 from lambdas.core.tick import tick
+from lambdas.core.updates import UpdateUseCases
 from lambdas.core.waking import Waking
 from tests.simulation.faults import Faults
 from tests.simulation.kernel import Actor, Kernel, Killed
@@ -45,7 +45,7 @@ LIMITS = Limits(
 )
 """`tests.simulation.trespass` tells a second time what they allow."""
 SECONDS_BY_FUNCTION = {"api": 28, "tick": 55, "reconciler": 30, "sweep": 900}
-"""The functions' time-outs, as `constructs_lib/functions.py` sets them."""
+"""The functions' time-outs, as `constructs_lib/meter_functions.py` sets them."""
 NEEDED = timedelta(seconds=24)
 """The reconciler's handler begins no hint with less time than this."""
 
@@ -109,11 +109,11 @@ class Stack:
             lambda: ScalingClient(self.sagemaker, wire, tag),
         )
         self._adopter = AdopterFunction(cast("Any", AdopterClient(self.endpoints)), "adopter")
-        self.meter = ParkingMeter(
+        self.meter = ExpiryUseCases(
             self.store, self.endpoints, self.hints, self.history, MAX_LEASE_MINUTES, LIMITS
         )
         self.waking = Waking(self.store, self.hints, self.history, WAKE_MINUTES)
-        self.updates = LiveUpdates(self.store, self.endpoints, self.hints, self.history)
+        self.updates = UpdateUseCases(self.store, self.endpoints, self.hints, self.history)
         self._invoked = 0
         self.trespass.follow(self)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from local import terraform_cli
 from tests.contract.emulator_process import Emulator
 from tests.synth.stacks import Stack
+from tools import terraform_cli
 
 
 @dataclass(frozen=True)

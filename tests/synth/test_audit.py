@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from local import bootstrap
 from tests.contract.emulator_process import Emulator
 from tests.synth.conftest import Synthesize
 from tests.synth.stacks import COMBINED
 from tests.synth.terraform import Terraform, without_backend
+from tools import bootstrap
 
 RULES = bootstrap.ROOT / "audit" / "checkov.yaml"
 REQUIREMENTS = bootstrap.ROOT / "audit" / "requirements.txt"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.config_auth import MAX_AUTHORIZER_BYTES
-from constructs_lib.config_file import parse
-from constructs_lib.config_problems import InvalidConfig
-from lambdas.core.access import Routes
+from constructs_lib.config.auth import MAX_AUTHORIZER_BYTES
+from constructs_lib.config.file import parse
+from constructs_lib.config.problems import InvalidConfig
+from lambdas.core.authorizer_policy import GuardedRoutes
 from lambdas.core.scopes import Scopes
 from lambdas.core.user_pool import UserPool
 from tests.synth.conftest import Synthesize
@@ -40,14 +40,14 @@ def test_policy_of_the_authorizer_knows_every_route_that_asks_for_a_token(stack:
         for name, resource in resources.items()
         if f"${{aws_api_gateway_resource.{name}.id}}" in ids
     }
-    assert guarded <= set(Routes.parse(told(stack)["ROUTES"]).endpoints)
+    assert guarded <= set(GuardedRoutes.parse(told(stack)["ROUTES"]).endpoints)
 
 
 def test_route_without_a_function_is_open_to_those_who_may_invoke_its_endpoint(
     stack_of: Synthesize,
 ) -> None:
     stack = stack_of(config_with({**FLAN, "integration": DIRECT}))
-    routes = Routes.parse(told(stack)["ROUTES"])
+    routes = GuardedRoutes.parse(told(stack)["ROUTES"])
     assert "flan" in routes.open_to(Scopes.parse("invoke:demo-flant5-endpoint"))
     assert "flan" not in routes.open_to(Scopes.parse("read renew manage invoke:other"))
     assert "endpoint-expiry" in routes.open_to(Scopes.parse("read:other"))
@@ -58,7 +58,7 @@ def test_paths_below_a_route_are_open_where_its_function_takes_them(stack_of: Sy
     properties = {"api_resource_name": "web", "lambda_src": "functions/passthrough", "proxy": True}
     integration = {"type": "lambda", "properties": properties}
     stack = stack_of(config_with({**FLAN, "integration": integration}))
-    routes = Routes.parse(told(stack)["ROUTES"])
+    routes = GuardedRoutes.parse(told(stack)["ROUTES"])
     assert {"web", "web/*"} <= set(routes.open_to(Scopes.parse("read:other")))
 
 

@@ -11,12 +11,12 @@ import pytest
 
 import main
 from constructs_lib.canonical import canonical
-from constructs_lib.config import DeployConfig, JumpstartModel
-from constructs_lib.config_across import RESERVED_ROUTES
-from constructs_lib.config_file import MAX_SPEC_BYTES, load, notes, parse, read_json
-from constructs_lib.config_problems import InvalidConfig
-from constructs_lib.lock import Lock
-from constructs_lib.schema import SCHEMA_FILE, schema_text
+from constructs_lib.config.checks import RESERVED_ROUTES
+from constructs_lib.config.document import DeployConfig, JumpstartModel
+from constructs_lib.config.file import MAX_SPEC_BYTES, load, notes, parse, read_json
+from constructs_lib.config.problems import InvalidConfig
+from constructs_lib.config.schema import SCHEMA_FILE, schema_text
+from constructs_lib.models_lock import ModelsLock
 from lambdas.core.schedule import Schedule
 from tests.synth.stacks import COMBINED, DEFAULT, EXAMPLES, FLAN, config_with
 
@@ -50,7 +50,7 @@ def with_schedule(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("example", [DEFAULT, *EXAMPLES], ids=lambda path: path.stem)
 def test_every_shipped_config_loads_and_is_locked(example: Path) -> None:
     config = load(example)
-    lock = Lock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
+    lock = ModelsLock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
     assert all(model.image for model in lock.resolve(config).values())
 
 
@@ -471,7 +471,7 @@ def test_a_model_or_type_that_is_not_locked_names_those_that_are() -> None:
             {**FLAN, "name": "B", "inference_instance_type": "ml.c5.large"},
         )
     )
-    lock = Lock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
+    lock = ModelsLock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
     with pytest.raises(InvalidConfig) as caught:
         lock.resolve(config)
     first, second = caught.value.problems
@@ -528,13 +528,13 @@ def test_a_date_in_the_past_is_noted(date: str, past: bool) -> None:
 
 def test_a_type_that_the_publisher_does_not_list_is_noted() -> None:
     config = parse(config_with({**FLAN, "inference_instance_type": "ml.g5.8xlarge"}))
-    lock = Lock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
+    lock = ModelsLock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
     assert "ml.g5.8xlarge is not among" in "\n".join(lock.notes(config))
 
 
 def test_the_locked_environment_holds_the_values_of_the_instance_type() -> None:
     config = load(DEFAULT)
-    lock = Lock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
+    lock = ModelsLock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
     falcon = lock.resolve(config)["jumpstart_models[0]", "ml.g5.12xlarge"]
     assert falcon.environment["SM_NUM_GPUS"] == "4"
     assert falcon.environment["MAX_BATCH_TOTAL_TOKENS"] == "2048"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.config_file import parse
-from constructs_lib.config_problems import InvalidConfig
+from constructs_lib.config.file import parse
+from constructs_lib.config.problems import InvalidConfig
 from tests.synth.stacks import FLAN, config_with
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import main
-from constructs_lib.config_file import parse
-from constructs_lib.config_problems import InvalidConfig
+from constructs_lib.config.file import parse
+from constructs_lib.config.problems import InvalidConfig
 from lambdas.core.rollout import Variant
 from tests.synth.stacks import FLAN, config_with, synthesize
 from tests.update_limits import (

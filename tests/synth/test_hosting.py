@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.config_file import notes, parse
+from constructs_lib.config.file import notes, parse
 from tests.synth.conftest import Synthesize
 from tests.synth.stacks import FLAN, Stack, config_with
 from tests.synth.test_config_hosting import (

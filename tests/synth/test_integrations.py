@@ -13,8 +13,8 @@ import pytest
 
 import main
 from constructs_lib.bundle import locked_requirements
-from constructs_lib.config_file import parse
-from constructs_lib.config_problems import InvalidConfig
+from constructs_lib.config.file import parse
+from constructs_lib.config.problems import InvalidConfig
 from constructs_lib.integration_packages import integration_packages, notes_on_requirements
 from lambdas.core.settings import WARM_UP, WakingSettings
 from tests.synth.stacks import FLAN, Stack, config_with

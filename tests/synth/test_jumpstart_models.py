@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import main
-from constructs_lib.config_file import parse
-from constructs_lib.config_problems import InvalidConfig
-from constructs_lib.lock import Lock
+from constructs_lib.config.file import parse
+from constructs_lib.config.problems import InvalidConfig
+from constructs_lib.models_lock import ModelsLock
 from jumpstart.hub import Hub
 from jumpstart.locking import Wanted, make
 from local.simulator.account import Account
@@ -61,11 +61,11 @@ def stack(lock: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory) -> 
     packed["artifact"] = packed["artifact"].rstrip("/") + ".tar.gz"
     (folder / "config.json").write_text(json.dumps(CONFIG))
 
-    def read(_path: Path, region: str) -> Lock:
-        return Lock.of(lock, "the test's lock", region)
+    def read(_path: Path, region: str) -> ModelsLock:
+        return ModelsLock.of(lock, "the test's lock", region)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Lock, "read", staticmethod(read))
+        patched.setattr(ModelsLock, "read", staticmethod(read))
         return synthesize(folder / "config.json", folder / "out")
 
 
@@ -117,7 +117,7 @@ def test_what_terraform_cannot_express_is_refused_at_synth(lock: Mapping[str, An
     locked_type = versions["0.0.0"]["instance_types"]["ml.p4d.24xlarge"]
     locked_type["additional_sources"] = {"draft_model": "s3://bucket/draft/"}
     with pytest.raises(InvalidConfig) as caught:
-        Lock.of(changed, "the lock", "us-east-1").resolve(parse(config_with(LLAMA)))
+        ModelsLock.of(changed, "the lock", "us-east-1").resolve(parse(config_with(LLAMA)))
     (problem,) = caught.value.problems
     assert str(problem).startswith(
         "jumpstart_models[0].inference_instance_type: on 'ml.p4d.24xlarge' "

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from constructs_lib.canonical import digest
-from local import terraform_cli
 from tests.synth.conftest import Synthesize
 from tests.synth.stacks import FLAN, Stack, config_with
 from tests.synth.terraform import Terraform
+from tools import terraform_cli
 
 pytestmark = pytest.mark.slow
 FALCON = {

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import main
-from constructs_lib.schema import SCHEMA_FILE
+from constructs_lib.config.schema import SCHEMA_FILE
 
 HEADER = "| field | type | default | meaning |"
 ROW = re.compile(r"\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| (.+) \|")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from constructs_lib import kms
-from constructs_lib.config_file import parse
-from constructs_lib.config_problems import InvalidConfig
+from constructs_lib.config.file import parse
+from constructs_lib.config.problems import InvalidConfig
 from tests.synth.conftest import Synthesize
 from tests.synth.stacks import FLAN, Stack, config_with
 

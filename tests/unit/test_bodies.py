@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdas.handlers.api_errors import RequestRefused
 from lambdas.handlers.bodies import with_text_body
-from lambdas.handlers.problems import Refused
 
 
 @given(text=st.text())
@@ -24,6 +24,6 @@ def test_no_body_is_none() -> None:
 
 def test_bytes_that_are_no_text_are_refused() -> None:
     event = {"body": base64.b64encode(b'{"minutes": "\xff"}').decode(), "isBase64Encoded": True}
-    with pytest.raises(Refused, match="UTF-8") as refused:
+    with pytest.raises(RequestRefused, match="UTF-8") as refused:
         with_text_body(event)
     assert refused.value.status == 400

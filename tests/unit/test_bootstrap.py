@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local import bootstrap, cdktf_cli
+from tools import bootstrap, cdktf_cli
 
 UV = {"version": "==1.0", "hashes": ["sha256:aa", "sha256:bb"]}
 

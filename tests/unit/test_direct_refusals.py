@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constructs_lib.direct_refusals import REFUSALS, template
+from constructs_lib.api.direct_refusals import REFUSALS, template
 from local.emulator.velocity import Rendered, TemplateError, render
 
 NAME = "demo-FlanT5-Endpoint"

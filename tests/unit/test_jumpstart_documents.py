@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jumpstart.document import (
+from jumpstart.hub_document import (
     Unhostable,
     default_instance_type,
     family_of,

@@ -10,8 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from local import lock_dependencies
-from local.bootstrap import requirement_lines
+from tools import lock_dependencies
+from tools.bootstrap import requirement_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 CATEGORIES = lock_dependencies.CATEGORIES

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdas.core.errors import InvalidField
-from lambdas.core.running import Meter
+from lambdas.core.meter import Meter
 from lambdas.core.schedule import Schedule, Window, boundary
 
 EVERY_DAY = frozenset(range(7))

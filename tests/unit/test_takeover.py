@@ -28,7 +28,7 @@ from lambdas.core.errors import (
     Unanswered,
     UnknownEndpointConfig,
 )
-from lambdas.core.meter import ParkingMeter
+from lambdas.core.expiry import ExpiryUseCases
 from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.state import Owner, Status
 from lambdas.core.sweep import Policy, Unmanaged
@@ -57,8 +57,8 @@ def a_world(**limits: Any) -> World:
     return world
 
 
-def meter_with(world: World, limits: Limits) -> ParkingMeter:
-    return ParkingMeter(world.store, world.endpoints, world.hints, world.history, 43_200, limits)
+def meter_with(world: World, limits: Limits) -> ExpiryUseCases:
+    return ExpiryUseCases(world.store, world.endpoints, world.hints, world.history, 43_200, limits)
 
 
 def adopt(world: World, name: str = STRANGERS, config: str = "their-cfg", minutes: int = 60) -> Any:
@@ -84,7 +84,7 @@ def standing(world: World) -> object:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Refusal:
     """A request that must be refused with `error`."""
 
     what: str
@@ -112,68 +112,68 @@ def owned_by(owner: Owner) -> Callable[[World], object]:
     return lambda world: world.endpoints.run_by_hand(STRANGERS, "their-cfg", owner)
 
 
-def requests() -> Iterator[Refused]:
+def requests() -> Iterator[Refusal]:
     too_long = 50_000
     for adopts in (False, True):
         word = "adopt" if adopts else "add"
-        yield Refused(
+        yield Refusal(
             f"{word}: lease too long",
             LeaseTooLong,
             post(STRANGERS, "their-cfg", too_long, adopt=adopts),
         )
-        yield Refused(
+        yield Refusal(
             f"{word}: another config than it runs",
             NameTaken,
             post(STRANGERS, "cfg", 60, adopt=adopts),
         )
-        yield Refused(
+        yield Refusal(
             f"{word}: new name, unknown config",
             UnknownEndpointConfig,
             post("new", "nowhere", 60, adopt=adopts),
         )
-        yield Refused(
+        yield Refusal(
             f"{word}: new name, lease too long",
             LeaseTooLong,
             post("new", "cfg", too_long, adopt=adopts),
         )
-        yield Refused(
+        yield Refusal(
             f"{word}: while the stack is destroyed",
             Draining,
             post(STRANGERS, "their-cfg", 60, adopt=adopts),
             prepare=lambda world: world.store.set_drain(world.now + timedelta(minutes=5)),
         )
-        yield Refused(
+        yield Refusal(
             f"{word}: metered name with another config",
             NameTaken,
             post("mine", "their-cfg", 60, adopt=adopts),
         )
         for owner in (Owner.ANOTHER_STACK, Owner.IGNORED):
-            yield Refused(
+            yield Refusal(
                 f"{word}: endpoint of {owner}",
                 NameTaken,
                 post(STRANGERS, "their-cfg", 60, adopt=adopts),
                 prepare=owned_by(owner),
             )
-    yield Refused("add: it lives already", NameTaken, post(STRANGERS, "their-cfg", 60, adopt=False))
-    yield Refused(
+    yield Refusal("add: it lives already", NameTaken, post(STRANGERS, "their-cfg", 60, adopt=False))
+    yield Refusal(
         "adopt: outside of what may be adopted",
         NotAdoptable,
         post(STRANGERS, "their-cfg", 60, adopt=True),
         limits=(("adoptable", NamePatterns(("team-a-*",))),),
     )
-    yield Refused(
+    yield Refusal(
         "add: config outside of what may be added",
         ConfigNotAddable,
         post("new", "their-cfg", 60, adopt=False),
         limits=(("addable_configs", NamePatterns(("cfg",))),),
     )
-    yield Refused(
+    yield Refusal(
         "add: one too many",
         TooManyAdded,
         post("new", "cfg", 60, adopt=False),
         limits=(("max_added", 1),),
     )
-    yield Refused(
+    yield Refusal(
         "add: one too many of this token today",
         TooManyAddedToday,
         post("new", "cfg", 60, adopt=False),
@@ -181,28 +181,28 @@ def requests() -> Iterator[Refused]:
         prepare=lambda world: world.meter.add("first", "cfg", 5, world.now, by("bob")),
     )
     for scopes in ("read", "renew", "invoke", "renew:theirs", "add", "add:theirs", "manage:other"):
-        yield Refused(
+        yield Refusal(
             f"adopt with '{scopes}'",
             ScopeMissing,
             post(STRANGERS, "their-cfg", 60, scopes, adopt=True),
         )
     for scopes in ("read", "renew", "manage", "invoke", "renew:new", "add:other", "manage:new"):
-        yield Refused(
+        yield Refusal(
             f"add with '{scopes}'", ScopeMissing, post("new", "cfg", 60, scopes, adopt=False)
         )
     for scopes in ("read", "renew", "renew:mine", "manage", "add:other"):
-        yield Refused(
+        yield Refusal(
             f"forget with '{scopes}'",
             ScopeMissing,
             stop_of_mine(scopes, forget=True),
         )
     for scopes in ("read", "add", "manage", "renew:other"):
-        yield Refused(
+        yield Refusal(
             f"stop with '{scopes}'",
             ScopeMissing,
             stop_of_mine(scopes, forget=False),
         )
-        yield Refused(
+        yield Refusal(
             f"renew with '{scopes}'",
             ScopeMissing,
             renewal_of_mine(scopes),
@@ -210,7 +210,7 @@ def requests() -> Iterator[Refused]:
 
 
 @pytest.mark.parametrize("refused", list(requests()), ids=lambda refused: refused.what)
-def test_refused_request_changes_nothing(refused: Refused) -> None:
+def test_refused_request_changes_nothing(refused: Refusal) -> None:
     world = a_world(**dict(refused.limits))
     refused.prepare(world)
     world.settle()

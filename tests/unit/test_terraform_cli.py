@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from local import terraform_cli
-from local.terraform_cli import PROVIDER, Provision, TerraformMissing
+from tools import terraform_cli
+from tools.terraform_cli import PROVIDER, Provision, TerraformMissing
 
 CREDENTIALS = 'credentials "app.example.com" {\n  token = "made-up"\n}\n'
 DIRECT = "provider_installation {\n  direct {}\n}\n"

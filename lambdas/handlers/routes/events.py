@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from lambdas.core.answers import event_document
+from lambdas.core.documents import event_document
 from lambdas.core.names import endpoint_key
 from lambdas.handlers.documents import Event
 from lambdas.handlers.operations import Operation, answer
-from lambdas.handlers.requests import parking_meter
+from lambdas.handlers.request_context import parking_meter
 
 PATH = "/endpoint-events"
 router = APIGatewayRouter()

@@ -19,7 +19,7 @@ from lambdas.core.executions import AsyncCalls, unique_of
 from lambdas.handlers import wiring
 from lambdas.handlers.documents import Execution, StartedExecution
 from lambdas.handlers.operations import Operation, answer
-from lambdas.handlers.requests import caller, idempotency_key, settings, utc_now
+from lambdas.handlers.request_context import caller, idempotency_key, settings, utc_now
 
 router = APIGatewayRouter()
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from lambdas.core.names import sagemaker_name
 from lambdas.handlers.documents import Endpoint
 from lambdas.handlers.operations import Operation, answer
-from lambdas.handlers.requests import caller, parking_meter, requested, utc_now
+from lambdas.handlers.request_context import caller, parking_meter, requested, utc_now
 
 PATH = "/endpoint-expiry"
 router = APIGatewayRouter()

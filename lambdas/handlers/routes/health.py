@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from lambdas.core.health import health_of
 from lambdas.handlers.documents import Error, Health
 from lambdas.handlers.operations import Operation, answer
-from lambdas.handlers.requests import parking_meter, utc_now
+from lambdas.handlers.request_context import parking_meter, utc_now
 
 PATH = "/health"
 router = APIGatewayRouter()

@@ -10,11 +10,11 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from lambdas.core import schedule as core
-from lambdas.core.answers import schedule_document
+from lambdas.core.documents import schedule_document
 from lambdas.core.errors import InvalidField
 from lambdas.handlers.documents import Schedules, request_schema
 from lambdas.handlers.operations import Operation, answer
-from lambdas.handlers.requests import parking_meter, requested, utc_now
+from lambdas.handlers.request_context import parking_meter, requested, utc_now
 
 PATH = "/endpoint-schedule"
 router = APIGatewayRouter()

@@ -12,12 +12,12 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, WithJsonSchema
 
 from lambdas.core.idempotency import Answer
-from lambdas.core.live_updates import DESIRED, LiveUpdates
 from lambdas.core.names import sagemaker_name
 from lambdas.core.rollout import OPTIONS
+from lambdas.core.updates import DESIRED, UpdateUseCases
 from lambdas.handlers.documents import Endpoint
 from lambdas.handlers.operations import Operation, answer
-from lambdas.handlers.requests import parking_meter, requested, utc_now
+from lambdas.handlers.request_context import parking_meter, requested, utc_now
 
 UPDATE_PATH, WEIGHTS_PATH = "/endpoint-update", "/endpoint-weights"
 router = APIGatewayRouter()
@@ -48,7 +48,7 @@ WEIGHTS = Operation(
     takes_body=True,
     keyed=True,
     description="SageMaker's UpdateEndpointWeightsAndCapacities. They last until the endpoint is "
-    "updated or stopped. Refused (409) while it is not InService.",
+    "updated or stopped. RequestRefused (409) while it is not InService.",
     tag=_TAG,
 )
 OPERATIONS = (UPDATE, WEIGHTS)
@@ -81,9 +81,9 @@ class WeightsRequest(BaseModel):
 
 
 @cache
-def live_updates() -> LiveUpdates:
+def live_updates() -> UpdateUseCases:
     meter = parking_meter()
-    return LiveUpdates(meter.store, meter.endpoints, meter.hints, meter.history)
+    return UpdateUseCases(meter.store, meter.endpoints, meter.hints, meter.history)
 
 
 @UPDATE.on(router)

@@ -1,0 +1,25 @@
+"""The routes that the authorizer's policies open, and what each takes."""
+
+from __future__ import annotations
+
+from constructs_lib.api.rest_api import ROUTES
+from constructs_lib.config.document import DeployConfig
+from lambdas.core.authorizer_policy import CHECKED_BY_FUNCTION, GuardedRoutes
+
+
+def guarded_routes(config: DeployConfig) -> GuardedRoutes:
+    """Every route that asks for a token. Behind those of models that API Gateway calls directly
+    nothing else checks the scope for their endpoint."""
+    endpoints = {route.path: CHECKED_BY_FUNCTION for route in ROUTES if not route.public}
+    for entry in config.jumpstart_models:
+        integration = entry.integration
+        if integration is None or integration.public:
+            continue
+        path = integration.properties.api_resource_name
+        if integration.type == "api":
+            endpoints[path] = config.endpoint_name(entry)
+        else:
+            endpoints[path] = CHECKED_BY_FUNCTION
+            if integration.properties.proxy:
+                endpoints[f"{path}/*"] = CHECKED_BY_FUNCTION
+    return GuardedRoutes(endpoints)

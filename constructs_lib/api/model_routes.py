@@ -1,0 +1,77 @@
+"""The routes by which callers reach the models: `POST /{api_resource_name}`, a function or
+SageMaker itself behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cdktf_cdktf_provider_aws.lambda_alias import LambdaAlias
+
+from constructs_lib.config.document import DeployConfig
+from constructs_lib.python_function import PythonFunction
+
+
+@dataclass(frozen=True, slots=True)
+class _ModelRoute:
+    """A `public` route asks for no token."""
+
+    path: str
+    public: bool
+
+    @property
+    def id(self) -> str:
+        """A part of Terraform addresses, which know no dot; no two paths share one."""
+        return "model_" + self.path.replace("_", "__").replace(".", "_dot_")
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """All paths below a route."""
+
+    id: str
+    path: str = "{proxy+}"
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaRoute(_ModelRoute):
+    """Hands the request to a function of the entry (AWS_PROXY), or to the alias behind which it
+    has instances ready. With `proxy` it hands on every path below its own."""
+
+    function: PythonFunction
+    alias: LambdaAlias | None = None
+    proxy: bool = False
+
+    @property
+    def invoke_arn(self) -> str:
+        return self.alias.invoke_arn if self.alias else self.function.invoke_arn
+
+    @property
+    def qualifier(self) -> str | None:
+        return self.alias.name if self.alias else None
+
+    @property
+    def below(self) -> Below:
+        return Below(f"{self.id}_below")
+
+
+@dataclass(frozen=True, slots=True)
+class DirectRoute(_ModelRoute):
+    """Hands the request to SageMaker Runtime, no function in between."""
+
+    endpoint_name: str
+
+
+ModelRoute = LambdaRoute | DirectRoute
+
+
+def direct_routes(config: DeployConfig) -> Iterator[DirectRoute]:
+    """The routes of all entries with `"type": "api"`."""
+    for entry in config.jumpstart_models:
+        integration = entry.integration
+        if integration is not None and integration.type == "api":
+            yield DirectRoute(
+                path=integration.properties.api_resource_name,
+                public=integration.public,
+                endpoint_name=config.endpoint_name(entry),
+            )

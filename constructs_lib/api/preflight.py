@@ -1,0 +1,54 @@
+"""What browsers ask before a page may call the API (CORS): `OPTIONS` on every path."""
+
+from __future__ import annotations
+
+from cdktf_cdktf_provider_aws.api_gateway_integration import ApiGatewayIntegration
+from cdktf_cdktf_provider_aws.api_gateway_method import ApiGatewayMethod
+
+from constructs_lib.api.parts import ApiParts
+from lambdas.core.answer_headers import answer_headers
+
+_ASKED_AGAIN_AFTER_SECONDS = 3600
+_METHODS = ("DELETE", "GET", "POST", "PUT")
+_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "X-Amzn-SageMaker-Custom-Attributes",
+    "X-Amzn-SageMaker-Target-Variant",
+)
+
+
+class Preflights:
+    """API Gateway answers them itself, and asks for no token: browsers send none with them."""
+
+    def __init__(self, parts: ApiParts, cors_origin: str) -> None:
+        self._parts = parts
+        self._headers = {
+            **answer_headers(cors_origin),
+            "Access-Control-Allow-Headers": ", ".join(_HEADERS),
+            "Access-Control-Allow-Methods": ", ".join(_METHODS),
+            "Access-Control-Max-Age": str(_ASKED_AGAIN_AFTER_SECONDS),
+        }
+
+    def answer(self, route_id: str, resource_id: str) -> None:
+        logical_id = f"{route_id}_options"
+        method = self._parts.make(
+            ApiGatewayMethod,
+            logical_id,
+            resource_id=resource_id,
+            http_method="OPTIONS",
+            authorization="NONE",
+        )
+        integration = self._parts.make(
+            ApiGatewayIntegration,
+            logical_id,
+            resource_id=method.resource_id,
+            http_method=method.http_method,
+            type="MOCK",
+            request_templates={"application/json": '{"statusCode": 200}'},
+            # Else the template is not used, where every media type counts as binary.
+            content_handling="CONVERT_TO_TEXT",
+        )
+        headers = {name: f"'{value}'" for name, value in self._headers.items()}
+        self._parts.answer(logical_id, integration, 200, headers)

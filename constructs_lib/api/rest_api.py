@@ -1,0 +1,274 @@
+"""The REST API: routes that hand everything to the api function, behind the authorizer, and the
+routes of the models.
+
+The function answers 405 to a method it does not know, so each route of its is one ANY method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cdktf import TerraformResource, TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.api_gateway_authorizer import ApiGatewayAuthorizer
+from cdktf_cdktf_provider_aws.api_gateway_deployment import ApiGatewayDeployment
+from cdktf_cdktf_provider_aws.api_gateway_gateway_response import ApiGatewayGatewayResponse
+from cdktf_cdktf_provider_aws.api_gateway_method_settings import (
+    ApiGatewayMethodSettings,
+    ApiGatewayMethodSettingsSettings,
+)
+from cdktf_cdktf_provider_aws.api_gateway_rest_api import (
+    ApiGatewayRestApi,
+    ApiGatewayRestApiEndpointConfiguration,
+)
+from cdktf_cdktf_provider_aws.api_gateway_stage import (
+    ApiGatewayStage,
+    ApiGatewayStageAccessLogSettings,
+)
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
+from constructs import Construct
+
+from constructs_lib.api.account_logging import AccountLogging
+from constructs_lib.api.direct_integration import BINARY_MEDIA_TYPES, DirectIntegrations
+from constructs_lib.api.model_routes import DirectRoute, LambdaRoute, ModelRoute
+from constructs_lib.api.parts import ApiParts
+from constructs_lib.api.preflight import Preflights
+from constructs_lib.api.refusals import REFUSALS, RETRY_AFTER_SECONDS
+from constructs_lib.canonical import canonical
+from constructs_lib.config.document import Throttle
+from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.python_function import PythonFunction
+from lambdas.core.answer_headers import answer_headers
+
+STAGE = "prod"
+_AUTHORIZER_CACHE_SECONDS = 60
+_HEADER = "gatewayresponse.header."
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    path: str
+    public: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.path.replace("-", "_").replace(".", "_")
+
+
+ROUTES = (
+    Route("endpoint-expiry"),
+    Route("endpoint-schedule"),
+    Route("endpoint-update"),
+    Route("endpoint-weights"),
+    Route("endpoint-events"),
+    Route("startexecution"),
+    Route("describeexecution"),
+    Route("health", public=True),
+    Route("openapi.json", public=True),
+)
+
+# Nothing that callers send, or the log would hold tokens: the message of an error may quote the
+# Authorization header, its type does not.
+_ACCESS_LOG = {
+    "requestId": "$context.requestId",
+    "time": "$context.requestTimeEpoch",
+    "method": "$context.httpMethod",
+    "path": "$context.resourcePath",
+    "status": "$context.status",
+    "error": "$context.error.responseType",
+    "latency_ms": "$context.responseLatency",
+    "principal": "$context.authorizer.principalId",
+    "ip": "$context.identity.sourceIp",
+}
+
+
+class RestApi(Construct):
+    def __init__(  # noqa: PLR0913  # all keyword-only: an API has that many sides
+        self,
+        scope: Construct,
+        at: Deployment,
+        *,
+        function: PythonFunction,
+        authorizer: PythonFunction,
+        models: Sequence[ModelRoute],
+        throttle: Throttle,
+        cors_origin: str,
+        log_retention_days: int,
+        own_account_role: bool,
+    ) -> None:
+        super().__init__(scope, "api")
+        self.api = addressed(
+            ApiGatewayRestApi(
+                self,
+                "rest",
+                name=at.name("api"),
+                description="Parking meters for SageMaker endpoints",
+                endpoint_configuration=ApiGatewayRestApiEndpointConfiguration(types=["REGIONAL"]),
+                binary_media_types=BINARY_MEDIA_TYPES,
+            ),
+            "api",
+        )
+        self._parts = ApiParts(self, self.api)
+        authorizer_id = self._authorize_with(authorizer)
+        for route in ROUTES:
+            method = self._parts.method(route, "ANY", None if route.public else authorizer_id)
+            self._parts.hand_to(function.invoke_arn, route, method)
+        allowed = [
+            self._allow("api", function, f"{self.api.execution_arn}/{STAGE}/*/*"),
+            *self._models(at, models, authorizer_id, cors_origin),
+        ]
+        if cors_origin:
+            preflights = Preflights(self._parts, cors_origin)
+            for route_id, resource_id in tuple(self._parts.paths.items()):
+                preflights.answer(route_id, resource_id)
+        self._refuse_in_json(answer_headers(cors_origin))
+        deployment = self._deploy(allowed)
+        role = [AccountLogging(self, at).resource] if own_account_role else []
+        self.stage = self._stage(at, deployment, log_retention_days, role)
+        addressed(
+            ApiGatewayMethodSettings(
+                self,
+                "throttle",
+                rest_api_id=self.api.id,
+                stage_name=self.stage.stage_name,
+                method_path="*/*",
+                settings=ApiGatewayMethodSettingsSettings(
+                    metrics_enabled=True,
+                    throttling_rate_limit=throttle.rate_per_second,
+                    throttling_burst_limit=throttle.burst,
+                ),
+            ),
+            "api",
+        )
+        self.url = self.stage.invoke_url
+
+    def _authorize_with(self, function: PythonFunction) -> str:
+        authorizer = self._parts.make(
+            ApiGatewayAuthorizer,
+            "token",
+            name="token",
+            type="REQUEST",
+            identity_source="method.request.header.Authorization",
+            authorizer_uri=function.invoke_arn,
+            authorizer_result_ttl_in_seconds=_AUTHORIZER_CACHE_SECONDS,
+        )
+        source = f"{self.api.execution_arn}/authorizers/{authorizer.id}"
+        self._allow("authorizer", function, source)
+        return authorizer.id
+
+    def _allow(
+        self, name: str, function: PythonFunction, source_arn: str, qualifier: str | None = None
+    ) -> LambdaPermission:
+        return addressed(
+            LambdaPermission(
+                self,
+                f"{name}-permission",
+                statement_id="api-gateway",
+                action="lambda:InvokeFunction",
+                function_name=function.resource.function_name,
+                qualifier=qualifier,
+                principal="apigateway.amazonaws.com",
+                source_arn=source_arn,
+            ),
+            name,
+        )
+
+    def _models(
+        self,
+        at: Deployment,
+        routes: Sequence[ModelRoute],
+        authorizer_id: str,
+        cors_origin: str,
+    ) -> list[TerraformResource]:
+        """What has to be there before they are deployed, for callers not to be refused."""
+        allowed: list[TerraformResource] = [
+            self._lead_to(route, None if route.public else authorizer_id)
+            for route in routes
+            if isinstance(route, LambdaRoute)
+        ]
+        direct = [route for route in routes if isinstance(route, DirectRoute)]
+        if direct:
+            integrations = DirectIntegrations(
+                self, at, self._parts, direct, answer_headers(cors_origin)
+            )
+            for route in direct:
+                integrations.add(route, None if route.public else authorizer_id)
+            allowed.append(integrations.allowed)
+        return allowed
+
+    def _lead_to(self, route: LambdaRoute, authorizer_id: str | None) -> LambdaPermission:
+        """A route to a function, which itself refuses methods that it does not know; one with
+        `proxy` hands on all paths below.
+
+        ANY, where a direct route is POST: docs/decisions/0065-methods-of-model-routes.md.
+        """
+        method = self._parts.method(route, "ANY", authorizer_id)
+        self._parts.hand_to(route.invoke_arn, route, method)
+        source = f"{self.api.execution_arn}/{STAGE}/*/{route.path}"
+        if route.proxy:
+            inner = self._parts.method(route.below, "ANY", authorizer_id, method.resource_id)
+            self._parts.hand_to(route.invoke_arn, route.below, inner)
+            source += "*"
+        return self._allow(route.id, route.function, source, route.qualifier)
+
+    def _refuse_in_json(self, headers: Mapping[str, str]) -> None:
+        for response_type, (status, sentence, code) in REFUSALS.items():
+            body = {"error": sentence, "code": code, "requestId": "$context.requestId"}
+            wait = RETRY_AFTER_SECONDS.get(response_type)
+            also = {"Retry-After": str(wait)} if wait else {}
+            self._parts.make(
+                ApiGatewayGatewayResponse,
+                response_type.lower(),
+                response_type=response_type,
+                status_code=str(status) if status else None,
+                response_templates={"application/json": canonical(body)},
+                response_parameters={
+                    _HEADER + name: f"'{value}'" for name, value in {**headers, **also}.items()
+                },
+            )
+
+    def _deploy(self, allowed: Sequence[TerraformResource]) -> ApiGatewayDeployment:
+        return addressed(
+            ApiGatewayDeployment(
+                self,
+                "deployment",
+                rest_api_id=self.api.id,
+                triggers={"parts": self._parts.fingerprint},
+                lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+                depends_on=allowed,
+            ),
+            "api",
+        )
+
+    def _stage(
+        self,
+        at: Deployment,
+        deployment: ApiGatewayDeployment,
+        log_retention_days: int,
+        first: Sequence[TerraformResource],
+    ) -> ApiGatewayStage:
+        logs = addressed(
+            CloudwatchLogGroup(
+                self,
+                "access-logs",
+                name=f"/aws/apigateway/{at.name('api')}",
+                retention_in_days=log_retention_days,
+                kms_key_id=at.key_arn,
+            ),
+            "access",
+        )
+        return addressed(
+            ApiGatewayStage(
+                self,
+                "stage",
+                rest_api_id=self.api.id,
+                deployment_id=deployment.id,
+                stage_name=STAGE,
+                access_log_settings=ApiGatewayStageAccessLogSettings(
+                    destination_arn=logs.arn, format=canonical(_ACCESS_LOG)
+                ),
+                depends_on=first,
+            ),
+            "api",
+        )

@@ -1,0 +1,38 @@
+"""Asynchronous endpoints: what a user may write about where results go and who hears of them.
+
+Limits: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AsyncInferenceConfig.html
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from constructs_lib.config.base import Model
+from constructs_lib.config.text import KmsKey, S3Folder, TopicArn
+
+
+class AsyncInference(Model):
+    """What is not said is made: a bucket of the stack for input and results, and its two topics.
+
+    The model's own role may read requests below `input_path` and nowhere else.
+    """
+
+    input_path: S3Folder | None = None
+    output_path: S3Folder | None = None
+    failure_path: S3Folder | None = None
+    success_topic_arn: TopicArn | None = None
+    error_topic_arn: TopicArn | None = None
+    max_concurrent_invocations_per_instance: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    kms_key_id: KmsKey | None = None
+
+    def names_all_places(self) -> bool:
+        """Whether nothing is left to be made."""
+        return None not in (
+            self.input_path,
+            self.output_path,
+            self.failure_path,
+            self.success_topic_arn,
+            self.error_topic_arn,
+        )

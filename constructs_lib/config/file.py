@@ -1,0 +1,136 @@
+"""Reads a config file and its overlay, and checks them; says what will not be as one thinks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from constructs_lib.canonical import canonical
+from constructs_lib.config.checks import problems_across
+from constructs_lib.config.document import DeployConfig, JumpstartModel
+from constructs_lib.config.instance_types import has_local_storage
+from constructs_lib.config.problems import InvalidConfig, Problem
+from constructs_lib.config.sentences import problems_of
+
+MAX_SPEC_BYTES = 350_000
+"""An item of DynamoDB holds 400 KB; the rest is for what else stands in that of a spec.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html"""
+
+
+def load(path: Path, overlay: Path | None = None) -> DeployConfig:
+    """Read `path`, lay `overlay` over it, and check the result. Raises InvalidConfig."""
+    document = read_json(path)
+    source = str(path)
+    if overlay:
+        document = _overlaid(document, read_json(overlay))
+        source = f"{path} with {overlay}"
+    return parse(document, source)
+
+
+def parse(document: Mapping[str, Any], source: str = "The config") -> DeployConfig:
+    """Check a document. Raises InvalidConfig with all its problems, sorted by field."""
+    config = None
+    problems = list(problems_across(document))
+    try:
+        config = DeployConfig.model_validate_json(json.dumps(document))
+        problems += _too_large(config)
+    except ValidationError as error:
+        problems += problems_of(error)
+    if problems or config is None:
+        raise InvalidConfig(source, sorted(set(problems)))
+    return config
+
+
+def _too_large(config: DeployConfig) -> Iterator[Problem]:
+    """Entries that would not fit into the items of their specs."""
+    for index, model in enumerate(config.jumpstart_models):
+        schedules = [schedule.document() for schedule in model.schedules()]
+        scaling = [each.document() for each in model.scaling()]
+        stored = (schedules, scaling, model.tags, model.update)  # names and numbers are short
+        size = sum(len(canonical(part)) for part in stored)
+        if size > MAX_SPEC_BYTES:
+            yield Problem(
+                f"jumpstart_models[{index}].schedule",
+                f"'{model.name}' would be stored in {size:,} bytes, and at most "
+                f"{MAX_SPEC_BYTES:,} fit; give fewer schedules or fewer except_dates",
+            )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; raises InvalidConfig where it is none, or says a key twice."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        problem = Problem("", f"it cannot be read: {reason}")
+        raise InvalidConfig(str(path), [problem]) from error
+    try:
+        document = json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_nan)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        problem = Problem("", f"it is not JSON: {error.msg} at {where}")
+        raise InvalidConfig(str(path), [problem]) from error
+    except ValueError as error:
+        raise InvalidConfig(str(path), [Problem("", str(error))]) from error
+    if not isinstance(document, dict):
+        problem = Problem("", 'it must be an object: {"project_prefix": ...}')
+        raise InvalidConfig(str(path), [problem])
+    return document
+
+
+def notes(config: DeployConfig, now: datetime) -> Iterator[str]:
+    """What is right, but may surprise. `now` is aware; nothing that is synthesized depends on
+    it."""
+    for index, model in enumerate(config.jumpstart_models):
+        for note in _notes_on(model, now):
+            yield f"jumpstart_models[{index}] ({model.name}): {note}"
+
+
+def _notes_on(model: JumpstartModel, now: datetime) -> Iterator[str]:
+    if model.schedule is None:
+        yield "has no `schedule`: it stays stopped until someone renews it."
+    for schedule in model.schedules():
+        if schedule.on_date:
+            window = schedule.window_on(schedule.on_date)
+            if window is None or window.stop <= now:
+                yield f"schedule '{schedule.name}' on {schedule.on_date:%d/%m/%Y} is in the past."
+    yield from _note_on_key(model)
+
+
+def _note_on_key(model: JumpstartModel) -> Iterator[str]:
+    variants = (*model.production_variants().values(), *model.shadows().values())
+    kinds = {*model.instance_types().values(), *(v.instance_type or "" for v in variants)}
+    with_disks = sorted(kind for kind in kinds if has_local_storage(kind))
+    if model.kms_key_id and with_disks:
+        yield (
+            f"`kms_key_id` does not encrypt the disks of {', '.join(with_disks)}, which encrypt "
+            "themselves."
+        )
+
+
+def _overlaid(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects are merged key by key; anything else is replaced."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        below = merged.get(key)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        merged[key] = _overlaid(below, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in document:
+            raise ValueError(f"the key '{key}' stands twice in one object; keep one of them")
+        document[key] = value
+    return document
+
+
+def _no_nan(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")

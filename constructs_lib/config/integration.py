@@ -1,0 +1,144 @@
+"""How the API reaches a model: what a user may write under `integration`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from constructs_lib.config.base import Model, as_pydantic_error
+from lambdas.core.errors import InvalidField
+from lambdas.core.settings import IntegrationSettings, WakingSettings
+
+API_GATEWAY_SECONDS = 29
+"""How long API Gateway waits for an answer:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html"""
+_OF_LAMBDA = (
+    "lambda_src",
+    "handler",
+    "image_uri",
+    "layers",
+    "proxy",
+    "memory_mb",
+    "timeout_seconds",
+    "environment",
+    "provisioned_concurrency",
+    "keep_warm",
+)
+_OF_ZIP = ("lambda_src", "handler", "layers")
+# Lambda sets these itself: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+_VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
+_RESERVED_VARIABLES = ("AWS_", "LAMBDA_", "POWERTOOLS_", "_")
+_OUR_VARIABLES = {"PYTHONTZPATH"} | {
+    field.name.upper() for told in (IntegrationSettings, WakingSettings) for field in fields(told)
+}
+
+
+class KeepWarm(Model):
+    """Calls the function now and then, so that one instance of it stays ready."""
+
+    minutes: Annotated[int, Field(ge=1, le=60)] = 5
+
+
+LayerArn = Annotated[
+    str, StringConstraints(pattern=r"^arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:layer:[^:]+:[0-9]+$")
+]
+ImageUri = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+[:@].+$"
+    ),
+]
+
+
+class IntegrationProperties(Model):
+    """`api_resource_name` is the route under which the model is called. All the rest is for type
+    `lambda`: which code answers, and on what it runs."""
+
+    api_resource_name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,64}$")]
+    lambda_src: Annotated[str, StringConstraints(min_length=1)] | None = None
+    handler: Annotated[
+        str, StringConstraints(pattern=r"^[a-zA-Z_]\w*([./][a-zA-Z_]\w*)*\.[a-zA-Z_]\w*$")
+    ] = "index.handler"
+    image_uri: ImageUri | None = None
+    layers: Annotated[list[LayerArn], Field(max_length=4)] = []
+    proxy: bool = False
+    memory_mb: Annotated[int, Field(ge=128, le=10_240)] = 512
+    timeout_seconds: Annotated[int, Field(ge=5, le=API_GATEWAY_SECONDS)] = API_GATEWAY_SECONDS
+    environment: dict[str, str] = {}
+    provisioned_concurrency: Annotated[int, Field(ge=1)] | None = None
+    keep_warm: KeepWarm | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> IntegrationProperties:
+        for field, sentence in self._contradictions():
+            raise as_pydantic_error(InvalidField(field, sentence))
+        return self
+
+    def _contradictions(self) -> Iterator[tuple[str, str]]:
+        if self.image_uri:
+            for field in self._given(_OF_ZIP):
+                yield field, "has no meaning with `image_uri`: the image brings it along"
+        if self.provisioned_concurrency and self.keep_warm:
+            yield (
+                "keep_warm",
+                "has no use where `provisioned_concurrency` keeps the function ready; remove one",
+            )
+        source = PurePosixPath(self.lambda_src or ".")
+        if source.is_absolute() or ".." in source.parts:
+            yield (
+                "lambda_src",
+                "must be a folder of the project, such as functions/falcon",
+            )
+        for name in self.environment:
+            if not _VARIABLE.fullmatch(name):
+                rule = "begin with a letter and go on with letters, digits or '_'"
+                yield "environment", f"'{name}' is no name of a variable: these {rule}"
+            elif name.startswith(_RESERVED_VARIABLES) or name in _OUR_VARIABLES:
+                yield "environment", f"'{name}' is set by Lambda or this product; rename it"
+
+    def _given(self, fields: tuple[str, ...]) -> list[str]:
+        return [field for field in fields if field in self.model_fields_set]
+
+    def given_of_lambda(self) -> list[str]:
+        """The fields that were given and mean something to type `lambda` alone."""
+        return self._given(_OF_LAMBDA)
+
+
+class Integration(Model):
+    """How the API reaches the model: through a Lambda of the entry's own, or directly. A `public`
+    route asks for no token."""
+
+    type: Literal["lambda", "api"]
+    properties: IntegrationProperties
+    public: bool = False
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Integration:
+        has_code = self.properties.lambda_src or self.properties.image_uri
+        if self.type == "lambda" and not has_code:
+            raise _wrong(
+                "lambda_src",
+                "is required where `type` is 'lambda': the folder of the handler, such as "
+                "'functions/falcon'; or give an `image_uri`",
+            )
+        for field in self.properties.given_of_lambda() if self.type == "api" else ():
+            raise _wrong(
+                field, "has no meaning where `type` is 'api'; remove it or choose type 'lambda'"
+            )
+        return self
+
+
+class WakeOnRequest(Model):
+    """A call of the model while it is stopped starts it for `minutes`."""
+
+    minutes: Annotated[int, Field(ge=1)]
+    wakes_per_token_an_hour: Annotated[int, Field(ge=1, le=1_000)] = 10
+
+
+def _wrong(field: str, sentence: str) -> Any:
+    return as_pydantic_error(InvalidField(f"properties.{field}", sentence))

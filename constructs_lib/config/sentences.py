@@ -1,0 +1,147 @@
+"""Turns what pydantic finds in a config into places and sentences of ours."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from constructs_lib.config.base import CORE_RULE
+from constructs_lib.config.document import UNION_TAGS, DeployConfig
+from constructs_lib.config.problems import Problem
+
+_PATTERNS = {
+    "project_prefix": "must be 1 to 30 letters, digits and single hyphens, beginning with a "
+    "letter and not ending with a hyphen, such as 'demo'",
+    "region_name": "must be an AWS region such as 'us-east-1'",
+    "ddb_auth_table_name": "must be 3 to 255 letters, digits, '_', '.' or '-'",
+    "api_resource_name": "must be 1 to 64 letters, digits, '.', '_' or '-': it becomes the path "
+    "of the model's API",
+    "handler": "must be a module and a name in it, such as 'index.handler'",
+    "image_uri": "must be an image in ECR, such as "
+    "'123456789012.dkr.ecr.us-east-1.amazonaws.com/name:tag'",
+    "layers": "must be the ARN of a version of a layer, such as "
+    "'arn:aws:lambda:us-east-1:123456789012:layer:name:1'",
+    "alarm_emails": "must be an e-mail address",
+}
+_TYPES = {
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "list_type": "must be an array [...]",
+    "dict_type": "must be an object {...}",
+    "model_type": "must be an object {...}",
+    "model_attributes_type": "must be an object {...}",
+    "string_too_short": "must not be empty",
+}
+_LENGTHS = {
+    "too_long": ("max_length", "entries", "at most {} go in"),
+    "too_short": ("min_length", "entries", "needs at least {}"),
+    "string_too_long": ("max_length", "characters", "at most {} go in"),
+}
+_NO_FIELDS = UNION_TAGS | {"[key]"}  # pydantic's own words in a path
+Path = tuple[str | int, ...]
+
+
+def problems_of(error: ValidationError) -> list[Problem]:
+    """The problems that pydantic found, in our words."""
+    return [_problem(details) for details in error.errors(include_url=False)]
+
+
+def _problem(details: ErrorDetails) -> Problem:
+    path = tuple(part for part in details["loc"] if part not in _NO_FIELDS)
+    context = details.get("ctx", {})
+    if details["type"] == CORE_RULE:
+        path = (*path, *_below(context["below"]))
+    if details["type"] == "literal_error" or details["loc"][:1] == ("backend",):
+        path = tuple(part for part in path if part not in ("local", "s3"))
+    return Problem(_written(path), _sentence(details, path, context))
+
+
+def _sentence(details: ErrorDetails, path: Path, context: Mapping[str, Any]) -> str:
+    kind, value = details["type"], details["input"]
+    names = [part for part in path if isinstance(part, str)]
+    field = names[-1] if names else ""
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        return _unknown_key(field, path)
+    if kind in ("string_pattern_mismatch", "string_too_long") and field in _PATTERNS:
+        return f"{_PATTERNS[field]}, not {value!r}"
+    if kind in _TYPES:
+        shown = "" if isinstance(value, list | dict) or value == "" else f", not {_json(value)}"
+        return _TYPES[kind] + shown
+    if kind in ("literal_error", "union_tag_invalid", "union_tag_not_found"):
+        return _one_of(context.get("tag", value), context)
+    if kind in ("greater_than_equal", "less_than_equal"):
+        bound, limit = ("least", "ge") if kind == "greater_than_equal" else ("most", "le")
+        return f"must be at {bound} {context[limit]:.0f}, not {_json(value)}"  # all are whole
+    if kind in _LENGTHS:
+        limit, of, bound = _LENGTHS[kind]
+        return f"has {len(value)} {of}, and {bound.format(context[limit])}"
+    message = details["msg"]
+    return message[:1].lower() + message[1:]
+
+
+def _unknown_key(key: str, path: Path) -> str:
+    known = _keys_at(path[:-1])
+    near = difflib.get_close_matches(key.casefold(), known, n=1, cutoff=0.6)
+    hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}"
+    return f"unknown key; {hint}"
+
+
+def _one_of(value: object, context: Mapping[str, Any]) -> str:
+    allowed = str(context.get("expected") or context.get("expected_tags") or "'local', 's3'")
+    options = allowed.replace(" or ", ", ")
+    near = difflib.get_close_matches(str(value), [o.strip("'") for o in options.split(", ")], n=1)
+    hint = f"; did you mean '{near[0]}'?" if near and isinstance(value, str) else ""
+    shown = f", not {_json(value)}" if isinstance(value, str | int | float) else ""
+    return f"must be one of {options}{shown}{hint}"
+
+
+def _keys_at(path: Path) -> list[str]:
+    """The keys that an object at `path` may have, read off the classes."""
+    models: list[type[BaseModel]] = [DeployConfig]
+    for part in path:
+        if isinstance(part, str):
+            models = [
+                inner
+                for model in models
+                for name, info in model.model_fields.items()
+                if part in (info.alias, name)
+                for inner in _models_in(info.annotation)
+            ]
+    return sorted({info.alias or key for m in models for key, info in m.model_fields.items()})
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """The model classes that an annotation mentions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) is typing.Annotated or get_args(annotation):
+        for argument in get_args(annotation):
+            yield from _models_in(argument)
+
+
+def _below(text: str) -> Iterable[str | int]:
+    """`days[1]` -> 'days', 1."""
+    for part in text.replace("]", "").replace("[", ".").split("."):
+        if part:
+            yield int(part) if part.isdigit() else part
+
+
+def _written(path: Path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.lstrip(".")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)

@@ -1,0 +1,129 @@
+"""Strings of the config that must look like something."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from constructs_lib.config.base import as_pydantic_error
+from lambdas.core.errors import InvalidField
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Annotates a `str` that matches `pattern` whole, and else is told `sentence`."""
+
+    pattern: str
+    sentence: str
+    max_length: int | None = None
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        shape: dict[str, Any] = {"type": "string", "pattern": f"^({self.pattern})$"}
+        return shape if self.max_length is None else {**shape, "maxLength": self.max_length}
+
+    def _checked(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise as_pydantic_error(InvalidField("", f"{self.sentence}, not {value!r}"))
+        if self.max_length is not None and len(value) > self.max_length:
+            sentence = f"has {len(value)} characters, and at most {self.max_length} go in"
+            raise as_pydantic_error(InvalidField("", sentence))
+        return value
+
+
+_BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+
+CorsOrigin = Annotated[
+    str,
+    Text(
+        r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?",
+        "must be the origin of a web page, such as 'https://app.example.com', or '*'",
+    ),
+]
+InstanceType = Annotated[
+    str,
+    Text(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", "must be an instance type such as 'ml.g5.12xlarge'"),
+]
+ResourceName = Annotated[
+    str,
+    Text(
+        r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}",
+        "must be 1 to 63 letters, digits or hyphens, beginning and ending with a letter or digit",
+    ),
+]
+S3Folder = Annotated[
+    str,
+    Text(rf"s3://{_BUCKET}(/.*)?", "must be a place in S3 such as 's3://bucket/folder'", 512),
+]
+ModelData = Annotated[
+    str,
+    Text(
+        rf"s3://{_BUCKET}/(.*/|.+\.tar\.gz)",
+        "must be a .tar.gz archive, or a folder that ends with '/', such as "
+        "'s3://bucket/model.tar.gz'",
+        1024,
+    ),
+]
+Image = Annotated[
+    str,
+    Text(
+        r"\d{12}\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/"
+        r"[a-z0-9][a-z0-9._/-]*(:[\w][\w.-]*)?(@sha256:[0-9a-f]{64})?",
+        "must be an image in ECR such as "
+        "'123456789012.dkr.ecr.us-east-1.amazonaws.com/repository:tag'",
+        255,
+    ),
+]
+ModelPackageArn = Annotated[
+    str,
+    Text(
+        r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:model-package/"
+        r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}(/\d{1,9})?",
+        "must be the ARN of a model package such as "
+        "'arn:aws:sagemaker:us-east-1:123456789012:model-package/name'",
+        176,
+    ),
+]
+RoleArn = Annotated[
+    str,
+    Text(
+        r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+",
+        "must be the ARN of a role such as 'arn:aws:iam::123456789012:role/name'",
+        2048,
+    ),
+]
+TopicArn = Annotated[
+    str,
+    Text(
+        r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[a-zA-Z0-9_-]{1,256}",
+        "must be the ARN of a topic such as 'arn:aws:sns:us-east-1:123456789012:name'; "
+        "SageMaker speaks to no FIFO topic",
+    ),
+]
+KmsKeyArn = Annotated[
+    str,
+    Text(
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[a-zA-Z0-9-]+",
+        "must be the ARN of a KMS key such as 'arn:aws:kms:us-east-1:123456789012:key/1234abcd-…'; "
+        "tables and logs take neither ids nor aliases",
+    ),
+]
+KmsKey = Annotated[
+    str,
+    Text(
+        r"(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:)?(key/[a-zA-Z0-9-]+|alias/[a-zA-Z0-9:/_-]+)"
+        r"|[0-9a-f-]{36}|mrk-[0-9a-f]{32}",
+        "must be a KMS key: its ARN, its id, or its alias such as 'alias/name'",
+        2048,
+    ),
+]

@@ -1,0 +1,240 @@
+"""Reads `configs/models.lock.json`: what each JumpStart model runs, resolved beforehand.
+
+Synth reads this file alone, so it needs no network and no credentials; `python -m jumpstart lock`
+writes it. The format, sorted by key throughout; what the published document does not say is left
+out:
+
+    format                      2
+    regions.{region}.{model_id}
+      latest                    the version of entries that pin none; left out where all do
+      versions.{version}
+        document_sha256         of the published document as canonical JSON
+        default_instance_type, supported_instance_types (in the publisher's order)
+        subscription_link       where to subscribe to a model of the AWS Marketplace
+        instance_types.{type}   what the model runs on it:
+          image, environment    or model_package, an ARN, which brings both along
+          artifact              s3://…; a trailing slash means a prefix of uncompressed files
+                                (S3Prefix, None), none an archive (S3Object, Gzip)
+          network_isolation, gated
+          licence               web address of the licence to accept
+          volume_size_gb        where one may be asked for
+          inference_ami_version
+          model_data_download_timeout_seconds, container_startup_timeout_seconds
+          inference_config      the name of the publisher's config that was chosen
+          additional_sources    s3://… by channel: what the container needs beside the artifact
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from constructs_lib.config.document import DeployConfig
+from constructs_lib.config.file import read_json
+from constructs_lib.config.problems import InvalidConfig, Problem
+
+FORMAT = 2
+LONGEST_MODEL_ID = 63
+"""Of a name in JumpStart's hub; a few models have longer ids, and no API that describes them."""
+RELOCK = "run `make lock`"
+
+
+@dataclass(frozen=True, slots=True)
+class LockedModel:
+    """A model on one instance type: a container image, or a model package (`model_package`, an
+    ARN), which brings image and environment along.
+
+    `artifact` is s3://…; a trailing slash means a prefix of uncompressed files, none an archive.
+    `accept_eula` is True where a licence has to be accepted and was, else None.
+    """
+
+    model_id: str
+    environment: Mapping[str, str]
+    network_isolation: bool
+    image: str | None = None
+    model_package: str | None = None
+    artifact: str | None = None
+    accept_eula: bool | None = None
+    volume_size_gb: int | None = None
+    inference_ami_version: str | None = None
+    model_data_download_timeout_seconds: int | None = None
+    container_startup_timeout_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A model that a config asks for; `instance_types` by the field that names each."""
+
+    where: str
+    name: str
+    model_id: str
+    version: str | None
+    accept_eula: bool
+    instance_types: Mapping[str, str]
+
+
+def asked(config: DeployConfig) -> Iterator[Asked]:
+    """Each JumpStart model of the config with the instance types that it may run on."""
+    for index, entry in enumerate(config.jumpstart_models):
+        for below, variant in {**entry.production_variants(), **entry.shadows()}.items():
+            where = f"jumpstart_models[{index}]{below}"
+            own = {"instance_type": variant.instance_type or ""}
+            types = own if below else entry.instance_types()
+            if variant.model_id:
+                yield Asked(
+                    where=where,
+                    name=entry.name,
+                    model_id=variant.model_id,
+                    version=variant.model_version,
+                    accept_eula=variant.accept_eula,
+                    instance_types={f"{where}.{field}": kind for field, kind in types.items()},
+                )
+
+
+Locked = Mapping[tuple[str, str], LockedModel]
+"""By the path of what names the model in the config, and by instance type."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsLock:
+    """The locked models of one region."""
+
+    region: str
+    source: str
+    _models: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path, region: str) -> ModelsLock:
+        """Raises InvalidConfig where the file is missing or of another format."""
+        return cls.of(read_json(path), path.name, region)
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], source: str, region: str) -> ModelsLock:
+        if document.get("format") != FORMAT:
+            problem = Problem("format", f"must be {FORMAT}; {RELOCK} to write the file anew")
+            raise InvalidConfig(source, [problem])
+        return cls(region, source, document["regions"].get(region, {}))
+
+    def resolve(self, config: DeployConfig) -> Locked:
+        """The locked models that the config asks for. Raises InvalidConfig naming whatever the
+        two disagree about."""
+        problems = [problem for model in asked(config) for problem in self.problems(model)]
+        if problems:
+            raise InvalidConfig("The config", problems)
+        return {
+            (model.where, kind): self._locked(model, kind)
+            for model in asked(config)
+            for kind in model.instance_types.values()
+        }
+
+    def problems(self, model: Asked) -> Iterator[Problem]:
+        """What keeps this model from being hosted as the config wants it."""
+        too_long = unlookable(model)
+        locked = self._models.get(model.model_id)
+        if too_long:
+            yield too_long
+        elif locked is None:
+            yield Problem(f"{model.where}.model_id", self._not_locked(model.model_id))
+        elif (model.version or locked.get("latest")) not in locked["versions"]:
+            wanted = f"'{model.version}'" if model.version else "the latest version"
+            versions = ", ".join(locked["versions"])
+            yield Problem(
+                f"{model.where}.model_version",
+                f"{wanted} of {model.model_id} is not in {self.source} for "
+                f"{self.region}; locked there: {versions}; {RELOCK} to add it",
+            )
+        else:
+            yield from self._problems_of_types(model)
+
+    def notes(self, config: DeployConfig) -> Iterator[str]:
+        """What is right, but may surprise; of a config that has no problems."""
+        for model in asked(config):
+            version = self._version(model)
+            supported = version["supported_instance_types"]
+            for kind in model.instance_types.values():
+                if kind not in supported:
+                    yield (
+                        f"{model.where} ({model.name}): {kind} is not among the "
+                        f"instance types that the model's publisher lists "
+                        f"({', '.join(supported)}); it may be too small."
+                    )
+            if version.get("subscription_link"):
+                yield (
+                    f"{model.where} ({model.name}): {model.model_id} is sold on the AWS "
+                    f"Marketplace; the account must be subscribed to it: "
+                    f"{version['subscription_link']}"
+                )
+
+    def _problems_of_types(self, model: Asked) -> Iterator[Problem]:
+        locked = self._version(model)["instance_types"]
+        licences = {}
+        for field, kind in model.instance_types.items():
+            variant = locked.get(kind)
+            if variant is None:
+                yield Problem(
+                    field,
+                    f"'{kind}' is not locked for {model.model_id} in {self.source}; locked: "
+                    f"{', '.join(sorted(locked))}; {RELOCK} to try it",
+                )
+                continue
+            if variant["gated"]:
+                licences[variant.get("licence")] = True
+            if variant.get("additional_sources"):
+                yield Problem(
+                    field,
+                    f"on '{kind}' {model.model_id} needs more artifacts than its own "
+                    f"({', '.join(variant['additional_sources'])}), which AWS provider 5 for "
+                    "Terraform cannot express; choose another instance type or model",
+                )
+        if licences and not model.accept_eula:
+            texts = ", ".join(filter(None, licences)) or "on the model's page in SageMaker Studio"
+            yield Problem(
+                f"{model.where}.accept_eula",
+                f"{model.model_id} may be used under its licence only; read it ({texts}), and "
+                'set "accept_eula": true if you accept it',
+            )
+
+    def _not_locked(self, model_id: str) -> str:
+        near = difflib.get_close_matches(model_id, self._models, 1)
+        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        known = ", ".join(sorted(self._models)) or "none"
+        return (
+            f"'{model_id}' is not in {self.source} for {self.region}{hint}; locked there: {known}; "
+            f"{RELOCK} to add it"
+        )
+
+    def _version(self, model: Asked) -> Mapping[str, Any]:
+        locked = self._models[model.model_id]
+        found: Mapping[str, Any] = locked["versions"][model.version or locked["latest"]]
+        return found
+
+    def _locked(self, model: Asked, instance_type: str) -> LockedModel:
+        variant = self._version(model)["instance_types"][instance_type]
+        return LockedModel(
+            model_id=model.model_id,
+            environment=variant.get("environment", {}),
+            network_isolation=variant["network_isolation"],
+            image=variant.get("image"),
+            model_package=variant.get("model_package"),
+            artifact=variant.get("artifact"),
+            accept_eula=variant["gated"] or None,
+            volume_size_gb=variant.get("volume_size_gb"),
+            inference_ami_version=variant.get("inference_ami_version"),
+            model_data_download_timeout_seconds=variant.get("model_data_download_timeout_seconds"),
+            container_startup_timeout_seconds=variant.get("container_startup_timeout_seconds"),
+        )
+
+
+def unlookable(model: Asked) -> Problem | None:
+    """What is wrong with an id that JumpStart's API has no way to look up."""
+    if len(model.model_id) <= LONGEST_MODEL_ID:
+        return None
+    return Problem(
+        f"{model.where}.model_id",
+        f"'{model.model_id}' has {len(model.model_id)} characters: the API of JumpStart's hub "
+        f"takes {LONGEST_MODEL_ID} at most, so longer ids cannot be looked up; choose another "
+        "model",
+    )

@@ -1,0 +1,88 @@
+"""The wire shapes of the REST API: field names and formats of the original, and ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from lambdas.core.decision import meter_of, undecided, unread
+from lambdas.core.history import Event
+from lambdas.core.spec import Origin, Spec
+from lambdas.core.state import Record, State, Status
+from lambdas.core.wanted_config import chosen_config
+
+LEGACY_EXPIRY_KEY = "EndpointExpiry "
+"""The original misspelt the key with a trailing blank; its clients still read it."""
+
+
+def endpoint_document(
+    record: Record, now: datetime, *, draining: bool = False
+) -> Mapping[str, Any]:
+    """The answer about one endpoint. `record.spec` must be there.
+
+    EndpointExpiry and ExpiresAt are when it stops if nothing changes; null, like TimeLeft, where
+    it is open for ever; the lease's past end (or null) where it is not to run.
+    """
+    spec, state = record.spec, record.state or State()
+    assert spec is not None, "only endpoints with a spec are answered about"
+    meter = meter_of(None if draining else spec, state)
+    wanted = meter.wanted(now)
+    stops_at = meter.wanted_until(now) if wanted else _past(state.expires_at, now)
+    if not draining and undecided(spec, state, now) and state.observed_status is not Status.ABSENT:
+        wanted, stops_at = True, None  # it goes on as it is, and nobody can say until when
+    left = timedelta() if not wanted else stops_at - now if stops_at else None
+    expiry = f"{stops_at:%d-%m-%Y-%H-%M-%S}" if stops_at else None
+    return {
+        "EndpointName": spec.name,
+        "EndpointExpiry": expiry,
+        LEGACY_EXPIRY_KEY: expiry,
+        "TimeLeft": None if left is None else time_left(left),
+        "ExpiresAt": iso(stops_at),
+        "SecondsLeft": None if left is None else left.total_seconds(),
+        "LeaseExpiresAt": iso(state.expires_at),
+        "Wanted": "running" if wanted else "stopped",
+        "Status": state.observed_status.value,
+        "NextTransition": iso(meter.next_transition(now)),
+        "EndpointConfigName": chosen_config(spec, state),
+        "ServedConfigName": state.observed_config
+        if state.observed_status is not Status.ABSENT
+        else None,
+        "Reason": unread(spec) if spec.unreadable else state.reason,
+        "Owner": "config" if spec.origin is Origin.CONFIG else "api",
+    }
+
+
+def schedule_document(spec: Spec) -> Mapping[str, Any]:
+    return {
+        "EndpointName": spec.name,
+        "schedule": [schedule.document() for schedule in spec.schedules],
+        "Owner": "config" if spec.origin is Origin.CONFIG else "api",
+    }
+
+
+def event_document(event: Event) -> Mapping[str, Any]:
+    return {
+        "EndpointName": event.endpoint,
+        "At": iso(event.at),
+        "Event": event.kind,
+        "Reason": event.reason,
+        "Actor": event.actor,
+    }
+
+
+def time_left(left: timedelta) -> str:
+    """`H:MM:SS[.ffffff]`, hours beyond 24 counted on (the original wrote `1 day, 0:00:00`)."""
+    seconds, micros = divmod(max(left, timedelta()) // timedelta(microseconds=1), 1_000_000)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour}:{minute:02}:{second:02}" + (f".{micros:06}" if micros else "")
+
+
+def iso(instant: datetime | None) -> str | None:
+    """ISO-8601 in UTC with a Z; fractions only where there are any."""
+    return instant.isoformat().replace("+00:00", "Z") if instant else None
+
+
+def _past(instant: datetime | None, now: datetime) -> datetime | None:
+    return instant if instant and instant <= now else None

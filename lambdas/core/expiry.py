@@ -1,0 +1,322 @@
+"""The use cases of the REST API: list, renew, add, stop, forget, schedules, history."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from lambdas.core.decision import meter_of
+from lambdas.core.documents import endpoint_document
+from lambdas.core.errors import (
+    Busy,
+    ConfigOwned,
+    Conflict,
+    NameTaken,
+    UnknownEndpoint,
+    UnknownEndpointConfig,
+)
+from lambdas.core.history import Event
+from lambdas.core.idempotency import Answer, Request, answered, keyed_with, operation_of, replayed
+from lambdas.core.names import endpoint_key, sagemaker_name
+from lambdas.core.ports import Declaration, Keyed
+from lambdas.core.reconcile import load_or_create
+from lambdas.core.schedule import Schedule
+from lambdas.core.spec import Origin, Spec
+from lambdas.core.state import ABSENT, Adoption, Observed, Owner, Record, State, Status
+from lambdas.core.takeover import Limits, Takeover, adoption_of, lease_end
+from lambdas.core.use_cases import TRIES, UseCases, known_key
+from lambdas.core.wanted_config import chosen_config
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryUseCases(UseCases):
+    """Everything that users do to the meter. Times are passed in; see `errors` for what the
+    methods raise, above all UnknownEndpoint, NameTaken, LeaseTooLong, Draining and Busy."""
+
+    max_lease_minutes: int
+    limits: Limits = field(default_factory=Limits)
+
+    def get(self, name: str, now: datetime) -> Mapping[str, Any]:
+        draining = self.store.control().draining(now)
+        return endpoint_document(self.record(name, now), now, draining=draining)
+
+    def list(
+        self, now: datetime, limit: int | None, after: str | None
+    ) -> tuple[Sequence[Mapping[str, Any]], str | None]:
+        """All endpoints by page; the token of the next page if there is one."""
+        draining = self.store.control().draining(now)
+        page = self.store.list(limit, after)
+        known = [record for record in page.records if record.spec is not None]
+        return [endpoint_document(r, now, draining=draining) for r in known], page.next_token
+
+    def list_some(self, names: Iterable[str], now: datetime) -> Sequence[Mapping[str, Any]]:
+        """Those of the names that are on the meter."""
+        draining = self.store.control().draining(now)
+        found = []
+        for name in names:
+            with suppress(UnknownEndpoint):
+                record = self.record(name, now)
+                found.append(endpoint_document(record, now, draining=draining))
+        return found
+
+    def renew(self, name: str, minutes: int, now: datetime, request: Request) -> Answer:
+        request.require("renew", name)
+        self.refuse_while_draining(now)
+        return self._renew(self.record(name, now), minutes, now, request)
+
+    def add(
+        self,
+        name: str,
+        config_name: str,
+        minutes: int,
+        now: datetime,
+        request: Request,
+        *,
+        adopt: bool = False,
+    ) -> Answer:
+        """Add an endpoint (201), or renew one that was added with the same config (200).
+
+        With `adopt`, a live endpoint of somebody else is put on the meter. All that can be refused
+        is refused before the first write, which brings the lease along.
+        """
+        self.refuse_while_draining(now)
+        sagemaker_name(config_name, "EndpointConfigName")
+        for _ in range(TRIES):
+            record = self.store.load(endpoint_key(sagemaker_name(name, "EndpointName")))
+            replay = replayed(record, request)
+            if replay:
+                return replay
+            try:
+                if record.spec is None:
+                    takeover = Takeover(name, config_name, adopt=adopt)
+                    return self._declare(record, takeover, minutes, now, request)
+                request.require("renew", name)
+                _same_endpoint(record, record.spec, name, config_name)
+                adoption = self._adoption_of_known(record, request, adopt=adopt)
+                known = self.record(name, now)
+                return self._renew(known, minutes, now, request, adoption)
+            except (Conflict, UnknownEndpoint):  # added or forgotten meanwhile: look again
+                continue
+        raise Busy
+
+    def stop(self, name: str, now: datetime, request: Request, *, forget: bool) -> Answer:
+        """End the lease and hold the windows that are open; with `forget` remove an endpoint
+        that was added over the API, by the same write."""
+        request.require("add" if forget else "renew", name)
+        for _ in range(TRIES):
+            record = self.record(name, now)
+            spec, state = record.spec, record.state
+            assert spec is not None
+            assert state is not None
+            replay = replayed(record, request)
+            if replay:
+                return replay
+            if forget and spec.origin is Origin.CONFIG:
+                raise ConfigOwned(
+                    f"'{spec.name}' comes from the deployed config: take it out there and deploy."
+                )
+            expires_at = state.expires_at
+            if expires_at and expires_at > now:
+                expires_at = now.replace(microsecond=0)
+            open_now = meter_of(spec, replace(state, expires_at=None)).window_open(now)
+            hold = open_now or bool(spec.unreadable)  # a window that cannot be read may be open
+            stopped = replace(
+                state, expires_at=expires_at, held_since=now if hold else state.held_since
+            )
+            ended = [
+                *(["the lease was ended"] if expires_at != state.expires_at else []),
+                *(["the open window is held"] if open_now else []),
+            ]
+            reason = f"{' and '.join(ended) or 'nothing was running it'}, by hand"
+            operation = operation_of(spec, stopped, request, now, 200, reason)
+            try:
+                written = self.store.stop(
+                    record.key,
+                    stopped,
+                    now,
+                    keyed_with(record, request, operation),
+                    spec.spec_hash if forget else None,
+                )
+            except Conflict:  # a renewal or another stop came between: look again
+                continue
+            self.note(record.key, now, "forgotten" if forget else "stopped", reason, request)
+            self.look_at(record.key, written)
+            return answered(record, operation)
+        raise Busy
+
+    def schedules(self, name: str, now: datetime) -> Spec:
+        """The spec whose schedules are in force."""
+        spec = self.record(name, now).spec
+        assert spec is not None
+        return spec
+
+    def set_schedules(
+        self, name: str, schedules: Sequence[Schedule], now: datetime, request: Request
+    ) -> Spec:
+        """Replace the schedules of an endpoint that was added over the API."""
+        self.refuse_while_draining(now)
+        for _ in range(TRIES):
+            record = self.record(name, now)
+            spec = record.spec
+            assert spec is not None
+            if spec.origin is Origin.CONFIG:
+                raise ConfigOwned(
+                    f"The schedules of '{spec.name}' come from the deployed config and are "
+                    "read-only here: change them there and deploy."
+                )
+            changed = with_hash(replace(spec, schedules=tuple(schedules)))
+            try:
+                self.store.replace_api_spec(changed, replacing=spec.spec_hash, due=now)
+            except Conflict:
+                continue
+            names = ", ".join(schedule.name for schedule in schedules) or "none"
+            self.note(record.key, now, "schedules set", f"schedules: {names}", request)
+            self.look_at(record.key, record.state or State())
+            return changed
+        raise Busy
+
+    def events(self, name: str, limit: int) -> Sequence[Event]:
+        """The newest events first; also of endpoints that were forgotten."""
+        key = known_key(name)
+        events = self.history.newest(key, limit)
+        if not events and self.store.load(key).spec is None:
+            raise UnknownEndpoint(name)
+        return events
+
+    def _renew(
+        self,
+        record: Record,
+        minutes: int,
+        now: datetime,
+        request: Request,
+        adoption: Adoption | None = None,
+    ) -> Answer:
+        assert record.spec is not None
+        assert record.state is not None
+        replay = replayed(record, request)
+        if replay:
+            return replay
+        operation = operation_of(record.spec, record.state, request, now, 200)
+        keyed = keyed_with(record, request, operation)
+        try:
+            renewed = self._paid(record, record.spec, minutes, now, keyed, adoption)
+        except Conflict:  # the same key came twice at once, and the other was first
+            replay = replayed(self.store.load(record.key), request)
+            if replay is None:
+                raise Busy from None
+            return replay
+        kind = "adopted" if adoption else "renewed"
+        self.note(record.key, now, kind, f"{minutes} minutes", request)
+        self.look_at(record.key, record.state)
+        return answered(record, replace(operation, expires_at=renewed.expires_at))
+
+    def _paid(
+        self,
+        record: Record,
+        spec: Spec,
+        minutes: int,
+        now: datetime,
+        keyed: Keyed | None,
+        adoption: Adoption | None,
+    ) -> State:
+        """Renew; where the STATE of an earlier life was just forgotten, make a new one first."""
+        for _ in range(TRIES):
+            try:
+                return self.store.renew(
+                    record.key, minutes, now, spec.max_lease_minutes, keyed, adoption
+                )
+            except UnknownEndpoint:
+                if load_or_create(self.store, record.key, now).spec is None:
+                    raise
+        raise Busy
+
+    def _declare(
+        self, record: Record, takeover: Takeover, minutes: int, now: datetime, request: Request
+    ) -> Answer:
+        """Put a new endpoint on the meter, with its first lease, by one transaction; Conflict
+        where another was first."""
+        name, config_name = takeover.name, takeover.config_name
+        takeover.require_right(request)
+        ends = lease_end(record.state, minutes, now, self.max_lease_minutes)
+        live = self._live(name)
+        adopted = live if live and live.owner is not Owner.US else None
+        limits = None
+        if adopted:
+            takeover.allow(adopted, request, self.limits.adoptable)
+        else:
+            request.require("add", name)
+            limits = self.limits.of(request, config_name)
+        if self.endpoints.config_variants(config_name) is None:
+            raise UnknownEndpointConfig(config_name)
+        spec = with_hash(
+            Spec(name, config_name, Origin.API, max_lease_minutes=self.max_lease_minutes)
+        )
+        declaration = Declaration(
+            spec,
+            ends,
+            over=record.state,
+            observed=adopted or ABSENT,
+            adopting=adoption_of(adopted, declared=True) if adopted else None,
+            limits=limits,
+        )
+        state = declaration.state(now)
+        operation = replace(operation_of(spec, state, request, now, 201), expires_at=ends)
+        keyed = keyed_with(record, request, operation)
+        self.store.declare(replace(declaration, keyed=keyed), now)
+        kind = "adopted" if adopted else "added"
+        self.note(record.key, now, kind, f"with config {config_name}", request)
+        self.look_at(record.key, state)
+        return answered(replace(record, api_spec=spec), operation)
+
+    def _adoption_of_known(
+        self, record: Record, request: Request, *, adopt: bool
+    ) -> Adoption | None:
+        """The takeover of a foreign live endpoint of a name that is on the meter, if asked for."""
+        assert record.spec is not None
+        underway = record.state.adopting if record.state else None
+        live = self._live(record.spec.name)
+        if live is None or live.ours or (underway and underway.created_at == live.created_at):
+            return None
+        takeover = Takeover(record.spec.name, record.spec.endpoint_config_name, adopt=adopt)
+        takeover.allow(live, request, self.limits.adoptable)
+        # What an adoption brought along goes with the last one that is tried in its place.
+        return adoption_of(live, declared=underway is not None and underway.declared)
+
+    def _live(self, name: str) -> Observed | None:
+        """The live endpoint of that name, with its owner; None where there is none, or no more."""
+        live = self.endpoints.describe(name)
+        if live is None or live.status is Status.DELETING:
+            return None
+        return replace(live, owner=self.endpoints.owner(live.arn))
+
+
+def _same_endpoint(record: Record, spec: Spec, name: str, config_name: str) -> None:
+    if spec.name != name:
+        raise NameTaken(
+            f"'{name}' differs only in case from '{spec.name}', which is on the meter; "
+            "SageMaker takes both for the same endpoint."
+        )
+    chosen = chosen_config(spec, record.state or State())
+    if chosen != config_name:
+        raise NameTaken(
+            f"'{name}' is on the meter with config '{chosen}'; renew it "
+            "without an EndpointConfigName, or choose another name."
+        )
+
+
+def with_hash(spec: Spec) -> Spec:
+    """The spec with the hash of all that it declares."""
+    text = json.dumps(
+        [
+            spec.name,
+            spec.endpoint_config_name,
+            [schedule.document() for schedule in spec.schedules],
+            spec.max_lease_minutes,
+        ]
+    )
+    return replace(spec, spec_hash=hashlib.sha256(text.encode()).hexdigest())

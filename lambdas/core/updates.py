@@ -1,0 +1,183 @@
+"""The use cases that change what an endpoint runs while it runs: another config, other weights.
+
+They record what was asked for; the reconciler carries it out and sees it through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from lambdas.core.errors import (
+    Busy,
+    Conflict,
+    InvalidField,
+    NameTaken,
+    NotInService,
+    UnknownEndpointConfig,
+)
+from lambdas.core.idempotency import Answer, Request, answered, keyed_with, operation_of, replayed
+from lambdas.core.json_form import Each, Fields, Number, Text, refuse
+from lambdas.core.names import sagemaker_name
+from lambdas.core.rollout import UpdatePolicy, Variant
+from lambdas.core.spec import Spec
+from lambdas.core.state import Observed, Override, Record, Reweighing, State, Status
+from lambdas.core.use_cases import UseCases
+from lambdas.core.wanted_config import declaration
+
+WEIGHTS = "DesiredWeightsAndCapacities"
+_CONCURRENCY = Number(1, 200)
+DESIRED = Each(
+    Fields(
+        {
+            "VariantName": Text(1, 63),
+            "DesiredWeight": Number(0, whole=False),
+            "DesiredInstanceCount": Number(0),
+            "ServerlessUpdateConfig": Fields(
+                {"MaxConcurrency": _CONCURRENCY, "ProvisionedConcurrency": _CONCURRENCY}
+            ),
+        },
+        frozenset({"VariantName"}),
+    ),
+    1,
+)
+"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DesiredWeightAndCapacity.html"""
+
+
+class UpdateUseCases(UseCases):
+    """Raises UnknownEndpoint, InvalidField, UnknownEndpointConfig, NotInService, Draining and
+    Busy; see `errors`."""
+
+    __slots__ = ()
+
+    def update(
+        self,
+        name: str,
+        config_name: str,
+        options: Mapping[str, Any],
+        now: datetime,
+        request: Request,
+    ) -> Answer:
+        """Run another config, from now on and after each start, until a deploy changes the
+        entry. A stopped endpoint gets it at its next start."""
+        self.refuse_while_draining(now)
+        sagemaker_name(config_name, "EndpointConfigName")
+        record, spec, state = self._known(name, now)
+        replay = replayed(record, request)
+        if replay:
+            return replay
+        variants = self.endpoints.config_variants(config_name)
+        if variants is None:
+            raise UnknownEndpointConfig(config_name)
+        UpdatePolicy.parse(options, variants, self._served(spec, options))
+        override = Override(config_name, options, declaration(spec))
+        reason = f"to run {config_name}, by hand"
+        asked = replace(state, override=override)
+        return self._ask(record, asked, override, "update asked", reason, now, request)
+
+    def reweigh(
+        self, name: str, desired: Sequence[Mapping[str, Any]], now: datetime, request: Request
+    ) -> Answer:
+        """Give variants of the running endpoint other weights or capacities. They last until it
+        is updated or stopped: the next start goes by its config again."""
+        self.refuse_while_draining(now)
+        record, spec, state = self._known(name, now)
+        replay = replayed(record, request)
+        if replay:
+            return replay
+        refuse(DESIRED.problems(desired, WEIGHTS))
+        live = self._in_service(spec, state)
+        refuse(_misfits(desired, live.variants))
+        assert live.created_at is not None, "SageMaker tells of every endpoint since when it is"
+        told = ", ".join(_told(each) for each in desired)
+        reason = f"other weights or capacities, by hand: {told}"
+        reweighing = Reweighing(desired, live.created_at)
+        return self._ask(record, state, reweighing, "weights asked", reason, now, request)
+
+    def _known(self, name: str, now: datetime) -> tuple[Record, Spec, State]:
+        record = self.record(name, now)
+        assert record.spec is not None
+        assert record.state is not None
+        return record, record.spec, record.state
+
+    def _served(self, spec: Spec, options: Mapping[str, Any]) -> Sequence[Variant] | None:
+        """The variants being served, where it matters which."""
+        if options.get("RetainAllVariantProperties") is not True:
+            return None
+        live = self.endpoints.describe(spec.name)
+        return (live.variants if live else ()) or None
+
+    def _in_service(self, spec: Spec, state: State) -> Observed:
+        live = self.endpoints.describe(spec.name)
+        if live is None or live.status is not Status.IN_SERVICE:
+            raise NotInService(spec.name, live.status if live else Status.ABSENT)
+        if live.created_at != state.owned_since and not self.endpoints.owner(live.arn).ours:
+            raise NameTaken(
+                f"The live endpoint '{spec.name}' was not made by this stack, which changes "
+                "nothing about it: adopt it first."
+            )
+        return live
+
+    def _ask(
+        self,
+        record: Record,
+        asked: State,
+        change: Override | Reweighing,
+        kind: str,
+        reason: str,
+        now: datetime,
+        request: Request,
+    ) -> Answer:
+        """Record the change; `asked` is what the answer tells of."""
+        spec = record.spec
+        assert spec is not None
+        operation = operation_of(spec, asked, request, now, 202, reason)
+        keyed = keyed_with(record, request, operation)
+        try:
+            self.store.change_running(record.key, change, now, keyed)
+        except Conflict:  # the same key came twice at once, and the other was first
+            replay = replayed(self.store.load(record.key), request)
+            if replay is None:
+                raise Busy from None
+            return replay
+        self.note(record.key, now, kind, reason, request)
+        self.look_at(record.key, asked)
+        return answered(record, operation)
+
+
+def _misfits(
+    desired: Sequence[Mapping[str, Any]], served: Sequence[Variant]
+) -> Iterator[InvalidField]:
+    """What does not fit the variants that are served."""
+    by_name = {variant.name: variant for variant in served}
+    seen: set[str] = set()
+    for index, each in enumerate(desired):
+        path, name = f"{WEIGHTS}[{index}]", each["VariantName"]
+        variant = by_name.get(name)
+        if variant is None:
+            known = ", ".join(by_name)
+            sentence = f"the endpoint serves no variant '{name}'; it serves {known}"
+            yield InvalidField(f"{path}.VariantName", sentence)
+            continue
+        if name in seen:
+            yield InvalidField(f"{path}.VariantName", f"'{name}' stands here twice")
+        seen.add(name)
+        if len(each) == 1:
+            yield InvalidField(path, "says nothing to change: give it a DesiredWeight, say")
+        if variant.serverless and "DesiredInstanceCount" in each:
+            yield InvalidField(
+                f"{path}.DesiredInstanceCount", f"variant '{name}' is serverless: it counts none"
+            )
+        if not variant.serverless and "ServerlessUpdateConfig" in each:
+            yield InvalidField(
+                f"{path}.ServerlessUpdateConfig", f"variant '{name}' is not serverless"
+            )
+
+
+def _told(each: Mapping[str, Any]) -> str:
+    changes = {key: value for key, value in each.items() if key != "VariantName"}
+    words = {"DesiredWeight": "weight", "DesiredInstanceCount": "instances"}
+    told = [f"{words.get(key, key)} {value}" for key, value in changes.items()]
+    return f"{each['VariantName']} {' and '.join(told)}"

@@ -1,0 +1,82 @@
+"""What all use cases of the REST API do around their one write."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from lambdas.core.errors import (
+    AwsRefused,
+    Draining,
+    InvalidField,
+    SpecUnreadable,
+    UnknownEndpoint,
+)
+from lambdas.core.hints import Cause, Hint
+from lambdas.core.history import Event
+from lambdas.core.idempotency import Request
+from lambdas.core.names import endpoint_key, sagemaker_name
+from lambdas.core.ports import Endpoints, Hints, History, StateStore
+from lambdas.core.reconcile import load_or_create
+from lambdas.core.state import Record, State, Status
+
+_log = logging.getLogger(__name__)
+
+TRIES = 10
+"""How often a write is tried that others keep getting ahead of."""
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """Base of the use cases: where they read and write, and whom they tell."""
+
+    store: StateStore
+    endpoints: Endpoints
+    hints: Hints
+    history: History
+
+    def record(self, name: str, now: datetime) -> Record:
+        """The record of a known endpoint in whatever case, with a STATE; raises UnknownEndpoint and
+        SpecUnreadable."""
+        record = load_or_create(self.store, known_key(name), now)
+        if record.spec is not None and record.spec.unreadable and record.state is None:
+            raise SpecUnreadable(record.spec.name, record.spec.unreadable)
+        if record.spec is None or record.state is None:
+            raise UnknownEndpoint(name)
+        return record
+
+    def refuse_while_draining(self, now: datetime) -> None:
+        if self.store.control().draining(now):
+            raise Draining
+
+    def look_at(self, key: str, state: State) -> None:
+        make_known(self.hints, key, state)
+
+    def note(self, key: str, now: datetime, kind: str, reason: str, request: Request) -> None:
+        write_down(self.history, Event(key, now, kind, reason, request.actor))
+
+
+def make_known(hints: Hints, key: str, state: State) -> None:
+    """Have the reconciler look at an endpoint that was written to."""
+    start = state.observed_status is Status.ABSENT
+    try:
+        hints.send([Hint(key, Cause.API, start)])
+    except AwsRefused:  # the write is accepted; the tick finds it due within the minute
+        _log.warning("hint for %s not sent", key, exc_info=True)
+
+
+def write_down(history: History, event: Event) -> None:
+    """Tell people what was written."""
+    try:
+        history.append(event)
+    except AwsRefused:  # the write is accepted: the answer must say so
+        _log.warning("history of %s lacks '%s'", event.endpoint, event.kind, exc_info=True)
+
+
+def known_key(name: str) -> str:
+    """The key of an endpoint that may be known; raises UnknownEndpoint for what can be none."""
+    try:
+        return endpoint_key(sagemaker_name(name, "EndpointName"))
+    except InvalidField as error:
+        raise UnknownEndpoint(name[:100]) from error
