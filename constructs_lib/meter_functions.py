@@ -208,6 +208,7 @@ class MeterFunctions(Construct):
             unmanaged_lease_minutes=self._config.unmanaged_lease_minutes,
             late_minutes=self._config.late_minutes,
             adoptable=str(self._adoptable),
+            max_lease_minutes=self._config.max_lease_minutes,
         )
         statements = [
             *self.state.read_endpoint(),

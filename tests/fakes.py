@@ -106,15 +106,16 @@ class FakeStateStore:
         self.claims.pop(spec.key, None)
         return state
 
-    def void(self, key: str, owner: str, rev: int, spec_hash: str | None, event: Event) -> None:
-        record, state = self._under_lock(key, owner, rev)
+    def void(self, key: str, owner: str, state: State, spec_hash: str | None, event: Event) -> None:
+        record, saved = self._under_lock(key, owner, state.rev)
         if spec_hash is not None:
             if record.api_spec is None or record.api_spec.spec_hash != spec_hash:
                 raise Conflict("another spec")
             self.added.discard(key)
-            record, state = replace(record, api_spec=None), replace(state, expires_at=None)
+            record = replace(record, api_spec=None)
         record = replace(record, lock_owner=None, locked_until=None)
-        self._user_write(record, replace(state, adopting=None), event.at)
+        back = replace(saved, expires_at=state.expires_at, held_since=state.held_since)
+        self._user_write(record, replace(back, adopting=None, owned_since=None), event.at)
         self.history.append(event)
 
     def withdraw(self, name: str) -> None:
@@ -181,7 +182,10 @@ class FakeStateStore:
             if record.api_spec is None or record.api_spec.spec_hash != forgetting:
                 raise Conflict("another spec")
             self.added.discard(key)
-            record, changed = replace(record, api_spec=None), replace(changed, override=None)
+            record, changed = (
+                replace(record, api_spec=None),
+                replace(changed, override=state.override),
+            )
         return self._user_write(_keyed(record, keyed), changed, now)
 
     def change_running(

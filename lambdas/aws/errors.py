@@ -41,6 +41,9 @@ _THROTTLES = frozenset(
 _TRANSACTION_THROTTLES = frozenset(
     {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 )
+# DynamoDB may have made a write that it answers with 500:
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+_MAYBE_DONE = frozenset({"InternalServerError"})
 _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, SSLError)
 # "Gone" and "busy" share one error code; only the message tells them apart.
 _BY_MESSAGE = (
@@ -76,6 +79,8 @@ def refusal(error: ClientError) -> AwsRefused | Conflict:
         return Conflict(message)
     if code in _THROTTLES or reasons & _TRANSACTION_THROTTLES:
         return Throttled(code, message)
+    if code in _MAYBE_DONE:
+        return Unanswered(code, message)
     if _NOT_AN_ENDPOINT not in message:
         for beginning, kind in _BY_MESSAGE:
             if message.startswith(beginning):

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
@@ -37,6 +37,7 @@ _SPEC_ATTRIBUTES = frozenset({"pk", "sk", *Spec("any", "any", Origin.CONFIG).doc
 _to_wire, _from_wire = TypeSerializer().serialize, TypeDeserializer().deserialize
 
 Item = Mapping[str, Any]
+_Read = TypeVar("_Read")
 
 
 def epoch(instant: datetime | None) -> Decimal | None:
@@ -133,6 +134,8 @@ def adoption_values(adoption: Adoption | None) -> dict[str, Any] | None:
         "created_at": epoch(adoption.created_at),
         "declared": adoption.declared,
         "tagged_at": epoch(adoption.tagged_at),
+        "minutes": adoption.minutes,
+        "held_since": epoch(adoption.held_since),
     }
 
 
@@ -180,6 +183,8 @@ def _adoption_of(item: Item | None) -> Adoption | None:
         created_at=instant(item["created_at"]) or _EPOCH,
         declared=bool(item["declared"]),
         tagged_at=instant(item.get("tagged_at")),
+        minutes=int(item.get("minutes", 0)),
+        held_since=instant(item.get("held_since")),
     )
 
 
@@ -223,13 +228,33 @@ def spec_of(item: Item) -> Spec:
         return _whole_spec(item)
     except (InvalidField, KeyError, TypeError, ValueError, AttributeError) as error:
         _log.error("unreadable spec of %s: %s", item.get("pk"), error)
+        key, name = item["pk"].removeprefix(PK_PREFIX), str(item.get("name"))
         return Spec(
-            name=item["pk"].removeprefix(PK_PREFIX),
+            name=name if name.casefold() == key else key,
             endpoint_config_name=str(item.get("endpoint_config_name", "")),
             origin=Origin(item["sk"]),
+            # A lease that is paid meanwhile starts the endpoint: within its limit, with its tags.
+            max_lease_minutes=_if_readable(_max_lease, item, DEFAULT_MAX_LEASE_MINUTES),
+            tags=_if_readable(_tags, item, {}),
             spec_hash=str(item.get("spec_hash", "")),
             unreadable=str(error)[:200],
         )
+
+
+def _if_readable(read: Callable[[Item], _Read], item: Item, otherwise: _Read) -> _Read:
+    try:
+        return read(item)
+    except (TypeError, ValueError, ArithmeticError):
+        return otherwise
+
+
+def _max_lease(item: Item) -> int:
+    return int(item.get("max_lease_minutes", DEFAULT_MAX_LEASE_MINUTES))
+
+
+def _tags(item: Item) -> Mapping[str, str]:
+    tags: Mapping[str, str] = json.loads(item.get("tags", "{}"))
+    return tags
 
 
 def _whole_spec(item: Item) -> Spec:
@@ -242,10 +267,10 @@ def _whole_spec(item: Item) -> Spec:
         origin=Origin(item["sk"]),
         schedules=_schedules(item["schedules"]),
         initial_provision_minutes=int(item.get("initial_provision_minutes", 0)),
-        max_lease_minutes=int(item.get("max_lease_minutes", DEFAULT_MAX_LEASE_MINUTES)),
+        max_lease_minutes=_max_lease(item),
         fallback_configs=tuple(json.loads(item.get("fallback_configs", "[]"))),
         scaling=tuple(Scaling.parse(each) for each in json.loads(item.get("scaling", "[]"))),
-        tags=json.loads(item.get("tags", "{}")),
+        tags=_tags(item),
         update=json.loads(item.get("update", "{}")),
         async_api=AsyncMode(item.get("async_api", "")),
         spec_hash=item["spec_hash"],

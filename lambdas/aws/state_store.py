@@ -168,13 +168,15 @@ class DynamoStateStore:
             raise
         return state
 
-    def void(self, key: str, owner: str, rev: int, spec_hash: str | None, event: Event) -> None:
-        update = _user_write(key, event.at).remove("adopting", "lock_owner", "lock_until")
+    def void(self, key: str, owner: str, state: State, spec_hash: str | None, event: Event) -> None:
+        update = _user_write(key, event.at).assign(
+            {"expires_at": epoch(state.expires_at), "held_since": epoch(state.held_since)}
+        )
+        update.remove("adopting", "owned_since", "lock_owner", "lock_until")
         parts = [self._told(event)]
         if spec_hash is not None:
-            update.remove("expires_at")
             parts += self._forgotten(key, spec_hash)
-        update = _under_lock(update, owner, rev)
+        update = _under_lock(update, owner, state.rev)
         self._transact([self._part(key_of(key), update), *parts])
 
     def renew(
@@ -258,10 +260,10 @@ class DynamoStateStore:
             _record_end(update, keyed)
         if forgetting is None:
             return self._update(key, update)
-        # An override was of this life of the endpoint: one that is added later is another.
-        update.remove("override")
+        if state.override is None:
+            update.remove("override")
         self._transact([self._part(key_of(key), update), *self._forgotten(key, forgetting)])
-        return replace(state, rev=state.rev + 1, override=None, next_due=now)
+        return replace(state, rev=state.rev + 1, next_due=now)
 
     def _forgotten(self, key: str, spec_hash: str) -> Sequence[Any]:
         """The parts of a transaction that remove SPEC#api and give back the place that it took."""

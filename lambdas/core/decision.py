@@ -64,7 +64,17 @@ _IN_TRANSITION = frozenset(
     }
 )
 _BROKEN = frozenset({Status.FAILED, Status.OUT_OF_SERVICE})
-_NOT_WHEN_RESTORED = frozenset({Step.CREATE, Step.DELETE, Step.ADOPT, Step.VOID})
+_NOT_WHEN_RESTORED = frozenset(
+    {
+        Step.CREATE,
+        Step.DELETE,
+        Step.UPDATE,
+        Step.RESTORE,
+        Step.REWEIGH,
+        Step.ADOPT,
+        Step.VOID,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +133,8 @@ def decide(
 ) -> Decision:
     """Return the one step that brings the endpoint nearer to what is wanted at `now`.
 
-    While `draining`, nothing is wanted. With a `restored` state table nothing is created, deleted
-    or adopted: what it says of leases may be long out of date.
+    While `draining`, nothing is wanted. With a `restored` state table no endpoint is changed: what
+    it says of leases, configs and weights may be long out of date.
     """
     decision = _decide(spec, state, observed, now, draining=draining)
     if restored and not draining and decision.step in _NOT_WHEN_RESTORED:
@@ -150,6 +160,9 @@ def _decide(
         if taking_over is not None:
             return taking_over
         state = replace(state, adopting=None)
+    late_tag = observed.owner is Owner.ADOPTED and not on_record(state, observed)
+    if late_tag and observed.status is not Status.DELETING:
+        return Decision(Step.VOID, "no adoption of this endpoint is on record", state)
     if observed.status is Status.ABSENT:
         return _decide_absent(spec, before, state, meter, now, draining=draining)
     if not observed.ours:
@@ -198,31 +211,44 @@ def _decide_adoption(
     same = observed.created_at == adoption.created_at and observed.status is not Status.DELETING
     if spec is None and same and (observed.ours or observed.owner is Owner.NOBODY):
         return None  # it was forgotten meanwhile: to be deleted if it is ours, else left alone
-    if draining:
-        return _wait(state, now + LOOK_AGAIN, DRAINED)
-    if not same or observed.owner in (Owner.ANOTHER_STACK, Owner.IGNORED):
-        return Decision(Step.VOID, _why_void(observed, same=same), state)
-    if observed.owner is Owner.NOBODY:
-        if adoption.tagged_at is not None:
-            return Decision(Step.VOID, "somebody took this stack's tag off it", state)
+    settles = adoption.tagged_at + TAG_SETTLES if adoption.tagged_at else None
+    settled = settles is not None and now >= settles
+    void = _why_void(observed, same=same, settled=settled, draining=draining)
+    if void:
+        return Decision(Step.VOID, void, state)
+    if settled:
+        return None
+    if observed.owner is Owner.NOBODY and settles is None:
         if state.retry_at and state.retry_at > now:
             return _wait(state, state.retry_at, state.reason)
         return Decision(Step.ADOPT, "an accepted request put it on the meter", state)
-    tagged_at = adoption.tagged_at or now
-    if now < tagged_at + TAG_SETTLES:
-        tagged = replace(state, adopting=replace(adoption, tagged_at=tagged_at))
-        return _wait(tagged, tagged_at + TAG_SETTLES, "it is being put on the meter")
-    return None
+    # Until it settles the tags may not show ours yet, or show it though it is another stack's now.
+    tagged = replace(state, adopting=replace(adoption, tagged_at=adoption.tagged_at or now))
+    return _wait(tagged, settles or now + TAG_SETTLES, "it is being put on the meter")
 
 
-def _why_void(observed: Observed, *, same: bool) -> str:
+def on_record(state: State, observed: Observed) -> bool:
+    """Whether the state accounts for our tag on this very endpoint: we made it, or somebody asked
+    for its adoption and nobody took that back. A tag that came late may be on another's."""
+    if observed.owner is not Owner.ADOPTED:
+        return observed.ours
+    underway = state.adopting is not None and state.adopting.created_at == observed.created_at
+    return underway or state.owned_since == observed.created_at
+
+
+def _why_void(observed: Observed, *, same: bool, settled: bool, draining: bool) -> str | None:
+    """Why an adoption comes to nothing; None while it may still work, or has worked."""
     if observed.status in (Status.ABSENT, Status.DELETING):
         return "it was deleted before it was on the meter"
     if not same:
         return "it was replaced by another endpoint before it was on the meter"
     if observed.owner is Owner.IGNORED:
         return "its tag endpoint-meter:ignore keeps it off the meter"
-    return "another stack put it on its own meter"
+    if observed.owner is Owner.ANOTHER_STACK:
+        return "another stack put it on its own meter"
+    if settled:
+        return None if observed.ours else "somebody took this stack's tag off it"
+    return DRAINED if draining else None
 
 
 def _decide_unread(spec: Spec, state: State, meter: Meter, now: datetime) -> Decision:

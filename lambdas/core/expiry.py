@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from lambdas.core.decision import meter_of
+from lambdas.core.decision import meter_of, on_record
 from lambdas.core.documents import endpoint_document
 from lambdas.core.errors import (
     Busy,
     ConfigOwned,
     Conflict,
     NameTaken,
+    SpecUnreadable,
     UnknownEndpoint,
     UnknownEndpointConfig,
 )
@@ -28,7 +29,13 @@ from lambdas.core.reconcile import load_or_create
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
 from lambdas.core.state import ABSENT, Adoption, Observed, Owner, Record, State, Status
-from lambdas.core.takeover import Limits, Takeover, adoption_of, lease_end
+from lambdas.core.takeover import (
+    Limits,
+    Takeover,
+    adoption_of,
+    lease_end,
+    renewed_meanwhile,
+)
 from lambdas.core.use_cases import TRIES, UseCases, known_key
 from lambdas.core.wanted_config import chosen_config
 
@@ -95,9 +102,16 @@ class ExpiryUseCases(UseCases):
                 if record.spec is None:
                     takeover = Takeover(name, config_name, adopt=adopt)
                     return self._declare(record, takeover, minutes, now, request)
-                request.require("renew", name)
-                _same_endpoint(record, record.spec, name, config_name)
-                adoption = self._adoption_of_known(record, request, adopt=adopt)
+                may_adopt = adopt and request.scopes.allows("manage", name)
+                if not may_adopt:
+                    request.require("renew", name)
+                takeover = Takeover(record.spec.name, config_name, adopt=adopt)
+                _same_endpoint(record, record.spec, takeover, name)
+                adoption = self._adoption_of_known(record, takeover, request)
+                if adoption:
+                    adoption = replace(adoption, minutes=minutes)
+                else:
+                    request.require("renew", name)
                 known = self.record(name, now)
                 return self._renew(known, minutes, now, request, adoption)
             except (Conflict, UnknownEndpoint):  # added or forgotten meanwhile: look again
@@ -117,9 +131,12 @@ class ExpiryUseCases(UseCases):
             if replay:
                 return replay
             if forget and spec.origin is Origin.CONFIG:
-                raise ConfigOwned(
-                    f"'{spec.name}' comes from the deployed config: take it out there and deploy."
-                )
+                if record.api_spec is None:
+                    raise ConfigOwned(
+                        f"'{spec.name}' comes from the deployed config: take it out there and "
+                        "deploy."
+                    )
+                return self._forget_shadowed(record, record.api_spec, state, now, request)
             expires_at = state.expires_at
             if expires_at and expires_at > now:
                 expires_at = now.replace(microsecond=0)
@@ -128,6 +145,8 @@ class ExpiryUseCases(UseCases):
             stopped = replace(
                 state, expires_at=expires_at, held_since=now if hold else state.held_since
             )
+            if forget:  # an override was of this life: an endpoint that is added later is another
+                stopped = replace(stopped, override=None)
             ended = [
                 *(["the lease was ended"] if expires_at != state.expires_at else []),
                 *(["the open window is held"] if open_now else []),
@@ -149,6 +168,23 @@ class ExpiryUseCases(UseCases):
             return answered(record, operation)
         raise Busy
 
+    def _forget_shadowed(
+        self, record: Record, api_spec: Spec, state: State, now: datetime, request: Request
+    ) -> Answer:
+        """Remove what was added over the API under a name that the config declares since: it
+        decides nothing while the config does, and takes a place of `max_added_endpoints`. Nothing
+        is stopped."""
+        assert record.spec is not None
+        reason = "the deployed config keeps it on the meter"
+        operation = operation_of(record.spec, state, request, now, 200, reason)
+        keyed = keyed_with(record, request, operation)
+        try:
+            self.store.stop(record.key, state, now, keyed, api_spec.spec_hash)
+        except Conflict:
+            raise Busy from None
+        self.note(record.key, now, "forgotten", reason, request)
+        return answered(record, operation)
+
     def schedules(self, name: str, now: datetime) -> Spec:
         """The spec whose schedules are in force."""
         spec = self.record(name, now).spec
@@ -164,6 +200,8 @@ class ExpiryUseCases(UseCases):
             record = self.record(name, now)
             spec = record.spec
             assert spec is not None
+            if spec.unreadable:
+                raise SpecUnreadable(spec.name, spec.unreadable)
             if spec.origin is Origin.CONFIG:
                 raise ConfigOwned(
                     f"The schedules of '{spec.name}' come from the deployed config and are "
@@ -203,8 +241,9 @@ class ExpiryUseCases(UseCases):
             return replay
         operation = operation_of(record.spec, record.state, request, now, 200)
         keyed = keyed_with(record, request, operation)
+        underway = adoption or renewed_meanwhile(record.state, now)
         try:
-            renewed = self._paid(record, record.spec, minutes, now, keyed, adoption)
+            renewed = self._paid(record, record.spec, minutes, now, keyed, underway)
         except Conflict:  # the same key came twice at once, and the other was first
             replay = replayed(self.store.load(record.key), request)
             if replay is None:
@@ -274,18 +313,17 @@ class ExpiryUseCases(UseCases):
         return answered(replace(record, api_spec=spec), operation)
 
     def _adoption_of_known(
-        self, record: Record, request: Request, *, adopt: bool
+        self, record: Record, takeover: Takeover, request: Request
     ) -> Adoption | None:
         """The takeover of a foreign live endpoint of a name that is on the meter, if asked for."""
-        assert record.spec is not None
-        underway = record.state.adopting if record.state else None
-        live = self._live(record.spec.name)
-        if live is None or live.ours or (underway and underway.created_at == live.created_at):
+        state = record.state or State()
+        live = self._live(takeover.name)
+        if live is None or on_record(state, live) or _underway(state, live):
             return None
-        takeover = Takeover(record.spec.name, record.spec.endpoint_config_name, adopt=adopt)
         takeover.allow(live, request, self.limits.adoptable)
         # What an adoption brought along goes with the last one that is tried in its place.
-        return adoption_of(live, declared=underway is not None and underway.declared)
+        declared = state.adopting is not None and state.adopting.declared
+        return replace(adoption_of(live, declared=declared), held_since=state.held_since)
 
     def _live(self, name: str) -> Observed | None:
         """The live endpoint of that name, with its owner; None where there is none, or no more."""
@@ -295,14 +333,20 @@ class ExpiryUseCases(UseCases):
         return replace(live, owner=self.endpoints.owner(live.arn))
 
 
-def _same_endpoint(record: Record, spec: Spec, name: str, config_name: str) -> None:
+def _underway(state: State, live: Observed) -> bool:
+    return state.adopting is not None and state.adopting.created_at == live.created_at
+
+
+def _same_endpoint(record: Record, spec: Spec, takeover: Takeover, name: str) -> None:
     if spec.name != name:
         raise NameTaken(
             f"'{name}' differs only in case from '{spec.name}', which is on the meter; "
             "SageMaker takes both for the same endpoint."
         )
     chosen = chosen_config(spec, record.state or State())
-    if chosen != config_name:
+    # A live endpoint is adopted with what it runs, be that what it is to run or what is declared.
+    allowed = {chosen, spec.endpoint_config_name} if takeover.adopt else {chosen}
+    if takeover.config_name not in allowed:
         raise NameTaken(
             f"'{name}' is on the meter with config '{chosen}'; renew it "
             "without an EndpointConfigName, or choose another name."

@@ -141,10 +141,11 @@ class StateStore(Protocol):
         """
         ...
 
-    def void(self, key: str, owner: str, rev: int, spec_hash: str | None, event: Event) -> None:
-        """Take an adoption back and give the lock back, under the lock and the revision: where
-        the spec of that hash came with it, that goes too, and the lease. All by one transaction,
-        with the history entry; the endpoint is due then."""
+    def void(self, key: str, owner: str, state: State, spec_hash: str | None, event: Event) -> None:
+        """Take an adoption back and give the lock back, under the lock and the revision of
+        `state`, whose lease and hold are those from now on. Where the spec of that hash came with
+        it, that goes too. All by one transaction, with the history entry; the endpoint is due
+        then, and nothing on record says that it is ours."""
         ...
 
     def renew(
@@ -175,7 +176,7 @@ class StateStore(Protocol):
         """Save the lease and hold of `state` over its revision; Conflict where that moved.
 
         By the same write or not at all, the SPEC#api of the hash `forgetting` is removed, with the
-        override that was set by hand and the place that it took up.
+        place that it took up, and the override that was set by hand where `state` has none.
         """
         ...
 

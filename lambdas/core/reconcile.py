@@ -22,6 +22,7 @@ from lambdas.core.decision import (
     decide,
     dropped,
     not_seen,
+    on_record,
     refused,
     restored_mark,
     throttled,
@@ -41,6 +42,7 @@ from lambdas.core.history import Event
 from lambdas.core.ports import NO_CONFIG, Adopter, Control, Endpoints, Hints, History, StateStore
 from lambdas.core.spec import Spec
 from lambdas.core.state import ABSENT, Intent, Observed, Owner, Record, State, Status, Step
+from lambdas.core.takeover import before_adoption
 from lambdas.core.wanted_config import (
     rollback_mark,
     update_policy,
@@ -207,7 +209,7 @@ class Reconciler:
         """What to do now, and the state that knows whose the endpoint is."""
         now = self.clock()
         if observed.created_at is not None:
-            owned_since = observed.created_at if observed.ours else None
+            owned_since = observed.created_at if on_record(state, observed) else None
             state = replace(state, owned_since=owned_since)
         decision = decide(
             spec,
@@ -222,8 +224,8 @@ class Reconciler:
     def _void(
         self, record: Record, decision: Decision, observed: Observed, now: datetime
     ) -> Outcome:
-        """Take an adoption back, with the spec and the lease that came with it. What carries our
-        tag by now was made after the request: the tag is taken off again."""
+        """Take an adoption back, with the spec and the lease that came with it, and our tag off
+        an endpoint that no accepted request covers."""
         state = decision.state
         if observed.owner is Owner.ADOPTED:
             try:
@@ -231,13 +233,12 @@ class Reconciler:
             except AwsRefused as error:
                 self._save(record.key, refused(state, Step.VOID, str(error), self.clock()), now)
                 return Outcome("refused", decision)
-        adoption, api_spec = state.adopting, record.api_spec
-        assert adoption is not None, "only an adoption is void"
+        api_spec, declared = record.api_spec, bool(state.adopting and state.adopting.declared)
         self.store.void(
             record.key,
             self.owner,
-            state.rev,
-            api_spec.spec_hash if api_spec and adoption.declared else None,
+            before_adoption(state),
+            api_spec.spec_hash if api_spec and declared else None,
             Event(record.key, now, "adoption void", decision.reason),
         )
         self.hints.send([hint_at(record.key, Cause.RETRY, Step.WAIT, now)])

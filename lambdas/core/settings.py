@@ -95,6 +95,7 @@ class SweepSettings(Settings):
     unmanaged_lease_minutes: int
     late_minutes: int
     adoptable: str
+    max_lease_minutes: int
 
 
 @dataclass(frozen=True, slots=True)

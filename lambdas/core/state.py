@@ -102,12 +102,15 @@ class Adoption:
     """The takeover of the live endpoint that was created at `created_at`, and of no later one of
     that name. `tagged_at` is when its tag was first seen to be ours; whose tag it stays is known a
     moment later. `declared` says that the adoption brought the spec and the lease along: where it
-    is void, both go with it."""
+    is void, both go with it. To a meter that stood before, a void adoption gives back what it was:
+    without the `minutes` that were paid with it, and held since `held_since`."""
 
     arn: str
     created_at: datetime
     declared: bool
     tagged_at: datetime | None = None
+    minutes: int = 0
+    held_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

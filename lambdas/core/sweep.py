@@ -27,7 +27,7 @@ from lambdas.core.ports import (
     StateStore,
 )
 from lambdas.core.reconcile import load_or_create
-from lambdas.core.spec import Origin, Spec
+from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Origin, Spec
 from lambdas.core.state import Owner, Record, State, Status, Step
 from lambdas.core.takeover import adoption_of
 
@@ -63,6 +63,7 @@ class Policy:
     unmanaged_lease: timedelta = timedelta(hours=24)
     late_after: timedelta = timedelta(minutes=30)
     adoptable: NamePatterns = ANY_NAME
+    max_lease_minutes: int = DEFAULT_MAX_LEASE_MINUTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,14 @@ class Sweep:
         if described is None or described.config_name is None:
             return
         key = endpoint_key(seen.name)
-        spec = with_hash(Spec(seen.name, described.config_name, Origin.API))
+        spec = with_hash(
+            Spec(
+                seen.name,
+                described.config_name,
+                Origin.API,
+                max_lease_minutes=self.policy.max_lease_minutes,
+            )
+        )
         ends = now.replace(microsecond=0) + self.policy.unmanaged_lease
         adoption = adoption_of(described, declared=True)
         declaration = Declaration(spec, ends, observed=described, adopting=adoption)

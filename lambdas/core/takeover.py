@@ -6,7 +6,7 @@ there: docs/decisions/0090.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lambdas.core.errors import (
@@ -91,6 +91,30 @@ class Takeover:
 def adoption_of(live: Observed, *, declared: bool) -> Adoption:
     assert live.created_at is not None, "SageMaker tells of every endpoint since when it is"
     return Adoption(live.arn, live.created_at, declared)
+
+
+def before_adoption(state: State) -> State:
+    """The state without its adoption, which is void: with the lease and the hold from before."""
+    adoption = state.adopting
+    if adoption is None:
+        return state
+    ends = None if adoption.declared else state.expires_at
+    return replace(
+        state,
+        adopting=None,
+        expires_at=ends - timedelta(minutes=adoption.minutes) if ends else None,
+        held_since=state.held_since or adoption.held_since,
+    )
+
+
+def renewed_meanwhile(state: State, now: datetime) -> Adoption | None:
+    """The adoption under way once somebody renews: a hold has ended by then, and so have the
+    minutes that came with the adoption where they ran out before."""
+    if state.adopting is None:
+        return None
+    ahead = state.expires_at is not None and state.expires_at > now
+    minutes = state.adopting.minutes if ahead else 0
+    return replace(state.adopting, minutes=minutes, held_since=None)
 
 
 def lease_end(state: State | None, minutes: int, now: datetime, max_lease_minutes: int) -> datetime:

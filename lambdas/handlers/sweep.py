@@ -61,6 +61,7 @@ def _sweep() -> Sweep:
             timedelta(minutes=told.unmanaged_lease_minutes),
             timedelta(minutes=told.late_minutes),
             NamePatterns.stored(told.adoptable),
+            told.max_lease_minutes,
         ),
     )
 

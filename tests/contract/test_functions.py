@@ -95,6 +95,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
                 unmanaged_lease_minutes=60,
                 late_minutes=30,
                 adoptable="null",
+                max_lease_minutes=43_200,
             ),
         ):
             for name, value in settings.to_environment().items():

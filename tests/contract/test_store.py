@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from moto import mock_aws
 
 from lambdas.aws.history import DynamoHistory
@@ -21,13 +22,14 @@ from lambdas.core.errors import (
     Locked,
     TooManyAdded,
     TooManyAddedToday,
+    Unanswered,
     UnknownEndpoint,
 )
 from lambdas.core.history import Event
 from lambdas.core.ports import AddLimits, Declaration, History, Keyed, StateStore, WakeShare
 from lambdas.core.reconcile import new_state
 from lambdas.core.schedule import Schedule
-from lambdas.core.spec import Origin, Spec
+from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Origin, Spec
 from lambdas.core.state import (
     Adoption,
     Intent,
@@ -278,9 +280,10 @@ def test_change_needs_a_state(store: StateStore) -> None:
 def test_forgetting_takes_the_override_along(store: StateStore) -> None:
     put_on_the_meter(store)
     overridden = store.change_running("mine", OVERRIDE, NOW, None)
-    stopped = store.stop("mine", replace(overridden, expires_at=NOW), NOW, None, "1")
+    ended = replace(overridden, expires_at=NOW, override=None)
+    stopped = store.stop("mine", ended, NOW, None, "1")
     assert store.load("mine").spec is None
-    assert stopped.override is None
+    assert state_of(store, "mine").override is None
     assert stopped == state_of(store, "mine")
 
 
@@ -464,14 +467,14 @@ def test_void_adoption_takes_its_spec_and_lease_and_place_along(subject: Subject
     adopting = Adoption("arn:mine", NOW, declared=True)
     put_on_the_meter(store, adopting=adopting, limits=limits)
     with pytest.raises(Conflict):
-        store.void("mine", "me", 0, "1", event)
+        store.void("mine", "me", State(), "1", event)
     store.lock("mine", "me", NOW, SOON)
     with pytest.raises(Conflict):
-        store.void("mine", "me", 7, "1", event)
+        store.void("mine", "me", State(rev=7), "1", event)
     with pytest.raises(Conflict):
-        store.void("mine", "me", 0, "another hash", event)
+        store.void("mine", "me", State(), "another hash", event)
     assert state_of(store, "mine").adopting == adopting
-    store.void("mine", "me", 0, "1", event)
+    store.void("mine", "me", State(), "1", event)
     record = store.load("mine")
     assert record.spec is None
     assert record.lock_owner is None
@@ -481,16 +484,23 @@ def test_void_adoption_takes_its_spec_and_lease_and_place_along(subject: Subject
     put_on_the_meter(store, "other", limits=limits)
 
 
-def test_void_adoption_of_what_was_declared_before_leaves_spec_and_lease(
+def test_void_adoption_of_what_was_declared_before_leaves_the_spec_and_the_lease_of_before(
     subject: Subject,
 ) -> None:
     store = subject.store
-    put_on_the_meter(store, adopting=Adoption("arn:mine", NOW, declared=False))
+    adopting = Adoption("arn:mine", NOW, declared=False, minutes=5, held_since=NOW)
+    put_on_the_meter(store, adopting=adopting)
+    assert state_of(store, "mine").adopting == adopting
     store.lock("mine", "me", NOW, SOON)
-    store.void("mine", "me", 0, None, Event("mine", NOW, "adoption void", "it is gone"))
+    state = replace(state_of(store, "mine"), owned_since=NOW)
+    store.save("mine", "me", state, None)
+    store.lock("mine", "me", NOW, SOON)
+    before = replace(state, expires_at=NOW, held_since=NOW)
+    store.void("mine", "me", before, None, Event("mine", NOW, "adoption void", "it is gone"))
     assert store.load("mine").spec is not None
-    assert state_of(store, "mine").expires_at == SOON
-    assert state_of(store, "mine").adopting is None
+    left = state_of(store, "mine")
+    assert (left.expires_at, left.held_since) == (NOW, NOW)
+    assert (left.adopting, left.owned_since) == (None, None)
 
 
 def test_api_spec_is_replaced_by_what_was_read_and_made_due_at_once(store: StateStore) -> None:
@@ -654,12 +664,14 @@ def test_spec_that_is_not_understood_whole_is_unreadable_and_the_lease_still_dec
         "bad": {"name": "bad", "schedules": "{"},
         "short": {"name": "short"},
         "a b": {"name": "a b"},
+        "limited": {"name": "Limited", "max_lease_minutes": 60, "tags": '{"team": "nlp"}'},
+        "garbled": {"name": "garbled", "max_lease_minutes": "?", "tags": "{"},
     }
     for key, attributes in items.items():
         keys = {"pk": f"ENDPOINT#{key}", "sk": "SPEC#config", "endpoint_config_name": "c"}
         client.put_item(TableName="state", Item=encode({"spec_hash": "h", **keys, **attributes}))
     records = {record.key: record for record in subject.store.list().records}
-    unreadable = {"newer", "unknown", "bad", "short"}
+    unreadable = {"newer", "unknown", "bad", "short", "limited", "garbled"}
     assert set(records) == {"good", *unreadable}, "what has no possible name is passed over"
     for key in unreadable:
         spec = records[key].spec
@@ -668,6 +680,23 @@ def test_spec_that_is_not_understood_whole_is_unreadable_and_the_lease_still_dec
         assert spec.unreadable
         subject.store.create_state(key, State())
         assert subject.store.renew(key, 5, NOW, 100, None).expires_at == clock(9, 5)
+    limited, garbled = records["limited"].spec, records["garbled"].spec
+    assert limited is not None
+    assert (limited.name, limited.max_lease_minutes) == ("Limited", 60)
+    assert limited.tags == {"team": "nlp"}, "what is paid meanwhile starts with its tags"
+    assert garbled is not None
+    assert (garbled.max_lease_minutes, garbled.tags) == (DEFAULT_MAX_LEASE_MINUTES, {})
+
+
+def test_write_that_dynamodb_may_have_made_is_unanswered(subject: Subject) -> None:
+    if isinstance(subject.store, FakeStateStore):
+        return
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    store = DynamoStateStore(client, client, "state", None)
+    with Stubber(client) as stubbed:
+        stubbed.add_client_error("update_item", "InternalServerError", http_status_code=500)
+        with pytest.raises(Unanswered):
+            store.renew("falcon", 5, NOW, 100, None)
 
 
 def test_a_wake_is_a_lease_that_is_counted(store: StateStore) -> None:

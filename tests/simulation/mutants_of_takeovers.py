@@ -78,7 +78,7 @@ TAKEOVER_MUTANTS = (
     ),
     Mutant(
         "who may renew may forget",
-        f"{CORE}.meter",
+        f"{CORE}.expiry",
         'request.require("add" if forget else "renew", name)',
         'request.require("renew", name)',
         "forget: refused, may only renew",
@@ -134,7 +134,7 @@ TAKEOVER_MUTANTS = (
     ),
     Mutant(
         "new windows undo what was set by hand",
-        f"{CORE}.choice",
+        f"{CORE}.wanted_config",
         "return digest([*spec.configs(), dict(spec.update)])",
         "return spec.spec_hash",
         "lives",

@@ -15,6 +15,7 @@ import pytest
 from lambdas.core.errors import (
     AwsRefused,
     ConfigNotAddable,
+    ConfigOwned,
     Draining,
     LeaseTooLong,
     MeterError,
@@ -29,14 +30,18 @@ from lambdas.core.errors import (
     UnknownEndpointConfig,
 )
 from lambdas.core.expiry import ExpiryUseCases
+from lambdas.core.hints import Cause, Hint
 from lambdas.core.name_patterns import NamePatterns
-from lambdas.core.state import Owner, Status
+from lambdas.core.schedule import Schedule
+from lambdas.core.state import Owner, State, Status
 from lambdas.core.sweep import Policy, Unmanaged
 from lambdas.core.takeover import Limits
 from tests.fakes import EVERY_SCOPE, a_spec, by, clock
 from tests.world import World
 
 STRANGERS = "theirs"
+DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+ALL_DAY = Schedule.parse({"name": "all", "start_time": "00:00", "stop_time": "00:00", "days": DAYS})
 BARE_SCOPES = tuple(EVERY_SCOPE.split())
 
 
@@ -555,6 +560,185 @@ def test_void_adoption_of_a_declared_name_keeps_what_was_there_before(world: Wor
     assert world.endpoints.made("delete", "falcon") == 0
 
 
+# --- tags that lag behind, or come late ---------------------------------------------------------
+
+
+def test_tag_that_does_not_show_at_once_does_not_void_the_adoption(world: World) -> None:
+    accepted_only(world)
+    world.advance(seconds=52)
+    tagged = world.state(STRANGERS).adopting
+    assert tagged is not None
+    assert tagged.tagged_at is not None
+    world.endpoints.live[STRANGERS].owner = Owner.NOBODY  # as an old listing has it
+    world.renew(STRANGERS, 1)
+    assert world.state(STRANGERS).adopting is not None
+    world.endpoints.live[STRANGERS].owner = Owner.ADOPTED
+    world.advance(minutes=10)
+    assert world.state(STRANGERS).adopting is None
+    assert world.status(STRANGERS) is Status.IN_SERVICE
+    assert "adoption void" not in world.history.kinds(STRANGERS)
+
+
+def test_tag_that_shows_after_its_adoption_was_void_is_taken_off_and_nothing_deleted(
+    world: World,
+) -> None:
+    accepted_only(world)
+    world.advance(seconds=52)  # it is tagged, and the tag has not settled
+    adopting = world.state(STRANGERS).adopting
+    assert adopting is not None
+    assert adopting.tagged_at is not None
+    world.endpoints.live[STRANGERS].owner = Owner.NOBODY
+    world.advance(seconds=10)
+    assert world.store.load(STRANGERS).spec is None
+    world.endpoints.live[STRANGERS].owner = Owner.ADOPTED
+    world.store.create_state(STRANGERS, State(next_due=world.now))
+    world.advance(minutes=20)
+    assert world.status(STRANGERS) is Status.IN_SERVICE
+    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+    assert world.endpoints.made("delete", STRANGERS) == 0
+
+
+def test_tag_that_reaches_an_endpoint_of_the_name_after_the_adoption_was_void(
+    world: World,
+) -> None:
+    """The call that tags got no answer and was carried out late, on an endpoint made meanwhile."""
+    accepted_only(world)
+    del world.endpoints.live[STRANGERS]
+    world.endpoints.refusals["adopt"] = [Unanswered("ReadTimeoutError", "no answer")]
+    hints = world.hints.queue
+    world.advance(seconds=49)
+    reconciled = world.reconciler().heed(Hint(STRANGERS, Cause.API))
+    assert reconciled.word == "void"
+    hints.clear()
+    world.endpoints.run_by_hand(STRANGERS, "their-cfg", Owner.ADOPTED)
+    world.advance(minutes=20)
+    assert world.status(STRANGERS) is Status.IN_SERVICE
+    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+    assert world.endpoints.made("delete", STRANGERS) == 0
+
+
+def test_destroy_in_the_middle_of_an_adoption_lets_go_of_the_endpoint(world: World) -> None:
+    accepted_only(world)
+    world.advance(seconds=52)
+    assert world.endpoints.live[STRANGERS].owner is Owner.ADOPTED
+    world.deploys.drain(120)
+    assert world.status(STRANGERS) is Status.IN_SERVICE
+    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+    assert world.status("mine") is Status.ABSENT
+
+
+# --- an adoption under a name that is on the meter already --------------------------------------
+
+
+def test_void_adoption_starts_nothing_with_the_minutes_that_came_along(world: World) -> None:
+    world.endpoints.run_by_hand("falcon", "falcon-1")
+    world.meter.add("falcon", "falcon-1", 30, world.now, by(), adopt=True)
+    world.hints.queue.clear()
+    del world.endpoints.live["falcon"]
+    world.advance(minutes=5)
+    assert "adoption void" in world.history.kinds("falcon")
+    assert world.endpoints.made("create", "falcon") == 0
+    assert world.get("falcon")["Wanted"] == "stopped"
+
+
+def test_void_adoption_gives_back_the_hold(world: World) -> None:
+    world.deploy(a_spec("falcon", schedules=(ALL_DAY,)))
+    world.stop("falcon")
+    world.advance(minutes=1)
+    world.endpoints.run_by_hand("falcon", "falcon-1")
+    world.meter.add("falcon", "falcon-1", 30, world.now, by(), adopt=True)
+    world.hints.queue.clear()
+    world.endpoints.calls.clear()
+    del world.endpoints.live["falcon"]
+    world.advance(minutes=5)
+    assert world.endpoints.made("create", "falcon") == 0
+    assert world.get("falcon")["Wanted"] == "stopped"
+
+
+def test_minutes_paid_after_those_of_an_adoption_ran_out_stay_when_it_is_void(
+    world: World,
+) -> None:
+    world.endpoints.run_by_hand("falcon", "falcon-1")
+    world.endpoints.refusals["adopt"] = [AwsRefused("AccessDeniedException", "no")] * 50
+    world.meter.add("falcon", "falcon-1", 2, world.now, by(), adopt=True)
+    world.advance(minutes=4)
+    world.renew("falcon", 60)
+    paid = world.state("falcon").expires_at
+    world.endpoints.live["falcon"].owner = Owner.IGNORED
+    world.advance(minutes=16)
+    assert world.state("falcon").adopting is None
+    assert world.state("falcon").expires_at == paid
+
+
+def test_minutes_paid_beside_those_of_an_adoption_stay_when_it_is_void(world: World) -> None:
+    world.endpoints.run_by_hand("falcon", "falcon-1")
+    began = world.now
+    world.meter.add("falcon", "falcon-1", 30, world.now, by(), adopt=True)
+    world.hints.queue.clear()
+    world.meter.renew("falcon", 60, world.now, by())
+    world.endpoints.live["falcon"].owner = Owner.IGNORED
+    world.advance(minutes=2)
+    assert world.state("falcon").expires_at == began + timedelta(minutes=60)
+
+
+def test_endpoint_is_adopted_with_what_it_runs_though_another_config_was_set(
+    world: World,
+) -> None:
+    world.endpoints.configs.add("cfg-b")
+    world.update("falcon", "cfg-b")
+    world.endpoints.run_by_hand("falcon", "falcon-1")
+    with pytest.raises(NameTaken, match="it runs config 'falcon-1'"):
+        adopt(world, "falcon", "cfg-b")
+    assert world.endpoints.live["falcon"].config_name == "falcon-1"
+    assert adopt(world, "falcon", "falcon-1").http_status == 200
+    world.advance(minutes=2)
+    assert world.endpoints.live["falcon"].owner is Owner.ADOPTED
+    assert world.endpoints.live["falcon"].config_name == "cfg-b", "as was asked for by hand"
+
+
+def test_manage_of_the_name_alone_adopts_it(world: World) -> None:
+    world.endpoints.run_by_hand("falcon", "falcon-1")
+    manager = by(scopes="manage:falcon")
+    assert world.meter.add("falcon", "falcon-1", 5, world.now, manager, adopt=True).http_status
+    world.advance(minutes=1)
+    with pytest.raises(ScopeMissing, match="renew"):
+        world.meter.add("falcon", "falcon-1", 5, world.now, manager, adopt=True)
+
+
+def test_added_endpoint_that_the_config_declares_can_be_forgotten_and_frees_its_place() -> None:
+    world = a_world(max_added=1)
+    world.deploy(a_spec("falcon"), a_spec("mine", "cfg"))
+    with pytest.raises(TooManyAdded):
+        world.add("another", "cfg", 5)
+    ends = world.state("mine").expires_at
+    assert world.stop("mine", forget=True).http_status == 200
+    assert world.state("mine").expires_at == ends
+    assert world.status("mine") is Status.IN_SERVICE
+    assert world.add("another", "cfg", 5).http_status == 201
+    with pytest.raises(ConfigOwned):
+        world.stop("mine", forget=True)
+
+
+def test_sweep_puts_endpoints_on_the_meter_with_the_limit_of_the_config(world: World) -> None:
+    policy = Policy(Unmanaged.METER, timedelta(hours=1), max_lease_minutes=120)
+    world.sweep_with(policy).sweep()
+    with pytest.raises(LeaseTooLong):
+        world.renew(STRANGERS, 119)
+
+
+def test_restored_table_changes_no_running_endpoint_until_it_is_accepted(world: World) -> None:
+    world.renew("falcon", 600)
+    world.advance(minutes=1)
+    world.store.id = "restored"
+    world.endpoints.configs.add("cfg-b")
+    world.update("falcon", "cfg-b")
+    world.advance(minutes=5)
+    assert world.endpoints.live["falcon"].config_name == "falcon-1"
+    world.sweeper.accept_restored_table()
+    world.advance(minutes=20)
+    assert world.endpoints.live["falcon"].config_name == "cfg-b"
+
+
 # --- whose it is is asked anew before each change -----------------------------------------------
 
 
@@ -670,6 +854,16 @@ def test_hold_of_an_earlier_window_stops_nothing_once_the_spec_cannot_be_read(
     world.store.deploy(replace(a_spec("falcon"), unreadable="cut short"))
     world.advance(minutes=5)
     assert world.status("falcon") is Status.IN_SERVICE
+
+
+def test_schedules_are_not_written_over_a_spec_that_cannot_be_read(world: World) -> None:
+    record = world.store.load("mine")
+    assert record.api_spec is not None
+    cut_short = replace(record.api_spec, unreadable="cut short")
+    world.store.records["mine"] = replace(record, api_spec=cut_short)
+    with pytest.raises(SpecUnreadable):
+        world.meter.set_schedules("mine", [ALL_DAY], world.now, by())
+    assert world.store.load("mine").api_spec == cut_short
 
 
 def test_restored_table_creates_and_adopts_nothing_until_it_is_accepted(world: World) -> None:
