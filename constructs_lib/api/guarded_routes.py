@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from constructs_lib.api.rest_api import ROUTES
 from constructs_lib.config.document import DeployConfig
 from lambdas.core.authorizer_policy import CHECKED_BY_FUNCTION, GuardedRoutes
+from lambdas.core.routes import is_public, paths
 
 
 def guarded_routes(config: DeployConfig) -> GuardedRoutes:
     """Every route that asks for a token. Behind those of models that API Gateway calls directly
     nothing else checks the scope for their endpoint."""
-    endpoints = {route.path: CHECKED_BY_FUNCTION for route in ROUTES if not route.public}
+    endpoints = {path.strip("/"): CHECKED_BY_FUNCTION for path in paths() if not is_public(path)}
     for entry in config.jumpstart_models:
         integration = entry.integration
         if integration is None or integration.public:

@@ -40,6 +40,7 @@ from constructs_lib.config.document import Throttle
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.python_function import PythonFunction
 from lambdas.core.answer_headers import answer_headers
+from lambdas.core.routes import is_public, paths
 
 STAGE = "prod"
 _AUTHORIZER_CACHE_SECONDS = 60
@@ -47,26 +48,15 @@ _HEADER = "gatewayresponse.header."
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class _MeterPath:
+    """A path of the list of routes, as a part of the API."""
+
     path: str
-    public: bool = False
 
     @property
     def id(self) -> str:
         return self.path.replace("-", "_").replace(".", "_")
 
-
-ROUTES = (
-    Route("endpoint-expiry"),
-    Route("endpoint-schedule"),
-    Route("endpoint-update"),
-    Route("endpoint-weights"),
-    Route("endpoint-events"),
-    Route("startexecution"),
-    Route("describeexecution"),
-    Route("health", public=True),
-    Route("openapi.json", public=True),
-)
 
 # Nothing that callers send, or the log would hold tokens: the message of an error may quote the
 # Authorization header, its type does not.
@@ -111,8 +101,9 @@ class RestApi(Construct):
         )
         self._parts = ApiParts(self, self.api)
         authorizer_id = self._authorize_with(authorizer)
-        for route in ROUTES:
-            method = self._parts.method(route, "ANY", None if route.public else authorizer_id)
+        for path in paths():
+            route = _MeterPath(path.strip("/"))
+            method = self._parts.method(route, "ANY", None if is_public(path) else authorizer_id)
             self._parts.hand_to(function.invoke_arn, route, method)
         allowed = [
             self._allow("api", function, f"{self.api.execution_arn}/{STAGE}/*/*"),

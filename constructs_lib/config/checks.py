@@ -13,6 +13,7 @@ from constructs_lib.config.problems import Problem
 from constructs_lib.config.update import update_problems
 from lambdas.core.errors import InvalidField
 from lambdas.core.names import sagemaker_name
+from lambdas.core.routes import paths
 from lambdas.core.settings import IGNORE_TAG_KEY, STACK_TAG_KEY
 from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES
 
@@ -20,19 +21,7 @@ from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES
 _TAG_KEY = re.compile(r"[\w\s.:/=+\-@]{1,128}")
 
 # The paths that this product answers itself.
-RESERVED_ROUTES = frozenset(
-    {
-        "endpoint-events",
-        "endpoint-expiry",
-        "endpoint-schedule",
-        "endpoint-update",
-        "endpoint-weights",
-        "startexecution",
-        "describeexecution",
-        "health",
-        "openapi.json",
-    }
-)
+RESERVED_ROUTES = frozenset(path.strip("/") for path in paths())
 
 
 def _key_elsewhere(key: object, region: object) -> Iterator[Problem]:

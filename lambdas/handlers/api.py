@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Mapping
+import pkgutil
+from collections.abc import Iterator, Mapping
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -14,24 +16,31 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.core.errors import MeterError
-from lambdas.handlers import request_checks
+from lambdas.core.routes import ROUTES, route
+from lambdas.handlers import request_checks, routes
 from lambdas.handlers.api_errors import RequestRefused, problem, problem_of
 from lambdas.handlers.bodies import with_text_body
 from lambdas.handlers.headers import answered_with
 from lambdas.handlers.operations import Operation
 from lambdas.handlers.request_context import headers_of_answers, rates, utc_now
-from lambdas.handlers.routes import events, executions, expiry, health, schedule, updates
 
 _log = Logger()
 _app = APIGatewayRestResolver(enable_validation=True)
-_MODULES = (expiry, schedule, updates, events, executions, health)
-for _module in _MODULES:
-    _app.include_router(_module.router)
-OPERATIONS: tuple[Operation, ...] = tuple(
-    operation for module in _MODULES for operation in module.OPERATIONS
-)
 OPENAPI_PATH = "/openapi.json"
-_ITSELF = Operation("GET", OPENAPI_PATH, None, "This API", {})
+
+
+def _found() -> Iterator[Operation]:
+    """What the modules of `routes` answer; each one that lies there is taken in."""
+    for module in pkgutil.iter_modules(routes.__path__, f"{routes.__name__}."):
+        found = importlib.import_module(module.name)
+        _app.include_router(found.router)
+        yield from found.OPERATIONS
+
+
+_ITSELF = Operation(route("GET", OPENAPI_PATH), "This API", {})
+OPERATIONS: tuple[Operation, ...] = tuple(
+    sorted(_found(), key=lambda operation: ROUTES.index(operation.route))
+)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
@@ -61,7 +70,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
 def _operation(event: Mapping[str, Any]) -> Operation:
     """What is asked for; raises RequestRefused where there is no such path or method."""
     path = event["path"].rstrip("/")
-    methods = {each.method: each for each in (*OPERATIONS, _ITSELF) if each.path == path}
+    methods = {
+        each.route.method: each for each in (*OPERATIONS, _ITSELF) if each.route.path == path
+    }
     if not methods:
         raise RequestRefused(HTTPStatus.NOT_FOUND, "RouteNotFound", f"There is no {path} here.")
     if event["httpMethod"] not in methods:

@@ -9,6 +9,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, Server, Tag
 
+from lambdas.core.routes import paths
 from lambdas.handlers.operations import Operation
 from lambdas.handlers.request_context import MAX_KEY_LENGTH
 
@@ -56,7 +57,10 @@ def document(
         )
     )
     for operation in operations:
-        _complete(described["paths"][operation.path][operation.method.lower()], operation)
+        route = operation.route
+        _complete(described["paths"][route.path][route.method.lower()], operation)
+    told = described["paths"]
+    described["paths"] = {path: told[path] for path in paths() if path in told}
     schemas = described["components"]["schemas"]
     for name in _NOT_OURS:
         schemas.pop(name, None)
@@ -89,11 +93,12 @@ def _complete(told: dict[str, Any], operation: Operation) -> None:
         for status, response in sorted(told["responses"].items())
         if status in known
     }
-    if operation.scope is None:
+    scope = operation.route.scope
+    if scope is None:
         told["security"] = []
     else:
         told["description"] += (
-            f"\n\nNeeds the scope `{operation.scope}`, for all endpoints or for the one at hand."
+            f"\n\nNeeds the scope `{scope}`, for all endpoints or for the one at hand."
         )
         if operation.scopes_told:
             told["description"] += f" {operation.scopes_told}"

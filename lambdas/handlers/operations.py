@@ -1,6 +1,6 @@
-"""What each call of the API is: who may make it, which parameters it takes, how it may end.
+"""What each route does: which parameters it takes, how it may end.
 
-A route is registered through its Operation, so that what is checked before the route and what
+A function is registered through its Operation, so that what is checked before it runs and what
 /openapi.json says are the same.
 """
 
@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from lambdas.core.scopes import Scope, Scopes
+from lambdas.core.routes import Route
 from lambdas.handlers.api_errors import WORTH_A_RETRY
 from lambdas.handlers.documents import Error
 
-Route = TypeVar("Route", bound=Callable[..., Any])
+Answering = TypeVar("Answering", bound=Callable[..., Any])
 
 _ANY_CALL = (400, 429, 500, 502, 503, 504)
 _WITH_TOKEN = (401, 403)
@@ -48,44 +48,33 @@ _MEANINGS: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. `scope` None: no token needed; `or_scopes` are those that some
-    requests need in its place, which their use case sees to. `query` are the parameters that it
-    takes. `answers` are the successes as Powertools' `responses` take them, `refusals` the
-    statuses it may have besides those of every call; `keyed` says that it heeds an
-    Idempotency-Key. `names_endpoint` is the parameter or field of the body that names the endpoint
-    which the scope must cover; where a call may do without one, its route sees to the scope."""
+    """What a route of the list does. `query` are the parameters that it takes. `answers` are the
+    successes as Powertools' `responses` take them, `refusals` the statuses it may have besides
+    those of every call; `keyed` says that it takes an Idempotency-Key. `names_endpoint` is the
+    parameter or field of the body that names the endpoint which the scope must cover; where a call
+    may do without one, its module sees to the scope."""
 
-    method: str
-    path: str
-    scope: Scope | None
+    route: Route
     summary: str
     answers: Mapping[int, Mapping[str, Any]]
     refusals: tuple[int, ...] = ()
     query: tuple[str, ...] = ()
-    takes_body: bool = False
     description: str = ""
     tag: str = "Meters"
     keyed: bool = False
     names_endpoint: str = "EndpointName"
-    or_scopes: tuple[Scope, ...] = ()
     scopes_told: str = ""
-    """When it is one of `or_scopes` that is needed, for people."""
+    """When it is one of the route's `or_scopes` that is needed, for people."""
 
-    def allowed(self, scopes: Scopes, endpoint: str | None = None) -> bool:
-        """Whether one of its scopes covers `endpoint` (None: some endpoint or other)."""
-        any_of = (*([self.scope] if self.scope else []), *self.or_scopes)
-        if endpoint is None:
-            return any(scopes.allows_some(scope) for scope in any_of)
-        return any(scopes.allows(scope, endpoint) for scope in any_of)
-
-    def on(self, router: APIGatewayRouter) -> Callable[[Route], Route]:
+    def on(self, router: APIGatewayRouter) -> Callable[[Answering], Answering]:
         """Register the function that answers this call."""
-        decorate: Callable[[Route], Route] = router.route(
-            self.path,
-            self.method,
+        method, path = self.route.method, self.route.path
+        decorate: Callable[[Answering], Answering] = router.route(
+            path,
+            method,
             summary=self.summary,
             description=self.description or self.summary,
-            operation_id=f"{self.method.lower()}-{self.path.strip('/')}",
+            operation_id=f"{method.lower()}-{path.strip('/')}",
             tags=[self.tag],
             responses=self.responses(),
         )
@@ -94,9 +83,9 @@ class Operation:
     def responses(self) -> Any:
         """Every status that this call may end with."""
         statuses = {*_ANY_CALL, *self.refusals}
-        if self.scope:
+        if self.route.scope:
             statuses |= {*_WITH_TOKEN}
-        if self.takes_body:
+        if self.route.takes_body:
             statuses |= {*_WITH_BODY}
         refusals = {status: _refusal(status) for status in sorted(statuses - set(self.answers))}
         return {**self.answers, **refusals}

@@ -52,7 +52,7 @@ def checked(event: Mapping[str, Any], operation: Operation) -> dict[str, Any]:
     """The event, fit for its route; raises RequestRefused."""
     _require_scope(event, operation)
     _require_known_parameters(event, operation)
-    if not operation.takes_body:
+    if not operation.route.takes_body:
         _require_scope_for_endpoint(event, operation, {})
         return dict(event)
     document = _json_of(event)
@@ -62,27 +62,28 @@ def checked(event: Mapping[str, Any], operation: Operation) -> dict[str, Any]:
 
 def _require_scope(event: Mapping[str, Any], operation: Operation) -> None:
     """The scope for some endpoint at least: nobody else gets as far as what is wrong with it."""
-    if operation.scope is None:
+    route = operation.route
+    if route.scope is None:
         return
     if has_several_tokens(event):
         raise RequestRefused(
             HTTPStatus.UNAUTHORIZED, "Unauthorized", "Send one token in one Authorization header."
         )
     who = caller_of(event)
-    if who is None or not operation.allowed(who.scopes):
-        raise scope_missing(operation.scope)
+    if who is None or not route.allows(who.scopes):
+        raise scope_missing(route.scope)
 
 
 def _require_scope_for_endpoint(
     event: Mapping[str, Any], operation: Operation, body: Mapping[str, Any]
 ) -> None:
     """The scope for every endpoint that is named, in the query and in the body."""
-    who = caller_of(event)
-    if operation.scope is None or who is None:
+    who, route = caller_of(event), operation.route
+    if route.scope is None or who is None:
         return
     for name in _names(event, body, operation.names_endpoint):
-        if not operation.allowed(who.scopes, name):
-            raise scope_missing(operation.scope, name)
+        if not route.allows(who.scopes, name):
+            raise scope_missing(route.scope, name)
 
 
 def _names(event: Mapping[str, Any], body: Mapping[str, Any], field: str) -> Iterator[str]:

@@ -34,11 +34,11 @@ CHECKS = [
 ]
 EXAMPLES = 40
 KINDS = [
-    (operation.method, operation.path, mode)
+    (operation.route.method, operation.route.path, mode)
     for operation in OPERATIONS
     for mode in GenerationMode
     # where nothing can be sent, nothing can be wrong
-    if mode is GenerationMode.POSITIVE or operation.query or operation.takes_body
+    if mode is GenerationMode.POSITIVE or operation.query or operation.route.takes_body
 ]
 
 

@@ -11,6 +11,7 @@ from constructs_lib.config.auth import MAX_AUTHORIZER_BYTES
 from constructs_lib.config.file import parse
 from constructs_lib.config.problems import InvalidConfig
 from lambdas.core.authorizer_policy import GuardedRoutes
+from lambdas.core.routes import is_public, paths
 from lambdas.core.scopes import Scopes
 from lambdas.core.user_pool import UserPool
 from tests.synth.conftest import Synthesize
@@ -40,7 +41,14 @@ def test_policy_of_the_authorizer_knows_every_route_that_asks_for_a_token(stack:
         for name, resource in resources.items()
         if f"${{aws_api_gateway_resource.{name}.id}}" in ids
     }
-    assert guarded <= set(GuardedRoutes.parse(told(stack)["ROUTES"]).endpoints)
+    known = set(GuardedRoutes.parse(told(stack)["ROUTES"]).endpoints)
+    assert guarded <= known
+    assert {path.strip("/") for path in paths() if not is_public(path)} <= guarded
+
+
+def test_every_path_of_the_list_of_routes_is_in_the_api(stack: Stack) -> None:
+    parts = {part["path_part"] for part in stack.all("aws_api_gateway_resource").values()}
+    assert {path.strip("/") for path in paths()} <= parts
 
 
 def test_route_without_a_function_is_open_to_those_who_may_invoke_its_endpoint(

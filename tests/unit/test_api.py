@@ -14,6 +14,7 @@ from openapi_spec_validator import validate
 
 from lambdas.core.answer_headers import answer_headers
 from lambdas.core.errors import AwsRefused, Busy, Throttled, Unanswered
+from lambdas.core.routes import ROUTES, route
 from lambdas.handlers import api
 from lambdas.handlers.operations import Operation
 from lambdas.handlers.routes import events, expiry, health, schedule
@@ -258,33 +259,41 @@ def test_health_tells_the_last_beats_and_is_503_when_they_are_late(
     assert (late.status, late.document["late"]) == (503, ["tick", "reconcile"])
 
 
+def test_every_route_of_the_list_is_answered_and_no_other() -> None:
+    answered = {operation.route for operation in api.OPERATIONS}
+    assert answered | {route("GET", "/openapi.json")} == set(ROUTES)
+    assert len(api.OPERATIONS) + 1 == len(ROUTES), "no route is answered twice"
+
+
 def test_openapi_describes_every_route(call: Client) -> None:
     document = call("GET", "/openapi.json").document
     assert document["openapi"].startswith("3.")
     described = {
         (method.upper(), path) for path, item in document["paths"].items() for method in item
     }
-    assert described == {(each.method, each.path) for each in api.OPERATIONS}
-    assert {path.rpartition("/")[2] for _, path in described} == {
-        *("endpoint-expiry", "endpoint-schedule", "endpoint-events", "health"),
-        *("startexecution", "describeexecution", "endpoint-update", "endpoint-weights"),
-    }
+    assert described == {(each.route.method, each.route.path) for each in api.OPERATIONS}
     validate(document)
 
 
-@pytest.mark.parametrize("operation", api.OPERATIONS, ids=lambda each: each.method + each.path)
+@pytest.mark.parametrize(
+    "operation", api.OPERATIONS, ids=lambda each: each.route.method + each.route.path
+)
 def test_openapi_says_what_the_api_checks(operation: Operation) -> None:
-    told = API["paths"][operation.path][operation.method.lower()]
+    told = API["paths"][operation.route.path][operation.route.method.lower()]
     parameters = told.get("parameters", [])
     assert [p["name"] for p in parameters if p["in"] == "query"] == list(operation.query)
-    assert ("requestBody" in told) == operation.takes_body
+    assert ("requestBody" in told) == operation.route.takes_body
     assert [p["name"] for p in parameters if p["in"] == "header"] == (
         ["Idempotency-Key"] if operation.keyed else []
     )
-    assert (told.get("security") == []) == (operation.scope is None)
-    assert (f"scope `{operation.scope}`," in told["description"]) == (operation.scope is not None)
+    assert (told.get("security") == []) == (operation.route.scope is None)
+    assert (f"scope `{operation.route.scope}`," in told["description"]) == (
+        operation.route.scope is not None
+    )
     assert {"429", "500", "502", "503", "504"} <= set(told["responses"])
-    assert ("401" in told["responses"]) == ("403" in told["responses"]) == bool(operation.scope)
+    assert (
+        ("401" in told["responses"]) == ("403" in told["responses"]) == bool(operation.route.scope)
+    )
 
 
 def test_openapi_tells_of_the_token_the_stage_and_the_next_page(call: Client) -> None:

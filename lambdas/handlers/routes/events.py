@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from lambdas.core.documents import event_document
 from lambdas.core.names import endpoint_key
+from lambdas.core.routes import route
 from lambdas.handlers.documents import Event
 from lambdas.handlers.operations import Operation, answer
 from lambdas.handlers.request_context import parking_meter
@@ -17,9 +18,7 @@ from lambdas.handlers.request_context import parking_meter
 PATH = "/endpoint-events"
 router = APIGatewayRouter()
 GET = Operation(
-    "GET",
-    PATH,
-    "read",
+    route("GET", PATH),
     "What happened to an endpoint and why, newest first",
     {200: answer("The newest entries.", list[Event])},
     refusals=(404,),

@@ -16,6 +16,7 @@ from lambdas.aws import clients
 from lambdas.aws.executions import StepFunctionsExecutions
 from lambdas.aws.results import S3Results
 from lambdas.core.executions import AsyncCalls, unique_of
+from lambdas.core.routes import route
 from lambdas.handlers import wiring
 from lambdas.handlers.documents import Execution, StartedExecution
 from lambdas.handlers.operations import Operation, answer
@@ -25,13 +26,10 @@ router = APIGatewayRouter()
 
 _TAG = "Models"
 START = Operation(
-    "POST",
-    "/startexecution",
-    "invoke",
+    route("POST", "/startexecution"),
     "Call a model without waiting for its answer",
     {200: answer("Begun.", StartedExecution)},
     refusals=(404, 409, 422),
-    takes_body=True,
     keyed=True,
     names_endpoint="endpointname",
     description="For calls that take longer than API Gateway waits. Ask POST /describeexecution "
@@ -39,13 +37,10 @@ START = Operation(
     tag=_TAG,
 )
 DESCRIBE = Operation(
-    "POST",
-    "/describeexecution",
-    "invoke",
+    route("POST", "/describeexecution"),
     "What became of a call that was begun by POST /startexecution",
     {200: answer("As DescribeExecution of Step Functions answers.", Execution)},
     refusals=(404,),
-    takes_body=True,
     description="Only for the token that began it. `output` is a JSON text with `Body`, "
     "`ContentType` and `InvokedProductionVariant`; of an answer that is kept in S3 it has a "
     "`ResultUrl` instead of the `Body`: a link that holds for 15 minutes, made anew by each call.",

@@ -14,6 +14,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from lambdas.core.names import sagemaker_name
+from lambdas.core.routes import route
 from lambdas.handlers.documents import Endpoint
 from lambdas.handlers.operations import Operation, answer
 from lambdas.handlers.request_context import caller, parking_meter, requested, utc_now
@@ -26,9 +27,7 @@ _X_NEXT = {
     "schema": {"type": "string"},
 }
 GET = Operation(
-    "GET",
-    PATH,
-    "read",
+    route("GET", PATH),
     "What is on the meter of one endpoint, or of all",
     {
         200: answer(
@@ -41,18 +40,14 @@ GET = Operation(
     query=("EndpointName", "limit", "next"),
 )
 POST = Operation(
-    "POST",
-    PATH,
-    "renew",
+    route("POST", PATH),
     "Renew an endpoint, or add one",
     {
         200: answer("Renewed.", Endpoint),
         201: answer("Added, with its first lease.", Endpoint),
     },
     refusals=(404, 409, 422),
-    takes_body=True,
     keyed=True,
-    or_scopes=("add", "manage"),
     scopes_told="To add an endpoint that is not on the meter yet takes `add` instead, and to adopt "
     "a live one of somebody else `manage`.",
     description="Adds `minutes` to what is left, or counts from now where nothing is. With "
@@ -60,9 +55,7 @@ POST = Operation(
     "add up exactly.",
 )
 DELETE = Operation(
-    "DELETE",
-    PATH,
-    "renew",
+    route("DELETE", PATH),
     "Stop an endpoint now",
     {200: answer("Stopped; SageMaker deletes it within seconds.", Endpoint)},
     refusals=(404, 409, 422),
@@ -70,7 +63,6 @@ DELETE = Operation(
     description="Ends the lease and holds the windows that are open until they close. With "
     "`forget` an endpoint that was added over the API is taken off the meter as well.",
     keyed=True,
-    or_scopes=("add",),
     scopes_told="With `forget` it takes `add` instead.",
 )
 OPERATIONS = (GET, POST, DELETE)

@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from lambdas.core.health import health_of
+from lambdas.core.routes import route
 from lambdas.handlers.documents import Error, Health
 from lambdas.handlers.operations import Operation, answer
 from lambdas.handlers.request_context import parking_meter, utc_now
@@ -17,9 +18,7 @@ from lambdas.handlers.request_context import parking_meter, utc_now
 PATH = "/health"
 router = APIGatewayRouter()
 GET = Operation(
-    "GET",
-    PATH,
-    None,
+    route("GET", PATH),
     "When the meter last did its work; 503 when it is late",
     {
         200: answer("All parts work.", Health),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from lambdas.core import schedule as core
 from lambdas.core.documents import schedule_document
 from lambdas.core.errors import InvalidField
+from lambdas.core.routes import route
 from lambdas.handlers.documents import Schedules, request_schema
 from lambdas.handlers.operations import Operation, answer
 from lambdas.handlers.request_context import parking_meter, requested, utc_now
@@ -21,9 +22,7 @@ router = APIGatewayRouter()
 
 _TAG = "Schedules"
 GET = Operation(
-    "GET",
-    PATH,
-    "read",
+    route("GET", PATH),
     "The schedules of an endpoint",
     {200: answer("Its schedules.", Schedules)},
     refusals=(404,),
@@ -31,22 +30,17 @@ GET = Operation(
     tag=_TAG,
 )
 PUT = Operation(
-    "PUT",
-    PATH,
-    "manage",
+    route("PUT", PATH),
     "Replace the schedules of an endpoint that was added over the API",
     {200: answer("The schedules that are in force now.", Schedules)},
     refusals=(404, 409),
     query=("EndpointName",),
-    takes_body=True,
     description="EndpointName is given once, in the query or in the body. The schedules of the "
     "deployed config are read-only (409).",
     tag=_TAG,
 )
 DELETE = Operation(
-    "DELETE",
-    PATH,
-    "manage",
+    route("DELETE", PATH),
     "Remove the schedules of an endpoint that was added over the API",
     {200: answer("It has none now.", Schedules)},
     refusals=(404, 409),

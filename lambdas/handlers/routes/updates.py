@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr, WithJsonSchema
 from lambdas.core.idempotency import Answer
 from lambdas.core.names import sagemaker_name
 from lambdas.core.rollout import OPTIONS
+from lambdas.core.routes import route
 from lambdas.core.updates import DESIRED, UpdateUseCases
 from lambdas.handlers.documents import Endpoint
 from lambdas.handlers.operations import Operation, answer
@@ -24,13 +25,10 @@ router = APIGatewayRouter()
 
 _TAG = "Updates"
 UPDATE = Operation(
-    "POST",
-    UPDATE_PATH,
-    "manage",
+    route("POST", UPDATE_PATH),
     "Move an endpoint to another endpoint config",
     {202: answer("It is going to; /endpoint-expiry and /endpoint-events tell how.", Endpoint)},
     refusals=(404, 422),
-    takes_body=True,
     keyed=True,
     description="SageMaker's UpdateEndpoint, with its options and limits. The update begins within "
     "the second, or once a transition is over; not while it may take longer than the endpoint is "
@@ -39,13 +37,10 @@ UPDATE = Operation(
     tag=_TAG,
 )
 WEIGHTS = Operation(
-    "POST",
-    WEIGHTS_PATH,
-    "manage",
+    route("POST", WEIGHTS_PATH),
     "Give the variants of a running endpoint other weights or capacities",
     {202: answer("They are going to; /endpoint-events tells how.", Endpoint)},
     refusals=(404, 409),
-    takes_body=True,
     keyed=True,
     description="SageMaker's UpdateEndpointWeightsAndCapacities. They last until the endpoint is "
     "updated or stopped. RequestRefused (409) while it is not InService.",
