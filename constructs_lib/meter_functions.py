@@ -217,6 +217,7 @@ class MeterFunctions(Construct):
             *self.state.list_endpoints(),
             *self.state.write(),
             *self.state.declare(),
+            *self.state.forget(),
             *self.history.append(),
             *self._send_hints(),
             *self._sagemaker.list_all(),

@@ -37,6 +37,7 @@ from lambdas.core.scopes import Scopes
 from lambdas.core.spec import Origin, Scaling, Spec
 from lambdas.core.state import (
     Adoption,
+    Forgotten,
     Intent,
     Observed,
     Override,
@@ -106,13 +107,13 @@ class FakeStateStore:
         self.claims.pop(spec.key, None)
         return state
 
-    def void(self, key: str, owner: str, state: State, spec_hash: str | None, event: Event) -> None:
+    def void(
+        self, key: str, owner: str, state: State, forgetting: Forgotten | None, event: Event
+    ) -> None:
         record, saved = self._under_lock(key, owner, state.rev)
-        if spec_hash is not None:
-            if record.api_spec is None or record.api_spec.spec_hash != spec_hash:
-                raise Conflict("another spec")
-            self.added.discard(key)
-            record = replace(record, api_spec=None)
+        if forgetting is not None:
+            record = self._forgotten(record, forgetting)
+            saved = replace(saved, override=None, reweighing=None)
         record = replace(record, lock_owner=None, locked_until=None)
         back = replace(saved, expires_at=state.expires_at, held_since=state.held_since)
         self._user_write(record, replace(back, adopting=None, owned_since=None), event.at)
@@ -126,10 +127,12 @@ class FakeStateStore:
         return self.records.get(key, Record(key))
 
     def list(self, limit: int | None = None, after: str | None = None) -> RecordPage:
-        keys = [key for key in sorted(self.records) if after is None or key > after]
+        there = [key for key, record in self.records.items() if record.state or record.spec]
+        keys = [key for key in sorted(there) if after is None or key > after]
         page = keys if limit is None else keys[:limit]
         more = page[-1] if len(page) < len(keys) else None
-        return RecordPage([self.records[key] for key in page], more)
+        left = [record for record in self.records.values() if record.forgotten]
+        return RecordPage([self.records[key] for key in page], more, left)
 
     def create_state(self, key: str, state: State) -> None:
         if self.load(key).state is not None:
@@ -170,7 +173,7 @@ class FakeStateStore:
         state: State,
         now: datetime,
         keyed: Keyed | None = None,
-        forgetting: str | None = None,
+        forgetting: Forgotten | None = None,
     ) -> State:
         record = self.load(key)
         if record.state is None or record.state.rev != state.rev:
@@ -179,14 +182,21 @@ class FakeStateStore:
             raise Conflict("the key was recorded meanwhile")
         changed = replace(record.state, expires_at=state.expires_at, held_since=state.held_since)
         if forgetting is not None:
-            if record.api_spec is None or record.api_spec.spec_hash != forgetting:
-                raise Conflict("another spec")
-            self.added.discard(key)
-            record, changed = (
-                replace(record, api_spec=None),
-                replace(changed, override=state.override),
-            )
+            record = self._forgotten(record, forgetting)
+            changed = replace(changed, override=state.override)
         return self._user_write(_keyed(record, keyed), changed, now)
+
+    def _forgotten(self, record: Record, forgetting: Forgotten) -> Record:
+        if record.api_spec is None or record.api_spec.spec_hash != forgetting.spec.spec_hash:
+            raise Conflict("another spec")
+        self.added.discard(record.key)
+        return replace(record, api_spec=None, forgotten=forgetting)
+
+    def drop_forgotten(self, key: str, at: datetime) -> None:
+        record = self.load(key)
+        if record.forgotten is None or record.forgotten.at != at:
+            raise Conflict("forgotten again")
+        self._put(replace(record, forgotten=None))
 
     def change_running(
         self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
@@ -318,7 +328,7 @@ class FakeStateStore:
         return record, record.state
 
     def _put(self, record: Record) -> None:
-        if record.state or record.spec:
+        if record.state or record.spec or record.forgotten:
             self.records[record.key] = record
         else:
             self.records.pop(record.key, None)

@@ -18,6 +18,7 @@ from lambdas.core.schedule import Schedule
 from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, AsyncMode, Origin, Scaling, Spec
 from lambdas.core.state import (
     Adoption,
+    Forgotten,
     Intent,
     Operation,
     Override,
@@ -32,6 +33,7 @@ _log = logging.getLogger(__name__)
 
 PK_PREFIX = "ENDPOINT#"
 STATE = "STATE"
+FORGOTTEN = "SPEC#forgotten"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SPEC_ATTRIBUTES = frozenset({"pk", "sk", *Spec("any", "any", Origin.CONFIG).document()})
 _to_wire, _from_wire = TypeSerializer().serialize, TypeDeserializer().deserialize
@@ -282,6 +284,24 @@ def _schedules(text: str) -> tuple[Schedule, ...]:
     return tuple(Schedule.parse(document) for document in json.loads(text))
 
 
+def forgotten_values(forgotten: Forgotten) -> dict[str, Any]:
+    return {
+        "forgotten_at": epoch(forgotten.at),
+        "name": forgotten.spec.name,
+        "endpoint_config_name": forgotten.spec.endpoint_config_name,
+        "ops": {key: operation_values(each) for key, each in forgotten.operations.items()},
+        "op_expiries": {key: epoch(o.expires_at) for key, o in forgotten.operations.items()},
+    }
+
+
+def _forgotten_of(item: Item) -> Forgotten:
+    return Forgotten(
+        Spec(item["name"], item["endpoint_config_name"], Origin.API),
+        operations_of(item),
+        instant(item["forgotten_at"]) or _EPOCH,
+    )
+
+
 def operation_values(operation: Operation) -> dict[str, Any]:
     return {
         "body_hash": operation.body_hash,
@@ -316,7 +336,9 @@ def operations_of(item: Item) -> dict[str, Operation]:
 def record_of(key: str, items: Iterable[Item]) -> Record:
     """Assemble the record of one endpoint from its items."""
     by_sort_key = {item["sk"]: item for item in items}
-    config, api, state = (by_sort_key.get(sk) for sk in (Origin.CONFIG, Origin.API, STATE))
+    config, api, state, left = (
+        by_sort_key.get(sk) for sk in (Origin.CONFIG, Origin.API, STATE, FORGOTTEN)
+    )
     return Record(
         key=key,
         config_spec=spec_of(config) if config else None,
@@ -325,4 +347,5 @@ def record_of(key: str, items: Iterable[Item]) -> Record:
         operations=operations_of(state) if state else {},
         lock_owner=state.get("lock_owner") if state else None,
         locked_until=instant(state.get("lock_until")) if state else None,
+        forgotten=_forgotten_of(left) if left else None,
     )

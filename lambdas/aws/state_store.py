@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lambdas.aws.errors import named, unmet_parts
 from lambdas.aws.history import DynamoHistory
 from lambdas.aws.items import (
+    FORGOTTEN,
     PK_PREFIX,
     STATE,
     adoption_values,
@@ -25,6 +26,7 @@ from lambdas.aws.items import (
     decode,
     encode,
     epoch,
+    forgotten_values,
     instant,
     key_of,
     lease_values,
@@ -51,7 +53,16 @@ from lambdas.core.errors import (
 from lambdas.core.history import Event
 from lambdas.core.ports import Control, Declaration, Due, Keyed, RecordPage, WakeShare
 from lambdas.core.spec import Origin, Spec
-from lambdas.core.state import Adoption, Intent, Override, Record, Reweighing, State, Step
+from lambdas.core.state import (
+    Adoption,
+    Forgotten,
+    Intent,
+    Override,
+    Record,
+    Reweighing,
+    State,
+    Step,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -96,7 +107,7 @@ class DynamoStateStore:
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._table,
                 ConsistentRead=True,
-                # From the specs to STATE: what else is kept of an endpoint is not for every load.
+                # From the specs, and what is left of forgotten ones, to STATE.
                 KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
                 ExpressionAttributeValues=encode(
                     {":pk": PK_PREFIX + key, ":first": "SPEC#", ":last": STATE}
@@ -107,20 +118,26 @@ class DynamoStateStore:
     def list(self, limit: int | None = None, after: str | None = None) -> RecordPage:
         start = _key_of_token(after) if after else None
         records: list[Record] = []
+        left: list[Record] = []
         last: dict[str, Any] | None = None
         groups = groupby(self._scan(start), key=lambda item: item["pk"])
         for pk, items in groups:
             if limit is not None and len(records) == limit:
-                return RecordPage(records, _token_of_key(last) if last else None)
+                return RecordPage(records, _token_of_key(last) if last else None, left)
             group = list(items)
             last = {"pk": pk, "sk": group[-1]["sk"]}
             if not pk.startswith(PK_PREFIX):
                 continue
             try:
-                records.append(record_of(pk.removeprefix(PK_PREFIX), group))
+                record = record_of(pk.removeprefix(PK_PREFIX), group)
             except (InvalidField, KeyError, ValueError):  # one bad item never stops the rest
                 _log.exception("unreadable items of %s", pk)
-        return RecordPage(records)
+                continue
+            if record.forgotten:
+                left.append(record)
+            if record.spec or record.state:
+                records.append(record)
+        return RecordPage(records, None, left)
 
     def create_state(self, key: str, state: State) -> None:
         values = {**state_values(state), **lease_values(state), "ops": {}, "op_expiries": {}}
@@ -168,14 +185,17 @@ class DynamoStateStore:
             raise
         return state
 
-    def void(self, key: str, owner: str, state: State, spec_hash: str | None, event: Event) -> None:
+    def void(
+        self, key: str, owner: str, state: State, forgetting: Forgotten | None, event: Event
+    ) -> None:
         update = _user_write(key, event.at).assign(
             {"expires_at": epoch(state.expires_at), "held_since": epoch(state.held_since)}
         )
         update.remove("adopting", "owned_since", "lock_owner", "lock_until")
         parts = [self._told(event)]
-        if spec_hash is not None:
-            parts += self._forgotten(key, spec_hash)
+        if forgetting is not None:
+            update.remove("override", "reweighing")  # they were of what is void
+            parts += self._forgotten(key, forgetting)
         update = _under_lock(update, owner, state.rev)
         self._transact([self._part(key_of(key), update), *parts])
 
@@ -249,7 +269,7 @@ class DynamoStateStore:
         state: State,
         now: datetime,
         keyed: Keyed | None = None,
-        forgetting: str | None = None,
+        forgetting: Forgotten | None = None,
     ) -> State:
         update = _user_write(key, now).assign(
             {"expires_at": epoch(state.expires_at), "held_since": epoch(state.held_since)}
@@ -265,15 +285,21 @@ class DynamoStateStore:
         self._transact([self._part(key_of(key), update), *self._forgotten(key, forgetting)])
         return replace(state, rev=state.rev + 1, next_due=now)
 
-    def _forgotten(self, key: str, spec_hash: str) -> Sequence[Any]:
-        """The parts of a transaction that remove SPEC#api and give back the place that it took."""
+    def _forgotten(self, key: str, forgetting: Forgotten) -> Sequence[Any]:
+        """The parts of a transaction that remove SPEC#api, give back the place that it took and
+        keep what repeated requests need."""
         condition = {
             "ConditionExpression": "spec_hash = :expected",
-            "ExpressionAttributeValues": encode({":expected": spec_hash}),
+            "ExpressionAttributeValues": encode({":expected": forgetting.spec.spec_hash}),
         }
+        kept = UpdateExpression().assign(forgotten_values(forgetting))
         where = {"TableName": self._table, "Key": key_of(key, Origin.API)}
         given_back = UpdateExpression().take_out("endpoints", frozenset({key}))
-        return [{"Delete": {**where, **condition}}, self._part(_ADDED, given_back)]
+        return [
+            {"Delete": {**where, **condition}},
+            self._part(_ADDED, given_back),
+            self._part(key_of(key, FORGOTTEN), kept),
+        ]
 
     def change_running(
         self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
@@ -352,6 +378,9 @@ class DynamoStateStore:
         self._delete(
             key, STATE, "lock_owner = :owner AND rev = :rev", {":owner": owner, ":rev": rev}
         )
+
+    def drop_forgotten(self, key: str, at: datetime) -> None:
+        self._delete(key, FORGOTTEN, "forgotten_at = :at", {":at": epoch(at)})
 
     def due(self, until: datetime, now: datetime) -> Iterator[Due]:
         for shard in DUE_SHARDS:

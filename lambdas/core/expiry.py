@@ -22,7 +22,15 @@ from lambdas.core.errors import (
     UnknownEndpointConfig,
 )
 from lambdas.core.history import Event
-from lambdas.core.idempotency import Answer, Request, answered, keyed_with, operation_of, replayed
+from lambdas.core.idempotency import (
+    Answer,
+    Request,
+    answered,
+    forgotten,
+    keyed_with,
+    operation_of,
+    replayed,
+)
 from lambdas.core.names import endpoint_key, sagemaker_name
 from lambdas.core.ports import Declaration, Keyed
 from lambdas.core.reconcile import load_or_create
@@ -74,7 +82,8 @@ class ExpiryUseCases(UseCases):
     def renew(self, name: str, minutes: int, now: datetime, request: Request) -> Answer:
         request.require("renew", name)
         self.refuse_while_draining(now)
-        return self._renew(self.record(name, now), minutes, now, request)
+        record = self.record_for(name, now, request)
+        return record if isinstance(record, Answer) else self._renew(record, minutes, now, request)
 
     def add(
         self,
@@ -107,10 +116,8 @@ class ExpiryUseCases(UseCases):
                     request.require("renew", name)
                 takeover = Takeover(record.spec.name, config_name, adopt=adopt)
                 _same_endpoint(record, record.spec, takeover, name)
-                adoption = self._adoption_of_known(record, takeover, request)
-                if adoption:
-                    adoption = replace(adoption, minutes=minutes)
-                else:
+                adoption = self._adoption_of_known(record, takeover, minutes, now, request)
+                if adoption is None:
                     request.require("renew", name)
                 known = self.record(name, now)
                 return self._renew(known, minutes, now, request, adoption)
@@ -123,7 +130,9 @@ class ExpiryUseCases(UseCases):
         that was added over the API, by the same write."""
         request.require("add" if forget else "renew", name)
         for _ in range(TRIES):
-            record = self.record(name, now)
+            record = self.record_for(name, now, request)
+            if isinstance(record, Answer):
+                return record
             spec, state = record.spec, record.state
             assert spec is not None
             assert state is not None
@@ -153,14 +162,10 @@ class ExpiryUseCases(UseCases):
             ]
             reason = f"{' and '.join(ended) or 'nothing was running it'}, by hand"
             operation = operation_of(spec, stopped, request, now, 200, reason)
+            keyed = keyed_with(record, request, operation)
+            leaving = forgotten(record, spec, now, keyed) if forget else None
             try:
-                written = self.store.stop(
-                    record.key,
-                    stopped,
-                    now,
-                    keyed_with(record, request, operation),
-                    spec.spec_hash if forget else None,
-                )
+                written = self.store.stop(record.key, stopped, now, keyed, leaving)
             except Conflict:  # a renewal or another stop came between: look again
                 continue
             self.note(record.key, now, "forgotten" if forget else "stopped", reason, request)
@@ -179,7 +184,7 @@ class ExpiryUseCases(UseCases):
         operation = operation_of(record.spec, state, request, now, 200, reason)
         keyed = keyed_with(record, request, operation)
         try:
-            self.store.stop(record.key, state, now, keyed, api_spec.spec_hash)
+            self.store.stop(record.key, state, now, keyed, forgotten(record, api_spec, now, keyed))
         except Conflict:
             raise Busy from None
         self.note(record.key, now, "forgotten", reason, request)
@@ -282,7 +287,7 @@ class ExpiryUseCases(UseCases):
         name, config_name = takeover.name, takeover.config_name
         takeover.require_right(request)
         ends = lease_end(record.state, minutes, now, self.max_lease_minutes)
-        live = self._live(name)
+        live = self._live(takeover)
         adopted = live if live and live.owner is not Owner.US else None
         limits = None
         if adopted:
@@ -313,24 +318,32 @@ class ExpiryUseCases(UseCases):
         return answered(replace(record, api_spec=spec), operation)
 
     def _adoption_of_known(
-        self, record: Record, takeover: Takeover, request: Request
+        self, record: Record, takeover: Takeover, minutes: int, now: datetime, request: Request
     ) -> Adoption | None:
         """The takeover of a foreign live endpoint of a name that is on the meter, if asked for."""
         state = record.state or State()
-        live = self._live(takeover.name)
+        live = self._live(takeover)
         if live is None or on_record(state, live) or _underway(state, live):
             return None
         takeover.allow(live, request, self.limits.adoptable)
         # What an adoption brought along goes with the last one that is tried in its place.
-        declared = state.adopting is not None and state.adopting.declared
-        return replace(adoption_of(live, declared=declared), held_since=state.held_since)
+        before = renewed_meanwhile(state, now)
+        return replace(
+            adoption_of(live, declared=before is not None and before.declared),
+            minutes=minutes + (before.minutes if before else 0),
+            held_since=state.held_since or (state.adopting.held_since if state.adopting else None),
+        )
 
-    def _live(self, name: str) -> Observed | None:
+    def _live(self, takeover: Takeover) -> Observed | None:
         """The live endpoint of that name, with its owner; None where there is none, or no more."""
-        live = self.endpoints.describe(name)
-        if live is None or live.status is Status.DELETING:
+        live = self.endpoints.describe(takeover.name)
+        if live is None:
             return None
-        return replace(live, owner=self.endpoints.owner(live.arn))
+        live = replace(live, owner=self.endpoints.owner(live.arn))
+        # Who asks for one that its owner is deleting does not ask for a new one.
+        if live.status is Status.DELETING and (live.ours or not takeover.adopt):
+            return None
+        return live
 
 
 def _underway(state: State, live: Observed) -> bool:

@@ -17,7 +17,7 @@ from lambdas.core.errors import IdempotencyConflict, ScopeMissing
 from lambdas.core.ports import Keyed
 from lambdas.core.scopes import Scope, Scopes
 from lambdas.core.spec import Spec
-from lambdas.core.state import Operation, Override, Record, State
+from lambdas.core.state import Forgotten, Operation, Override, Record, State
 from lambdas.core.wanted_config import chosen_config, declaration
 
 OPERATION_LIFE = timedelta(hours=24)
@@ -101,12 +101,36 @@ def keyed_with(record: Record, request: Request, operation: Operation) -> Keyed 
 
 def replayed(record: Record, request: Request) -> Answer | None:
     """The answer that the first request under this key got; None if there was none."""
-    operation = record.operations.get(request.key_id or "")
-    if operation is None or record.spec is None:
+    key, before = request.key_id or "", record.forgotten
+    if before and key in before.operations:
+        operation = before.operations[key]
+        record = replace(record, config_spec=None, api_spec=before.spec)
+    elif key in record.operations and record.spec is not None:
+        operation = record.operations[key]
+    else:
         return None
     if operation.body_hash != request.body_hash:
         raise IdempotencyConflict
     return answered(record, operation)
+
+
+def forgotten(record: Record, spec: Spec, now: datetime, keyed: Keyed | None = None) -> Forgotten:
+    """What is kept of an endpoint whose API spec is removed now, by a request that may have an
+    Idempotency-Key. What is kept of its earlier lives goes on to be kept, for a day each."""
+    before = record.forgotten
+    earlier = dict(before.operations) if before else {}
+    if before and before.spec.endpoint_config_name != spec.endpoint_config_name:
+        config = before.spec.endpoint_config_name
+        earlier = {
+            key: replace(operation, chosen_config=operation.chosen_config or config)
+            for key, operation in earlier.items()
+        }
+    # While the deployed config declares the name, its STATE and what that records stay.
+    own = record.operations if record.config_spec is None else {}
+    kept = {**earlier, **own, **({keyed.id: keyed.operation} if keyed else {})}
+    recent = sorted(kept, key=lambda key: kept[key].at)[-_MAX_OPERATIONS:]
+    young = {key: kept[key] for key in recent if kept[key].at > now - OPERATION_LIFE}
+    return Forgotten(spec, young, now)
 
 
 def answered(record: Record, operation: Operation) -> Answer:

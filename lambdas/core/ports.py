@@ -14,6 +14,7 @@ from lambdas.core.spec import Scaling, Spec
 from lambdas.core.state import (
     ABSENT,
     Adoption,
+    Forgotten,
     Intent,
     Observed,
     Operation,
@@ -141,10 +142,12 @@ class StateStore(Protocol):
         """
         ...
 
-    def void(self, key: str, owner: str, state: State, spec_hash: str | None, event: Event) -> None:
+    def void(
+        self, key: str, owner: str, state: State, forgetting: Forgotten | None, event: Event
+    ) -> None:
         """Take an adoption back and give the lock back, under the lock and the revision of
-        `state`, whose lease and hold are those from now on. Where the spec of that hash came with
-        it, that goes too. All by one transaction, with the history entry; the endpoint is due
+        `state`, whose lease and hold are those from now on. Where the spec of `forgetting` came
+        with it, that goes too. All by one transaction, with the history entry; the endpoint is due
         then, and nothing on record says that it is ours."""
         ...
 
@@ -171,12 +174,13 @@ class StateStore(Protocol):
         state: State,
         now: datetime,
         keyed: Keyed | None = None,
-        forgetting: str | None = None,
+        forgetting: Forgotten | None = None,
     ) -> State:
         """Save the lease and hold of `state` over its revision; Conflict where that moved.
 
-        By the same write or not at all, the SPEC#api of the hash `forgetting` is removed, with the
-        place that it took up, and the override that was set by hand where `state` has none.
+        By the same write or not at all, the spec of `forgetting` is removed, with the place that
+        it took up, and the override that was set by hand where `state` has none; what is
+        `forgetting` is kept instead.
         """
         ...
 
@@ -225,6 +229,11 @@ class StateStore(Protocol):
         """Remove STATE under the lock and the revision."""
         ...
 
+    def drop_forgotten(self, key: str, at: datetime) -> None:
+        """Remove what is kept of an endpoint that was forgotten at `at`; Conflict where it was
+        forgotten again since."""
+        ...
+
     def due(self, until: datetime, now: datetime) -> Iterator[Due]:
         """What is due by `until` and not claimed at `now`, earliest first."""
         ...
@@ -261,6 +270,8 @@ class RecordPage:
 
     records: Sequence[Record]
     next_token: str | None = None
+    forgotten: Sequence[Record] = ()
+    """Those that keep something of a forgotten endpoint, whether or not they have more."""
 
 
 class History(Protocol):

@@ -39,6 +39,7 @@ from lambdas.core.errors import (
 )
 from lambdas.core.hints import ARM_AHEAD, Cause, Hint, hint_at
 from lambdas.core.history import Event
+from lambdas.core.idempotency import forgotten
 from lambdas.core.ports import NO_CONFIG, Adopter, Control, Endpoints, Hints, History, StateStore
 from lambdas.core.spec import Spec
 from lambdas.core.state import ABSENT, Intent, Observed, Owner, Record, State, Status, Step
@@ -234,11 +235,12 @@ class Reconciler:
                 self._save(record.key, refused(state, Step.VOID, str(error), self.clock()), now)
                 return Outcome("refused", decision)
         api_spec, declared = record.api_spec, bool(state.adopting and state.adopting.declared)
+        brought = api_spec if declared else None
         self.store.void(
             record.key,
             self.owner,
             before_adoption(state),
-            api_spec.spec_hash if api_spec and declared else None,
+            forgotten(record, brought, now) if brought else None,
             Event(record.key, now, "adoption void", decision.reason),
         )
         self.hints.send([hint_at(record.key, Cause.RETRY, Step.WAIT, now)])

@@ -220,6 +220,16 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What is left of a forgotten endpoint for a day, so that repeated requests get the same answer
+    and have no second effect: its spec, and what was done under Idempotency-Keys."""
+
+    spec: Spec
+    operations: Mapping[str, Operation]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """All that the state table holds of one endpoint, read at once."""
 
@@ -230,6 +240,7 @@ class Record:
     operations: Mapping[str, Operation] = field(default_factory=dict)
     lock_owner: str | None = None
     locked_until: datetime | None = None
+    forgotten: Forgotten | None = None
 
     @property
     def spec(self) -> Spec | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +16,7 @@ from lambdas.core.errors import Conflict, MeterError
 from lambdas.core.expiry import with_hash
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
+from lambdas.core.idempotency import OPERATION_LIFE
 from lambdas.core.name_patterns import ANY_NAME, NamePatterns
 from lambdas.core.names import endpoint_key
 from lambdas.core.ports import (
@@ -96,7 +98,9 @@ class Sweep:
         those that no record knows."""
         now = self.clock()
         listed = {endpoint_key(seen.name): seen for seen in self.endpoints.list()}
-        records = [self._with_state(record, now) for record in self.store.list().records]
+        page = self.store.list()
+        records = [self._with_state(record, now) for record in page.records]
+        self._drop_forgotten(page.forgotten, now)
         control = self.store.control()
         draining = control.draining(now)
         astray = [r for r in records if _disagrees(r, listed.get(r.key), now, draining=draining)]
@@ -211,6 +215,12 @@ class Sweep:
             return False
         self.store.set_table_id(actual, replacing=recorded)
         return recorded is not None
+
+    def _drop_forgotten(self, records: Sequence[Record], now: datetime) -> None:
+        for record in records:
+            if record.forgotten and record.forgotten.at <= now - OPERATION_LIFE:
+                with suppress(Conflict):  # forgotten again meanwhile
+                    self.store.drop_forgotten(record.key, record.forgotten.at)
 
     def _with_state(self, record: Record, now: datetime) -> Record:
         return record if record.state else load_or_create(self.store, record.key, now)

@@ -19,7 +19,7 @@ from lambdas.core.errors import (
 from lambdas.core.idempotency import Request
 from lambdas.core.name_patterns import ANY_NAME, NamePatterns
 from lambdas.core.ports import AddLimits
-from lambdas.core.state import Adoption, Observed, Owner, State
+from lambdas.core.state import Adoption, Observed, Owner, State, Status
 
 DEFAULT_MAX_ADDED = 20
 DEFAULT_MAX_ADDED_A_DAY = 10
@@ -78,6 +78,11 @@ class Takeover:
             raise NameTaken(
                 f"The live endpoint '{self.name}' belongs to another stack. Choose another name."
             )
+        if live.status is not Status.IN_SERVICE and self.adopt:
+            raise NameTaken(
+                f"The live endpoint '{self.name}' is {live.status}: it can be adopted once it is "
+                "InService."
+            )
         if not self.adopt or live.config_name != self.config_name:
             raise NameTaken(
                 f"A live endpoint '{self.name}' exists that is not on the meter; it runs config "
@@ -119,6 +124,8 @@ def renewed_meanwhile(state: State, now: datetime) -> Adoption | None:
 
 def lease_end(state: State | None, minutes: int, now: datetime, max_lease_minutes: int) -> datetime:
     """The end of a lease that is paid `minutes` more; raises LeaseTooLong."""
+    if minutes > max_lease_minutes:
+        raise LeaseTooLong(max_lease_minutes)
     whole_second = now.replace(microsecond=0)
     before = state.expires_at if state else None
     end = (before if before and before > now else whole_second) + timedelta(minutes=minutes)

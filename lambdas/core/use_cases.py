@@ -15,7 +15,7 @@ from lambdas.core.errors import (
 )
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
-from lambdas.core.idempotency import Request
+from lambdas.core.idempotency import Answer, Request, replayed
 from lambdas.core.names import endpoint_key, sagemaker_name
 from lambdas.core.ports import Endpoints, Hints, History, StateStore
 from lambdas.core.reconcile import load_or_create
@@ -45,6 +45,17 @@ class UseCases:
         if record.spec is None or record.state is None:
             raise UnknownEndpoint(name)
         return record
+
+    def record_for(self, name: str, now: datetime, request: Request) -> Record | Answer:
+        """The record for a request; the answer itself where it was given under the request's
+        Idempotency-Key before the endpoint was forgotten."""
+        try:
+            return self.record(name, now)
+        except UnknownEndpoint:
+            replay = replayed(self.store.load(known_key(name)), request) if request.key_id else None
+            if replay is None:
+                raise
+            return replay
 
     def refuse_while_draining(self, now: datetime) -> None:
         if self.store.control().draining(now):

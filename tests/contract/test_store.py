@@ -32,6 +32,7 @@ from lambdas.core.schedule import Schedule
 from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Origin, Spec
 from lambdas.core.state import (
     Adoption,
+    Forgotten,
     Intent,
     Observed,
     Operation,
@@ -277,11 +278,16 @@ def test_change_needs_a_state(store: StateStore) -> None:
         store.change_running("nobody", OVERRIDE, NOW, None)
 
 
+def leaving(spec_hash: str = "1") -> Forgotten:
+    spec = a_spec("Mine", "cfg", origin=Origin.API, spec_hash=spec_hash)
+    return Forgotten(spec, {"k1": keyed().operation}, NOW)
+
+
 def test_forgetting_takes_the_override_along(store: StateStore) -> None:
     put_on_the_meter(store)
     overridden = store.change_running("mine", OVERRIDE, NOW, None)
     ended = replace(overridden, expires_at=NOW, override=None)
-    stopped = store.stop("mine", ended, NOW, None, "1")
+    stopped = store.stop("mine", ended, NOW, None, leaving("1"))
     assert store.load("mine").spec is None
     assert state_of(store, "mine").override is None
     assert stopped == state_of(store, "mine")
@@ -433,7 +439,7 @@ def test_added_endpoints_are_counted_until_they_are_forgotten(store: StateStore)
         put_on_the_meter(store, "c", limits=limits)
     assert store.load("c").state is None
     for _ in range(2):  # to give back a place twice does no harm
-        store.stop("a", state_of(store, "a"), NOW, None, "1")
+        store.stop("a", state_of(store, "a"), NOW, None, leaving("1"))
         put_on_the_meter(store, "a", over=state_of(store, "a"), limits=limits)
         with pytest.raises(TooManyAdded):
             put_on_the_meter(store, "c", limits=limits)
@@ -467,14 +473,14 @@ def test_void_adoption_takes_its_spec_and_lease_and_place_along(subject: Subject
     adopting = Adoption("arn:mine", NOW, declared=True)
     put_on_the_meter(store, adopting=adopting, limits=limits)
     with pytest.raises(Conflict):
-        store.void("mine", "me", State(), "1", event)
+        store.void("mine", "me", State(), leaving("1"), event)
     store.lock("mine", "me", NOW, SOON)
     with pytest.raises(Conflict):
-        store.void("mine", "me", State(rev=7), "1", event)
+        store.void("mine", "me", State(rev=7), leaving("1"), event)
     with pytest.raises(Conflict):
-        store.void("mine", "me", State(), "another hash", event)
+        store.void("mine", "me", State(), leaving("another hash"), event)
     assert state_of(store, "mine").adopting == adopting
-    store.void("mine", "me", State(), "1", event)
+    store.void("mine", "me", State(), leaving("1"), event)
     record = store.load("mine")
     assert record.spec is None
     assert record.lock_owner is None
@@ -523,14 +529,37 @@ def test_forgetting_is_one_write_with_the_stop(store: StateStore) -> None:
     put_on_the_meter(store)
     loaded = state_of(store, "mine")
     with pytest.raises(Conflict):
-        store.stop("mine", loaded, NOW, None, "another hash")
+        store.stop("mine", loaded, NOW, None, leaving("another hash"))
     with pytest.raises(Conflict):
-        store.stop("mine", replace(loaded, rev=3), NOW, None, "1")
+        store.stop("mine", replace(loaded, rev=3), NOW, None, leaving("1"))
     assert store.load("mine").spec is not None
     assert state_of(store, "mine") == loaded
-    store.stop("mine", replace(loaded, expires_at=NOW), NOW, None, "1")
+    store.stop("mine", replace(loaded, expires_at=NOW), NOW, None, leaving("1"))
     assert store.load("mine").spec is None
     assert state_of(store, "mine").expires_at == NOW
+
+
+def test_what_is_forgotten_is_kept_for_repeated_requests_until_it_is_dropped(
+    store: StateStore,
+) -> None:
+    put_on_the_meter(store)
+    store.stop("mine", state_of(store, "mine"), NOW, None, leaving())
+    store.lock("mine", "me", NOW, SOON)
+    store.forget("mine", "me", state_of(store, "mine").rev)
+    assert "mine" not in {record.key for record in store.list().records}
+    (left,) = store.list().forgotten
+    assert (left.key, left.spec, left.state) == ("mine", None, None)
+    assert left.forgotten is not None
+    assert (left.forgotten.spec.name, left.forgotten.spec.endpoint_config_name) == ("Mine", "cfg")
+    assert (left.forgotten.operations, left.forgotten.at) == (leaving().operations, NOW)
+    put_on_the_meter(store)
+    assert store.load("mine").forgotten == left.forgotten, "a later life leaves it alone"
+    with pytest.raises(Conflict):
+        store.drop_forgotten("mine", SOON)
+    store.drop_forgotten("mine", NOW)
+    assert store.load("mine").forgotten is None
+    assert store.list().forgotten == []
+    assert store.load("mine").spec is not None
 
 
 def test_stop_records_its_key(store: StateStore) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from lambdas.aws.items import decode, instant
+from lambdas.aws.items import FORGOTTEN, decode, instant
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import digest
 from tests.simulation import oracle
@@ -67,6 +67,23 @@ class Weights:
     rev: int
 
 
+@dataclass(frozen=True)
+class Adoption:
+    """A takeover: the minutes that were paid with it, and the hold that they ended."""
+
+    created_at: Any
+    declared: bool
+    minutes: int = 0
+    held_since: datetime | None = None
+
+    def given_back(
+        self, end: datetime | None, held: datetime | None
+    ) -> tuple[datetime | None, datetime | None]:
+        """Lease and hold after it turned out void; what it brought along goes whole."""
+        left = None if end is None or self.declared else end - timedelta(minutes=self.minutes)
+        return left, held or self.held_since
+
+
 @dataclass
 class Account:
     """What the ledger knows of one endpoint. `paid` says whether there is a STATE."""
@@ -92,11 +109,13 @@ class Account:
     """Whether a sweep found it though nobody declares it: it is given some time."""
     adopting: bool = False
     """Whether an adoption is under way."""
+    adoption: Adoption | None = None
+    """What a void one gives back."""
     on_trial: bool = False
     """Whether it was declared by an adoption, and none has gone through yet."""
     paid_at: datetime | None = None
     paid_keys: set[str] = field(default_factory=set)
-    """Those of payments and stops, until it is forgotten, and its keys with it."""
+    """Those of payments and stops."""
 
     @property
     def spec(self) -> Declared | None:
@@ -151,7 +170,7 @@ class Ledger:
         account = self.account(pk.removeprefix(PREFIX))
         if sk == "STATE":
             self._state(account, before, after)
-        else:
+        elif sk != FORGOTTEN:
             self._spec(account, sk, after)
 
     def _control(self, item: Item) -> None:
@@ -203,7 +222,6 @@ class Ledger:
         account.exists, account.expires_at, account.held_since = False, None, None
         account.rev, account.paid_at = 0, None
         account.override = account.weights = None
-        account.paid_keys.clear()
         account.forgotten += 1
         self._changed(account.key)
 
@@ -221,6 +239,7 @@ class Ledger:
             if end != expected:
                 self._violation(account.key, f"declared with a lease until {end}, not {expected}")
             account.exists, account.expires_at, account.rev = True, end, _rev(item)
+            account.adoption = self._adoption(account, item, "", actor)
             account.written_at = self._kernel.now
             self._changed(account.key)
             return
@@ -250,8 +269,9 @@ class Ledger:
         assert actor is not None
         assert actor.reading is not None
         expected = self._expected(account, use, actor.reading, actor, held)
-        if use == "" and account.on_trial and "adopting" not in item:
-            expected = None, account.held_since  # the lease was of what is not to be had
+        if use == "" and account.adoption and "adopting" not in item:
+            expected = account.adoption.given_back(account.expires_at, account.held_since)
+        account.adoption = self._adoption(account, item, use, actor)
         if (end, held) != expected:
             self._violation(
                 account.key,
@@ -261,6 +281,23 @@ class Ledger:
         account.expires_at, account.held_since, account.rev = end, held, rev
         account.written_at = self._kernel.now
         self._changed(account.key)
+
+    def _adoption(self, account: Account, item: Item, use: str, actor: Actor) -> Adoption | None:
+        """The takeover that is under way after this write of a user."""
+        if "adopting" not in item:
+            return None
+        before, told = account.adoption, decode(item)["adopting"]
+        assert actor.reading is not None
+        lapsed = account.expires_at is None or account.expires_at <= actor.reading
+        earlier = 0 if before is None or lapsed else before.minutes
+        begun = before is None or before.created_at != told["created_at"]
+        if begun and use == "add":
+            held = account.held_since or (before.held_since if before else None)
+            minutes = earlier + actor.notes["payment"].minutes
+            return Adoption(told["created_at"], bool(told["declared"]), minutes, held)
+        if before is not None and use in ("renew", "add"):
+            return replace(before, minutes=earlier, held_since=None)
+        return before or Adoption(told["created_at"], bool(told["declared"]))
 
     def _by_hand(self, account: Account, item: Item, actor: Actor | None) -> None:
         """What was set by hand, or is over because it was rolled back."""

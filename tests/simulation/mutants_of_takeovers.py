@@ -15,9 +15,9 @@ TAKEOVER_MUTANTS = (
     ),
     Mutant(
         "a void adoption leaves its lease",
-        f"{AWS}.state_store",
-        'update.remove("expires_at")\n            parts',
-        "parts",
+        f"{CORE}.takeover",
+        "ends = None if adoption.declared else state.expires_at",
+        "ends = state.expires_at",
         "reconcile: adopt what is gone",
     ),
     Mutant(
@@ -121,15 +121,15 @@ TAKEOVER_MUTANTS = (
     Mutant(
         "a restored table starts endpoints",
         f"{CORE}.decision",
-        "_NOT_WHEN_RESTORED = frozenset({Step.CREATE, ",
-        "_NOT_WHEN_RESTORED = frozenset({",
+        "        Step.CREATE,\n        Step.DELETE,\n        Step.UPDATE,",
+        "        Step.DELETE,\n        Step.UPDATE,",
         "reconcile: wanted by a restored table",
     ),
     Mutant(
         "a restored table adopts",
         f"{CORE}.decision",
-        "Step.DELETE, Step.ADOPT, Step.VOID})",
-        "Step.DELETE})",
+        "        Step.ADOPT,\n        Step.VOID,\n    }",
+        "    }",
         "reconcile: adopt by a restored table",
     ),
     Mutant(

@@ -27,13 +27,15 @@ from lambdas.core.errors import (
     TooManyAdded,
     TooManyAddedToday,
     Unanswered,
+    UnknownEndpoint,
     UnknownEndpointConfig,
 )
 from lambdas.core.expiry import ExpiryUseCases
 from lambdas.core.hints import Cause, Hint
+from lambdas.core.idempotency import Answer, Request
 from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.schedule import Schedule
-from lambdas.core.state import Owner, State, Status
+from lambdas.core.state import Owner, Record, State, Status
 from lambdas.core.sweep import Policy, Unmanaged
 from lambdas.core.takeover import Limits
 from tests.fakes import EVERY_SCOPE, a_spec, by, clock
@@ -737,6 +739,137 @@ def test_restored_table_changes_no_running_endpoint_until_it_is_accepted(world: 
     world.sweeper.accept_restored_table()
     world.advance(minutes=20)
     assert world.endpoints.live["falcon"].config_name == "cfg-b"
+
+
+# --- repeated requests across a forget ----------------------------------------------------------
+
+
+def keyed(key: str, route: str, **body: Any) -> Request:
+    return by().under(key, route, body)
+
+
+def add_keyed(world: World, name: str, key: str, *, adopt: bool = False) -> Answer:
+    config = "their-cfg" if adopt else "cfg"
+    request = keyed(key, "add", name=name, adopt=adopt)
+    answer = world.meter.add(name, config, 5, world.now, request, adopt=adopt)
+    world.settle()
+    return answer
+
+
+def forget_keyed(world: World, name: str, key: str) -> Answer:
+    answer = world.meter.stop(name, world.now, keyed(key, "forget", name=name), forget=True)
+    world.settle()
+    return answer
+
+
+@pytest.mark.parametrize("seconds", [0, 5, 3600], ids=["at once", "while deleting", "later"])
+def test_repeated_forget_gets_its_answer_and_stops_no_later_life(
+    world: World, seconds: int
+) -> None:
+    first = forget_keyed(world, "mine", "f1")
+    world.advance(seconds=seconds)
+    assert forget_keyed(world, "mine", "f1") == first
+    world.advance(minutes=5)
+    world.add("mine", "cfg", 60)
+    ends = world.state("mine").expires_at
+    assert forget_keyed(world, "mine", "f1") == first
+    assert world.state("mine").expires_at == ends
+    assert world.store.load("mine").spec is not None
+
+
+@pytest.mark.parametrize("seconds", [0, 5, 3600], ids=["at once", "while deleting", "later"])
+def test_repeated_add_of_what_was_forgotten_since_adds_nothing(world: World, seconds: int) -> None:
+    first = add_keyed(world, "new", "a1")
+    world.advance(minutes=1)
+    world.stop("new", forget=True)
+    world.advance(seconds=seconds)
+    assert add_keyed(world, "new", "a1") == first
+    world.advance(minutes=5)
+    assert world.store.load("new").spec is None
+    assert world.endpoints.made("create", "new") == 1
+
+
+def test_repeated_adopt_whose_adoption_was_void_adopts_nothing_else(world: World) -> None:
+    request = keyed("v1", "add", name=STRANGERS, adopt=True)
+    first = world.meter.add(STRANGERS, "their-cfg", 5, world.now, request, adopt=True)
+    world.hints.queue.clear()
+    world.advance(seconds=1)
+    world.endpoints.run_by_hand(STRANGERS, "their-cfg")
+    world.advance(minutes=2)
+    assert add_keyed(world, STRANGERS, "v1", adopt=True).http_status == first.http_status
+    world.advance(minutes=2)
+    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+    assert world.store.load(STRANGERS).spec is None
+
+
+def test_renewal_that_is_repeated_after_a_forget_pays_no_later_life(world: World) -> None:
+    first = world.renew("mine", 7, key="r1")
+    world.stop("mine", forget=True)
+    world.advance(minutes=2)
+    assert world.renew("mine", 7, key="r1") == first
+    world.add("mine", "cfg", 60)
+    ends = world.state("mine").expires_at
+    assert world.renew("mine", 7, key="r1") == first
+    assert world.state("mine").expires_at == ends
+
+
+def test_what_is_kept_of_the_forgotten_goes_after_a_day(world: World) -> None:
+    forget_keyed(world, "mine", "f1")
+    world.advance(minutes=5)
+    world.sweeper.sweep()
+    assert world.store.load("mine").forgotten is not None
+    world.advance(hours=24)
+    world.sweeper.sweep()
+    assert world.store.load("mine") == Record("mine")
+    with pytest.raises(UnknownEndpoint):
+        forget_keyed(world, "mine", "f1")
+
+
+def test_keys_of_all_lives_of_a_day_are_known(world: World) -> None:
+    first = add_keyed(world, "new", "a1")
+    world.stop("new", forget=True)
+    world.advance(minutes=5)
+    world.add("new", "their-cfg", 5)
+    world.stop("new", forget=True)
+    world.advance(minutes=5)
+    assert add_keyed(world, "new", "a1") == first
+
+
+# --- what an adoption is asked for --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [Status.CREATING, Status.UPDATING, Status.FAILED])
+def test_endpoint_that_is_not_in_service_is_not_adopted(world: World, status: Status) -> None:
+    world.endpoints.live[STRANGERS].status = status
+    before = standing(world)
+    with pytest.raises(NameTaken, match=f"is {status}: it can be adopted once it is InService"):
+        adopt(world)
+    assert standing(world) == before
+
+
+def test_adopting_what_its_owner_is_deleting_creates_nothing(world: World) -> None:
+    world.endpoints.delete(STRANGERS)
+    with pytest.raises(NameTaken, match="is Deleting"):
+        adopt(world)
+    assert world.store.load(STRANGERS).spec is None
+
+
+def test_override_of_a_void_adoption_does_not_rule_the_next_life(world: World) -> None:
+    accepted_only(world)
+    world.updates.update(STRANGERS, "cfg", {}, world.now, by())
+    world.hints.queue.clear()
+    del world.endpoints.live[STRANGERS]
+    world.reconciler().heed(Hint(STRANGERS, Cause.API))
+    world.add(STRANGERS, "their-cfg", 60)
+    world.advance(minutes=5)
+    assert world.endpoints.live[STRANGERS].config_name == "their-cfg"
+
+
+@pytest.mark.parametrize("minutes", [43_201, 10**9, 10**18])
+def test_lease_beyond_all_bounds_is_too_long(world: World, minutes: int) -> None:
+    for name, config in (("new", "cfg"), (STRANGERS, "their-cfg")):
+        with pytest.raises(LeaseTooLong):
+            world.add(name, config, minutes, adopt=True)
 
 
 # --- whose it is is asked anew before each change -----------------------------------------------

@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
+from lambdas.core.errors import InvalidField
 from lambdas.core.names import sagemaker_name
 from lambdas.core.routes import route
 from lambdas.handlers.documents import Endpoint
@@ -109,6 +110,8 @@ def post(body: Annotated[ExpiryRequest, Body()]) -> Response[Any]:
     sent = body.model_dump(exclude_unset=True)
     request = requested(router, f"POST {PATH}", sent)
     name = sagemaker_name(body.EndpointName, "EndpointName")
+    if body.adopt and body.EndpointConfigName is None:
+        raise InvalidField("EndpointConfigName", "is needed with `adopt`: what the endpoint runs")
     if body.EndpointConfigName is None:
         answered = parking_meter().renew(name, body.minutes, utc_now(), request)
     else:
