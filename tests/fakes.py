@@ -33,6 +33,7 @@ from lambdas.core.ports import (
     WakeShare,
 )
 from lambdas.core.rollout import Variant
+from lambdas.core.schedule import Schedule
 from lambdas.core.scopes import Scopes
 from lambdas.core.spec import Origin, Scaling, Spec
 from lambdas.core.state import (
@@ -584,3 +585,13 @@ def a_spec(name: str = "falcon", config: str = "falcon-1", **fields: Any) -> Spe
 def clock(hour: int, minute: int = 0, second: int = 0, *, day: int = 2) -> datetime:
     """An instant in March 2026; the 2nd is a Monday."""
     return datetime(2026, 3, day, hour, minute, second, tzinfo=UTC)
+
+
+OFFICE_HOURS = Schedule.parse(
+    {
+        "name": "workdays",
+        "start_time": "10:00",
+        "stop_time": "17:00",
+        "days": ["mon", "tue", "wed", "thu", "fri"],
+    }
+)

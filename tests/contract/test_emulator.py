@@ -11,7 +11,9 @@ from local.emulator.pinned import MINISTACK_VERSION, WrongMinistackError, requir
 from local.emulator.server import settings
 from tests.contract.emulator_process import Emulator, running_emulator
 from tests.contract.listeners import listening
-from tests.contract.test_emulator_patches import a_function
+from tests.roles import a_function
+
+QUIET = "def handler(event, context):\n    return {}\n"
 
 
 def test_the_pinned_version_is_the_one_installed() -> None:
@@ -59,7 +61,9 @@ def test_workers_of_functions_end_with_the_emulator(tmp_path: Path, end: signal.
 
 def a_warm_worker(emulator: Emulator, scratch: Path) -> int:
     """Pid of the process that ran a function, found by its script under the scratch folder."""
-    emulator.client("lambda").invoke(FunctionName=a_function(emulator, "quiet"))
+    emulator.client("lambda").invoke(
+        FunctionName=a_function(emulator.client("lambda"), emulator.role(), QUIET)
+    )
     command_lines = {
         int(path.parent.name): path.read_bytes().decode()
         for path in Path("/proc").glob("[0-9]*/cmdline")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.checkout import Checkout
+from tests.e2e.calls import FALCON, FLAN, get
+from tests.e2e.checkout import Checkout, until
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +19,19 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
         yield copied
     finally:
         copied.down()
+
+
+@pytest.fixture
+def idle(checkout: Checkout) -> Checkout:
+    """A stack on which nothing is wanted and nothing runs."""
+    checkout.clear_faults()
+    with checkout.api() as api:
+        for name in (FALCON, FLAN):
+            api.delete("/endpoint-expiry", params={"EndpointName": name}).raise_for_status()
+    for name in (FALCON, FLAN):
+        until(lambda name=name: checkout.status(name) == "Absent", 60)  # type: ignore[misc]
+        until(lambda name=name: get(checkout, name)["Status"] == "Absent", 60)  # type: ignore[misc]
+    return checkout
 
 
 LONGEST = ("rollouts", "authorization", "stack", "rest", "examples", "alarms", "integrations")

@@ -14,10 +14,9 @@ import httpx
 
 from lambdas.aws.items import encode
 from lambdas.core.tokens import new_secret
+from tests.e2e.calls import FLAN
 from tests.e2e.checkout import Checkout
 
-FALCON = "demo-Falcon40B-Endpoint"
-FLAN = "demo-FlanT5-Endpoint"
 GROUPS = {"readers": "read", "flan-team": f"read:{FLAN} renew:{FLAN} invoke:{FLAN}"}
 PASSWORD = "Correct-Horse-7-Battery"
 Sent = list[tuple[str, bytes]]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tests.e2e.calls import FALCON, get, renew
 from tests.e2e.checkout import Checkout, until
-from tests.e2e.test_rest import FALCON, get, renew
 
 
 def main() -> int:

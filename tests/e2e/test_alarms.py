@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.calls import FLAN, renew
 from tests.e2e.checkout import Checkout, until
-from tests.e2e.test_rest import FLAN, renew
 from tests.topics import subscribed_queue
 
 NAMESPACE = "EndpointMeter"

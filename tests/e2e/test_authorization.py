@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from lambdas.core.answer_headers import answer_headers
+from tests.e2e.calls import FALCON, FLAN
 from tests.e2e.checkout import Checkout, until
-from tests.e2e.guarded import FALCON, FLAN, GROUPS, Guarded
+from tests.e2e.guarded import GROUPS, Guarded
 from tests.e2e.hostile import NO_TOKENS
 
 CACHED_SECONDS = 60

@@ -11,11 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e.calls import FLAN, renew
 from tests.e2e.checkout import Checkout, until
 from tests.e2e.documents import random_documents
-from tests.e2e.test_rest import FLAN, idle, renew
 
-__all__ = ["idle"]
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 EXAMPLE = """{
     "text_inputs":"write a story about beautiful weather on a topical island.", 

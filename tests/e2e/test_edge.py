@@ -13,9 +13,8 @@ from lambdas.aws.rates import RATE_PREFIX
 from lambdas.core.tokens import identity_of
 from local.stack_file import StackFile
 from local.up import what_next
+from tests.e2e.calls import FLAN, stop
 from tests.e2e.checkout import Checkout
-from tests.e2e.test_openapi import stop
-from tests.e2e.test_rest import FLAN
 
 
 def test_commands_that_up_prints_work_as_they_stand(checkout: Checkout) -> None:

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from lambdas.core.settings import WARM_UP
+from tests.e2e.calls import FALCON, FLAN, get, renew
 from tests.e2e.checkout import Checkout, until
 from tests.e2e.documents import random_documents
-from tests.e2e.test_rest import FALCON, FLAN, get, renew
 
 WRITER = "demo-Writer-Endpoint"
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"

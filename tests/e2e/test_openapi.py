@@ -22,8 +22,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from lambdas.handlers.api import OPERATIONS
-from tests.e2e.checkout import Checkout, until
-from tests.e2e.test_rest import FALCON, FLAN, get
+from tests.e2e.calls import FALCON, FLAN, stop
+from tests.e2e.checkout import Checkout
 
 CHECKS = [
     not_a_server_error,
@@ -93,12 +93,6 @@ def test_every_answer_is_one_that_openapi_tells_of(
 
     hold()
     assert seen
-
-
-def stop(checkout: Checkout, name: str) -> None:
-    with checkout.api() as api:
-        api.delete("/endpoint-expiry", params={"EndpointName": name}).raise_for_status()
-    until(lambda: get(checkout, name)["Status"] == "Absent", 60)
 
 
 def address(case: Case[Any], name: str) -> None:

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
+from tests.e2e.calls import FLAN
 from tests.e2e.checkout import ROOT, Checkout
-from tests.e2e.test_rest import FLAN
 
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()

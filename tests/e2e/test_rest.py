@@ -9,39 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.e2e.calls import FALCON, FLAN, get, renew, tags_of
 from tests.e2e.checkout import Checkout, until
-
-FALCON = "demo-Falcon40B-Endpoint"
-FLAN = "demo-FlanT5-Endpoint"
-
-
-@pytest.fixture
-def idle(checkout: Checkout) -> Checkout:
-    """A stack on which nothing is wanted and nothing runs."""
-    checkout.clear_faults()
-    with checkout.api() as api:
-        for name in (FALCON, FLAN):
-            api.delete("/endpoint-expiry", params={"EndpointName": name}).raise_for_status()
-    for name in (FALCON, FLAN):
-        until(lambda name=name: checkout.status(name) == "Absent", 60)  # type: ignore[misc]
-        until(lambda name=name: get(checkout, name)["Status"] == "Absent", 60)  # type: ignore[misc]
-    return checkout
-
-
-def get(checkout: Checkout, name: str) -> dict[str, Any]:
-    with checkout.api() as api:
-        answer = api.get("/endpoint-expiry", params={"EndpointName": name})
-    document: dict[str, Any] = answer.raise_for_status().json()
-    return document
-
-
-def renew(checkout: Checkout, name: str, minutes: int, **headers: str) -> httpx.Response:
-    body = {"EndpointName": name, "minutes": minutes}
-    with checkout.api() as api:
-        return api.post("/endpoint-expiry", json=body, headers=headers)
 
 
 def test_list_shows_the_endpoints_of_the_config(checkout: Checkout) -> None:
@@ -142,12 +113,6 @@ def stranger(idle: Checkout) -> Iterator[tuple[str, str]]:
     if idle.status("hand-made") == "InService":
         sagemaker.delete_endpoint(EndpointName="hand-made")
     until(lambda: idle.status("hand-made") == "Absent")
-
-
-def tags_of(checkout: Checkout, name: str) -> dict[str, str]:
-    sagemaker = checkout.client("sagemaker")
-    arn = sagemaker.describe_endpoint(EndpointName=name)["EndpointArn"]
-    return {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
 
 
 @pytest.mark.parametrize(

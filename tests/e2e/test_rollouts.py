@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.callers import Callers, Follower
+from tests.e2e.calls import FLAN, get, renew
 from tests.e2e.checkout import Checkout, until
-from tests.e2e.test_rest import FLAN, get, renew
 
 BOSTON = "demo-Boston-Endpoint"
 LINEAR, XGB = "Linear-Model", "XGB-Model"

@@ -9,8 +9,8 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.e2e.calls import FLAN, get, renew, tags_of
 from tests.e2e.checkout import Checkout, until
-from tests.e2e.test_rest import FLAN, get, renew, tags_of
 from tests.topics import subscribed_queue
 
 FORGOTTEN = "forgotten-notebook-endpoint"

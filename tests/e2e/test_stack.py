@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import time
 
+from tests.e2e.calls import FALCON, FLAN, get, renew
 from tests.e2e.checkout import Checkout, descendants, listening, until
-from tests.e2e.test_rest import FALCON, FLAN, get, renew
 
 
 def plain(printed: str) -> str:

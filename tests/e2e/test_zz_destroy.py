@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.e2e.calls import FALCON, get, renew
 from tests.e2e.checkout import Checkout, alive, descendants, until
-from tests.e2e.test_rest import FALCON, get, renew
 
 
 def test_destroy_with_an_endpoint_in_creating_fails_naming_it_and_destroys_nothing(

@@ -19,6 +19,8 @@ import botocore.session
 from botocore import xform_name
 
 ROOT = Path(__file__).resolve().parents[2]
+ROUTES = "lambdas.handlers.routes"
+"""The package of which the API takes in every module by itself."""
 ADAPTERS = "lambdas.aws."
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 # The prefix by which IAM knows a service, where it is not the name of its client.
@@ -221,6 +223,8 @@ def _imported(module: str, modules: Mapping[str, ast.Module]) -> set[str]:
         for node in ast.walk(modules[name]):
             if isinstance(node, ast.ImportFrom) and node.module:
                 waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if name == ROUTES:
+            waiting += [each for each in modules if each.startswith(f"{ROUTES}.")]
     return seen
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.contract.emulator_process import Emulator, running_emulator
-from tests.synth.stacks import DEFAULT, Stack, synthesize
+from tests.synth.synthesis import DEFAULT, Stack, synthesize
 from tests.synth.terraform import Terraform
 
 Synthesize = Callable[[Mapping[str, Any]], Stack]

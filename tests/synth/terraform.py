@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.contract.emulator_process import Emulator
-from tests.synth.stacks import Stack
+from tests.synth.synthesis import Stack
 from tools import terraform_cli
 
 

@@ -11,7 +11,7 @@ import pytest
 from constructs_lib.config.file import parse
 from constructs_lib.config.problems import InvalidConfig
 from tests.synth.conftest import Synthesize
-from tests.synth.stacks import FLAN, Stack, config_with
+from tests.synth.synthesis import FLAN, Stack, config_with
 
 LARGE = {**FLAN, "async_api_enabled": True, "async_api_results": "s3"}
 SMALL = {**FLAN, "name": "Small", "async_api_enabled": True}

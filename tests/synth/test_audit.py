@@ -14,7 +14,7 @@ import pytest
 
 from tests.contract.emulator_process import Emulator
 from tests.synth.conftest import Synthesize
-from tests.synth.stacks import COMBINED
+from tests.synth.synthesis import COMBINED
 from tests.synth.terraform import Terraform, without_backend
 from tools import bootstrap
 

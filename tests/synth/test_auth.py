@@ -15,7 +15,7 @@ from lambdas.core.routes import is_public, paths
 from lambdas.core.scopes import Scopes
 from lambdas.core.user_pool import UserPool
 from tests.synth.conftest import Synthesize
-from tests.synth.stacks import FLAN, Stack, config_with
+from tests.synth.synthesis import FLAN, Stack, config_with
 
 ARN = "arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_AbCdEf"
 GROUPS = {"admins": "read renew manage invoke", "team.b": "read:demo-FlanT5-Endpoint"}

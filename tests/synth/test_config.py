@@ -18,7 +18,7 @@ from constructs_lib.config.problems import InvalidConfig
 from constructs_lib.config.schema import SCHEMA_FILE, schema_text
 from constructs_lib.models_lock import ModelsLock
 from lambdas.core.schedule import Schedule
-from tests.synth.stacks import COMBINED, DEFAULT, EXAMPLES, FLAN, config_with
+from tests.synth.synthesis import COMBINED, DEFAULT, EXAMPLES, FLAN, config_with
 
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 WORKDAYS = {

@@ -12,7 +12,7 @@ from constructs_lib.config.file import parse
 from constructs_lib.config.problems import InvalidConfig
 from lambdas.core.answer_headers import SECURITY, answer_headers
 from tests.synth.conftest import Synthesize
-from tests.synth.stacks import FLAN, Stack, config_with
+from tests.synth.synthesis import FLAN, Stack, config_with
 
 DIRECT = {"type": "api", "properties": {"api_resource_name": "flan"}}
 BY_FUNCTION = {

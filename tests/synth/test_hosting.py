@@ -11,8 +11,7 @@ import pytest
 
 from constructs_lib.config.file import notes, parse
 from tests.synth.conftest import Synthesize
-from tests.synth.stacks import FLAN, Stack, config_with
-from tests.synth.test_config_hosting import (
+from tests.synth.entries import (
     ASYNC,
     BARE,
     CAPTURE,
@@ -29,6 +28,7 @@ from tests.synth.test_config_hosting import (
     VPC,
     XGB,
 )
+from tests.synth.synthesis import FLAN, Stack, config_with
 
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 CONFIG, MODEL = "aws_sagemaker_endpoint_configuration", "aws_sagemaker_model"

@@ -17,7 +17,7 @@ from constructs_lib.config.file import parse
 from constructs_lib.config.problems import InvalidConfig
 from constructs_lib.integration_packages import integration_packages, notes_on_requirements
 from lambdas.core.settings import WARM_UP, WakingSettings
-from tests.synth.stacks import FLAN, Stack, config_with
+from tests.synth.synthesis import FLAN, Stack, config_with
 
 Synthesize = Callable[[dict[str, Any]], Stack]
 TZDATA = next(

@@ -18,7 +18,7 @@ from jumpstart.locking import Wanted, make
 from local.simulator.account import Account
 from local.simulator.hub import PublicHub
 from tests.contract.simulated import SESSION, simulated
-from tests.synth.stacks import Stack, config_with, synthesize
+from tests.synth.synthesis import Stack, config_with, synthesize
 from tests.synth.terraform import Terraform
 
 DOCUMENTS = main.PROJECT / "tests" / "jumpstart_documents"

@@ -10,7 +10,7 @@ import pytest
 from constructs_lib.policy import Statement, policy_document
 from tests.synth.aws_calls import actions_of
 from tests.synth.conftest import Synthesize
-from tests.synth.stacks import FLAN, Stack, config_with
+from tests.synth.synthesis import FLAN, Stack, config_with
 
 OUR_TAG = "endpoint-meter:stack"
 OURS = ["demo-us-east-1", "demo-us-east-1/adopted"]

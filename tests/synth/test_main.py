@@ -12,7 +12,7 @@ import pytest
 
 import main
 from benches.synth import seconds_to_load_cdktf, seconds_to_synth
-from tests.synth.stacks import EXAMPLES, Stack, synthesize
+from tests.synth.synthesis import EXAMPLES, Stack, synthesize
 
 INPUTS = ("main.py", "constructs_lib", "functions", "lambdas", "configs", "Pipfile.lock")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.synth.conftest import Synthesize
-from tests.synth.stacks import FLAN, Stack, config_with
+from tests.synth.synthesis import FLAN, Stack, config_with
 
 INVOKE = "sagemaker:InvokeEndpoint"
 

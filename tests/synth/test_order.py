@@ -15,7 +15,7 @@ import pytest
 
 from constructs_lib.canonical import digest
 from tests.synth.conftest import Synthesize
-from tests.synth.stacks import FLAN, Stack, config_with
+from tests.synth.synthesis import FLAN, Stack, config_with
 from tests.synth.terraform import Terraform
 from tools import terraform_cli
 

@@ -16,7 +16,7 @@ from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin
 from lambdas.handlers import sweep
 from tests.synth.conftest import Synthesize
-from tests.synth.stacks import FLAN, Stack, config_with
+from tests.synth.synthesis import FLAN, Stack, config_with
 
 WORKDAYS = {
     "name": "workdays",

@@ -11,7 +11,7 @@ from constructs_lib import kms
 from constructs_lib.config.file import parse
 from constructs_lib.config.problems import InvalidConfig
 from tests.synth.conftest import Synthesize
-from tests.synth.stacks import FLAN, Stack, config_with
+from tests.synth.synthesis import FLAN, Stack, config_with
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 ASYNC = {

@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.emulator_process import Emulator
 from tests.synth.conftest import Synthesize
-from tests.synth.stacks import COMBINED, DEFAULT, EXAMPLES, REFERENCE, Stack
+from tests.synth.synthesis import COMBINED, DEFAULT, EXAMPLES, REFERENCE, Stack
 from tests.synth.terraform import Terraform
 
 pytestmark = pytest.mark.slow

@@ -14,18 +14,10 @@ from lambdas.core.ports import Listed
 from lambdas.core.state import ABSENT, Intent, Observed, Owner, State, Status, Step
 from lambdas.core.sweep import Policy, Unmanaged
 from tests.fakes import a_spec, by, clock
-from tests.unit.test_races import before
+from tests.unit.interleaving import before
 from tests.world import World
 
 ANN = by()
-
-
-@pytest.fixture
-def world() -> World:
-    world = World()
-    world.deploy(a_spec("falcon"))
-    world.endpoints.configs |= {"cfg", "other"}
-    return world
 
 
 def test_giving_up_still_stops_at_the_end_of_the_lease() -> None:

@@ -16,18 +16,10 @@ from lambdas.core.reconcile import THROTTLED
 from lambdas.core.schedule import Schedule
 from lambdas.core.state import Status, Step
 from tests.fakes import a_spec, by, clock
-from tests.unit.test_races import before, failing
+from tests.unit.interleaving import before, failing
 from tests.world import World
 
 ROUND_THE_CLOCK = Schedule("always", time(0), time(0), days=frozenset(range(7)))
-
-
-@pytest.fixture
-def world() -> World:
-    world = World()
-    world.deploy(a_spec("falcon"))
-    world.endpoints.configs.add("cfg")
-    return world
 
 
 def test_add_that_meets_a_forget_adds_the_endpoint_anew(world: World) -> None:

@@ -21,41 +21,11 @@ from lambdas.core.errors import (
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.spec import Origin
 from lambdas.core.state import Observed, Operation, Owner, State, Status, Step
-from tests.fakes import a_spec, by, clock
-from tests.unit.test_stories import OFFICE_HOURS
+from tests.fakes import OFFICE_HOURS, a_spec, by, clock
+from tests.unit.interleaving import before, failing
 from tests.world import World
 
 ANN = by()
-
-
-@pytest.fixture
-def world() -> World:
-    world = World()
-    world.deploy(a_spec("falcon"))
-    world.endpoints.configs |= {"cfg", "other"}
-    return world
-
-
-def before(target: object, method: str, act: Callable[[], object], times: int = 1) -> None:
-    """Let `act` come between: run it just before the next calls of `method`."""
-    real = getattr(target, method)
-    left = times
-
-    def interleaved(*args: Any, **kwargs: Any) -> Any:
-        nonlocal left
-        if left:
-            left -= 1
-            act()
-        return real(*args, **kwargs)
-
-    setattr(target, method, interleaved)
-
-
-def failing(error: BaseException) -> Callable[..., Any]:
-    def fail(*_args: object, **_kwargs: object) -> None:
-        raise error
-
-    return fail
 
 
 def test_two_adds_of_one_name_at_once_make_one_endpoint_and_both_are_paid(world: World) -> None:

@@ -24,24 +24,8 @@ from lambdas.core.hints import Cause, Hint
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Scaling
 from lambdas.core.state import Owner, Status, Step
-from tests.fakes import a_spec, by, clock
+from tests.fakes import OFFICE_HOURS, a_spec, by, clock
 from tests.world import World
-
-OFFICE_HOURS = Schedule.parse(
-    {
-        "name": "workdays",
-        "start_time": "10:00",
-        "stop_time": "17:00",
-        "days": ["mon", "tue", "wed", "thu", "fri"],
-    }
-)
-
-
-@pytest.fixture
-def world() -> World:
-    world = World()
-    world.deploy(a_spec("falcon"))
-    return world
 
 
 def test_endpoint_without_lease_or_schedule_stays_absent(world: World) -> None:

@@ -12,7 +12,7 @@ from lambdas.core.state import Status
 from lambdas.handlers import api
 from lambdas.handlers.routes import expiry, updates
 from tests.fakes import a_spec
-from tests.unit.test_api import Client, Counted
+from tests.unit.api_client import Client, Counted
 from tests.update_limits import LIMITS, Violation
 from tests.world import World
 

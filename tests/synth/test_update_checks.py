@@ -12,7 +12,7 @@ import main
 from constructs_lib.config.file import parse
 from constructs_lib.config.problems import InvalidConfig
 from lambdas.core.rollout import Variant
-from tests.synth.stacks import FLAN, config_with, synthesize
+from tests.synth.synthesis import FLAN, config_with, synthesize
 from tests.update_limits import (
     BLUE_GREEN,
     LIMITS,
