@@ -124,11 +124,10 @@ def renewed_meanwhile(state: State, now: datetime) -> Adoption | None:
 
 def lease_end(state: State | None, minutes: int, now: datetime, max_lease_minutes: int) -> datetime:
     """The end of a lease that is paid `minutes` more; raises LeaseTooLong."""
-    if minutes > max_lease_minutes:
-        raise LeaseTooLong(max_lease_minutes)
     whole_second = now.replace(microsecond=0)
     before = state.expires_at if state else None
-    end = (before if before and before > now else whole_second) + timedelta(minutes=minutes)
-    if end > whole_second + timedelta(minutes=max_lease_minutes):
+    begin = before if before and before > now else whole_second
+    room = max_lease_minutes - minutes
+    if room < 0 or begin > whole_second + timedelta(minutes=room):
         raise LeaseTooLong(max_lease_minutes)
-    return end
+    return begin + timedelta(minutes=minutes)

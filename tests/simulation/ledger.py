@@ -308,6 +308,9 @@ class Ledger:
         if use == "update" and _rev(item) > account.rev:
             account.asked += 1
             account.weights = None
+            specs = account.specs_since(self._kernel.now - _LATELY)
+            if override and override.mark not in {spec.mark for spec in specs if spec}:
+                self._violation(account.key, "what was set by hand is of no declaration")
         if use == "weights" and _rev(item) > account.rev:
             asked = by_hand["reweighing"]
             weights = {w["VariantName"]: w["DesiredWeight"] for w in json.loads(asked["desired"])}

@@ -23,7 +23,7 @@ TAKEOVER_MUTANTS = (
     Mutant(
         "a void adoption leaves its spec",
         f"{AWS}.state_store",
-        "parts += self._forgotten(key, spec_hash)",
+        "parts += self._forgotten(key, forgetting)",
         "pass",
         "reconcile: adopt what is gone",
     ),
@@ -93,8 +93,8 @@ TAKEOVER_MUTANTS = (
     Mutant(
         "a first lease may be as long as anybody likes",
         f"{CORE}.takeover",
-        "if end > whole_second + timedelta(minutes=max_lease_minutes):",
-        "if end > whole_second + timedelta(minutes=9 * max_lease_minutes):",
+        "room = max_lease_minutes - minutes",
+        "room = 9 * max_lease_minutes - minutes",
         "adopt: refused, too long a lease",
     ),
     Mutant(
@@ -137,7 +137,7 @@ TAKEOVER_MUTANTS = (
         f"{CORE}.wanted_config",
         "return digest([*spec.configs(), dict(spec.update)])",
         "return spec.spec_hash",
-        "lives",
+        "update: running",
     ),
     Mutant(
         "a repeated stop stops again",

@@ -137,7 +137,8 @@ class Wire:
             raise refusal(_THROTTLES[call.service], "Rate exceeded", call.operation)
         if fault is Fault.BROKEN:
             self.trace(f"{label} broken")
-            raise refusal("InternalServerError", "Request to service failed.", call.operation)
+            code = "InternalServerError" if call.service == "dynamodb" else "InternalFailure"
+            raise refusal(code, "Request to service failed.", call.operation)
         if fault is Fault.NO_ANSWER:
             self._time_out(call, label)
         try:
