@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lambdas.core.deploys import Deploys
+from lambdas.core.events import EventUseCases
 from lambdas.core.expiry import ExpiryUseCases
 from lambdas.core.idempotency import Answer
 from lambdas.core.reconcile import Outcome, Reconciler
+from lambdas.core.schedule_changes import ScheduleUseCases
 from lambdas.core.spec import Spec
 from lambdas.core.state import State, Status
 from lambdas.core.sweep import Policy, Sweep
@@ -29,8 +31,10 @@ class World:
         self.store = FakeStateStore(self.history)
         self.endpoints = FakeEndpoints(self.now)
         self.hints = FakeHints(self.now)
-        self.meter = ExpiryUseCases(self.store, self.endpoints, self.hints, self.history, 43_200)
-        self.updates = UpdateUseCases(self.store, self.endpoints, self.hints, self.history)
+        self.expiry = ExpiryUseCases(self.store, self.endpoints, self.hints, self.history, 43_200)
+        self.updates = UpdateUseCases.over(self.expiry)
+        self.schedules = ScheduleUseCases.over(self.expiry)
+        self.events = EventUseCases.over(self.expiry)
         self.notices: list[str] = []
         self.deploys = Deploys(
             self.store, self.endpoints, self.hints, lambda: self.now, self._sleep
@@ -68,17 +72,17 @@ class World:
     def renew(self, name: str, minutes: int, key: str | None = None) -> Answer:
         body = {"EndpointName": name, "minutes": minutes}
         request = by().under(key, "POST", body)
-        answer = self.meter.renew(name, minutes, self.now, request)
+        answer = self.expiry.renew(name, minutes, self.now, request)
         self.settle()
         return answer
 
     def add(self, name: str, config: str, minutes: int, *, adopt: bool = False) -> Answer:
-        answer = self.meter.add(name, config, minutes, self.now, by(), adopt=adopt)
+        answer = self.expiry.add(name, config, minutes, self.now, by(), adopt=adopt)
         self.settle()
         return answer
 
     def stop(self, name: str, *, forget: bool = False) -> Answer:
-        answer = self.meter.stop(name, self.now, by(), forget=forget)
+        answer = self.expiry.stop(name, self.now, by(), forget=forget)
         self.settle()
         return answer
 
@@ -95,7 +99,7 @@ class World:
         return answer
 
     def get(self, name: str) -> Mapping[str, Any]:
-        return self.meter.get(name, self.now)
+        return self.expiry.get(name, self.now)
 
     def status(self, name: str) -> Status:
         seen = self.endpoints.describe(name)

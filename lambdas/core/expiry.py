@@ -1,9 +1,7 @@
-"""The use cases of the REST API: list, renew, add, stop, forget, schedules, history."""
+"""The use cases of /endpoint-expiry: list, renew, add, adopt, stop, forget."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,11 +15,9 @@ from lambdas.core.errors import (
     ConfigOwned,
     Conflict,
     NameTaken,
-    SpecUnreadable,
     UnknownEndpoint,
     UnknownEndpointConfig,
 )
-from lambdas.core.history import Event
 from lambdas.core.idempotency import (
     Answer,
     Request,
@@ -34,8 +30,7 @@ from lambdas.core.idempotency import (
 from lambdas.core.names import endpoint_key, sagemaker_name
 from lambdas.core.ports import Declaration, Keyed
 from lambdas.core.reconcile import load_or_create
-from lambdas.core.schedule import Schedule
-from lambdas.core.spec import Origin, Spec
+from lambdas.core.spec import Origin, Spec, with_hash
 from lambdas.core.state import ABSENT, Adoption, Observed, Owner, Record, State, Status
 from lambdas.core.takeover import (
     Limits,
@@ -44,7 +39,7 @@ from lambdas.core.takeover import (
     lease_end,
     renewed_meanwhile,
 )
-from lambdas.core.use_cases import TRIES, UseCases, known_key
+from lambdas.core.use_cases import TRIES, UseCases
 from lambdas.core.wanted_config import chosen_config
 
 
@@ -190,47 +185,6 @@ class ExpiryUseCases(UseCases):
         self.note(record.key, now, "forgotten", reason, request)
         return answered(record, operation)
 
-    def schedules(self, name: str, now: datetime) -> Spec:
-        """The spec whose schedules are in force."""
-        spec = self.record(name, now).spec
-        assert spec is not None
-        return spec
-
-    def set_schedules(
-        self, name: str, schedules: Sequence[Schedule], now: datetime, request: Request
-    ) -> Spec:
-        """Replace the schedules of an endpoint that was added over the API."""
-        self.refuse_while_draining(now)
-        for _ in range(TRIES):
-            record = self.record(name, now)
-            spec = record.spec
-            assert spec is not None
-            if spec.unreadable:
-                raise SpecUnreadable(spec.name, spec.unreadable)
-            if spec.origin is Origin.CONFIG:
-                raise ConfigOwned(
-                    f"The schedules of '{spec.name}' come from the deployed config and are "
-                    "read-only here: change them there and deploy."
-                )
-            changed = with_hash(replace(spec, schedules=tuple(schedules)))
-            try:
-                self.store.replace_api_spec(changed, replacing=spec.spec_hash, due=now)
-            except Conflict:
-                continue
-            names = ", ".join(schedule.name for schedule in schedules) or "none"
-            self.note(record.key, now, "schedules set", f"schedules: {names}", request)
-            self.look_at(record.key, record.state or State())
-            return changed
-        raise Busy
-
-    def events(self, name: str, limit: int) -> Sequence[Event]:
-        """The newest events first; also of endpoints that were forgotten."""
-        key = known_key(name)
-        events = self.history.newest(key, limit)
-        if not events and self.store.load(key).spec is None:
-            raise UnknownEndpoint(name)
-        return events
-
     def _renew(
         self,
         record: Record,
@@ -364,16 +318,3 @@ def _same_endpoint(record: Record, spec: Spec, takeover: Takeover, name: str) ->
             f"'{name}' is on the meter with config '{chosen}'; renew it "
             "without an EndpointConfigName, or choose another name."
         )
-
-
-def with_hash(spec: Spec) -> Spec:
-    """The spec with the hash of all that it declares."""
-    text = json.dumps(
-        [
-            spec.name,
-            spec.endpoint_config_name,
-            [schedule.document() for schedule in spec.schedules],
-            spec.max_lease_minutes,
-        ]
-    )
-    return replace(spec, spec_hash=hashlib.sha256(text.encode()).hexdigest())

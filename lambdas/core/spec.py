@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -137,3 +137,16 @@ def digest(value: object) -> str:
 
 def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def with_hash(spec: Spec) -> Spec:
+    """The spec with the hash of all that it declares."""
+    text = json.dumps(
+        [
+            spec.name,
+            spec.endpoint_config_name,
+            [schedule.document() for schedule in spec.schedules],
+            spec.max_lease_minutes,
+        ]
+    )
+    return replace(spec, spec_hash=hashlib.sha256(text.encode()).hexdigest())

@@ -13,7 +13,6 @@ from enum import StrEnum
 from lambdas.core.decision import ORPHAN_GRACE, meter_of, undecided
 from lambdas.core.documents import iso
 from lambdas.core.errors import Conflict, MeterError
-from lambdas.core.expiry import with_hash
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
 from lambdas.core.idempotency import OPERATION_LIFE
@@ -29,7 +28,7 @@ from lambdas.core.ports import (
     StateStore,
 )
 from lambdas.core.reconcile import load_or_create
-from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Origin, Spec
+from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Origin, Spec, with_hash
 from lambdas.core.state import Owner, Record, State, Status, Step
 from lambdas.core.takeover import adoption_of
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Self
 
 from lambdas.core.errors import (
     AwsRefused,
@@ -35,6 +36,11 @@ class UseCases:
     endpoints: Endpoints
     hints: Hints
     history: History
+
+    @classmethod
+    def over(cls, adapters: UseCases, **more: Any) -> Self:
+        """These use cases over the same adapters as others; `more` are their own fields."""
+        return cls(adapters.store, adapters.endpoints, adapters.hints, adapters.history, **more)
 
     def record(self, name: str, now: datetime) -> Record:
         """The record of a known endpoint in whatever case, with a STATE; raises UnknownEndpoint and

@@ -1,4 +1,4 @@
-"""What the routes share: who asks, when, and the meter."""
+"""What the routes share: who asks, when, and the adapters of the use cases."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from lambdas.aws import clients
 from lambdas.aws.rates import DynamoRates
 from lambdas.core.answer_headers import answer_headers
 from lambdas.core.errors import InvalidField
-from lambdas.core.expiry import ExpiryUseCases
 from lambdas.core.idempotency import Request
-from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.settings import ApiSettings
-from lambdas.core.takeover import Limits
+from lambdas.core.use_cases import UseCases
 from lambdas.handlers import wiring
 from lambdas.handlers.callers import Caller, caller_of
 from lambdas.handlers.headers import values_of
@@ -32,28 +30,23 @@ def settings() -> ApiSettings:
 
 
 @cache
-def parking_meter() -> ExpiryUseCases:
-    told = settings()
-    history = wiring.history(told.history_table, told.history_days)
-    return ExpiryUseCases(
-        store=wiring.store(told.state_table, history),
-        endpoints=wiring.endpoints(told.stack_tag),
-        hints=wiring.hints(told.starts_queue_url, told.work_queue_url),
+def adapters() -> UseCases:
+    """The adapters that all use cases need."""
+    environment = settings()
+    history = wiring.history(environment.history_table, environment.history_days)
+    return UseCases(
+        store=wiring.store(environment.state_table, history),
+        endpoints=wiring.endpoints(environment.stack_tag),
+        hints=wiring.hints(environment.starts_queue_url, environment.work_queue_url),
         history=history,
-        max_lease_minutes=told.max_lease_minutes,
-        limits=Limits(
-            NamePatterns.stored(told.adoptable),
-            NamePatterns.stored(told.addable_configs),
-            told.max_added_endpoints,
-            told.max_added_per_token_per_day,
-        ),
     )
 
 
 @cache
 def rates() -> DynamoRates:
-    told = settings()
-    return DynamoRates(clients.dynamodb_hasty(), told.history_table, told.token_requests_per_minute)
+    environment = settings()
+    most = environment.token_requests_per_minute
+    return DynamoRates(clients.dynamodb_hasty(), environment.history_table, most)
 
 
 @cache

@@ -115,7 +115,7 @@ class Users:
         elif draw < 0.99:
             self._update(name)
         else:
-            self._ask("get", name, lambda now, _request: self.stage.meter.get(name, now))
+            self._ask("get", name, lambda now, _request: self.stage.expiry.get(name, now))
 
     def _update(self, name: str) -> None:
         updates, rng = self.stage.updates, self.rng
@@ -134,24 +134,24 @@ class Users:
 
     def _add(self, name: str) -> None:
         minutes = self.rng.choice(_MINUTES)
-        meter = self.stage.meter
+        expiry = self.stage.expiry
         self._pay(
             "add",
             name,
             minutes,
-            lambda now, request: meter.add(name, API_CONFIG, minutes, now, request),
+            lambda now, request: expiry.add(name, API_CONFIG, minutes, now, request),
         )
 
     def _renew(self, name: str) -> None:
         minutes = self.rng.choice(_MINUTES)
-        meter = self.stage.meter
+        expiry = self.stage.expiry
         self._pay(
-            "renew", name, minutes, lambda now, request: meter.renew(name, minutes, now, request)
+            "renew", name, minutes, lambda now, request: expiry.renew(name, minutes, now, request)
         )
 
     def _stop(self, name: str, *, forget: bool) -> None:
         """Half of the time with an Idempotency-Key, and then maybe once more, late."""
-        meter, use = self.stage.meter, "forget" if forget else "stop"
+        expiry, use = self.stage.expiry, "forget" if forget else "stop"
         key = f"key-{self.asked}" if self.rng.random() < 0.5 else None
         request = by(self.rng.choice(NAMES)).under(key, use, {"EndpointName": name})
 
@@ -159,7 +159,7 @@ class Users:
             self._ask(
                 use,
                 name,
-                lambda now, request: meter.stop(name, now, request, forget=forget),
+                lambda now, request: expiry.stop(name, now, request, forget=forget),
                 request=request,
                 key=key,
             )
@@ -181,11 +181,11 @@ class Users:
         today = self.stage.kernel.now.date()
         count = self.rng.randint(0, 2)
         schedules = [a_schedule(self.rng, f"s{number}", today) for number in range(count)]
-        meter = self.stage.meter
+        changes = self.stage.schedules
         self._ask(
             "schedules",
             name,
-            lambda now, request: meter.set_schedules(name, schedules, now, request),
+            lambda now, request: changes.replace(name, schedules, now, request),
         )
 
     def _pay(

@@ -19,6 +19,7 @@ from lambdas.core.expiry import ExpiryUseCases
 from lambdas.core.hints import Hint
 from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.reconcile import Reconciler
+from lambdas.core.schedule_changes import ScheduleUseCases
 from lambdas.core.sweep import Policy, Sweep
 from lambdas.core.takeover import Limits
 from lambdas.core.tick import tick
@@ -109,11 +110,12 @@ class Stack:
             lambda: ScalingClient(self.sagemaker, wire, tag),
         )
         self._adopter = AdopterFunction(cast("Any", AdopterClient(self.endpoints)), "adopter")
-        self.meter = ExpiryUseCases(
+        self.expiry = ExpiryUseCases(
             self.store, self.endpoints, self.hints, self.history, MAX_LEASE_MINUTES, LIMITS
         )
         self.waking = Waking(self.store, self.hints, self.history, WAKE_MINUTES)
-        self.updates = UpdateUseCases(self.store, self.endpoints, self.hints, self.history)
+        self.updates = UpdateUseCases.over(self.expiry)
+        self.schedules = ScheduleUseCases.over(self.expiry)
         self._invoked = 0
         self.trespass.follow(self)
 

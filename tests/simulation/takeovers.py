@@ -12,20 +12,11 @@ from lambdas.aws.items import encode, spec_values
 from lambdas.core.settings import adopted_tag
 from lambdas.core.sweep import Policy, Unmanaged
 from tests.simulation.kernel import Actor
+from tests.simulation.preparations import after, falcon, steps
 from tests.simulation.sagemaker import STACK_TAG
-from tests.simulation.scenes import (
-    AT_NINE,
-    BY_HAND,
-    FROM_TEN,
-    RIVALS,
-    SHARED,
-    Rival,
-    Scene,
-    Situation,
-    after,
-    falcon,
-    steps,
-)
+from tests.simulation.scene import AT_NINE, BY_HAND, FROM_TEN, SHARED, Scene
+from tests.simulation.situation import Rival, Situation
+from tests.simulation.situations import RIVALS
 from tests.simulation.stack import LIMITS
 from tests.simulation.versions import FUNCTIONS, Form, in_new_form
 
@@ -126,8 +117,8 @@ def _foreign_falcon(scene: Scene) -> None:
 
 
 def _limited(scene: Scene, **limits: Any) -> None:
-    meter = scene.stage.meter
-    scene.stage.meter = replace(meter, limits=replace(meter.limits, **limits))
+    expiry = scene.stage.expiry
+    scene.stage.expiry = replace(expiry, limits=replace(expiry.limits, **limits))
 
 
 def _full(scene: Scene) -> None:

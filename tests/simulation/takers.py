@@ -62,7 +62,7 @@ class Takers:
             stack,
             "add",
             name,
-            lambda now, request: stack.meter.add(name, config, minutes, now, request, adopt=adopt),
+            lambda now, request: stack.expiry.add(name, config, minutes, now, request, adopt=adopt),
             minutes,
             adopt=adopt,
         )
@@ -73,7 +73,7 @@ class Takers:
             stack,
             "renew",
             name,
-            lambda now, request: stack.meter.renew(name, minutes, now, request),
+            lambda now, request: stack.expiry.renew(name, minutes, now, request),
             minutes,
         )
 
@@ -83,7 +83,7 @@ class Takers:
             stack,
             "forget" if forget else "stop",
             name,
-            lambda now, request: stack.meter.stop(name, now, request, forget=forget),
+            lambda now, request: stack.expiry.stop(name, now, request, forget=forget),
         )
 
     def _ask(

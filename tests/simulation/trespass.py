@@ -436,7 +436,7 @@ class Trespass:
         books.adds[identity, day] += 1
         item = books.tables.get("history", f"RATE#{identity}", f"{day} adds") or {}
         counted = int(item.get("adds", {"N": "0"})["N"])
-        most = books.stack.meter.limits.max_added_per_token_per_day
+        most = books.stack.expiry.limits.max_added_per_token_per_day
         if counted != books.adds[identity, day] or counted > most:
             made = books.adds[identity, day]
             self._wrong(stack, key, f"{identity} added {made} endpoints today, counted {counted}")
@@ -449,7 +449,7 @@ class Trespass:
             self._wrong(
                 stack, key, f"takes up a place: {key in places}, should: {key not in places}"
             )
-        if len(places) > books.stack.meter.limits.max_added:
+        if len(places) > books.stack.expiry.limits.max_added:
             self._wrong(stack, "-", f"{len(places)} endpoints were added")
 
     def _state(self, stack: str, key: str, before: Item | None, after: Item | None) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from tests.simulation.faults import Fault
 from tests.simulation.life import live
-from tests.simulation.scenes import ONE_TICK, SITUATIONS, Played, Situation, play, rivals
+from tests.simulation.situation import ONE_TICK, Played, Situation, play
+from tests.simulation.situations import SITUATIONS, rivals
 from tests.simulation.takeovers import TAKEOVERS
 
 SEEDS, DAYS, ENDPOINTS = (6, 1, 2, 3, 4, 5), 0.4, 40

@@ -16,17 +16,17 @@ API = json.loads(api._document("/prod"))
 
 
 def require_documented(method: str, path: str, status: int, document: object) -> None:
-    """Every answer that any test gets is one that /openapi.json tells of."""
+    """Fail if /openapi.json does not document this answer. Every answer is checked."""
     operation = API["paths"].get(path, {}).get(method.lower())
     if operation is None:
         assert status in {200, 400, 404, 405, 429}
         return
-    told = operation["responses"][str(status)]["content"]["application/json"]["schema"]
-    OAS31Validator({**told, "components": API["components"]}).validate(document)
+    schema = operation["responses"][str(status)]["content"]["application/json"]["schema"]
+    OAS31Validator({**schema, "components": API["components"]}).validate(document)
 
 
-class Counted:
-    """Stands in for the counters of requests; `wait` is what it says, or raises."""
+class FakeRates:
+    """A fake of the rate counters: `wait` is the seconds it answers, or the error it raises."""
 
     def __init__(self) -> None:
         self.wait: int | Exception | None = None

@@ -1,4 +1,4 @@
-"""What most stories of the meter begin with."""
+"""The world that most stories of the meter start with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.world import World
 
 @pytest.fixture
 def world() -> World:
-    """Falcon is in the config, stopped; `cfg` and `other` are configs of SageMaker."""
+    """Falcon is declared in the config and stopped; `cfg` and `other` are endpoint configs."""
     world = World()
     world.deploy(a_spec("falcon"))
     world.endpoints.configs |= {"cfg", "other"}

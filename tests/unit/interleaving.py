@@ -1,4 +1,4 @@
-"""What comes between two calls of a use case."""
+"""Interleaving: other actions that happen between two calls of a use case."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def before(target: object, method: str, act: Callable[[], object], times: int = 1) -> None:
-    """Let `act` come between: run it just before the next calls of `method`."""
+    """Run `act` just before each of the next `times` calls of `method`."""
     real = getattr(target, method)
     left = times
 

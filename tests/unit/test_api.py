@@ -18,7 +18,7 @@ from lambdas.handlers import api
 from lambdas.handlers.operations import Operation
 from lambdas.handlers.routes import events, expiry, health, schedule
 from tests.fakes import a_spec, clock
-from tests.unit.api_client import API, Client, Counted
+from tests.unit.api_client import API, Client, FakeRates
 from tests.world import World
 
 ALL = "read renew add manage invoke"
@@ -34,17 +34,20 @@ def world() -> World:
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
-    counted = Counted()
-    monkeypatch.setattr(api, "rates", lambda: counted)
+def rates(monkeypatch: pytest.MonkeyPatch) -> FakeRates:
+    rates = FakeRates()
+    monkeypatch.setattr(api, "rates", lambda: rates)
     monkeypatch.setattr(api, "headers_of_answers", lambda: answer_headers(""))
-    return counted
+    return rates
 
 
 @pytest.fixture
-def call(world: World, counted: Counted, monkeypatch: pytest.MonkeyPatch) -> Client:
+def call(world: World, rates: FakeRates, monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setattr(expiry, "use_cases", lambda: world.expiry)
+    monkeypatch.setattr(schedule, "use_cases", lambda: world.schedules)
+    monkeypatch.setattr(events, "use_cases", lambda: world.events)
+    monkeypatch.setattr(health, "adapters", lambda: world.expiry)
     for module in (expiry, schedule, events, health):
-        monkeypatch.setattr(module, "parking_meter", lambda: world.meter)
         if hasattr(module, "utc_now"):
             monkeypatch.setattr(module, "utc_now", lambda: world.now)
     return Client(world)
@@ -53,7 +56,7 @@ def call(world: World, counted: Counted, monkeypatch: pytest.MonkeyPatch) -> Cli
 FALCON = "demo-Falcon40B-Endpoint"
 
 
-def test_renewal_answers_in_the_originals_fields_and_ours(call: Client) -> None:
+def test_renewal_answer_has_the_fields_of_the_original_and_ours(call: Client) -> None:
     reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 10})
     assert reply.status == 200
     assert reply.document == {
@@ -172,7 +175,7 @@ def test_events_are_newest_first(call: Client) -> None:
     }
 
 
-def test_health_tells_the_last_beats_and_is_503_when_they_are_late(
+def test_health_shows_the_last_beats_and_is_503_when_they_are_late(
     call: Client, world: World
 ) -> None:
     assert call("GET", "/health", scopes="").document["status"] == "ok"
@@ -184,7 +187,7 @@ def test_health_tells_the_last_beats_and_is_503_when_they_are_late(
     assert (late.status, late.document["late"]) == (503, ["tick", "reconcile"])
 
 
-def test_every_route_of_the_list_is_answered_and_no_other() -> None:
+def test_api_answers_exactly_the_listed_routes() -> None:
     answered = {operation.route for operation in api.OPERATIONS}
     assert answered | {route("GET", "/openapi.json")} == set(ROUTES)
     assert len(api.OPERATIONS) + 1 == len(ROUTES), "no route is answered twice"
@@ -204,24 +207,26 @@ def test_openapi_describes_every_route(call: Client) -> None:
     "operation", api.OPERATIONS, ids=lambda each: each.route.method + each.route.path
 )
 def test_openapi_says_what_the_api_checks(operation: Operation) -> None:
-    told = API["paths"][operation.route.path][operation.route.method.lower()]
-    parameters = told.get("parameters", [])
+    documented = API["paths"][operation.route.path][operation.route.method.lower()]
+    parameters = documented.get("parameters", [])
     assert [p["name"] for p in parameters if p["in"] == "query"] == list(operation.query)
-    assert ("requestBody" in told) == operation.route.takes_body
+    assert ("requestBody" in documented) == operation.route.takes_body
     assert [p["name"] for p in parameters if p["in"] == "header"] == (
         ["Idempotency-Key"] if operation.keyed else []
     )
-    assert (told.get("security") == []) == (operation.route.scope is None)
-    assert (f"scope `{operation.route.scope}`," in told["description"]) == (
+    assert (documented.get("security") == []) == (operation.route.scope is None)
+    assert (f"scope `{operation.route.scope}`," in documented["description"]) == (
         operation.route.scope is not None
     )
-    assert {"429", "500", "502", "503", "504"} <= set(told["responses"])
+    assert {"429", "500", "502", "503", "504"} <= set(documented["responses"])
     assert (
-        ("401" in told["responses"]) == ("403" in told["responses"]) == bool(operation.route.scope)
+        ("401" in documented["responses"])
+        == ("403" in documented["responses"])
+        == bool(operation.route.scope)
     )
 
 
-def test_openapi_tells_of_the_token_the_stage_and_the_next_page(call: Client) -> None:
+def test_openapi_describes_the_token_the_stage_and_the_page_token(call: Client) -> None:
     document = call("GET", "/openapi.json").document
     assert [server["url"] for server in document["servers"]] == ["/prod"]
     scheme = document["components"]["securitySchemes"]["token"]
@@ -231,7 +236,7 @@ def test_openapi_tells_of_the_token_the_stage_and_the_next_page(call: Client) ->
     assert "ValidationError" not in json.dumps(document)
 
 
-def test_openapi_of_a_domain_of_ones_own_has_no_stage(call: Client) -> None:
+def test_openapi_on_a_custom_domain_has_no_stage(call: Client) -> None:
     context = {"requestId": "r-1", "stage": "prod", "path": "/meter/openapi.json"}
     document = call("GET", "/openapi.json", sent={"requestContext": context}).document
     assert document["servers"][0]["url"] == "/meter"
@@ -392,7 +397,7 @@ def test_missing_scope_is_403(
         (RuntimeError("secret host"), 500),
     ],
 )
-def test_failures_behind_the_api_never_leak(
+def test_error_details_of_aws_are_never_shown(
     call: Client, world: World, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
     def fail(*_args: object) -> None:
@@ -404,7 +409,7 @@ def test_failures_behind_the_api_never_leak(
     assert "secret" not in reply.text
 
 
-def test_draining_refuses_posts_with_503(call: Client, world: World) -> None:
+def test_posts_are_503_during_a_drain(call: Client, world: World) -> None:
     world.deploys.drain(60)
     reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 1})
     assert (reply.status, reply.document["code"]) == (503, "Draining")
@@ -430,7 +435,7 @@ json_values = st.recursive(
         optional={"EndpointConfigName": json_values, "adopt": json_values},
     )
 )
-def test_no_body_whatever_causes_a_5xx(call: Client, body: object) -> None:
+def test_no_request_body_causes_a_5xx(call: Client, body: object) -> None:
     assert call("POST", "/endpoint-expiry", body).status < 500
 
 
@@ -445,7 +450,7 @@ def test_no_body_whatever_causes_a_5xx(call: Client, body: object) -> None:
         (None, {"EndpointName": "x", "schedule": {}}, 400),
     ],
 )
-def test_endpoint_of_a_schedule_is_named_once(
+def test_schedule_names_one_endpoint_in_the_query_or_in_the_body(
     call: Client, query: dict[str, str] | None, body: object, status: int
 ) -> None:
     cfg = "jumpstart-example-model-inpainting-cfg"
@@ -464,7 +469,7 @@ def test_endpoint_of_a_schedule_is_named_once(
     ],
 )
 @pytest.mark.parametrize("header", ["Content-Type", "content-type", "CONTENT-TYPE"])
-def test_body_is_json_whatever_curl_or_a_client_calls_it(
+def test_body_is_read_as_json_under_the_content_types_of_common_clients(
     call: Client, header: str, kind: str
 ) -> None:
     sent = {"headers": {header: kind}, "multiValueHeaders": {header: [kind]}}
@@ -482,11 +487,11 @@ def test_other_media_types_are_415_whatever_the_body(
 
 
 @pytest.mark.parametrize("body", [None, "", " ", '"\\ud800"', '{"EndpointName": "\\ud800"}'])
-def test_no_body_and_half_characters_are_400(call: Client, body: str | None) -> None:
+def test_missing_body_and_lone_surrogates_are_400(call: Client, body: str | None) -> None:
     assert call("POST", "/endpoint-expiry", body).document["code"] == "MalformedJson"
 
 
-def test_misspelt_parameters_are_refused_with_the_nearest_known(call: Client) -> None:
+def test_misspelt_parameters_are_refused_and_the_nearest_one_suggested(call: Client) -> None:
     call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 10})
     query = {"EndpointName": FALCON, "Forget": "true"}
     reply = call("DELETE", "/endpoint-expiry", query=query)
@@ -498,7 +503,7 @@ def test_misspelt_parameters_are_refused_with_the_nearest_known(call: Client) ->
     assert call("GET", "/health", query={"deep": "1"}).status == 400
 
 
-def test_parameters_are_given_once(call: Client) -> None:
+def test_repeated_parameters_are_refused(call: Client) -> None:
     several = {"EndpointName": [FALCON, "demo-FlanT5-Endpoint"]}
     reply = call(
         "DELETE",
@@ -521,7 +526,7 @@ def test_several_idempotency_keys_are_400(call: Client, world: World) -> None:
 FLAN = "demo-FlanT5-Endpoint"
 
 
-def test_scope_for_one_endpoint_is_for_no_other(call: Client) -> None:
+def test_scope_for_one_endpoint_covers_no_other(call: Client) -> None:
     def renewed(name: str, scopes: str) -> SimpleNamespace:
         return call("POST", "/endpoint-expiry", {"EndpointName": name, "minutes": 5}, scopes=scopes)
 
@@ -533,7 +538,9 @@ def test_scope_for_one_endpoint_is_for_no_other(call: Client) -> None:
         == f"This token lacks the scope 'renew' for the endpoint '{FALCON}'. Whoever runs the "
         "stack can hand out one that has it (make token)."
     )
-    assert renewed("unknown", f"renew:{FLAN}").status == 403, "and does not tell what there is"
+    assert renewed("unknown", f"renew:{FLAN}").status == 403, (
+        "and does not reveal whether it exists"
+    )
     assert (
         call("GET", "/endpoint-expiry", query={"EndpointName": FALCON}).document["Wanted"]
         == "stopped"
@@ -551,7 +558,7 @@ def test_scope_for_one_endpoint_is_for_no_other(call: Client) -> None:
         ("GET", "/endpoint-events", "read", None),
     ],
 )
-def test_every_call_asks_for_the_scope_of_its_endpoint(
+def test_every_call_needs_the_scope_for_its_endpoint(
     call: Client, method: str, path: str, scope: str, body: object
 ) -> None:
     mine, other = {"EndpointName": FLAN}, {"EndpointName": FALCON}
@@ -560,11 +567,13 @@ def test_every_call_asks_for_the_scope_of_its_endpoint(
     assert call(method, path, body, query=other, scopes=scopes).status == 403
 
 
-def test_every_answer_has_the_headers_and_pages_are_told_when_they_may(
+def test_every_answer_has_the_security_headers_and_cors_only_when_configured(
     call: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for origin in ("", "https://app.example.com"):
-        monkeypatch.setattr(api, "headers_of_answers", lambda told=origin: answer_headers(told))
+        monkeypatch.setattr(
+            api, "headers_of_answers", lambda allowed=origin: answer_headers(allowed)
+        )
         for method, path in (("GET", "/endpoint-expiry"), ("PATCH", "/health"), ("GET", "/no")):
             sent = call(method, path).headers
             assert answer_headers(origin).items() <= sent.items()
@@ -572,7 +581,7 @@ def test_every_answer_has_the_headers_and_pages_are_told_when_they_may(
 
 
 @pytest.mark.parametrize("depth", [*range(190, 210), 500, *range(930, 1000, 5), 5_000, 60_000])
-def test_nested_bodies_are_taken_or_refused_and_never_fail(call: Client, depth: int) -> None:
+def test_deeply_nested_bodies_are_400(call: Client, depth: int) -> None:
     inner = "[" * (depth - 1) + "]" * (depth - 1)
     reply = call("POST", "/endpoint-expiry", f'{{"EndpointName": {inner}}}')
     assert reply.status == 400
@@ -580,13 +589,13 @@ def test_nested_bodies_are_taken_or_refused_and_never_fail(call: Client, depth: 
     assert refused_for_depth == (depth > 200)
 
 
-def test_two_tokens_are_none(call: Client) -> None:
+def test_two_tokens_in_one_request_are_401(call: Client) -> None:
     sent = {"multiValueHeaders": {"Authorization": ["a"], "authorization": ["b"]}}
     reply = call("GET", "/endpoint-expiry", sent=sent)
     assert (reply.status, reply.document["code"]) == (401, "Unauthorized")
 
 
-def test_no_second_name_gets_past_the_scope(call: Client) -> None:
+def test_naming_two_endpoints_does_not_bypass_the_scope(call: Client) -> None:
     for query, body in ((FLAN, FALCON), (FALCON, FLAN)):
         sent = {"EndpointName": body, "schedule": []}
         reply = call(
@@ -621,7 +630,7 @@ def test_missing_scope_is_403_whatever_the_body(call: Client, body: object) -> N
     assert call("POST", "/endpoint-expiry", body, scopes="read").status == 403
 
 
-def test_events_of_what_was_forgotten_have_the_folded_name(call: Client) -> None:
+def test_events_of_a_forgotten_endpoint_have_its_name_in_lower_case(call: Client) -> None:
     cfg = "jumpstart-example-model-inpainting-cfg"
     added = {"EndpointName": "Mine", "EndpointConfigName": cfg, "minutes": 1}
     call("POST", "/endpoint-expiry", added)
@@ -633,7 +642,7 @@ def test_events_of_what_was_forgotten_have_the_folded_name(call: Client) -> None
 
 
 @pytest.mark.parametrize(
-    ("error", "said", "unsaid"),
+    ("error", "expected", "unexpected"),
     [
         (Unanswered("ReadTimeoutError", ""), "may or may not have happened", "again in a moment"),
         (Unanswered("ReadTimeoutError", ""), "same Idempotency-Key", "nothing"),
@@ -647,8 +656,8 @@ def test_failures_say_what_is_known_and_what_to_do(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
-    said: str,
-    unsaid: str,
+    expected: str,
+    unexpected: str,
 ) -> None:
 
     def fail(*_args: object) -> None:
@@ -656,11 +665,11 @@ def test_failures_say_what_is_known_and_what_to_do(
 
     monkeypatch.setattr(world.store, "renew", fail)
     reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 1})
-    assert said in reply.document["error"]
-    assert unsaid not in reply.document["error"]
+    assert expected in reply.document["error"]
+    assert unexpected not in reply.document["error"]
 
 
-def test_question_without_an_answer_changed_nothing(
+def test_read_without_an_answer_is_504_and_does_not_say_that_it_may_have_happened(
     call: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_args: object) -> None:
@@ -671,24 +680,24 @@ def test_question_without_an_answer_changed_nothing(
     assert (reply.status, "may or may not" in reply.document["error"]) == (504, False)
 
 
-def test_one_request_too_many_is_429_and_does_nothing(
-    call: Client, world: World, counted: Counted
+def test_request_over_the_rate_limit_is_429_and_changes_nothing(
+    call: Client, world: World, rates: FakeRates
 ) -> None:
-    counted.wait = 17
+    rates.wait = 17
     reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 1}, identity="t")
     assert (reply.status, reply.headers["Retry-After"]) == (429, "17")
     assert reply.document["code"] == "TooManyRequests"
-    assert counted.identities == ["t"]
+    assert rates.identities == ["t"]
     assert world.state(FALCON.casefold()).expires_at is None
 
 
-def test_count_that_fails_never_fails_the_request(call: Client, counted: Counted) -> None:
-    counted.wait = Unanswered("ReadTimeoutError", "")
+def test_failing_rate_counter_does_not_fail_the_request(call: Client, rates: FakeRates) -> None:
+    rates.wait = Unanswered("ReadTimeoutError", "")
     assert call("GET", "/endpoint-expiry").status == 200
 
 
-def test_requests_without_a_token_are_not_counted(call: Client, counted: Counted) -> None:
+def test_requests_without_a_token_are_not_counted(call: Client, rates: FakeRates) -> None:
     for path in ("/health", "/openapi.json"):
         context = {"requestId": "r-1", "stage": "prod", "path": f"/prod{path}"}
         assert call("GET", path, sent={"requestContext": context}).status == 200
-    assert counted.identities == []
+    assert rates.identities == []

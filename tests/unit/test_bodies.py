@@ -11,18 +11,18 @@ from lambdas.handlers.bodies import with_text_body
 
 
 @given(text=st.text())
-def test_a_body_is_read_whether_or_not_it_comes_in_base64(text: str) -> None:
+def test_body_is_the_same_with_and_without_base64(text: str) -> None:
     plain = {"body": text, "isBase64Encoded": False}
     coded = {"body": base64.b64encode(text.encode()).decode(), "isBase64Encoded": True}
     assert with_text_body(plain) == with_text_body(coded) == plain
 
 
-def test_no_body_is_none() -> None:
+def test_missing_body_stays_missing() -> None:
     assert with_text_body({"body": None, "isBase64Encoded": False})["body"] is None
     assert with_text_body({"body": None, "isBase64Encoded": True})["body"] == ""
 
 
-def test_bytes_that_are_no_text_are_refused() -> None:
+def test_body_that_is_not_utf8_is_refused() -> None:
     event = {"body": base64.b64encode(b'{"minutes": "\xff"}').decode(), "isBase64Encoded": True}
     with pytest.raises(RequestRefused, match="UTF-8") as refused:
         with_text_body(event)

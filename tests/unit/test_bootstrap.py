@@ -14,7 +14,7 @@ UV = {"version": "==1.0", "hashes": ["sha256:aa", "sha256:bb"]}
 
 
 class Checkout:
-    """An empty checkout; commands are noted and not run."""
+    """An empty checkout; commands are recorded and not run."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -106,7 +106,7 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_pip_does_it_where_uv_cannot(
+def test_pip_installs_where_uv_fails(
     checkout: Checkout, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkout.failing = "pip sync"
@@ -149,7 +149,7 @@ def test_an_old_python_is_one_clear_line(
     assert capsys.readouterr().err == "error: python3 >= 3.11 is missing: this is 3.9.18\n"
 
 
-def test_a_missing_terraform_is_told_before_anything_is_installed(
+def test_a_missing_terraform_is_reported_before_anything_is_installed(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(checkout.root))
@@ -160,7 +160,7 @@ def test_a_missing_terraform_is_told_before_anything_is_installed(
     assert checkout.commands == []
 
 
-def test_node_packages_come_once_and_only_when_asked_for(checkout: Checkout) -> None:
+def test_node_packages_are_installed_once_and_only_on_request(checkout: Checkout) -> None:
     bootstrap.main([])
     assert checkout.ran("npm ci") == 0
 
@@ -191,7 +191,7 @@ def test_uv_gets_the_index_settings_that_pip_has(
     assert "UV_FIND_LINKS" not in settings
 
 
-def test_what_the_user_told_uv_itself_is_kept(
+def test_uv_settings_of_the_user_are_kept(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://mine.example")

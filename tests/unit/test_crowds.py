@@ -1,4 +1,4 @@
-"""Many starts due at the same instant: they come in turn, and disturb nobody else."""
+"""Many starts due at the same instant: they are spread over turns and delay nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def world() -> World:
     return World(NINE - timedelta(minutes=1))
 
 
-def gather(world: World, size: int, step: Step = Step.CREATE, minutes: int = 60) -> None:
+def make_endpoints_due(
+    world: World, size: int, step: Step = Step.CREATE, minutes: int = 60
+) -> None:
     ends = NINE + timedelta(minutes=minutes)
     for number in range(size):
         spec = a_spec(f"model-{number}")
@@ -34,30 +36,30 @@ def gather(world: World, size: int, step: Step = Step.CREATE, minutes: int = 60)
 
 
 def arrivals(world: World) -> list[timedelta]:
-    """When hints at endpoints arrive, counted from nine o'clock."""
+    """When hints for endpoints arrive, counted from nine o'clock."""
     return sorted(hint.at - NINE for hint in world.hints.sent if hint.endpoint and hint.at)
 
 
-def test_crowd_of_starts_comes_in_turn(world: World) -> None:
-    gather(world, SIZE)
+def test_crowd_of_starts_is_spread_over_turns(world: World) -> None:
+    make_endpoints_due(world, SIZE)
     tick(world.store, world.hints, world.now)
     assert arrivals(world) == [TURN * number for number in range(SIZE)]
 
 
-def test_few_starts_and_any_number_of_stops_come_at_once(world: World) -> None:
-    gather(world, CROWD)
+def test_few_starts_and_any_number_of_stops_are_not_delayed(world: World) -> None:
+    make_endpoints_due(world, CROWD)
     tick(world.store, world.hints, world.now)
     assert set(arrivals(world)) == {timedelta()}
-    assert not world.store.lines, "no place is taken where nobody waits"
+    assert not world.store.lines, "no turn is taken if nobody waits"
 
     stopping = World(world.now)
-    gather(stopping, SIZE, Step.DELETE, minutes=0)
+    make_endpoints_due(stopping, SIZE, Step.DELETE, minutes=0)
     tick(stopping.store, stopping.hints, stopping.now)
     assert set(arrivals(stopping)) == {timedelta()}
 
 
 def test_second_crowd_waits_behind_the_first(world: World) -> None:
-    gather(world, SIZE)
+    make_endpoints_due(world, SIZE)
     tick(world.store, world.hints, world.now)
     world.hints.sent.clear()
     world.store.claims.clear()
@@ -65,16 +67,16 @@ def test_second_crowd_waits_behind_the_first(world: World) -> None:
     assert arrivals(world)[0] == TURN * SIZE
 
 
-def test_crowd_is_hinted_at_again_only_after_its_turn(world: World) -> None:
-    gather(world, 1000)
+def test_crowd_gets_another_hint_only_after_its_turn(world: World) -> None:
+    make_endpoints_due(world, 1000)
     tick(world.store, world.hints, world.now)
     overdue = NINE + CLAIM + timedelta(seconds=1)
     again = tick(world.store, world.hints, overdue).hinted
     assert again == timedelta(seconds=1) // TURN + 1, "those whose turn was a minute ago"
 
 
-def test_sweep_leaves_a_crowd_its_turns(world: World) -> None:
-    gather(world, SIZE)
+def test_sweep_sends_no_hint_to_a_crowd_that_waits_for_its_turn(world: World) -> None:
+    make_endpoints_due(world, SIZE)
     world.now = NINE + timedelta(minutes=1)
     assert world.sweeper.sweep().hinted == []
 
@@ -82,11 +84,11 @@ def test_sweep_leaves_a_crowd_its_turns(world: World) -> None:
     world.sweeper.sweep()
     hints = [hint for hint in world.hints.sent if hint.cause is Cause.SWEEP]
     assert len(hints) == SIZE
-    assert all(hint.start for hint in hints), "they do not queue before the stops"
+    assert all(hint.start for hint in hints), "they use the starts queue, so stops need not wait"
 
 
-def test_sweep_leaves_those_their_turns_that_sagemaker_throttled(world: World) -> None:
-    gather(world, SIZE)
+def test_sweep_sends_no_hint_to_throttled_endpoints_that_wait_for_their_turn(world: World) -> None:
+    make_endpoints_due(world, SIZE)
     for key, record in world.store.records.items():
         state = record.state
         assert state is not None

@@ -1,4 +1,4 @@
-"""What the deployed templates make of SageMaker's refusals, rendered as API Gateway would."""
+"""The answers that the deployed templates make from refusals of SageMaker, as in API Gateway."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ DENIED = (
 )
 
 
-def told(status: str | None, said: dict[str, Any], *, as_text: bool = False) -> Rendered:
-    """The answer to a body of SageMaker's, which comes in Base64."""
-    body = json.dumps(said)
+def answer_to(status: str | None, response: dict[str, Any], *, as_text: bool = False) -> Rendered:
+    """The answer that our API gives to a response of SageMaker, whose body is in Base64."""
+    body = json.dumps(response)
     coded = body if as_text else base64.b64encode(body.encode()).decode()
     return render(template(BY_STATUS[status], NAME), coded, "r-1")
 
@@ -41,8 +41,8 @@ def code(rendered: Rendered) -> str:
 
 @pytest.mark.parametrize("as_text", [False, True])
 def test_an_endpoint_that_is_absent_is_a_503_that_says_how_to_start_it(*, as_text: bool) -> None:
-    said = {"Message": f"Endpoint {NAME} of account 123456789012 not found."}
-    answer = told("400", said, as_text=as_text)
+    response = {"Message": f"Endpoint {NAME} of account 123456789012 not found."}
+    answer = answer_to("400", response, as_text=as_text)
     assert (answer.status, code(answer)) == (503, "EndpointStopped")
     assert answer.headers == {"Retry-After": "60"}
     sentence = json.loads(answer.body)["error"]
@@ -65,15 +65,15 @@ def test_a_refusal_has_a_status_and_a_code(
     status: str | None, message: str, expected: tuple[int | None, str, dict[str, str]]
 ) -> None:
     for key in ("Message", "message"):
-        answer = told(status, {key: message})
+        answer = answer_to(status, {key: message})
         assert (answer.status, code(answer), answer.headers) == expected
 
 
 @settings(deadline=None)  # however busy the machine is
 @given(message=MESSAGES)
 def test_any_message_of_a_model_arrives_as_it_is(message: str) -> None:
-    said = {"Message": "m", "OriginalStatusCode": 500, "OriginalMessage": message}
-    answer = told("424", said)
+    response = {"Message": "m", "OriginalStatusCode": 500, "OriginalMessage": message}
+    answer = answer_to("424", response)
     sentence = json.loads(answer.body)["error"]
     assert sentence == f"The model failed with status 500: {message}"
     assert (answer.status, code(answer)) == (None, "ModelError")
@@ -82,11 +82,11 @@ def test_any_message_of_a_model_arrives_as_it_is(message: str) -> None:
 @settings(deadline=None)  # however busy the machine is
 @given(message=MESSAGES)
 def test_any_message_of_sagemaker_arrives_as_it_is(message: str) -> None:
-    sentence = json.loads(told("400", {"Message": f"No: {message}"}).body)["error"]
+    sentence = json.loads(answer_to("400", {"Message": f"No: {message}"}).body)["error"]
     assert sentence == f"SageMaker refused the call: No: {message}"
 
 
-def test_what_the_renderer_does_not_know_is_an_error_instead_of_nothing() -> None:
+def test_template_syntax_that_the_renderer_does_not_know_is_an_error() -> None:
     for unknown in ("$input.json('$')", "$util.urlEncode('x')", "#set(", "$util.parseJson('{')"):
         with pytest.raises(TemplateError):
             render(unknown, "{}", "r-1")

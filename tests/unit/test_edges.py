@@ -1,4 +1,4 @@
-"""Rare orders of events that once went wrong, or nearly did."""
+"""Rare orders of events that once went wrong, or almost did."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.world import World
 ANN = by()
 
 
-def test_giving_up_still_stops_at_the_end_of_the_lease() -> None:
+def test_endpoint_that_was_given_up_is_still_due_at_the_end_of_its_lease() -> None:
     state = State(expires_at=clock(9, 2), observed_status=Status.UPDATING)
     seen = Observed(Status.UPDATE_ROLLBACK_FAILED, "falcon-0")
     assert decide(a_spec("falcon"), state, seen, clock(9)).next_due == clock(9, 2)
@@ -38,7 +38,9 @@ def test_fix_deployed_during_a_rollback_is_tried(world: World) -> None:
     assert world.get("falcon")["ServedConfigName"] == "falcon-3"
 
 
-def test_update_that_a_stop_cut_short_is_not_called_rolled_back(world: World) -> None:
+def test_update_of_an_endpoint_that_disappeared_is_not_recorded_as_rolled_back(
+    world: World,
+) -> None:
     world.renew("falcon", 600)
     world.advance(minutes=1)
     world.deploy(a_spec("falcon", "falcon-2"))
@@ -71,7 +73,9 @@ def test_add_over_a_foreign_endpoint_that_is_being_deleted_starts_soon(world: Wo
     assert world.status("mine") is Status.IN_SERVICE
 
 
-def test_foreign_endpoint_deleted_by_its_owner_makes_room_within_two_minutes(world: World) -> None:
+def test_endpoint_starts_within_two_minutes_after_a_foreign_namesake_is_deleted(
+    world: World,
+) -> None:
     world.endpoints.run_by_hand("falcon", "theirs")
     world.renew("falcon", 600)
     world.advance(minutes=1)
@@ -80,9 +84,9 @@ def test_foreign_endpoint_deleted_by_its_owner_makes_room_within_two_minutes(wor
     assert world.status("falcon") is Status.IN_SERVICE
 
 
-def test_add_while_the_state_of_an_earlier_life_goes(world: World) -> None:
-    world.meter.add("mine", "cfg", 10, world.now, ANN)
-    world.meter.stop("mine", world.now, ANN, forget=True)
+def test_add_works_while_the_state_of_an_earlier_life_is_being_forgotten(world: World) -> None:
+    world.expiry.add("mine", "cfg", 10, world.now, ANN)
+    world.expiry.stop("mine", world.now, ANN, forget=True)
     world.hints.queue.clear()
 
     def forgotten() -> None:
@@ -96,7 +100,7 @@ def test_add_while_the_state_of_an_earlier_life_goes(world: World) -> None:
     assert world.status("mine") is Status.CREATING
 
 
-def test_renewal_after_the_quota_was_raised_is_tried_at_once(world: World) -> None:
+def test_renewal_after_a_refused_create_tries_again_at_once(world: World) -> None:
     refusal = AwsRefused("ResourceLimitExceeded", "quota")
     world.endpoints.refusals["create"] = [refusal] * 7
     world.renew("falcon", 600)
@@ -151,7 +155,7 @@ def test_destroy_reads_the_tags_of_a_stranger_once(world: World) -> None:
     assert reads.count("arn:theirs") == 1
 
 
-def test_create_without_an_answer_is_looked_for_though_no_longer_wanted() -> None:
+def test_unanswered_create_is_looked_for_even_when_no_longer_wanted() -> None:
     intent = Intent(Step.CREATE, "falcon-1", clock(8, 59, 59))
     state = State(intent=intent, expires_at=clock(9))
     decision = decide(a_spec("falcon"), state, ABSENT, clock(9))
@@ -161,7 +165,7 @@ def test_create_without_an_answer_is_looked_for_though_no_longer_wanted() -> Non
     assert (late.next_due, late.state.intent) == (None, None)
 
 
-def test_drain_that_runs_out_lets_endpoints_run_again_by_itself(world: World) -> None:
+def test_endpoints_run_again_by_themselves_once_a_drain_has_expired(world: World) -> None:
     world.renew("falcon", 600)
     world.advance(minutes=1)
     world.deploys.drain(60)
@@ -169,7 +173,7 @@ def test_drain_that_runs_out_lets_endpoints_run_again_by_itself(world: World) ->
     assert world.status("falcon") is Status.IN_SERVICE
 
 
-def test_orphan_is_told_of_left_for_an_hour_then_deleted(world: World) -> None:
+def test_orphan_is_reported_and_deleted_after_an_hour(world: World) -> None:
     world.endpoints.run_by_hand("stray", "cfg", Owner.US)
     assert world.sweeper.sweep().orphans == ["stray"]
     assert "stray" in world.notices[0]
@@ -204,7 +208,7 @@ def test_restored_table_pauses_deletes_until_it_is_accepted(world: World) -> Non
     assert world.status("falcon") is Status.ABSENT
 
 
-def test_endpoint_changed_by_hand_is_put_right_by_the_sweep(world: World) -> None:
+def test_sweep_corrects_the_drift_of_an_endpoint_changed_by_hand(world: World) -> None:
     world.renew("falcon", 600)
     world.advance(minutes=1)
     live = world.endpoints.live["falcon"]
@@ -214,7 +218,7 @@ def test_endpoint_changed_by_hand_is_put_right_by_the_sweep(world: World) -> Non
     assert world.get("falcon")["ServedConfigName"] == "falcon-1"
 
 
-def test_hint_for_an_instant_that_was_never_armed_is_sent_by_the_sweep(world: World) -> None:
+def test_sweep_sends_a_hint_where_next_due_is_missing(world: World) -> None:
     world.renew("falcon", 60)
     world.advance(minutes=1)
     record = world.store.load("falcon")
@@ -224,7 +228,7 @@ def test_hint_for_an_instant_that_was_never_armed_is_sent_by_the_sweep(world: Wo
     assert world.sweeper.sweep().hinted == ["falcon"]
 
 
-def test_late_endpoint_is_counted_after_half_an_hour(world: World) -> None:
+def test_endpoint_is_reported_late_after_half_an_hour(world: World) -> None:
     world.endpoints.failing = "did not pass the ping health check"
     world.renew("falcon", 600)
     world.advance(minutes=20)
@@ -236,7 +240,7 @@ def test_late_endpoint_is_counted_after_half_an_hour(world: World) -> None:
     assert world.sweeper.sweep().late == []
 
 
-def test_message_lost_between_save_and_send_is_made_good_by_the_tick(world: World) -> None:
+def test_tick_replaces_a_message_lost_between_save_and_send(world: World) -> None:
     world.renew("falcon", 1)
     world.hints.queue.clear()
     world.hints.send([Hint("falcon", Cause.EVENT)])
@@ -264,7 +268,7 @@ def test_unmanaged_endpoints_are_ignored_reported_or_metered_by_policy(world: Wo
     assert world.status("elsewhere") is Status.IN_SERVICE
 
 
-def test_one_stranger_that_cannot_be_read_stops_no_other(world: World) -> None:
+def test_one_foreign_endpoint_that_cannot_be_read_does_not_hide_the_others(world: World) -> None:
     world.endpoints.run_by_hand("bad", "cfg")
     world.endpoints.run_by_hand("good", "cfg")
     owner = world.endpoints.owner

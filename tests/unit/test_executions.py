@@ -1,4 +1,4 @@
-"""Asynchronous calls: who may begin them, who may read them, and what arrives."""
+"""Asynchronous calls: who may start them, who may read them, and what the model receives."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ANN, BOB = "a" * 32, "b" * 32
 
 @dataclass
 class FakeExecutions:
-    """Executions as StartExecution keeps them: a name begins one only once."""
+    """A fake of Step Functions: a name starts only one execution."""
 
     inputs: dict[str, str] = field(default_factory=dict)
     over: bool = False
@@ -106,25 +106,25 @@ def scene() -> Scene:
         {"x": "é" * 50_000},
     ],
 )
-def test_any_json_goes_in_as_it_came(scene: Scene, body: Any) -> None:
+def test_any_json_body_is_passed_on_unchanged(scene: Scene, body: Any) -> None:
     arn = scene.start(body)
     assert arn == f"{EXECUTIONS}:{ANN}-1"
     assert json.loads(scene.executions.inputs[arn]) == {"endpointname": "falcon", "body": body}
 
 
-def test_names_are_found_in_any_case_and_told_as_declared(scene: Scene) -> None:
+def test_names_are_found_in_any_case_and_passed_on_as_declared(scene: Scene) -> None:
     arn = scene.start({}, name="FALCON")
     assert json.loads(scene.executions.inputs[arn])["endpointname"] == "falcon"
 
 
-def test_what_the_machine_cannot_carry_is_refused(scene: Scene) -> None:
+def test_body_that_the_state_machine_cannot_carry_is_refused(scene: Scene) -> None:
     for body in (float("inf"), {"x": "y" * 262_144}):
         with pytest.raises(InvalidField, match="body"):
             scene.start(body)
     assert not scene.executions.inputs
 
 
-def test_only_endpoints_that_the_config_lets_be_called(scene: Scene) -> None:
+def test_only_endpoints_with_the_async_api_enabled_can_be_called(scene: Scene) -> None:
     with pytest.raises(AsyncApiDisabled, match="async_api_enabled"):
         scene.start({}, name="flan")
     with pytest.raises(UnknownEndpoint):
@@ -145,7 +145,7 @@ def test_a_stopped_endpoint_says_how_to_start_it_and_a_starting_one_when_to_come
     assert 0 < starting.value.retry_after_seconds <= 60
 
 
-def test_a_closed_window_tells_when_it_opens() -> None:
+def test_retry_after_of_a_scheduled_endpoint_is_the_time_until_its_window_opens() -> None:
     world = World(clock(8))
     nine = Schedule.parse(
         {"name": "w", "start_time": "09:00", "stop_time": "10:00", "days": ["mon"]}
@@ -158,7 +158,7 @@ def test_a_closed_window_tells_when_it_opens() -> None:
     assert stopped.value.retry_after_seconds == 3600
 
 
-def test_the_same_key_begins_one_call(scene: Scene) -> None:
+def test_the_same_idempotency_key_starts_one_execution(scene: Scene) -> None:
     first = scene.start({"x": 1}, unique="key")
     assert scene.start({"x": 1}, unique="key") == first
     scene.executions.over = True
@@ -168,7 +168,7 @@ def test_the_same_key_begins_one_call(scene: Scene) -> None:
     assert len(scene.executions.inputs) == 1
 
 
-def test_only_whoever_began_it_reads_it(scene: Scene) -> None:
+def test_only_the_caller_who_started_an_execution_may_read_it(scene: Scene) -> None:
     arn = scene.start({"x": 1})
     assert scene.calls.describe(arn, ANN)["status"] == "SUCCEEDED"
     with pytest.raises(NotYourExecution):
@@ -187,19 +187,19 @@ def test_only_whoever_began_it_reads_it(scene: Scene) -> None:
         MACHINE,
     ],
 )
-def test_what_is_no_execution_of_ours_is_unknown(scene: Scene, arn: str) -> None:
+def test_executions_of_other_state_machines_are_unknown(scene: Scene, arn: str) -> None:
     scene.start({})
     with pytest.raises(UnknownExecution):
         scene.calls.describe(arn, ANN)
 
 
-def test_results_beyond_the_limit_go_another_way(scene: Scene) -> None:
+def test_endpoint_with_results_in_s3_is_called_through_lambda(scene: Scene) -> None:
     scene.world.deploy(a_spec("falcon", async_api=AsyncMode.THROUGH_LAMBDA))
     arn = scene.start({"x": 1})
     assert json.loads(scene.executions.inputs[arn])["via"] == "lambda"
 
 
-def test_an_answer_that_is_kept_elsewhere_is_linked_to(scene: Scene) -> None:
+def test_an_answer_kept_in_s3_is_returned_as_a_link(scene: Scene) -> None:
     arn = scene.start({})
     answer = ModelAnswer(b"x" * 200_000, "text/plain", variant="AllTraffic")
     assert output_of(answer) is None
@@ -213,7 +213,7 @@ def test_an_answer_that_is_kept_elsewhere_is_linked_to(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("body", [b'"quotes" and \\', "日本語".encode(), b"", b"x" * 170_000])
-def test_a_text_that_fits_stays_in_the_output(scene: Scene, body: bytes) -> None:
+def test_a_text_that_fits_is_returned_in_the_output(scene: Scene, body: bytes) -> None:
     arn = scene.start({})
     output = output_of(ModelAnswer(body, "text/plain", variant="v"))
     assert output is not None
@@ -223,11 +223,11 @@ def test_a_text_that_fits_stays_in_the_output(scene: Scene, body: bytes) -> None
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe", b'"' * 100_000, "é".encode() * 31_000])
-def test_what_is_no_text_or_grows_too_long_in_json_is_kept_elsewhere(body: bytes) -> None:
+def test_binary_and_too_long_answers_do_not_go_into_the_output(body: bytes) -> None:
     assert output_of(ModelAnswer(body, "text/plain", variant="v")) is None
 
 
-def test_an_endpoint_that_was_never_looked_at_is_stopped(scene: Scene) -> None:
+def test_an_endpoint_that_was_never_observed_counts_as_stopped(scene: Scene) -> None:
     record = scene.world.store.records["falcon"]
     scene.world.store.records["falcon"] = type(record)(
         key="falcon", config_spec=record.config_spec, state=State()

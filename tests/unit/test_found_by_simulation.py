@@ -1,4 +1,4 @@
-"""What the simulation found: each story is the shortest form of a failing seed."""
+"""Bugs that the simulation found: each story is the shortest form of a failing seed."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.world import World
 ROUND_THE_CLOCK = Schedule("always", time(0), time(0), days=frozenset(range(7)))
 
 
-def test_add_that_meets_a_forget_adds_the_endpoint_anew(world: World) -> None:
+def test_add_during_a_forget_adds_the_endpoint_again(world: World) -> None:
     world.add("mine", "cfg", 10)
     before(
         world.endpoints,
         "describe",
-        lambda: world.meter.stop("mine", world.now, by("bob"), forget=True),
+        lambda: world.expiry.stop("mine", world.now, by("bob"), forget=True),
     )
 
     answer = world.add("mine", "cfg", 5)
@@ -37,7 +37,7 @@ def test_add_that_meets_a_forget_adds_the_endpoint_anew(world: World) -> None:
     assert world.status("mine") is Status.IN_SERVICE
 
 
-def test_add_whose_state_is_forgotten_under_it_starts_over(world: World) -> None:
+def test_add_starts_over_when_the_state_is_forgotten_meanwhile(world: World) -> None:
     world.add("mine", "cfg", 1)
     world.advance(minutes=3)
     before(
@@ -53,7 +53,7 @@ def test_add_whose_state_is_forgotten_under_it_starts_over(world: World) -> None
     assert world.status("mine") is Status.IN_SERVICE
 
 
-def test_deploy_that_ends_a_drain_wakes_endpoints_of_the_api_too(world: World) -> None:
+def test_deploy_that_ends_a_drain_starts_endpoints_added_over_the_api_too(world: World) -> None:
     world.add("mine", "cfg", 600)
     world.advance(minutes=1)
     world.deploys.drain(60)
@@ -64,7 +64,7 @@ def test_deploy_that_ends_a_drain_wakes_endpoints_of_the_api_too(world: World) -
     assert world.status("mine") is Status.IN_SERVICE
 
 
-def test_hint_between_two_clocks_that_are_both_off_is_sent_again(world: World) -> None:
+def test_hint_that_a_slow_clock_receives_early_is_sent_again(world: World) -> None:
     world.renew("falcon", 10)
     world.advance_to(clock(9, 9))
     sent = len(world.hints.sent)
@@ -76,7 +76,7 @@ def test_hint_between_two_clocks_that_are_both_off_is_sent_again(world: World) -
     assert world.hints.sent[sent].at == clock(9, 10)
 
 
-def test_hints_for_an_instant_that_was_moved_die_out(world: World) -> None:
+def test_hint_for_an_instant_that_is_no_longer_due_is_not_sent_again(world: World) -> None:
     world.renew("falcon", 10)
     world.advance_to(clock(9, 9))
     sent = len(world.hints.sent)
@@ -88,13 +88,13 @@ def test_hints_for_an_instant_that_was_moved_die_out(world: World) -> None:
     assert len(world.hints.sent) == sent
 
 
-def test_schedules_set_by_a_request_that_dies_open_with_the_next_tick(world: World) -> None:
+def test_schedules_set_by_a_request_that_dies_take_effect_with_the_next_tick(world: World) -> None:
     world.add("mine", "cfg", 1)
     world.advance(minutes=3)
     world.hints.send = failing(RuntimeError("killed"))  # type: ignore[method-assign]
     world.store.touch = failing(RuntimeError("killed"))  # type: ignore[method-assign]
     with pytest.raises(RuntimeError):
-        world.meter.set_schedules("mine", [ROUND_THE_CLOCK], world.now, by())
+        world.schedules.replace("mine", [ROUND_THE_CLOCK], world.now, by())
     del world.hints.send, world.store.touch
 
     world.advance(minutes=2)
@@ -102,7 +102,7 @@ def test_schedules_set_by_a_request_that_dies_open_with_the_next_tick(world: Wor
     assert world.status("mine") is Status.IN_SERVICE
 
 
-def test_forget_that_a_renewal_came_into_stops_the_endpoint_at_once(world: World) -> None:
+def test_forget_stops_the_endpoint_at_once_despite_a_concurrent_renewal(world: World) -> None:
     world.add("mine", "cfg", 60)
     world.advance(minutes=1)
     before(
@@ -117,7 +117,7 @@ def test_forget_that_a_renewal_came_into_stops_the_endpoint_at_once(world: World
     assert world.status("mine") is Status.ABSENT
 
 
-def test_throttled_start_gives_its_place_back_and_waits_no_longer_each_time(world: World) -> None:
+def test_throttled_start_is_no_failed_attempt_and_its_wait_does_not_grow(world: World) -> None:
     refusals = [Throttled("ThrottlingException", "Rate exceeded") for _ in range(5)]
     world.endpoints.refusals["create"] = list[Exception](refusals)
 
@@ -129,13 +129,13 @@ def test_throttled_start_gives_its_place_back_and_waits_no_longer_each_time(worl
     assert world.history.kinds("falcon").count("create refused") == 1
 
 
-def test_crowd_that_is_throttled_asks_again_in_turn(world: World) -> None:
+def test_throttled_crowd_tries_again_in_turns(world: World) -> None:
     names = [f"model-{number}" for number in range(30)]
     world.deploy(*(a_spec(name) for name in names))
     refusals = [Throttled("ThrottlingException", "Rate exceeded") for _ in names]
     world.endpoints.refusals["create"] = list[Exception](refusals)
     for name in names:
-        world.meter.renew(name, 60, world.now, by())
+        world.expiry.renew(name, 60, world.now, by())
 
     world.settle()
 
@@ -143,13 +143,13 @@ def test_crowd_that_is_throttled_asks_again_in_turn(world: World) -> None:
     assert [late - early for early, late in pairwise(places)] == [TURN] * 29
 
 
-def test_looks_at_a_start_queue_with_the_starts_and_get_rarer(world: World) -> None:
+def test_polls_of_a_start_use_the_starts_queue_and_become_rarer(world: World) -> None:
     world.endpoints.create_seconds = 600
     world.renew("falcon", 60)
     world.advance(minutes=5)
-    looks = [hint for hint in world.hints.sent if hint.cause is Cause.RETRY]
-    assert all(hint.start for hint in looks)
-    assert 5 <= len(looks) <= 9
+    polls = [hint for hint in world.hints.sent if hint.cause is Cause.RETRY]
+    assert all(hint.start for hint in polls)
+    assert 5 <= len(polls) <= 9
 
 
 @pytest.mark.parametrize(
@@ -157,9 +157,7 @@ def test_looks_at_a_start_queue_with_the_starts_and_get_rarer(world: World) -> N
     [Throttled("ThrottlingException", "Rate exceeded"), AwsRefused("InternalFailure", "no")],
     ids=["throttled", "refused"],
 )
-def test_stop_that_is_refused_does_not_wait_in_the_queue_of_starts(
-    world: World, refusal: Exception
-) -> None:
+def test_refused_stop_is_not_sent_to_the_starts_queue(world: World, refusal: Exception) -> None:
     world.endpoints.create_seconds = 40
     world.endpoints.refusals["delete"] = [refusal]
     world.renew("falcon", 1)
@@ -170,7 +168,7 @@ def test_stop_that_is_refused_does_not_wait_in_the_queue_of_starts(
     assert not world.hints.sent[-1].start
 
 
-def test_refusal_is_remembered_though_the_history_fails(world: World) -> None:
+def test_refusal_is_recorded_in_the_state_even_if_the_history_fails(world: World) -> None:
     world.endpoints.refusals["create"] = [AwsRefused("ResourceLimitExceeded", "quota")]
     append = world.history.append
 
@@ -184,7 +182,7 @@ def test_refusal_is_remembered_though_the_history_fails(world: World) -> None:
     assert world.state("falcon").attempts == 1
 
 
-def test_waits_count_from_the_refusal_not_from_when_the_reconcile_began(world: World) -> None:
+def test_backoff_counts_from_the_refusal_not_from_the_start_of_the_reconcile(world: World) -> None:
     world.stop("falcon")
     create = world.endpoints.create
 
@@ -199,7 +197,7 @@ def test_waits_count_from_the_refusal_not_from_when_the_reconcile_began(world: W
     assert world.state("falcon").next_due == world.now + FIRST_BACKOFF
 
 
-def test_throttled_step_is_told_apart_from_one_that_was_refused(world: World) -> None:
+def test_throttled_step_and_refused_step_have_different_outcomes(world: World) -> None:
     world.endpoints.refusals["create"] = [
         Throttled("ThrottlingException", "Rate exceeded"),
         AwsRefused("ResourceLimitExceeded", "quota"),
@@ -213,7 +211,7 @@ def test_throttled_step_is_told_apart_from_one_that_was_refused(world: World) ->
     assert words == [THROTTLED, THROTTLED, "refused", "acted"]
 
 
-def test_stop_that_died_once_begun_does_not_go_on_in_the_queue_of_starts(world: World) -> None:
+def test_stop_that_died_after_its_start_is_not_continued_in_the_starts_queue(world: World) -> None:
     world.endpoints.create_seconds = 40
     world.renew("falcon", 1)
     world.endpoints.delete = failing(KeyboardInterrupt())  # type: ignore[method-assign]
@@ -225,7 +223,7 @@ def test_stop_that_died_once_begun_does_not_go_on_in_the_queue_of_starts(world: 
     assert world.state("falcon").next_step is Step.DELETE
 
 
-def test_what_a_sweep_found_is_mended_by_the_tick_where_its_hint_is_lost(world: World) -> None:
+def test_tick_repairs_what_the_sweep_found_when_its_hint_is_lost(world: World) -> None:
     world.renew("falcon", 120)
     world.advance(minutes=10)
     world.endpoints.delete("falcon")
@@ -239,8 +237,8 @@ def test_what_a_sweep_found_is_mended_by_the_tick_where_its_hint_is_lost(world: 
     assert world.status("falcon") is Status.IN_SERVICE
 
 
-def test_what_has_long_been_due_is_not_made_due_anew(world: World) -> None:
-    """How long it has been due tells whether it is late."""
+def test_sweep_does_not_reset_next_due_of_an_overdue_endpoint(world: World) -> None:
+    """The sweep reports an endpoint as late by the time since it became due."""
     world.renew("falcon", 120)
     world.advance(minutes=10)
     state = replace(world.state("falcon"), next_due=clock(8))
@@ -251,7 +249,7 @@ def test_what_has_long_been_due_is_not_made_due_anew(world: World) -> None:
     assert world.state("falcon").next_due == clock(8)
 
 
-def test_endpoint_that_cannot_be_made_due_keeps_no_other_from_it(world: World) -> None:
+def test_failure_to_make_one_endpoint_due_does_not_stop_the_others(world: World) -> None:
     world.deploy(a_spec("falcon"), a_spec("flan"))
     for name in ("falcon", "flan"):
         world.renew(name, 120)
@@ -261,15 +259,15 @@ def test_endpoint_that_cannot_be_made_due_keeps_no_other_from_it(world: World) -
     world.advance(minutes=5)
     touch = world.store.touch
 
-    def moody(key: str, now: datetime, step: Step | None = None) -> None:
+    def throttle_falcon(key: str, now: datetime, step: Step | None = None) -> None:
         if key == "falcon":
             raise Throttled("ThrottlingException", "slow down")
         touch(key, now, step)
 
-    world.store.touch = moody  # type: ignore[method-assign]
+    world.store.touch = throttle_falcon  # type: ignore[method-assign]
     assert sorted(world.sweeper.sweep().hinted) == ["falcon", "flan"]
 
     assert world.state("flan").next_due == world.now
     world.settle()
     world.advance(minutes=1)
-    assert world.status("falcon") is Status.IN_SERVICE, "its hint is heeded all the same"
+    assert world.status("falcon") is Status.IN_SERVICE, "its hint is handled all the same"

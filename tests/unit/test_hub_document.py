@@ -28,12 +28,14 @@ def published(model_id: str) -> dict[str, Any]:
 
 
 def document_with(variants: Document | None = None, **fields: Any) -> dict[str, Any]:
-    """A model with an image for the whole g5 family, but for what the test says otherwise."""
-    told = {"g5": {"Properties": {"ImageUri": IMAGE}}} if variants is None else dict(variants)
+    """A model with an image for the whole g5 family; `fields` override or add fields."""
+    type_variants = (
+        {"g5": {"Properties": {"ImageUri": IMAGE}}} if variants is None else dict(variants)
+    )
     return {
         "HostingArtifactUri": "s3://bucket/model/",
         "SupportedInferenceInstanceTypes": ["ml.g5.xlarge"],
-        "HostingInstanceTypeVariants": {"Variants": told},
+        "HostingInstanceTypeVariants": {"Variants": type_variants},
         **fields,
     }
 
@@ -76,7 +78,7 @@ def test_falcon_has_the_environment_of_its_instance_type() -> None:
     assert "MAX_BATCH_TOTAL_TOKENS" not in eight
 
 
-def test_a_model_package_comes_without_image_environment_and_artifact_but_isolated() -> None:
+def test_a_model_package_has_no_image_environment_or_artifact_and_is_isolated() -> None:
     jurassic = resolve(published("ai21-jurassic-2-light"), "ml.p4de.24xlarge")
     assert jurassic.model_package == (
         "arn:aws:sagemaker:us-east-1:865070037744:model-package/j2-light-v2-0-004"
@@ -102,12 +104,12 @@ def test_a_gated_model_says_so_and_names_its_licence() -> None:
     ],
     ids=["licence", "flag", "bucket"],
 )
-def test_each_sign_of_a_gate_is_enough(fields: Document) -> None:
+def test_each_sign_alone_marks_a_model_as_gated(fields: Document) -> None:
     assert resolve(document_with(**fields), "ml.g5.xlarge").gated
     assert not resolve(document_with(), "ml.g5.xlarge").gated
 
 
-def test_the_first_ranked_config_that_lists_the_type_is_laid_over_the_document() -> None:
+def test_the_first_ranked_config_that_lists_the_type_overrides_the_document() -> None:
     document = document_with(
         **ranked(
             "fast",
@@ -132,7 +134,7 @@ def test_the_first_ranked_config_that_lists_the_type_is_laid_over_the_document()
     assert supported_instance_types(document) == ["ml.g5.xlarge", "ml.p4d.24xlarge"]
 
 
-def test_later_components_of_a_config_go_over_earlier_ones() -> None:
+def test_later_components_of_a_config_override_earlier_ones() -> None:
     document = document_with(
         **ranked("one", a={"HostingEcrUri": IMAGE}, b={"HostingEcrUri": OTHER_IMAGE}),
         HostingInstanceTypeVariants=None,
@@ -141,7 +143,7 @@ def test_later_components_of_a_config_go_over_earlier_ones() -> None:
     assert resolve(document, "ml.g5.xlarge").image == OTHER_IMAGE
 
 
-def test_a_config_that_needs_a_draft_model_is_passed_over_where_another_does() -> None:
+def test_a_config_that_needs_a_draft_model_is_skipped_where_another_works() -> None:
     draft = {
         "InferenceEnvironmentVariables": [
             {"Name": "DRAFT", "Default": "/opt/ml/additional-model-data-sources/draft"}
@@ -187,7 +189,7 @@ def test_a_hyphenated_family_leads_to_its_image() -> None:
     assert resolve(document_with(variants), "ml.p6-b200.48xlarge").image == OTHER_IMAGE
 
 
-def test_the_exact_type_goes_before_its_family_and_that_before_the_model() -> None:
+def test_the_image_of_the_exact_type_overrides_that_of_its_family_and_of_the_model() -> None:
     document = document_with(
         {
             "g5": {"Properties": {"ImageUri": "family"}},
@@ -199,7 +201,7 @@ def test_the_exact_type_goes_before_its_family_and_that_before_the_model() -> No
     assert [resolve(document, kind).image for kind in kinds] == ["exact", "family", "model"]
 
 
-def test_a_type_without_an_image_names_those_that_have_one() -> None:
+def test_the_error_for_a_type_without_an_image_names_the_types_that_have_one() -> None:
     document = document_with(
         {
             "g5": {"Properties": {"ImageUri": IMAGE}},
@@ -226,7 +228,7 @@ def test_an_alias_is_looked_up_in_either_spelling(spelling: tuple[str, str]) -> 
     )
 
 
-def test_the_environment_takes_all_but_blanks_as_strings() -> None:
+def test_the_environment_holds_all_defaults_but_blank_ones_as_strings() -> None:
     defaults = [
         {"Name": "NUMBER", "Default": 3600, "RequiredForModelClass": False},
         {"Name": "ZERO", "Default": 0},
@@ -258,7 +260,7 @@ def test_a_prepacked_artifact_is_preferred_and_one_that_needs_packing_is_refused
 
 
 @pytest.mark.parametrize("kind", ["ml.c5.xlarge", "ml.p3.2xlarge", "ml.inf2.xlarge", "ml.g4.x"])
-def test_a_volume_is_asked_for_where_there_is_no_disk(kind: str) -> None:
+def test_a_volume_is_requested_for_types_without_local_disks(kind: str) -> None:
     document = document_with(HostingEcrUri=IMAGE, InferenceVolumeSize=256)
     assert resolve(document, kind).volume_size_gb == 256
 
@@ -266,12 +268,12 @@ def test_a_volume_is_asked_for_where_there_is_no_disk(kind: str) -> None:
 @pytest.mark.parametrize(
     "family", ["c5d", "g4dn", "g5", "g6", "g6e", "p3dn", "p4d", "p5en", "p6-b200", "trn1", "trn1n"]
 )
-def test_no_volume_is_asked_for_where_there_are_disks(family: str) -> None:
+def test_no_volume_is_requested_for_types_with_local_disks(family: str) -> None:
     document = document_with(HostingEcrUri=IMAGE, InferenceVolumeSize=256)
     assert resolve(document, f"ml.{family}.xlarge").volume_size_gb is None
 
 
-def test_fields_that_are_unknown_or_odd_do_no_harm() -> None:
+def test_unknown_and_malformed_fields_are_ignored() -> None:
     document = document_with(
         Novelty={"a": [1]},
         InferenceConfigs=None,

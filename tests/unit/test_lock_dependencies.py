@@ -30,7 +30,7 @@ def test_the_python_lock_names_no_registry_and_has_every_hash() -> None:
 
 
 def test_the_python_lock_was_made_from_this_pipfile() -> None:
-    # pipenv counts extra indexes of pip's configuration in, so it must see none.
+    # The verdict of pipenv depends on extra indexes in pip's configuration, so it must see none.
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PIP_")},
         "PIP_CONFIG_FILE": os.devnull,
@@ -78,7 +78,7 @@ def test_each_python_package_is_pinned_to_one_version_by_sha256() -> None:
     assert [each for each in digests if not re.fullmatch("sha256:[0-9a-f]{64}", each)] == []
 
 
-def test_what_is_installed_is_what_is_locked() -> None:
+def test_installed_packages_are_the_locked_ones() -> None:
     lock = pipfile_lock()
     locked = {**lock["default"], **lock["develop"]}
     installed = {
@@ -86,7 +86,10 @@ def test_what_is_installed_is_what_is_locked() -> None:
         for found in metadata.distributions(path=[sysconfig.get_path("purelib")])
     }
 
-    assert installed.keys() - locked.keys() <= {"pip", "setuptools"}  # of an empty environment
+    assert installed.keys() - locked.keys() <= {
+        "pip",
+        "setuptools",
+    }  # every new environment has them
     assert {
         name: (version, locked[name]["version"])
         for name, version in installed.items()
@@ -94,7 +97,7 @@ def test_what_is_installed_is_what_is_locked() -> None:
     } == {}
 
 
-def test_the_layer_carries_these_and_nothing_else() -> None:
+def test_the_layer_holds_exactly_these_packages() -> None:
     assert set(pipfile_lock()["layer"]) == {
         "annotated-types",
         "aws-lambda-powertools",
@@ -111,7 +114,7 @@ def test_the_layer_carries_these_and_nothing_else() -> None:
     }
 
 
-def test_a_package_from_this_machine_is_a_flaw() -> None:
+def test_local_paths_missing_hashes_and_two_versions_are_flaws() -> None:
     good = {"version": "==1", "hashes": ["sha256:aa"]}
     lock = {
         "default": {"left": good, "right": {"path": "file:///here", "hashes": []}},

@@ -1,4 +1,4 @@
-"""Lists of names with `*` in them."""
+"""Lists of name patterns with `*`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TEXT = st.text("aB1-", min_size=1, max_size=8)
         ((), "anything", False),
     ],
 )
-def test_name_is_allowed_where_a_pattern_fits_it_whole(
+def test_name_is_allowed_if_a_pattern_matches_it_completely(
     patterns: tuple[str, ...], name: str, allowed: bool
 ) -> None:
     assert NamePatterns(patterns).allows(name) is allowed
@@ -43,18 +43,20 @@ def test_without_patterns_every_name_is_allowed() -> None:
 
 
 @given(st.lists(st.text("aB1-*", min_size=1, max_size=8), max_size=4), TEXT)
-def test_patterns_mean_what_the_shell_means_by_them(patterns: list[str], name: str) -> None:
+def test_patterns_match_as_in_the_shell_without_regard_to_case(
+    patterns: list[str], name: str
+) -> None:
     expected = any(fnmatch.fnmatchcase(name.lower(), each.lower()) for each in patterns)
     assert NamePatterns(tuple(patterns)).allows(name) is expected
 
 
 @pytest.mark.parametrize("patterns", [None, (), ("a-*", "b")])
-def test_text_in_the_environment_is_read_back(patterns: tuple[str, ...] | None) -> None:
+def test_patterns_survive_storage_in_the_environment(patterns: tuple[str, ...] | None) -> None:
     assert NamePatterns.stored(str(NamePatterns(patterns))) == NamePatterns(patterns)
 
 
 @pytest.mark.parametrize("wrong", ["", "a b", "ä*", "-a", "a" * 64, "a?b", "[ab]", "a/b"])
-def test_what_can_be_no_name_is_refused_with_its_place(wrong: str) -> None:
+def test_pattern_that_can_match_no_name_is_refused_with_its_position(wrong: str) -> None:
     with pytest.raises(InvalidField) as refusal:
         NamePatterns.parse(["fine", wrong], "adoptable")
     assert refusal.value.field == "adoptable[1]"

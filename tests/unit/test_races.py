@@ -1,4 +1,4 @@
-"""What happens when two do the same at once, or when what comes after a write fails."""
+"""Concurrent requests, and failures of what comes after a write."""
 
 from __future__ import annotations
 
@@ -28,65 +28,67 @@ from tests.world import World
 ANN = by()
 
 
-def test_two_adds_of_one_name_at_once_make_one_endpoint_and_both_are_paid(world: World) -> None:
+def test_concurrent_adds_of_one_name_make_one_endpoint_and_add_up_their_minutes(
+    world: World,
+) -> None:
     before(
         world.store,
         "declare",
-        lambda: world.meter.add("mine", "cfg", 10, world.now, by("bob")),
+        lambda: world.expiry.add("mine", "cfg", 10, world.now, by("bob")),
     )
     answer = world.add("mine", "cfg", 5)
-    assert answer.http_status == 200, "the other added it, this one renewed it"
+    assert answer.http_status == 200, "the other request added it, this one renewed it"
     assert answer.document["LeaseExpiresAt"] == "2026-03-02T09:15:00Z"
     assert world.endpoints.made("create", "mine") == 1
 
 
-def test_two_adds_with_different_configs_at_once_leave_one_with_a_conflict(world: World) -> None:
+def test_one_of_two_concurrent_adds_with_different_configs_is_refused(world: World) -> None:
     before(
         world.store,
         "declare",
-        lambda: world.meter.add("mine", "other", 10, world.now, by("bob")),
+        lambda: world.expiry.add("mine", "other", 10, world.now, by("bob")),
     )
     with pytest.raises(NameTaken):
         world.add("mine", "cfg", 5)
 
 
-def test_names_that_differ_in_case_added_at_once_are_one_endpoint(world: World) -> None:
+def test_one_of_two_concurrent_adds_of_names_that_differ_in_case_is_refused(world: World) -> None:
     before(
         world.store,
         "declare",
-        lambda: world.meter.add("MINE", "cfg", 10, world.now, by("bob")),
+        lambda: world.expiry.add("MINE", "cfg", 10, world.now, by("bob")),
     )
     with pytest.raises(NameTaken, match="only in case"):
         world.add("mine", "cfg", 5)
 
 
-def test_stop_that_meets_a_renewal_is_decided_again_on_the_new_lease(world: World) -> None:
+def test_stop_with_a_concurrent_renewal_is_decided_again_on_the_new_lease(world: World) -> None:
     world.renew("falcon", 10)
-    before(world.store, "stop", lambda: world.meter.renew("falcon", 10, world.now, ANN))
+    before(world.store, "stop", lambda: world.expiry.renew("falcon", 10, world.now, ANN))
     world.stop("falcon")
     assert world.get("falcon")["Wanted"] == "stopped"
     assert world.state("falcon").rev == 4, "sync, two renewals, one stop"
 
 
-def test_schedules_set_twice_at_once_leave_the_last(world: World) -> None:
+def test_last_of_two_concurrent_schedule_changes_wins(world: World) -> None:
     world.add("mine", "cfg", 1)
     night = replace(OFFICE_HOURS, name="other")
     before(
         world.store,
         "replace_api_spec",
-        lambda: world.meter.set_schedules("mine", [night], world.now, by("bob")),
+        lambda: world.schedules.replace("mine", [night], world.now, by("bob")),
     )
-    spec = world.meter.set_schedules("mine", [OFFICE_HOURS], world.now, ANN)
+    spec = world.schedules.replace("mine", [OFFICE_HOURS], world.now, ANN)
     assert world.store.load("mine").spec == spec
 
 
-def test_one_key_sent_twice_at_once_renews_once(world: World) -> None:
+def test_concurrent_requests_with_one_idempotency_key_renew_once(world: World) -> None:
     body = {"minutes": 10}
     request = by().under("k", "POST", body)
     before(
-        world.store, "renew", lambda: world.meter.renew("falcon", 10, world.now, request), times=1
+        world.store, "renew", lambda: world.expiry.renew("falcon", 10, world.now, request), times=1
     )
-    answer = world.meter.renew("falcon", 10, world.now, request)
+    answer = world.expiry.renew("falcon", 10, world.now, request)
     assert answer.document["LeaseExpiresAt"] == "2026-03-02T09:10:00Z"
     assert world.state("falcon").expires_at == clock(9, 10)
 
@@ -94,9 +96,9 @@ def test_one_key_sent_twice_at_once_renews_once(world: World) -> None:
 @pytest.mark.parametrize(
     "use",
     [
-        lambda world: world.meter.add("another", "cfg", 1, world.now, ANN),
-        lambda world: world.meter.stop("mine", world.now, ANN, forget=False),
-        lambda world: world.meter.set_schedules("mine", [], world.now, ANN),
+        lambda world: world.expiry.add("another", "cfg", 1, world.now, ANN),
+        lambda world: world.expiry.stop("mine", world.now, ANN, forget=False),
+        lambda world: world.schedules.replace("mine", [], world.now, ANN),
     ],
     ids=["add", "stop", "set schedules"],
 )
@@ -111,14 +113,14 @@ def test_endless_conflicts_end_in_busy(world: World, use: Callable[[World], obje
 def test_conflict_that_no_key_explains_is_busy(world: World) -> None:
     world.store.renew = failing(Conflict("odd"))  # type: ignore[method-assign]
     with pytest.raises(Busy):
-        world.meter.renew("falcon", 1, world.now, ANN)
+        world.expiry.renew("falcon", 1, world.now, ANN)
 
 
 def test_renewal_is_accepted_though_hint_and_history_fail(world: World) -> None:
     refused = AwsRefused("ServiceUnavailable", "down")
     world.hints.send = failing(refused)  # type: ignore[method-assign]
     world.history.append = failing(refused)  # type: ignore[method-assign]
-    answer = world.meter.renew("falcon", 10, world.now, ANN)
+    answer = world.expiry.renew("falcon", 10, world.now, ANN)
     assert answer.http_status == 200
     assert world.state("falcon").next_due == world.now, "the next tick finds it"
 
@@ -140,7 +142,7 @@ def test_endpoint_keeps_the_latest_sixty_keys(world: World) -> None:
 
 
 def test_reconcile_that_lost_its_lock_writes_nothing(world: World) -> None:
-    world.meter.renew("falcon", 10, world.now, ANN)
+    world.expiry.renew("falcon", 10, world.now, ANN)
     late = world.now + timedelta(seconds=50)
     before(
         world.endpoints,
@@ -153,8 +155,8 @@ def test_reconcile_that_lost_its_lock_writes_nothing(world: World) -> None:
     assert not world.endpoints.calls
 
 
-def test_reconcile_gives_up_for_now_when_every_round_meets_a_renewal(world: World) -> None:
-    world.meter.renew("falcon", 10, world.now, ANN)
+def test_reconcile_gives_up_for_now_if_the_state_changes_in_every_round(world: World) -> None:
+    world.expiry.renew("falcon", 10, world.now, ANN)
     before(
         world.endpoints,
         "describe",
@@ -176,11 +178,11 @@ def test_state_forgotten_before_the_lock_is_no_error(world: World) -> None:
     assert world.reconciler().heed(Hint("falcon", Cause.TICK)).word == "unknown"
 
 
-def test_create_that_finds_an_endpoint_not_quite_gone_waits_and_tries_again(world: World) -> None:
+def test_create_is_tried_again_while_the_old_endpoint_is_not_gone_yet(world: World) -> None:
     world.endpoints.run_by_hand("falcon", "falcon-1", Owner.US)
     describe = world.endpoints.describe
     world.endpoints.describe = lambda _name: None  # type: ignore[assignment,method-assign]
-    world.meter.renew("falcon", 30, world.now, ANN)
+    world.expiry.renew("falcon", 30, world.now, ANN)
     world.settle()
     assert "already existing" in world.get("falcon")["Reason"]
     world.endpoints.describe = describe  # type: ignore[method-assign]
@@ -199,7 +201,7 @@ def test_busy_endpoint_is_looked_at_again_soon(world: World) -> None:
     assert world.status("falcon") is Status.ABSENT
 
 
-def test_verdict_says_what_is_withdrawn_and_still_there(world: World) -> None:
+def test_verdict_names_withdrawn_endpoints_that_still_exist(world: World) -> None:
     world.renew("falcon", 60)
     world.advance(minutes=1)
     world.store.withdraw("falcon")
@@ -211,7 +213,7 @@ def test_verdict_says_what_is_withdrawn_and_still_there(world: World) -> None:
     assert world.deploys.verdict({}).settled
 
 
-def test_verdict_leaves_endpoints_of_the_api_alone(world: World) -> None:
+def test_verdict_ignores_endpoints_added_over_the_api(world: World) -> None:
     world.add("mine", "cfg", 60)
     world.advance(minutes=1)
     assert world.deploys.verdict({"falcon": "falcon-1"}).settled
@@ -228,7 +230,7 @@ def test_wait_gives_up_after_ten_minutes_and_says_why(world: World) -> None:
     assert timedelta(minutes=10) <= world.now - began < timedelta(minutes=11)
 
 
-def test_wait_does_not_wait_for_what_was_rolled_back(world: World) -> None:
+def test_wait_ends_at_once_after_a_rollback(world: World) -> None:
     world.renew("falcon", 600)
     world.advance(minutes=1)
     world.endpoints.rolling_back = "an alarm tripped"
@@ -238,22 +240,22 @@ def test_wait_does_not_wait_for_what_was_rolled_back(world: World) -> None:
     assert world.now - began < timedelta(minutes=1)
 
 
-def test_sweep_has_what_a_lost_spec_left_forgotten(world: World) -> None:
+def test_sweep_forgets_a_state_whose_spec_is_gone(world: World) -> None:
     world.store.withdraw("falcon")
     world.sweeper.sweep()
     world.settle()
     assert "falcon" not in world.store.records
 
 
-def test_sync_passes_over_what_was_forgotten_meanwhile(world: World) -> None:
+def test_sync_skips_an_endpoint_that_was_forgotten_meanwhile(world: World) -> None:
     world.store.touch = failing(Conflict("gone"))  # type: ignore[method-assign]
     assert world.deploys.sync({"falcon": "falcon-1"}) == ["falcon"]
 
 
 def test_events_of_an_endpoint_without_any_are_empty(world: World) -> None:
-    assert world.meter.events("FALCON", 10) == []
+    assert world.events.newest("FALCON", 10) == []
     with pytest.raises(UnknownEndpoint):
-        world.meter.events("nobody", 10)
+        world.events.newest("nobody", 10)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +276,7 @@ def test_each_status_has_its_step_while_wanted(status: Status, step: Step) -> No
     assert decision.reason
 
 
-def test_foreign_endpoint_of_a_withdrawn_entry_is_forgotten_not_touched() -> None:
+def test_foreign_endpoint_under_the_name_of_a_withdrawn_entry_is_only_forgotten() -> None:
     seen = Observed(Status.IN_SERVICE, "theirs", owner=Owner.NOBODY)
     assert decide(None, State(), seen, clock(9)).step is Step.FORGET
 
@@ -304,7 +306,7 @@ def test_refused_update_waits_before_the_next_try(world: World) -> None:
         ),
     ],
 )
-def test_impossible_specs_cannot_be_made(fields: dict[str, Any], field: str) -> None:
+def test_invalid_specs_cannot_be_constructed(fields: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidField) as refusal:
         a_spec("x", origin=Origin.API, **fields)
     assert refusal.value.field == field

@@ -1,4 +1,4 @@
-"""Boundaries and windows, in the hours in which clocks change and in all others."""
+"""Boundaries and windows, in hours when clocks change and in all other hours."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def weekly(start: str, stop: str, zone: str = "UTC", days: frozenset[int] = EVER
     [
         ("UTC", date(2026, 5, 1), time(9), utc(2026, 5, 1, 9)),
         ("Australia/Melbourne", date(2026, 1, 5), time(9), utc(2026, 1, 4, 22)),
-        # The gap 02:00-03:00: whatever lies in it begins when the clock jumps.
+        # 02:00-03:00 is skipped: a boundary in it is the instant at which the clock jumps.
         ("America/New_York", date(2026, 3, 8), time(2, 30), utc(2026, 3, 8, 7)),
         ("America/New_York", date(2026, 3, 8), time(3, 0), utc(2026, 3, 8, 7)),
-        # 01:00-02:00 comes twice: the first time counts.
+        # 01:00-02:00 comes twice: the first one counts.
         ("America/New_York", date(2026, 11, 1), time(1, 30), utc(2026, 11, 1, 5, 30)),
         ("America/New_York", date(2026, 11, 1), time(2, 0), utc(2026, 11, 1, 7)),
         ("Australia/Lord_Howe", date(2026, 10, 4), time(2, 15), utc(2026, 10, 3, 15, 30)),
-        # A day that the zone skipped begins when the next one does.
+        # The zone skipped this day: a boundary on it is the start of the next day.
         ("Pacific/Apia", date(2011, 12, 30), time(12), utc(2011, 12, 30, 10)),
     ],
 )
@@ -70,8 +70,8 @@ def test_boundary_is_the_first_instant_at_or_past_the_clock_time(
     day=st.dates(date(2005, 1, 2), date(2035, 12, 30)),
     minute=st.integers(0, 1439),
 )
-def test_boundary_agrees_with_a_search_of_the_clock(zone: str, day: date, minute: int) -> None:
-    """Slow and obvious: walk minute by minute from before the day until the clock is there."""
+def test_boundary_agrees_with_a_minute_by_minute_search(zone: str, day: date, minute: int) -> None:
+    """Compare with a slow, obvious search: minute by minute until the clock shows that time."""
     at = time(minute // 60, minute % 60)
     wall = datetime.combine(day, at)
     instant = datetime.combine(day, at, UTC) - timedelta(hours=15)
@@ -88,7 +88,7 @@ def test_stop_before_start_crosses_midnight_and_belongs_to_its_first_day() -> No
     assert meter.wanted(friday)
     assert meter.wanted(friday + timedelta(hours=6))
     assert not meter.wanted(friday + timedelta(hours=7))
-    assert not meter.wanted(utc(2026, 3, 6, 1)), "Thursday night is not Friday's"
+    assert not meter.wanted(utc(2026, 3, 6, 1)), "Thursday's night has no window"
 
 
 def test_start_equal_to_stop_means_24_hours() -> None:
@@ -96,20 +96,20 @@ def test_start_equal_to_stop_means_24_hours() -> None:
     assert window == Window(utc(2026, 3, 2, 9), utc(2026, 3, 3, 9))
 
 
-def test_24_hours_across_a_change_of_clocks_end_at_the_same_clock_time() -> None:
+def test_window_of_24_hours_ends_at_the_same_clock_time_when_clocks_change() -> None:
     window = weekly("09:00", "09:00", "America/New_York").window_on(date(2026, 3, 7))
     assert window is not None
     assert window.stop - window.start == timedelta(hours=23)
 
 
-def test_window_wholly_inside_a_gap_is_empty() -> None:
+def test_window_inside_an_hour_that_the_clocks_skip_is_empty() -> None:
     schedule = weekly("02:15", "02:45", "America/New_York")
     assert schedule.window_on(date(2026, 3, 8)) is None
     assert schedule.window_on(date(2026, 3, 9)) is not None
 
 
-def test_ambiguous_hour_does_not_flap() -> None:
-    """01:15-01:45 on the night of 25 hours is one window of half an hour."""
+def test_window_in_an_hour_that_comes_twice_opens_once() -> None:
+    """On the night when the clocks go back, 01:15-01:45 is one window of half an hour."""
     meter = Meter(schedules=[weekly("01:15", "01:45", "America/New_York")])
     start = utc(2026, 11, 1, 5, 15)
     assert meter.next_transition(utc(2026, 11, 1, 4)) == start
@@ -119,7 +119,8 @@ def test_ambiguous_hour_does_not_flap() -> None:
 
 
 def test_window_of_tomorrow_is_open_while_the_clock_still_reads_today() -> None:
-    """Goose Bay fell back at 00:01 to 23:01: 00:00 had been reached, so the window stays open."""
+    """In Goose Bay the clocks went back from 00:01 to 23:01. The window opened at 00:00 and stays
+    open."""
     fell_back = utc(2010, 11, 7, 3, 1)
     meter = Meter(schedules=[weekly("00:00", "01:00", "America/Goose_Bay")])
     reading = fell_back.astimezone(ZoneInfo("America/Goose_Bay"))
@@ -127,7 +128,7 @@ def test_window_of_tomorrow_is_open_while_the_clock_still_reads_today() -> None:
     assert meter.wanted(fell_back)
 
 
-def test_leap_day_is_a_day_like_others() -> None:
+def test_leap_day_opens_its_window() -> None:
     leap = Schedule("leap", time(9), time(17), on_date=date(2028, 2, 29))
     meter = Meter(schedules=[leap])
     assert meter.next_transition(utc(2027, 3, 1)) == utc(2028, 2, 29, 9)
@@ -147,7 +148,7 @@ def test_except_dates_subtract_the_windows_that_start_on_them() -> None:
     assert meter.next_transition(utc(2026, 12, 24, 6)) == utc(2026, 12, 25, 22)
 
 
-def test_schedules_unite_and_touching_windows_are_one() -> None:
+def test_touching_windows_of_several_schedules_are_one() -> None:
     meter = Meter(schedules=[weekly("09:00", "12:00"), weekly("12:00", "17:00")])
     assert meter.wanted_until(utc(2026, 3, 2, 10)) == utc(2026, 3, 2, 17)
 
@@ -180,7 +181,7 @@ def test_schedules_without_a_gap_are_open_for_ever(schedules: list[Schedule]) ->
     assert meter.next_transition(utc(2026, 3, 2, 9)) is None
 
 
-def all_but_open(zones: Sequence[str]) -> st.SearchStrategy[list[Schedule]]:
+def almost_always_open(zones: Sequence[str]) -> st.SearchStrategy[list[Schedule]]:
     """Sets of schedules that leave few gaps, or none."""
     halves = st.sampled_from(
         [
@@ -207,12 +208,13 @@ def all_but_open(zones: Sequence[str]) -> st.SearchStrategy[list[Schedule]]:
 
 @settings(max_examples=120, deadline=None)
 @given(
-    schedules=all_but_open(["UTC", "Europe/Berlin", "America/New_York"]), day=st.integers(0, 500)
+    schedules=almost_always_open(["UTC", "Europe/Berlin", "America/New_York"]),
+    day=st.integers(0, 500),
 )
-def test_end_of_long_openings_agrees_with_a_walk_window_by_window(
+def test_end_of_long_open_periods_agrees_with_a_walk_window_by_window(
     schedules: list[Schedule], day: int
 ) -> None:
-    """Slow and obvious: follow the windows for three years."""
+    """Compare with a slow, obvious search: follow the windows for three years."""
     instant = utc(2026, 3, 1, 12) + timedelta(days=day)
     limit = instant + timedelta(days=1100)
     end = instant
@@ -223,8 +225,8 @@ def test_end_of_long_openings_agrees_with_a_walk_window_by_window(
     assert Meter(schedules=schedules).wanted_until(instant) == (None if end > limit else end)
 
 
-def test_gap_that_one_change_of_clocks_swallows_is_still_found() -> None:
-    """Open but for Sundays 02:00-03:00 in New York: on 8 March 2026 that hour does not exist."""
+def test_gap_is_found_a_week_later_if_a_clock_change_removes_it_once() -> None:
+    """Open except on Sundays 02:00-03:00 in New York. On 8 March 2026 that hour does not exist."""
     sunday, others = frozenset({6}), frozenset(range(6))
     meter = Meter(
         schedules=[
@@ -296,7 +298,7 @@ def test_next_transition_agrees_with_a_walk_minute_by_minute(
 
 @settings(max_examples=200, deadline=None)
 @given(schedules_of_any_kind())
-def test_schedule_survives_its_document(schedule: Schedule) -> None:
+def test_schedule_is_equal_after_writing_and_parsing_its_document(schedule: Schedule) -> None:
     assert Schedule.parse(schedule.document()) == schedule
 
 
@@ -352,7 +354,7 @@ def fifty() -> list[Schedule]:
 
 
 def fifty_that_never_close() -> list[Schedule]:
-    """In two zones, and but for one date far away."""
+    """Open all the time, in two zones, except on one date far in the future."""
     far = frozenset({date(2999, 12, 31)})
     halves = [("00:00", "13:00", "Europe/Berlin"), ("12:00", "01:00", "America/New_York")]
     return [replace(weekly(*halves[n % 2]), name=str(n), except_dates=far) for n in range(50)]
@@ -382,5 +384,5 @@ def test_next_transition_of_fifty_schedules_takes_under_a_millisecond(
             meter.next_transition(instant)
         return (stopwatch.perf_counter() - began) / len(instants)
 
-    best = min(each() for _ in range(5))  # the others say what else the machine had to do
+    best = min(each() for _ in range(5))  # slower runs show other load on the machine
     assert best < 0.001, f"{best * 1000:.2f} ms"

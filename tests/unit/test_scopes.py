@@ -44,7 +44,7 @@ def test_a_scope_covers_its_endpoints_and_no_other(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("", "give 1 to 50"),
         ("   ", "give 1 to 50"),
@@ -61,31 +61,31 @@ def test_a_scope_covers_its_endpoints_and_no_other(
         (" ".join(f"read:e{number}" for number in range(MAX_SCOPES + 1)), "give 1 to 50"),
     ],
 )
-def test_a_word_that_is_no_scope_is_refused_by_name(text: str, said: str) -> None:
+def test_an_unknown_scope_is_refused_and_named(text: str, expected: str) -> None:
     with pytest.raises(InvalidField, match=r"^scopes") as refused:
         Scopes.parse(text)
-    assert said in str(refused.value)
+    assert expected in str(refused.value)
 
 
-def test_what_is_stored_and_not_understood_allows_nothing() -> None:
+def test_stored_words_that_are_no_scopes_allow_nothing() -> None:
     assert Scopes.stored("admin * read:* read: READ") == Scopes()
     assert str(Scopes.stored("admin renew read:*")) == "renew"
     assert not any(Scopes.stored("").allows_some(scope) for scope in SCOPES)
 
 
-def test_text_is_canonical_and_without_what_is_covered() -> None:
+def test_text_is_canonical_and_leaves_out_scopes_covered_by_others() -> None:
     assert str(Scopes.parse("renew:B read renew:a read read:x renew:b")) == "read renew:a renew:b"
     assert str(Scopes.every()) == "read renew add manage invoke"
 
 
 @given(TEXTS)
-def test_text_leads_back_to_the_same_scopes(text: str) -> None:
+def test_parsing_the_text_gives_the_same_scopes(text: str) -> None:
     scopes = Scopes.parse(text)
     assert Scopes.parse(str(scopes)) == Scopes.stored(str(scopes)) == scopes
 
 
 @given(TEXTS, st.sampled_from(SCOPES), NAMES)
-def test_all_of_its_questions_agree(text: str, scope: Scope, name: str) -> None:
+def test_all_methods_of_scopes_agree(text: str, scope: Scope, name: str) -> None:
     scopes = Scopes.parse(text)
     endpoints = scopes.endpoints(scope)
     assert scopes.allows(scope) is (endpoints is None)
@@ -94,7 +94,7 @@ def test_all_of_its_questions_agree(text: str, scope: Scope, name: str) -> None:
 
 
 @given(TEXTS, TEXTS, st.sampled_from(SCOPES), st.none() | NAMES)
-def test_a_union_allows_what_one_of_them_allows(
+def test_a_union_allows_what_either_part_allows(
     one: str, other: str, scope: Scope, name: str | None
 ) -> None:
     first, second = Scopes.parse(one), Scopes.parse(other)

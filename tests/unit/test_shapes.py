@@ -56,6 +56,6 @@ def test_other_requests_get_the_models_own_answer(shape: Any, request_: Any) -> 
 
 
 @pytest.mark.parametrize("body", [b"\xff", b"{", b'"\\ud800"', b"[" * 100_000])
-def test_what_is_no_json_is_left_alone(body: bytes) -> None:
+def test_answer_that_is_not_json_is_returned_unchanged(body: bytes) -> None:
     answer = ModelAnswer(body, "text/plain")
     assert json_shape(lambda _request, document: [document])(Invocation(b"{}"), answer) is answer

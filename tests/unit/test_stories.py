@@ -1,4 +1,4 @@
-"""The meter as its users live it: renewals start endpoints, time stops them."""
+"""The meter as users see it: renewals start endpoints, time stops them."""
 
 from __future__ import annotations
 
@@ -109,16 +109,16 @@ def test_renewing_ends_the_hold() -> None:
     assert world.status("flan") is Status.IN_SERVICE
 
 
-def test_lost_hint_is_made_good_by_the_next_tick(world: World) -> None:
+def test_tick_replaces_a_lost_hint(world: World) -> None:
     world.advance(seconds=1)
-    world.meter.renew("falcon", 10, world.now, by())
+    world.expiry.renew("falcon", 10, world.now, by())
     world.hints.queue.clear()
     world.advance(minutes=1)
     assert world.status("falcon") is not Status.ABSENT
 
 
-def test_duplicate_hints_do_nothing_twice(world: World) -> None:
-    world.meter.renew("falcon", 10, world.now, by())
+def test_duplicate_hints_create_the_endpoint_once(world: World) -> None:
+    world.expiry.renew("falcon", 10, world.now, by())
     world.hints.queue *= 5
     world.settle()
     assert world.endpoints.made("create", "falcon") == 1
@@ -158,7 +158,7 @@ def test_endpoint_deleted_by_hand_comes_back_while_wanted(world: World) -> None:
     assert world.status("falcon") is Status.IN_SERVICE
 
 
-def test_event_that_an_endpoint_changed_is_heeded_though_nothing_is_due(world: World) -> None:
+def test_state_change_event_is_handled_even_if_nothing_is_due(world: World) -> None:
     world.renew("falcon", 60)
     world.advance(minutes=1)
     world.endpoints.live.clear()
@@ -184,7 +184,7 @@ def test_entry_that_comes_back_is_new(world: World) -> None:
     assert world.get("falcon")["LeaseExpiresAt"] is None
 
 
-def test_changed_config_is_moved_to_while_running(world: World) -> None:
+def test_running_endpoint_is_updated_to_a_changed_config(world: World) -> None:
     world.renew("falcon", 60)
     world.advance(minutes=1)
     world.deploy(a_spec("falcon", "falcon-2"))
@@ -211,7 +211,7 @@ def test_rolled_back_update_is_recorded_and_not_tried_again(world: World) -> Non
     assert world.get("falcon")["ServedConfigName"] == "falcon-3"
 
 
-def test_wait_returns_once_the_update_is_through(world: World) -> None:
+def test_wait_returns_when_the_update_is_complete(world: World) -> None:
     world.renew("falcon", 60)
     world.advance(minutes=1)
     world.deploy(a_spec("falcon", "falcon-2"))
@@ -227,11 +227,11 @@ def test_throttled_create_is_tried_again_soon(world: World) -> None:
     assert world.status("falcon") is Status.IN_SERVICE
 
 
-def test_create_that_worked_without_an_answer_is_not_repeated(world: World) -> None:
+def test_unanswered_create_that_worked_is_not_repeated(world: World) -> None:
     world.endpoints.refusals["create"] = [Unanswered("ReadTimeoutError", "no answer")]
-    world.meter.renew("falcon", 60, world.now, by())
+    world.expiry.renew("falcon", 60, world.now, by())
     world.settle()
-    world.endpoints.create("falcon", "falcon-1")  # the call had worked all the same
+    world.endpoints.create("falcon", "falcon-1")  # the call had worked
     world.advance(minutes=5)
     assert world.status("falcon") is Status.IN_SERVICE
     assert world.endpoints.made("create", "falcon") == 1
@@ -246,10 +246,12 @@ def test_refused_delete_is_tried_again_every_minute(world: World) -> None:
     assert "delete refused" in world.get("falcon")["Reason"]
     world.advance(minutes=2, seconds=30)
     assert world.status("falcon") is Status.ABSENT
-    assert world.history.kinds("falcon").count("delete refused") == 1, "the same reason, told once"
+    assert world.history.kinds("falcon").count("delete refused") == 1, (
+        "the same reason is recorded once"
+    )
 
 
-def test_endpoint_gone_before_its_delete_is_fine(world: World) -> None:
+def test_delete_of_an_endpoint_that_is_already_gone_is_no_failure(world: World) -> None:
     world.renew("falcon", 1)
     world.advance(seconds=30)
     world.endpoints.refusals["delete"] = [Gone("ValidationException", "Could not find endpoint")]
@@ -259,9 +261,9 @@ def test_endpoint_gone_before_its_delete_is_fine(world: World) -> None:
     assert world.get("falcon")["Status"] == "Absent"
 
 
-def test_read_that_fails_gives_the_lock_back_and_is_tried_again(world: World) -> None:
+def test_failed_describe_releases_the_lock_and_is_tried_again(world: World) -> None:
     world.endpoints.refusals["describe"] = [Throttled("ThrottlingException", "Rate exceeded")]
-    world.meter.renew("falcon", 10, world.now, by())
+    world.expiry.renew("falcon", 10, world.now, by())
     world.settle()
     assert "not seen" in world.get("falcon")["Reason"]
     assert world.store.load("falcon").lock_owner is None
@@ -318,16 +320,16 @@ def test_config_owned_endpoint_cannot_be_forgotten_or_rescheduled(world: World) 
     with pytest.raises(ConfigOwned):
         world.stop("falcon", forget=True)
     with pytest.raises(ConfigOwned):
-        world.meter.set_schedules("falcon", [OFFICE_HOURS], world.now, by())
+        world.schedules.replace("falcon", [OFFICE_HOURS], world.now, by())
 
 
 def test_schedule_set_over_the_api_opens_the_endpoint(world: World) -> None:
     world.endpoints.configs.add("cfg")
     world.add("mine", "cfg", 1)
-    world.meter.set_schedules("mine", [OFFICE_HOURS], world.now, by())
+    world.schedules.replace("mine", [OFFICE_HOURS], world.now, by())
     world.advance_to(clock(10, 1))
     assert world.status("mine") is Status.IN_SERVICE
-    assert world.meter.schedules("mine", world.now).schedules == (OFFICE_HOURS,)
+    assert world.schedules.read("mine", world.now).schedules == (OFFICE_HOURS,)
 
 
 def test_lease_longer_than_the_maximum_changes_nothing(world: World) -> None:
@@ -379,7 +381,7 @@ def test_deploy_after_a_failed_destroy_lets_endpoints_run_again(world: World) ->
     assert world.status("falcon") is Status.IN_SERVICE
 
 
-def test_wait_that_comes_back_after_a_failed_destroy_ends_the_drain(world: World) -> None:
+def test_wait_of_a_new_deploy_after_a_failed_destroy_ends_the_drain(world: World) -> None:
     world.renew("falcon", 600)
     world.deploys.drain(60)
     world.deploys.wait({"falcon": "falcon-1"})
@@ -400,8 +402,8 @@ def test_sweep_reports_endpoints_with_our_tag_that_nobody_declared(world: World)
     assert world.sweeper.sweep().orphans == ["stray"]
 
 
-def test_renewal_while_the_reconciler_holds_the_lock_is_not_slept_through(world: World) -> None:
-    """The endpoint is about to be deleted when the renewal lands between decision and call."""
+def test_renewal_during_a_reconcile_prevents_the_delete(world: World) -> None:
+    """The lease has ended. The renewal comes after the reconciler has read the state."""
     world.renew("falcon", 1)
     world.advance_to(clock(9, 0, 30))
     world.endpoints.now = world.hints.now = world.now = clock(9, 1, 0)
@@ -411,7 +413,7 @@ def test_renewal_while_the_reconciler_holds_the_lock_is_not_slept_through(world:
     def describe_then_renew(name: str) -> object:
         seen = describe(name)
         world.endpoints.describe = describe  # type: ignore[method-assign]
-        world.meter.renew("falcon", 10, world.now, by("bob"))
+        world.expiry.renew("falcon", 10, world.now, by("bob"))
         return seen
 
     world.endpoints.describe = describe_then_renew  # type: ignore[assignment,method-assign]
@@ -421,7 +423,7 @@ def test_renewal_while_the_reconciler_holds_the_lock_is_not_slept_through(world:
     assert world.status("falcon") is Status.IN_SERVICE
 
 
-def test_hint_that_meets_a_lock_comes_back_when_the_lock_ends(world: World) -> None:
+def test_hint_for_a_locked_endpoint_is_sent_again_for_the_end_of_the_lock(world: World) -> None:
     world.store.lock("falcon", "someone", world.now, world.now + timedelta(seconds=20))
     world.store.touch("falcon", world.now)
     outcome = world.reconciler().heed(Hint("falcon", Cause.API))
@@ -439,24 +441,24 @@ def test_hint_that_comes_too_early_is_sent_again_not_dropped(world: World) -> No
     assert world.hints.sent[sent].delay_seconds(early) == 2
 
 
-def test_hint_at_an_unknown_endpoint_is_dropped(world: World) -> None:
+def test_hint_for_an_unknown_endpoint_is_dropped(world: World) -> None:
     assert world.reconciler().heed(Hint("nobody", Cause.EVENT)).word == "unknown"
 
 
-def test_canary_beats_the_heart(world: World) -> None:
+def test_canary_records_a_heartbeat(world: World) -> None:
     world.reconciler().heed(Hint(None, Cause.CANARY))
     assert world.store.control().last_reconcile == world.now
 
 
-def test_started_after_crash_between_create_and_save_is_not_a_failure(world: World) -> None:
-    """Our own create intent explains the 'already existing' of the second try."""
+def test_crash_between_create_and_save_does_not_count_as_a_failed_attempt(world: World) -> None:
+    """The recorded intent explains why the second create is refused with 'already existing'."""
     save = world.store.save
 
     def crash(*_args: object) -> None:
         raise RuntimeError("killed")
 
     world.store.save = crash  # type: ignore[method-assign,assignment]
-    world.meter.renew("falcon", 60, world.now, by())
+    world.expiry.renew("falcon", 60, world.now, by())
     with pytest.raises(RuntimeError):
         world.settle()
     world.store.save = save  # type: ignore[method-assign]
@@ -470,14 +472,14 @@ def test_list_pages_through_all_endpoints(world: World) -> None:
     world.deploy(*(a_spec(f"model-{number}") for number in range(7)))
     names, token = [], None
     for _ in range(10):
-        documents, token = world.meter.list(world.now, 3, token)
+        documents, token = world.expiry.list(world.now, 3, token)
         names += [document["EndpointName"] for document in documents]
         if token is None:
             break
     assert names == [f"model-{number}" for number in range(7)]
 
 
-def test_open_for_ever_has_no_expiry() -> None:
+def test_endpoint_with_windows_that_never_close_has_no_expiry() -> None:
     always = Schedule.parse(
         {
             "name": "always",
@@ -493,18 +495,18 @@ def test_open_for_ever_has_no_expiry() -> None:
     assert document["NextTransition"] is None
 
 
-def test_events_tell_who_did_what_newest_first(world: World) -> None:
+def test_events_are_listed_newest_first(world: World) -> None:
     world.renew("falcon", 1)
     world.advance(minutes=3)
-    kinds = [event.kind for event in world.meter.events("falcon", 100)]
+    kinds = [event.kind for event in world.events.newest("falcon", 100)]
     assert kinds[-1] in {"renewed", "create"}
     assert kinds[0] == Status.ABSENT
     assert {"create", "delete", "InService", "renewed"} <= set(kinds)
     with pytest.raises(UnknownEndpoint):
-        world.meter.events("nobody", 10)
+        world.events.newest("nobody", 10)
 
 
-def test_early_morning_of_a_new_year_is_no_special_case() -> None:
+def test_lease_ends_on_time_across_the_turn_of_the_year() -> None:
     world = World(datetime(2026, 12, 31, 23, 59, 30, tzinfo=UTC))
     world.deploy(a_spec("falcon"))
     world.renew("falcon", 1)
@@ -514,7 +516,9 @@ def test_early_morning_of_a_new_year_is_no_special_case() -> None:
     assert world.state("falcon").next_step is Step.CREATE
 
 
-def test_shortage_of_capacity_leads_through_the_fallbacks_and_back_at_the_next_start() -> None:
+def test_fallbacks_are_tried_without_capacity_and_the_next_start_begins_with_the_first_choice() -> (
+    None
+):
     world = World()
     world.deploy(a_spec("falcon", "big", fallback_configs=("medium", "small")))
     world.endpoints.full = {"big", "medium"}
@@ -532,7 +536,7 @@ def test_shortage_of_capacity_leads_through_the_fallbacks_and_back_at_the_next_s
     assert world.get("falcon")["ServedConfigName"] == "big"
 
 
-def test_no_capacity_anywhere_begins_again_with_the_first_choice_and_waits_longer() -> None:
+def test_without_capacity_anywhere_the_first_choice_is_tried_again_after_growing_waits() -> None:
     world = World()
     world.deploy(a_spec("falcon", "big", fallback_configs=("small",)))
     world.endpoints.full = {"big", "small"}
@@ -555,7 +559,7 @@ def test_other_failures_stay_with_the_first_choice() -> None:
     assert world.get("falcon")["ServedConfigName"] == "big"
 
 
-def test_fallback_that_a_deploy_took_away_is_left_by_an_update() -> None:
+def test_endpoint_on_a_fallback_that_a_deploy_removed_is_updated() -> None:
     world = World()
     world.deploy(a_spec("falcon", "big", fallback_configs=("small",)))
     world.endpoints.full = {"big"}
@@ -567,7 +571,7 @@ def test_fallback_that_a_deploy_took_away_is_left_by_an_update() -> None:
     assert world.get("falcon")["ServedConfigName"] == "new"
 
 
-def test_refusal_for_want_of_quota_is_reported_once_and_not_hammered(world: World) -> None:
+def test_create_over_the_quota_is_reported_once_and_retried_with_backoff(world: World) -> None:
     quota = AwsRefused("ResourceLimitExceeded", "The account-level service limit is 0")
     world.endpoints.refusals["create"] = [quota] * 50
     world.renew("falcon", 60)
@@ -582,7 +586,7 @@ TARGET = {"PredefinedMetricSpecification": {}, "TargetValue": 70.0}
 SCALING = (Scaling("AllTraffic", 1, 4, {"invocations": TARGET}),)
 
 
-def test_scaling_and_tags_are_put_back_after_each_creation() -> None:
+def test_scaling_and_tags_are_set_after_each_creation() -> None:
     world = World()
     world.deploy(a_spec("falcon", scaling=SCALING, tags={"team": "nlp"}))
     world.renew("falcon", 10)
@@ -597,7 +601,7 @@ def test_scaling_and_tags_are_put_back_after_each_creation() -> None:
     assert world.endpoints.made("scale", "falcon") == 2, "once for each creation"
 
 
-def test_scaling_that_a_deploy_changed_is_put_in_place_while_running() -> None:
+def test_scaling_changed_by_a_deploy_is_applied_while_running() -> None:
     world = World()
     world.deploy(a_spec("falcon", scaling=SCALING, spec_hash="1"))
     world.renew("falcon", 60)
@@ -621,7 +625,7 @@ def test_refused_scaling_is_tried_again_and_does_not_stop_the_endpoint() -> None
     assert world.state("falcon").attempts == 0
 
 
-def test_scaling_steps_aside_for_an_update_and_comes_back() -> None:
+def test_scaling_is_removed_during_an_update_and_set_again_after_it() -> None:
     world = World()
     world.deploy(a_spec("falcon", scaling=SCALING))
     world.renew("falcon", 60)

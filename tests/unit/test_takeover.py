@@ -1,5 +1,5 @@
-"""Putting endpoints on the meter over the API: what is refused changes nothing, and a takeover is
-of that very endpoint."""
+"""Adding, adopting and forgetting over the API: a refused request changes nothing, and an adoption
+applies only to the endpoint that the caller saw."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from lambdas.core.takeover import Limits
 from tests.fakes import EVERY_SCOPE, a_spec, by, clock
 from tests.world import World
 
-STRANGERS = "theirs"
+FOREIGN = "theirs"
 DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 ALL_DAY = Schedule.parse({"name": "all", "start_time": "00:00", "stop_time": "00:00", "days": DAYS})
 BARE_SCOPES = tuple(EVERY_SCOPE.split())
@@ -49,16 +49,16 @@ BARE_SCOPES = tuple(EVERY_SCOPE.split())
 
 @pytest.fixture
 def world() -> World:
-    return a_world()
+    return make_world()
 
 
-def a_world(**limits: Any) -> World:
-    """Falcon is in the config; `theirs` is somebody else's, and runs; `mine` was added."""
+def make_world(**limits: Any) -> World:
+    """Falcon is in the config; `theirs` is a running foreign endpoint; `mine` was added."""
     world = World()
-    world.meter = meter_with(world, Limits(**limits))
+    world.expiry = meter_with(world, Limits(**limits))
     world.endpoints.configs |= {"cfg", "their-cfg"}
     world.deploy(a_spec("falcon"))
-    world.endpoints.run_by_hand(STRANGERS, "their-cfg")
+    world.endpoints.run_by_hand(FOREIGN, "their-cfg")
     world.add("mine", "cfg", 60)
     world.advance(seconds=10)
     return world
@@ -68,13 +68,13 @@ def meter_with(world: World, limits: Limits) -> ExpiryUseCases:
     return ExpiryUseCases(world.store, world.endpoints, world.hints, world.history, 43_200, limits)
 
 
-def adopt(world: World, name: str = STRANGERS, config: str = "their-cfg", minutes: int = 60) -> Any:
+def adopt(world: World, name: str = FOREIGN, config: str = "their-cfg", minutes: int = 60) -> Any:
     return world.add(name, config, minutes, adopt=True)
 
 
-def standing(world: World) -> object:
-    """All that a refused request must leave as it was: the endpoints of others, their tags, and
-    the meters with their leases."""
+def snapshot(world: World) -> object:
+    """Everything that a refused request must not change: foreign endpoints, their tags, and the
+    specs and leases of the meter."""
     strangers = {
         key: (one.status, one.config_name, one.owner, one.created_at)
         for key, one in world.endpoints.live.items()
@@ -87,7 +87,7 @@ def standing(world: World) -> object:
     return strangers, meters, world.store.added, world.store.adds
 
 
-# --- refused before anything is written ---------------------------------------------------------
+# --- requests refused before any write ------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -102,21 +102,21 @@ class Refusal:
 
 
 def post(name: str, config: str, minutes: int, scopes: str = EVERY_SCOPE, *, adopt: bool) -> Any:
-    return lambda world: world.meter.add(
+    return lambda world: world.expiry.add(
         name, config, minutes, world.now, by("bob", scopes), adopt=adopt
     )
 
 
 def stop_of_mine(scopes: str, *, forget: bool) -> Any:
-    return lambda world: world.meter.stop("mine", world.now, by("bob", scopes), forget=forget)
+    return lambda world: world.expiry.stop("mine", world.now, by("bob", scopes), forget=forget)
 
 
 def renewal_of_mine(scopes: str) -> Any:
-    return lambda world: world.meter.renew("mine", 5, world.now, by("bob", scopes))
+    return lambda world: world.expiry.renew("mine", 5, world.now, by("bob", scopes))
 
 
 def owned_by(owner: Owner) -> Callable[[World], object]:
-    return lambda world: world.endpoints.run_by_hand(STRANGERS, "their-cfg", owner)
+    return lambda world: world.endpoints.run_by_hand(FOREIGN, "their-cfg", owner)
 
 
 def requests() -> Iterator[Refusal]:
@@ -126,12 +126,12 @@ def requests() -> Iterator[Refusal]:
         yield Refusal(
             f"{word}: lease too long",
             LeaseTooLong,
-            post(STRANGERS, "their-cfg", too_long, adopt=adopts),
+            post(FOREIGN, "their-cfg", too_long, adopt=adopts),
         )
         yield Refusal(
             f"{word}: another config than it runs",
             NameTaken,
-            post(STRANGERS, "cfg", 60, adopt=adopts),
+            post(FOREIGN, "cfg", 60, adopt=adopts),
         )
         yield Refusal(
             f"{word}: new name, unknown config",
@@ -146,7 +146,7 @@ def requests() -> Iterator[Refusal]:
         yield Refusal(
             f"{word}: while the stack is destroyed",
             Draining,
-            post(STRANGERS, "their-cfg", 60, adopt=adopts),
+            post(FOREIGN, "their-cfg", 60, adopt=adopts),
             prepare=lambda world: world.store.set_drain(world.now + timedelta(minutes=5)),
         )
         yield Refusal(
@@ -158,14 +158,14 @@ def requests() -> Iterator[Refusal]:
             yield Refusal(
                 f"{word}: endpoint of {owner}",
                 NameTaken,
-                post(STRANGERS, "their-cfg", 60, adopt=adopts),
+                post(FOREIGN, "their-cfg", 60, adopt=adopts),
                 prepare=owned_by(owner),
             )
-    yield Refusal("add: it lives already", NameTaken, post(STRANGERS, "their-cfg", 60, adopt=False))
+    yield Refusal("add: it lives already", NameTaken, post(FOREIGN, "their-cfg", 60, adopt=False))
     yield Refusal(
         "adopt: outside of what may be adopted",
         NotAdoptable,
-        post(STRANGERS, "their-cfg", 60, adopt=True),
+        post(FOREIGN, "their-cfg", 60, adopt=True),
         limits=(("adoptable", NamePatterns(("team-a-*",))),),
     )
     yield Refusal(
@@ -185,13 +185,13 @@ def requests() -> Iterator[Refusal]:
         TooManyAddedToday,
         post("new", "cfg", 60, adopt=False),
         limits=(("max_added_per_token_per_day", 1),),
-        prepare=lambda world: world.meter.add("first", "cfg", 5, world.now, by("bob")),
+        prepare=lambda world: world.expiry.add("first", "cfg", 5, world.now, by("bob")),
     )
     for scopes in ("read", "renew", "invoke", "renew:theirs", "add", "add:theirs", "manage:other"):
         yield Refusal(
             f"adopt with '{scopes}'",
             ScopeMissing,
-            post(STRANGERS, "their-cfg", 60, scopes, adopt=True),
+            post(FOREIGN, "their-cfg", 60, scopes, adopt=True),
         )
     for scopes in ("read", "renew", "manage", "invoke", "renew:new", "add:other", "manage:new"):
         yield Refusal(
@@ -218,33 +218,33 @@ def requests() -> Iterator[Refusal]:
 
 @pytest.mark.parametrize("refused", list(requests()), ids=lambda refused: refused.what)
 def test_refused_request_changes_nothing(refused: Refusal) -> None:
-    world = a_world(**dict(refused.limits))
+    world = make_world(**dict(refused.limits))
     refused.prepare(world)
     world.settle()
-    before = standing(world)
+    before = snapshot(world)
 
     with pytest.raises(refused.error):
         refused.ask(world)
 
-    assert standing(world) == before
+    assert snapshot(world) == before
     world.store.set_drain(None)
     world.advance(minutes=20)
-    theirs = world.endpoints.live[STRANGERS]
+    theirs = world.endpoints.live[FOREIGN]
     assert theirs.status is Status.IN_SERVICE
     assert "new" not in world.endpoints.live
 
 
-def test_refused_adopt_of_a_too_long_lease_leaves_the_endpoint_of_somebody_else_running(
+def test_refused_adopt_with_a_too_long_lease_leaves_the_foreign_endpoint_running(
     world: World,
 ) -> None:
     with pytest.raises(LeaseTooLong):
         adopt(world, minutes=50_000)
     world.advance(hours=2)
-    assert world.status(STRANGERS) is Status.IN_SERVICE
-    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+    assert world.status(FOREIGN) is Status.IN_SERVICE
+    assert world.endpoints.live[FOREIGN].owner is Owner.NOBODY
 
 
-# --- cut off at any point -----------------------------------------------------------------------
+# --- requests that fail at any call ---------------------------------------------------------------
 
 PARTS = {
     "store": ("control", "load", "declare", "renew", "stop", "replace_api_spec"),
@@ -258,8 +258,8 @@ class Died(Exception):
     """The function was killed."""
 
 
-def breaking(world: World, number: int, error: Exception, *, after: bool) -> Iterator[int]:
-    """Let the `number`th call that a use case makes fail, before or after it took effect."""
+def fail_one_call(world: World, number: int, error: Exception, *, after: bool) -> Iterator[int]:
+    """Make the `number`th call of a use case fail, before or after it takes effect."""
     made = count()
 
     def broken(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -281,16 +281,16 @@ def breaking(world: World, number: int, error: Exception, *, after: bool) -> Ite
     return made
 
 
-def mend(world: World) -> None:
+def restore_calls(world: World) -> None:
     for part, methods in PARTS.items():
         for method in methods:
             vars(getattr(world, part)).pop(method, None)
 
 
-CUTS: dict[str, Callable[[World], object]] = {
-    "adopt": post(STRANGERS, "their-cfg", 60, adopt=True),
+REQUESTS: dict[str, Callable[[World], object]] = {
+    "adopt": post(FOREIGN, "their-cfg", 60, adopt=True),
     "add": post("new", "cfg", 60, adopt=False),
-    "forget": lambda world: world.meter.stop("mine", world.now, by(), forget=True),
+    "forget": lambda world: world.expiry.stop("mine", world.now, by(), forget=True),
 }
 FAULTS: tuple[Exception, ...] = (
     Died(),
@@ -300,38 +300,38 @@ FAULTS: tuple[Exception, ...] = (
 )
 
 
-@pytest.mark.parametrize("use", CUTS)
+@pytest.mark.parametrize("use", REQUESTS)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
-def test_request_cut_off_at_any_call_is_done_whole_or_not_at_all(
+def test_request_that_fails_at_any_call_takes_effect_completely_or_not_at_all(
     use: str, after: bool, fault: Exception
 ) -> None:
     for number in range(20):
-        world = a_world()
-        before = standing(world)
-        made = breaking(world, number, fault, after=after)
+        world = make_world()
+        before = snapshot(world)
+        made = fail_one_call(world, number, fault, after=after)
         with suppress(Died, MeterError):
-            CUTS[use](world)
-        mend(world)
+            REQUESTS[use](world)
+        restore_calls(world)
         reached = next(made)
-        after_it = standing(world)
+        after_it = snapshot(world)
         declared = {key: record.spec for key, record in world.store.records.items()}
         if use == "forget":
             assert after_it == before or declared["mine"] is None
-        elif after_it != before:  # accepted: the spec and its lease came together
-            key = STRANGERS if use == "adopt" else "new"
+        elif after_it != before:  # accepted: spec and lease were written together
+            key = FOREIGN if use == "adopt" else "new"
             state = world.store.load(key).state
             assert declared[key] is not None
             assert state is not None
             assert state.expires_at == world.now.replace(microsecond=0) + timedelta(minutes=60)
         world.advance(minutes=5)
-        assert world.endpoints.live[STRANGERS].status is Status.IN_SERVICE
+        assert world.endpoints.live[FOREIGN].status is Status.IN_SERVICE
         if reached <= number:
             return
     pytest.fail("it makes more calls than this test expected")
 
 
-# --- what is accepted ---------------------------------------------------------------------------
+# --- accepted requests ----------------------------------------------------------------------------
 
 
 def test_adopted_endpoint_keeps_running_and_stops_when_its_lease_ends(world: World) -> None:
@@ -339,19 +339,19 @@ def test_adopted_endpoint_keeps_running_and_stops_when_its_lease_ends(world: Wor
     assert answer.http_status == 201
     assert answer.document["Status"] == "InService"
     world.advance(minutes=1)
-    assert world.endpoints.live[STRANGERS].owner is Owner.ADOPTED
-    assert world.state(STRANGERS).adopting is None
-    assert world.status(STRANGERS) is Status.IN_SERVICE
+    assert world.endpoints.live[FOREIGN].owner is Owner.ADOPTED
+    assert world.state(FOREIGN).adopting is None
+    assert world.status(FOREIGN) is Status.IN_SERVICE
     world.advance(minutes=10)
-    assert world.status(STRANGERS) is Status.ABSENT
-    assert world.endpoints.made("create", STRANGERS) == 0
+    assert world.status(FOREIGN) is Status.ABSENT
+    assert world.endpoints.made("create", FOREIGN) == 0
 
 
 @pytest.mark.parametrize(
     ("scopes", "use"),
     [
-        ("manage", post(STRANGERS, "their-cfg", 60, "manage", adopt=True)),
-        ("manage:theirs", post(STRANGERS, "their-cfg", 60, "manage:THEIRS", adopt=True)),
+        ("manage", post(FOREIGN, "their-cfg", 60, "manage", adopt=True)),
+        ("manage:theirs", post(FOREIGN, "their-cfg", 60, "manage:THEIRS", adopt=True)),
         ("add", post("new", "cfg", 60, "add", adopt=False)),
         ("add:new", post("new", "cfg", 60, "add:new", adopt=False)),
         ("add, adopt of what is not there", post("new", "cfg", 60, "add", adopt=True)),
@@ -360,12 +360,14 @@ def test_adopted_endpoint_keeps_running_and_stops_when_its_lease_ends(world: Wor
     ],
     ids=lambda case: case if isinstance(case, str) else "",
 )
-def test_scope_that_suffices(world: World, scopes: str, use: Callable[[World], Any]) -> None:
+def test_these_scopes_are_sufficient(
+    world: World, scopes: str, use: Callable[[World], Any]
+) -> None:
     assert use(world).http_status in (200, 201)
 
 
-def test_forgetting_and_the_stop_that_it_includes_want_add_alone(world: World) -> None:
-    answer = world.meter.stop("mine", world.now, by("bob", "add:mine"), forget=True)
+def test_forget_with_its_stop_needs_only_the_scope_add(world: World) -> None:
+    answer = world.expiry.stop("mine", world.now, by("bob", "add:mine"), forget=True)
     assert answer.http_status == 200
     world.settle()
     world.advance(minutes=1)
@@ -374,33 +376,33 @@ def test_forgetting_and_the_stop_that_it_includes_want_add_alone(world: World) -
 
 @pytest.mark.parametrize("scopes", ["add", "renew add", "read renew add invoke"])
 @pytest.mark.parametrize("owner", [Owner.NOBODY, Owner.ANOTHER_STACK, Owner.IGNORED])
-def test_who_may_not_adopt_learns_neither_config_nor_owner(
+def test_refusal_without_the_scope_to_adopt_reveals_neither_config_nor_owner(
     world: World, scopes: str, owner: Owner
 ) -> None:
-    world.endpoints.run_by_hand(STRANGERS, "their-cfg", owner)
+    world.endpoints.run_by_hand(FOREIGN, "their-cfg", owner)
     for adopts in (False, True):
         with pytest.raises((NameTaken, ScopeMissing)) as refusal:
-            post(STRANGERS, "cfg", 60, scopes, adopt=adopts)(world)
+            post(FOREIGN, "cfg", 60, scopes, adopt=adopts)(world)
         assert "their-cfg" not in str(refusal.value)
         assert "another stack" not in str(refusal.value)
         assert "ignore" not in str(refusal.value)
 
 
-def test_forgetting_frees_the_place_of_an_added_endpoint() -> None:
-    world = a_world(max_added=1)
+def test_forgetting_frees_the_quota_of_an_added_endpoint() -> None:
+    world = make_world(max_added=1)
     with pytest.raises(TooManyAdded, match=r"Forget one"):
         world.add("new", "cfg", 5)
     world.stop("mine", forget=True)
     assert world.add("new", "cfg", 5).http_status == 201
 
 
-def test_adopting_takes_up_no_place(world: World) -> None:
-    world.meter = meter_with(world, Limits(max_added=1, max_added_per_token_per_day=1))
+def test_adopting_uses_no_quota_of_added_endpoints(world: World) -> None:
+    world.expiry = meter_with(world, Limits(max_added=1, max_added_per_token_per_day=1))
     assert adopt(world).http_status == 201
 
 
-def test_token_may_add_again_on_the_next_day_and_is_told_when() -> None:
-    world = a_world(max_added_per_token_per_day=1)
+def test_token_over_its_daily_quota_may_add_again_after_retry_after() -> None:
+    world = make_world(max_added_per_token_per_day=1)
     with pytest.raises(TooManyAddedToday) as refusal:
         world.add("new", "cfg", 5)
     seconds = refusal.value.retry_after_seconds
@@ -409,148 +411,148 @@ def test_token_may_add_again_on_the_next_day_and_is_told_when() -> None:
     assert world.add("new", "cfg", 5).http_status == 201
 
 
-def test_adding_again_what_is_there_counts_no_second_time() -> None:
-    world = a_world(max_added=1, max_added_per_token_per_day=1)
+def test_repeated_add_counts_once_towards_the_quota() -> None:
+    world = make_world(max_added=1, max_added_per_token_per_day=1)
     assert world.add("mine", "cfg", 5).http_status == 200
 
 
-# --- a takeover is of that very endpoint --------------------------------------------------------
+# --- an adoption applies to one endpoint ----------------------------------------------------------
 
 
-def void_of(world: World) -> None:
-    """It is not on the meter any more, nobody's lease pays for it, and people were told."""
+def assert_adoption_void(world: World) -> None:
+    """It is off the meter again, and the history says that the adoption is void."""
     world.advance(minutes=2)
-    assert world.store.load(STRANGERS).spec is None
-    assert world.store.load(STRANGERS).state is None
-    assert "adoption void" in world.history.kinds(STRANGERS)
-    assert world.endpoints.made("create", STRANGERS) == 0
-    assert world.endpoints.made("delete", STRANGERS) == 0
+    assert world.store.load(FOREIGN).spec is None
+    assert world.store.load(FOREIGN).state is None
+    assert "adoption void" in world.history.kinds(FOREIGN)
+    assert world.endpoints.made("create", FOREIGN) == 0
+    assert world.endpoints.made("delete", FOREIGN) == 0
 
 
-def accepted_only(world: World, minutes: int = 600) -> None:
+def accept_without_reconciling(world: World, minutes: int = 600) -> None:
     """The adopt is accepted; no reconciler has looked at it yet."""
-    world.meter.add(STRANGERS, "their-cfg", minutes, world.now, by(), adopt=True)
+    world.expiry.add(FOREIGN, "their-cfg", minutes, world.now, by(), adopt=True)
     world.hints.queue.clear()
 
 
 def test_endpoint_that_its_owner_deleted_before_it_was_tagged_is_not_created_again(
     world: World,
 ) -> None:
-    accepted_only(world)
-    del world.endpoints.live[STRANGERS]
-    void_of(world)
-    assert STRANGERS not in world.endpoints.live
+    accept_without_reconciling(world)
+    del world.endpoints.live[FOREIGN]
+    assert_adoption_void(world)
+    assert FOREIGN not in world.endpoints.live
 
 
 def test_endpoint_that_its_owner_is_deleting_is_not_adopted(world: World) -> None:
-    accepted_only(world)
-    world.endpoints.delete(STRANGERS)
+    accept_without_reconciling(world)
+    world.endpoints.delete(FOREIGN)
     world.endpoints.calls.clear()
-    void_of(world)
+    assert_adoption_void(world)
 
 
 def test_endpoint_that_was_replaced_before_it_was_tagged_is_left_alone(world: World) -> None:
-    accepted_only(world)
+    accept_without_reconciling(world)
     world.advance(seconds=1)
-    world.endpoints.run_by_hand(STRANGERS, "their-cfg")
-    void_of(world)
-    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+    world.endpoints.run_by_hand(FOREIGN, "their-cfg")
+    assert_adoption_void(world)
+    assert world.endpoints.live[FOREIGN].owner is Owner.NOBODY
 
 
-def test_tag_that_reached_a_later_endpoint_of_that_name_is_taken_off_again(world: World) -> None:
-    accepted_only(world)
+def test_tag_that_reached_a_later_endpoint_of_that_name_is_removed(world: World) -> None:
+    accept_without_reconciling(world)
     adopt_tag = world.endpoints.adopt
 
     def replaced_in_between(arn: str) -> None:
         world.endpoints.adopt = adopt_tag  # type: ignore[method-assign]
-        world.endpoints.run_by_hand(STRANGERS, "their-cfg")
-        world.endpoints.live[STRANGERS].created_at += timedelta(seconds=1)
+        world.endpoints.run_by_hand(FOREIGN, "their-cfg")
+        world.endpoints.live[FOREIGN].created_at += timedelta(seconds=1)
         adopt_tag(arn)
 
     world.endpoints.adopt = replaced_in_between  # type: ignore[method-assign]
-    void_of(world)
-    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+    assert_adoption_void(world)
+    assert world.endpoints.live[FOREIGN].owner is Owner.NOBODY
 
 
-def test_tag_that_cannot_be_taken_off_a_later_endpoint_is_tried_again(world: World) -> None:
-    accepted_only(world)
+def test_refused_removal_of_a_tag_from_a_later_endpoint_is_tried_again(world: World) -> None:
+    accept_without_reconciling(world)
     world.advance(seconds=1)
-    world.endpoints.run_by_hand(STRANGERS, "their-cfg", Owner.ADOPTED)
+    world.endpoints.run_by_hand(FOREIGN, "their-cfg", Owner.ADOPTED)
     world.endpoints.refusals["release"] = [AwsRefused("AccessDeniedException", "no")]
     world.advance(minutes=1)
-    assert world.endpoints.live[STRANGERS].owner is Owner.ADOPTED
-    assert world.status(STRANGERS) is Status.IN_SERVICE
-    void_of(world)
-    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+    assert world.endpoints.live[FOREIGN].owner is Owner.ADOPTED
+    assert world.status(FOREIGN) is Status.IN_SERVICE
+    assert_adoption_void(world)
+    assert world.endpoints.live[FOREIGN].owner is Owner.NOBODY
 
 
 @pytest.mark.parametrize("owner", [Owner.ANOTHER_STACK, Owner.IGNORED])
 @pytest.mark.parametrize("seconds", [0, 53], ids=["before the tag", "while the tag settles"])
-def test_endpoint_that_somebody_claims_meanwhile_is_left_to_them(
+def test_endpoint_that_gets_another_owner_during_the_adoption_is_left_to_them(
     world: World, owner: Owner, seconds: int
 ) -> None:
-    accepted_only(world)
+    accept_without_reconciling(world)
     world.advance(seconds=seconds)
-    world.endpoints.live[STRANGERS].owner = owner
-    void_of(world)
-    assert world.endpoints.live[STRANGERS].owner is owner
-    assert world.endpoints.live[STRANGERS].status is Status.IN_SERVICE
+    world.endpoints.live[FOREIGN].owner = owner
+    assert_adoption_void(world)
+    assert world.endpoints.live[FOREIGN].owner is owner
+    assert world.endpoints.live[FOREIGN].status is Status.IN_SERVICE
 
 
-def test_owner_who_takes_the_tag_off_at_once_keeps_the_endpoint(world: World) -> None:
+def test_owner_who_removes_the_tag_at_once_keeps_the_endpoint(world: World) -> None:
     adopt(world)
-    world.endpoints.live[STRANGERS].owner = Owner.NOBODY
-    void_of(world)
+    world.endpoints.live[FOREIGN].owner = Owner.NOBODY
+    assert_adoption_void(world)
 
 
-def test_reconciler_that_died_after_tagging_finishes_the_takeover(world: World) -> None:
-    accepted_only(world)
-    world.endpoints.live[STRANGERS].owner = Owner.ADOPTED
+def test_adoption_is_completed_after_the_reconciler_died_behind_the_tagging(world: World) -> None:
+    accept_without_reconciling(world)
+    world.endpoints.live[FOREIGN].owner = Owner.ADOPTED
     world.advance(minutes=2)
-    assert world.state(STRANGERS).adopting is None
-    assert world.status(STRANGERS) is Status.IN_SERVICE
+    assert world.state(FOREIGN).adopting is None
+    assert world.status(FOREIGN) is Status.IN_SERVICE
     assert world.endpoints.made("adopt", "arn:theirs") == 0
 
 
-def test_refused_tagging_is_tried_again_and_the_endpoint_left_alone_meanwhile(
+def test_refused_tagging_is_tried_again_and_the_endpoint_keeps_running_meanwhile(
     world: World,
 ) -> None:
     denied = AwsRefused("AccessDeniedException", "no")
     world.endpoints.refusals["adopt"] = [denied, denied]
     adopt(world, minutes=1)
     world.advance(seconds=50)
-    assert world.status(STRANGERS) is Status.IN_SERVICE
+    assert world.status(FOREIGN) is Status.IN_SERVICE
     world.advance(minutes=3)
-    assert world.status(STRANGERS) is Status.ABSENT, "adopted in the end, and its minute is over"
-    assert "adopt refused" in world.history.kinds(STRANGERS)
+    assert world.status(FOREIGN) is Status.ABSENT, "adopted in the end, and its minute is over"
+    assert "adopt refused" in world.history.kinds(FOREIGN)
 
 
-def test_deploy_of_that_name_between_look_and_write_wins(world: World) -> None:
+def test_deploy_of_that_name_between_read_and_write_wins_over_an_adopt(world: World) -> None:
     declare = world.store.declare
 
     def deployed_meanwhile(*args: Any) -> Any:
         world.store.declare = declare  # type: ignore[method-assign]
-        world.store.deploy(a_spec(STRANGERS, "other-cfg"))
+        world.store.deploy(a_spec(FOREIGN, "other-cfg"))
         return declare(*args)
 
     world.store.declare = deployed_meanwhile  # type: ignore[method-assign,assignment]
     with pytest.raises(NameTaken):
         adopt(world)
-    assert world.store.load(STRANGERS).api_spec is None
+    assert world.store.load(FOREIGN).api_spec is None
 
 
-def test_forgetting_what_is_not_tagged_yet_leaves_it_alone(world: World) -> None:
-    accepted_only(world)
-    world.meter.stop(STRANGERS, world.now, by(), forget=True)
+def test_forgetting_an_endpoint_that_is_not_tagged_yet_leaves_it_running(world: World) -> None:
+    accept_without_reconciling(world)
+    world.expiry.stop(FOREIGN, world.now, by(), forget=True)
     world.advance(minutes=2)
-    assert world.status(STRANGERS) is Status.IN_SERVICE
-    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
-    assert world.store.load(STRANGERS).state is None
+    assert world.status(FOREIGN) is Status.IN_SERVICE
+    assert world.endpoints.live[FOREIGN].owner is Owner.NOBODY
+    assert world.store.load(FOREIGN).state is None
 
 
-def test_void_adoption_of_a_declared_name_keeps_what_was_there_before(world: World) -> None:
+def test_void_adoption_of_a_declared_name_keeps_its_spec_and_lease(world: World) -> None:
     world.endpoints.run_by_hand("falcon", "falcon-1")
-    world.meter.add("falcon", "falcon-1", 30, world.now, by(), adopt=True)
+    world.expiry.add("falcon", "falcon-1", 30, world.now, by(), adopt=True)
     world.hints.queue.clear()
     world.endpoints.live["falcon"].owner = Owner.IGNORED
     world.advance(minutes=2)
@@ -562,79 +564,79 @@ def test_void_adoption_of_a_declared_name_keeps_what_was_there_before(world: Wor
     assert world.endpoints.made("delete", "falcon") == 0
 
 
-# --- tags that lag behind, or come late ---------------------------------------------------------
+# --- tags that show late or are set late ----------------------------------------------------------
 
 
 def test_tag_that_does_not_show_at_once_does_not_void_the_adoption(world: World) -> None:
-    accepted_only(world)
+    accept_without_reconciling(world)
     world.advance(seconds=52)
-    tagged = world.state(STRANGERS).adopting
+    tagged = world.state(FOREIGN).adopting
     assert tagged is not None
     assert tagged.tagged_at is not None
-    world.endpoints.live[STRANGERS].owner = Owner.NOBODY  # as an old listing has it
-    world.renew(STRANGERS, 1)
-    assert world.state(STRANGERS).adopting is not None
-    world.endpoints.live[STRANGERS].owner = Owner.ADOPTED
+    world.endpoints.live[FOREIGN].owner = Owner.NOBODY  # a listing that lags behind
+    world.renew(FOREIGN, 1)
+    assert world.state(FOREIGN).adopting is not None
+    world.endpoints.live[FOREIGN].owner = Owner.ADOPTED
     world.advance(minutes=10)
-    assert world.state(STRANGERS).adopting is None
-    assert world.status(STRANGERS) is Status.IN_SERVICE
-    assert "adoption void" not in world.history.kinds(STRANGERS)
+    assert world.state(FOREIGN).adopting is None
+    assert world.status(FOREIGN) is Status.IN_SERVICE
+    assert "adoption void" not in world.history.kinds(FOREIGN)
 
 
-def test_tag_that_shows_after_its_adoption_was_void_is_taken_off_and_nothing_deleted(
+def test_tag_that_shows_after_a_void_adoption_is_removed_and_nothing_is_deleted(
     world: World,
 ) -> None:
-    accepted_only(world)
-    world.advance(seconds=52)  # it is tagged, and the tag has not settled
-    adopting = world.state(STRANGERS).adopting
+    accept_without_reconciling(world)
+    world.advance(seconds=52)  # it is tagged, and the tag does not show yet
+    adopting = world.state(FOREIGN).adopting
     assert adopting is not None
     assert adopting.tagged_at is not None
-    world.endpoints.live[STRANGERS].owner = Owner.NOBODY
+    world.endpoints.live[FOREIGN].owner = Owner.NOBODY
     world.advance(seconds=10)
-    assert world.store.load(STRANGERS).spec is None
-    world.endpoints.live[STRANGERS].owner = Owner.ADOPTED
-    world.store.create_state(STRANGERS, State(next_due=world.now))
+    assert world.store.load(FOREIGN).spec is None
+    world.endpoints.live[FOREIGN].owner = Owner.ADOPTED
+    world.store.create_state(FOREIGN, State(next_due=world.now))
     world.advance(minutes=20)
-    assert world.status(STRANGERS) is Status.IN_SERVICE
-    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
-    assert world.endpoints.made("delete", STRANGERS) == 0
+    assert world.status(FOREIGN) is Status.IN_SERVICE
+    assert world.endpoints.live[FOREIGN].owner is Owner.NOBODY
+    assert world.endpoints.made("delete", FOREIGN) == 0
 
 
-def test_tag_that_reaches_an_endpoint_of_the_name_after_the_adoption_was_void(
+def test_tag_set_on_a_later_endpoint_after_a_void_adoption_is_removed(
     world: World,
 ) -> None:
-    """The call that tags got no answer and was carried out late, on an endpoint made meanwhile."""
-    accepted_only(world)
-    del world.endpoints.live[STRANGERS]
+    """The tagging call got no answer. It was carried out late, on an endpoint made meanwhile."""
+    accept_without_reconciling(world)
+    del world.endpoints.live[FOREIGN]
     world.endpoints.refusals["adopt"] = [Unanswered("ReadTimeoutError", "no answer")]
     hints = world.hints.queue
     world.advance(seconds=49)
-    reconciled = world.reconciler().heed(Hint(STRANGERS, Cause.API))
+    reconciled = world.reconciler().heed(Hint(FOREIGN, Cause.API))
     assert reconciled.word == "void"
     hints.clear()
-    world.endpoints.run_by_hand(STRANGERS, "their-cfg", Owner.ADOPTED)
+    world.endpoints.run_by_hand(FOREIGN, "their-cfg", Owner.ADOPTED)
     world.advance(minutes=20)
-    assert world.status(STRANGERS) is Status.IN_SERVICE
-    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
-    assert world.endpoints.made("delete", STRANGERS) == 0
+    assert world.status(FOREIGN) is Status.IN_SERVICE
+    assert world.endpoints.live[FOREIGN].owner is Owner.NOBODY
+    assert world.endpoints.made("delete", FOREIGN) == 0
 
 
-def test_destroy_in_the_middle_of_an_adoption_lets_go_of_the_endpoint(world: World) -> None:
-    accepted_only(world)
+def test_destroy_during_an_adoption_releases_the_endpoint(world: World) -> None:
+    accept_without_reconciling(world)
     world.advance(seconds=52)
-    assert world.endpoints.live[STRANGERS].owner is Owner.ADOPTED
+    assert world.endpoints.live[FOREIGN].owner is Owner.ADOPTED
     world.deploys.drain(120)
-    assert world.status(STRANGERS) is Status.IN_SERVICE
-    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+    assert world.status(FOREIGN) is Status.IN_SERVICE
+    assert world.endpoints.live[FOREIGN].owner is Owner.NOBODY
     assert world.status("mine") is Status.ABSENT
 
 
-# --- an adoption under a name that is on the meter already --------------------------------------
+# --- adoption under a name that is already on the meter -------------------------------------------
 
 
-def test_void_adoption_starts_nothing_with_the_minutes_that_came_along(world: World) -> None:
+def test_minutes_of_a_void_adoption_do_not_start_the_endpoint(world: World) -> None:
     world.endpoints.run_by_hand("falcon", "falcon-1")
-    world.meter.add("falcon", "falcon-1", 30, world.now, by(), adopt=True)
+    world.expiry.add("falcon", "falcon-1", 30, world.now, by(), adopt=True)
     world.hints.queue.clear()
     del world.endpoints.live["falcon"]
     world.advance(minutes=5)
@@ -643,12 +645,12 @@ def test_void_adoption_starts_nothing_with_the_minutes_that_came_along(world: Wo
     assert world.get("falcon")["Wanted"] == "stopped"
 
 
-def test_void_adoption_gives_back_the_hold(world: World) -> None:
+def test_void_adoption_restores_the_hold(world: World) -> None:
     world.deploy(a_spec("falcon", schedules=(ALL_DAY,)))
     world.stop("falcon")
     world.advance(minutes=1)
     world.endpoints.run_by_hand("falcon", "falcon-1")
-    world.meter.add("falcon", "falcon-1", 30, world.now, by(), adopt=True)
+    world.expiry.add("falcon", "falcon-1", 30, world.now, by(), adopt=True)
     world.hints.queue.clear()
     world.endpoints.calls.clear()
     del world.endpoints.live["falcon"]
@@ -657,12 +659,12 @@ def test_void_adoption_gives_back_the_hold(world: World) -> None:
     assert world.get("falcon")["Wanted"] == "stopped"
 
 
-def test_minutes_paid_after_those_of_an_adoption_ran_out_stay_when_it_is_void(
+def test_minutes_renewed_after_those_of_a_void_adoption_ran_out_are_kept(
     world: World,
 ) -> None:
     world.endpoints.run_by_hand("falcon", "falcon-1")
     world.endpoints.refusals["adopt"] = [AwsRefused("AccessDeniedException", "no")] * 50
-    world.meter.add("falcon", "falcon-1", 2, world.now, by(), adopt=True)
+    world.expiry.add("falcon", "falcon-1", 2, world.now, by(), adopt=True)
     world.advance(minutes=4)
     world.renew("falcon", 60)
     paid = world.state("falcon").expires_at
@@ -672,18 +674,18 @@ def test_minutes_paid_after_those_of_an_adoption_ran_out_stay_when_it_is_void(
     assert world.state("falcon").expires_at == paid
 
 
-def test_minutes_paid_beside_those_of_an_adoption_stay_when_it_is_void(world: World) -> None:
+def test_minutes_renewed_during_a_void_adoption_are_kept(world: World) -> None:
     world.endpoints.run_by_hand("falcon", "falcon-1")
     began = world.now
-    world.meter.add("falcon", "falcon-1", 30, world.now, by(), adopt=True)
+    world.expiry.add("falcon", "falcon-1", 30, world.now, by(), adopt=True)
     world.hints.queue.clear()
-    world.meter.renew("falcon", 60, world.now, by())
+    world.expiry.renew("falcon", 60, world.now, by())
     world.endpoints.live["falcon"].owner = Owner.IGNORED
     world.advance(minutes=2)
     assert world.state("falcon").expires_at == began + timedelta(minutes=60)
 
 
-def test_endpoint_is_adopted_with_what_it_runs_though_another_config_was_set(
+def test_endpoint_is_adopted_with_the_config_that_it_runs_despite_an_override(
     world: World,
 ) -> None:
     world.endpoints.configs.add("cfg-b")
@@ -698,17 +700,17 @@ def test_endpoint_is_adopted_with_what_it_runs_though_another_config_was_set(
     assert world.endpoints.live["falcon"].config_name == "cfg-b", "as was asked for by hand"
 
 
-def test_manage_of_the_name_alone_adopts_it(world: World) -> None:
+def test_scope_manage_for_the_name_is_enough_to_adopt_it(world: World) -> None:
     world.endpoints.run_by_hand("falcon", "falcon-1")
     manager = by(scopes="manage:falcon")
-    assert world.meter.add("falcon", "falcon-1", 5, world.now, manager, adopt=True).http_status
+    assert world.expiry.add("falcon", "falcon-1", 5, world.now, manager, adopt=True).http_status
     world.advance(minutes=1)
     with pytest.raises(ScopeMissing, match="renew"):
-        world.meter.add("falcon", "falcon-1", 5, world.now, manager, adopt=True)
+        world.expiry.add("falcon", "falcon-1", 5, world.now, manager, adopt=True)
 
 
-def test_added_endpoint_that_the_config_declares_can_be_forgotten_and_frees_its_place() -> None:
-    world = a_world(max_added=1)
+def test_added_endpoint_that_the_config_declares_too_can_be_forgotten_and_frees_its_quota() -> None:
+    world = make_world(max_added=1)
     world.deploy(a_spec("falcon"), a_spec("mine", "cfg"))
     with pytest.raises(TooManyAdded):
         world.add("another", "cfg", 5)
@@ -725,7 +727,7 @@ def test_sweep_puts_endpoints_on_the_meter_with_the_limit_of_the_config(world: W
     policy = Policy(Unmanaged.METER, timedelta(hours=1), max_lease_minutes=120)
     world.sweep_with(policy).sweep()
     with pytest.raises(LeaseTooLong):
-        world.renew(STRANGERS, 119)
+        world.renew(FOREIGN, 119)
 
 
 def test_restored_table_changes_no_running_endpoint_until_it_is_accepted(world: World) -> None:
@@ -741,7 +743,7 @@ def test_restored_table_changes_no_running_endpoint_until_it_is_accepted(world: 
     assert world.endpoints.live["falcon"].config_name == "cfg-b"
 
 
-# --- repeated requests across a forget ----------------------------------------------------------
+# --- retried requests after a forget --------------------------------------------------------------
 
 
 def keyed(key: str, route: str, **body: Any) -> Request:
@@ -751,19 +753,19 @@ def keyed(key: str, route: str, **body: Any) -> Request:
 def add_keyed(world: World, name: str, key: str, *, adopt: bool = False) -> Answer:
     config = "their-cfg" if adopt else "cfg"
     request = keyed(key, "add", name=name, adopt=adopt)
-    answer = world.meter.add(name, config, 5, world.now, request, adopt=adopt)
+    answer = world.expiry.add(name, config, 5, world.now, request, adopt=adopt)
     world.settle()
     return answer
 
 
 def forget_keyed(world: World, name: str, key: str) -> Answer:
-    answer = world.meter.stop(name, world.now, keyed(key, "forget", name=name), forget=True)
+    answer = world.expiry.stop(name, world.now, keyed(key, "forget", name=name), forget=True)
     world.settle()
     return answer
 
 
 @pytest.mark.parametrize("seconds", [0, 5, 3600], ids=["at once", "while deleting", "later"])
-def test_repeated_forget_gets_its_answer_and_stops_no_later_life(
+def test_repeated_forget_gets_its_first_answer_and_does_not_stop_a_later_life(
     world: World, seconds: int
 ) -> None:
     first = forget_keyed(world, "mine", "f1")
@@ -778,7 +780,9 @@ def test_repeated_forget_gets_its_answer_and_stops_no_later_life(
 
 
 @pytest.mark.parametrize("seconds", [0, 5, 3600], ids=["at once", "while deleting", "later"])
-def test_repeated_add_of_what_was_forgotten_since_adds_nothing(world: World, seconds: int) -> None:
+def test_repeated_add_of_an_endpoint_forgotten_since_adds_nothing(
+    world: World, seconds: int
+) -> None:
     first = add_keyed(world, "new", "a1")
     world.advance(minutes=1)
     world.stop("new", forget=True)
@@ -789,20 +793,20 @@ def test_repeated_add_of_what_was_forgotten_since_adds_nothing(world: World, sec
     assert world.endpoints.made("create", "new") == 1
 
 
-def test_repeated_adopt_whose_adoption_was_void_adopts_nothing_else(world: World) -> None:
-    request = keyed("v1", "add", name=STRANGERS, adopt=True)
-    first = world.meter.add(STRANGERS, "their-cfg", 5, world.now, request, adopt=True)
+def test_repeated_adopt_after_a_void_adoption_does_not_adopt_a_later_endpoint(world: World) -> None:
+    request = keyed("v1", "add", name=FOREIGN, adopt=True)
+    first = world.expiry.add(FOREIGN, "their-cfg", 5, world.now, request, adopt=True)
     world.hints.queue.clear()
     world.advance(seconds=1)
-    world.endpoints.run_by_hand(STRANGERS, "their-cfg")
+    world.endpoints.run_by_hand(FOREIGN, "their-cfg")
     world.advance(minutes=2)
-    assert add_keyed(world, STRANGERS, "v1", adopt=True).http_status == first.http_status
+    assert add_keyed(world, FOREIGN, "v1", adopt=True).http_status == first.http_status
     world.advance(minutes=2)
-    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
-    assert world.store.load(STRANGERS).spec is None
+    assert world.endpoints.live[FOREIGN].owner is Owner.NOBODY
+    assert world.store.load(FOREIGN).spec is None
 
 
-def test_renewal_that_is_repeated_after_a_forget_pays_no_later_life(world: World) -> None:
+def test_renewal_repeated_after_a_forget_does_not_extend_a_later_life(world: World) -> None:
     first = world.renew("mine", 7, key="r1")
     world.stop("mine", forget=True)
     world.advance(minutes=2)
@@ -813,7 +817,7 @@ def test_renewal_that_is_repeated_after_a_forget_pays_no_later_life(world: World
     assert world.state("mine").expires_at == ends
 
 
-def test_what_is_kept_of_the_forgotten_goes_after_a_day(world: World) -> None:
+def test_record_of_a_forgotten_endpoint_is_dropped_after_a_day(world: World) -> None:
     forget_keyed(world, "mine", "f1")
     world.advance(minutes=5)
     world.sweeper.sweep()
@@ -825,7 +829,7 @@ def test_what_is_kept_of_the_forgotten_goes_after_a_day(world: World) -> None:
         forget_keyed(world, "mine", "f1")
 
 
-def test_keys_of_all_lives_of_a_day_are_known(world: World) -> None:
+def test_idempotency_keys_of_all_lives_are_known_for_a_day(world: World) -> None:
     first = add_keyed(world, "new", "a1")
     world.stop("new", forget=True)
     world.advance(minutes=5)
@@ -835,50 +839,48 @@ def test_keys_of_all_lives_of_a_day_are_known(world: World) -> None:
     assert add_keyed(world, "new", "a1") == first
 
 
-# --- what an adoption is asked for --------------------------------------------------------------
+# --- what an adoption requires --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [Status.CREATING, Status.UPDATING, Status.FAILED])
 def test_endpoint_that_is_not_in_service_is_not_adopted(world: World, status: Status) -> None:
-    world.endpoints.live[STRANGERS].status = status
-    before = standing(world)
+    world.endpoints.live[FOREIGN].status = status
+    before = snapshot(world)
     with pytest.raises(NameTaken, match=f"is {status}: it can be adopted once it is InService"):
         adopt(world)
-    assert standing(world) == before
+    assert snapshot(world) == before
 
 
-def test_adopting_what_its_owner_is_deleting_creates_nothing(world: World) -> None:
-    world.endpoints.delete(STRANGERS)
+def test_adopting_an_endpoint_that_its_owner_is_deleting_is_refused(world: World) -> None:
+    world.endpoints.delete(FOREIGN)
     with pytest.raises(NameTaken, match="is Deleting"):
         adopt(world)
-    assert world.store.load(STRANGERS).spec is None
+    assert world.store.load(FOREIGN).spec is None
 
 
-def test_override_of_a_void_adoption_does_not_rule_the_next_life(world: World) -> None:
-    accepted_only(world)
-    world.updates.update(STRANGERS, "cfg", {}, world.now, by())
+def test_override_of_a_void_adoption_does_not_apply_to_the_next_life(world: World) -> None:
+    accept_without_reconciling(world)
+    world.updates.update(FOREIGN, "cfg", {}, world.now, by())
     world.hints.queue.clear()
-    del world.endpoints.live[STRANGERS]
-    world.reconciler().heed(Hint(STRANGERS, Cause.API))
-    world.add(STRANGERS, "their-cfg", 60)
+    del world.endpoints.live[FOREIGN]
+    world.reconciler().heed(Hint(FOREIGN, Cause.API))
+    world.add(FOREIGN, "their-cfg", 60)
     world.advance(minutes=5)
-    assert world.endpoints.live[STRANGERS].config_name == "their-cfg"
+    assert world.endpoints.live[FOREIGN].config_name == "their-cfg"
 
 
 @pytest.mark.parametrize("minutes", [43_201, 10**9, 10**18])
-def test_lease_beyond_all_bounds_is_too_long(world: World, minutes: int) -> None:
-    for name, config in (("new", "cfg"), (STRANGERS, "their-cfg")):
+def test_lease_of_any_size_beyond_the_maximum_is_refused(world: World, minutes: int) -> None:
+    for name, config in (("new", "cfg"), (FOREIGN, "their-cfg")):
         with pytest.raises(LeaseTooLong):
             world.add(name, config, minutes, adopt=True)
 
 
-# --- whose it is is asked anew before each change -----------------------------------------------
+# --- tags are read again before each change -------------------------------------------------------
 
 
 @pytest.mark.parametrize("owner", [Owner.NOBODY, Owner.ANOTHER_STACK, Owner.IGNORED])
-def test_endpoint_whose_tag_was_changed_in_mid_life_is_not_deleted(
-    world: World, owner: Owner
-) -> None:
+def test_endpoint_that_lost_our_tag_is_not_deleted(world: World, owner: Owner) -> None:
     world.endpoints.live["mine"].owner = owner
     world.stop("mine")
     world.advance(minutes=30)
@@ -887,9 +889,7 @@ def test_endpoint_whose_tag_was_changed_in_mid_life_is_not_deleted(
 
 
 @pytest.mark.parametrize("owner", [Owner.NOBODY, Owner.ANOTHER_STACK, Owner.IGNORED])
-def test_endpoint_whose_tag_was_changed_in_mid_life_is_not_updated(
-    world: World, owner: Owner
-) -> None:
+def test_endpoint_that_lost_our_tag_is_not_updated(world: World, owner: Owner) -> None:
     world.renew("falcon", 600)
     world.advance(minutes=1)
     world.endpoints.live["falcon"].owner = owner
@@ -898,14 +898,16 @@ def test_endpoint_whose_tag_was_changed_in_mid_life_is_not_updated(
     assert world.endpoints.made("update", "falcon") == 0
 
 
-def test_endpoint_to_be_ignored_is_neither_reported_nor_late_nor_an_orphan(world: World) -> None:
+def test_endpoint_with_the_ignore_tag_is_neither_reported_nor_late_nor_an_orphan(
+    world: World,
+) -> None:
     world.endpoints.run_by_hand("quiet", "their-cfg", Owner.IGNORED)
     world.endpoints.live["mine"].owner = Owner.IGNORED
     world.stop("mine")
     world.advance(hours=2)
     swept = world.sweep_with(Policy(Unmanaged.REPORT)).sweep()
     assert "quiet" not in swept.unmanaged
-    assert STRANGERS in swept.unmanaged
+    assert FOREIGN in swept.unmanaged
     assert swept.late == []
     assert swept.orphans == []
     assert not any("mine" in notice for notice in world.notices)
@@ -916,15 +918,15 @@ def test_sweep_puts_only_what_may_be_adopted_on_the_meter(world: World) -> None:
     policy = Policy(Unmanaged.METER, timedelta(hours=2), adoptable=NamePatterns(("team-a-*",)))
     swept = world.sweep_with(policy).sweep()
     world.settle()
-    assert sorted(swept.unmanaged) == ["team-a-1", STRANGERS]
+    assert sorted(swept.unmanaged) == ["team-a-1", FOREIGN]
     assert world.store.load("team-a-1").spec is not None
-    assert world.store.load(STRANGERS).spec is None
+    assert world.store.load(FOREIGN).spec is None
     world.advance(hours=3)
     assert world.status("team-a-1") is Status.ABSENT
-    assert world.status(STRANGERS) is Status.IN_SERVICE
+    assert world.status(FOREIGN) is Status.IN_SERVICE
 
 
-def test_adopted_endpoint_that_nobody_knows_any_more_is_no_orphan(world: World) -> None:
+def test_adopted_endpoint_without_a_record_is_no_orphan(world: World) -> None:
     world.endpoints.run_by_hand("lost", "their-cfg", Owner.ADOPTED)
     assert world.sweeper.sweep().orphans == []
     world.advance(hours=3)
@@ -935,7 +937,7 @@ def test_adopted_endpoint_that_nobody_knows_any_more_is_no_orphan(world: World) 
 
 
 @pytest.mark.parametrize("paid", [False, True], ids=["in a window", "on a lease"])
-def test_running_endpoint_whose_spec_cannot_be_read_goes_on(world: World, paid: bool) -> None:
+def test_running_endpoint_with_an_unreadable_spec_keeps_running(world: World, paid: bool) -> None:
     world.renew("falcon", 5)
     world.advance(minutes=1)
     if not paid:
@@ -946,7 +948,7 @@ def test_running_endpoint_whose_spec_cannot_be_read_goes_on(world: World, paid: 
     assert "cannot be read" in world.get("falcon")["Reason"]
 
 
-def test_stopped_endpoint_whose_spec_cannot_be_read_stays_stopped_until_paid(world: World) -> None:
+def test_stopped_endpoint_with_an_unreadable_spec_stays_stopped_until_renewed(world: World) -> None:
     world.store.deploy(replace(a_spec("falcon"), unreadable="cut short"))
     world.advance(hours=1)
     assert world.status("falcon") is Status.ABSENT
@@ -966,7 +968,7 @@ def test_new_endpoint_gets_its_first_lease_once_its_spec_can_be_read(world: Worl
     assert expires_at == world.now.replace(microsecond=0) + timedelta(minutes=7)
 
 
-def test_person_may_stop_an_endpoint_whose_spec_cannot_be_read(world: World) -> None:
+def test_endpoint_with_an_unreadable_spec_can_be_stopped_by_hand(world: World) -> None:
     world.renew("falcon", 60)
     world.advance(minutes=1)
     world.store.deploy(replace(a_spec("falcon"), unreadable="cut short"))
@@ -976,7 +978,7 @@ def test_person_may_stop_an_endpoint_whose_spec_cannot_be_read(world: World) -> 
     assert world.status("falcon") is Status.ABSENT
 
 
-def test_hold_of_an_earlier_window_stops_nothing_once_the_spec_cannot_be_read(
+def test_hold_of_an_earlier_window_does_not_stop_an_endpoint_with_an_unreadable_spec(
     world: World,
 ) -> None:
     world.renew("falcon", 60)
@@ -989,13 +991,13 @@ def test_hold_of_an_earlier_window_stops_nothing_once_the_spec_cannot_be_read(
     assert world.status("falcon") is Status.IN_SERVICE
 
 
-def test_schedules_are_not_written_over_a_spec_that_cannot_be_read(world: World) -> None:
+def test_setting_schedules_does_not_overwrite_an_unreadable_spec(world: World) -> None:
     record = world.store.load("mine")
     assert record.api_spec is not None
     cut_short = replace(record.api_spec, unreadable="cut short")
     world.store.records["mine"] = replace(record, api_spec=cut_short)
     with pytest.raises(SpecUnreadable):
-        world.meter.set_schedules("mine", [ALL_DAY], world.now, by())
+        world.schedules.replace("mine", [ALL_DAY], world.now, by())
     assert world.store.load("mine").api_spec == cut_short
 
 
@@ -1005,15 +1007,15 @@ def test_restored_table_creates_and_adopts_nothing_until_it_is_accepted(world: W
     world.renew("falcon", 60)
     world.advance(minutes=5)
     assert world.status("falcon") is Status.ABSENT
-    assert world.endpoints.live[STRANGERS].owner is Owner.NOBODY
+    assert world.endpoints.live[FOREIGN].owner is Owner.NOBODY
     assert "restored" in world.get("falcon")["Reason"]
     world.sweeper.accept_restored_table()
     world.advance(minutes=20)
     assert world.status("falcon") is Status.IN_SERVICE
-    assert world.endpoints.live[STRANGERS].owner is Owner.ADOPTED
+    assert world.endpoints.live[FOREIGN].owner is Owner.ADOPTED
 
 
-def test_deploy_of_schedules_alone_keeps_what_was_set_by_hand(world: World) -> None:
+def test_deploy_that_changes_only_schedules_keeps_the_override(world: World) -> None:
     world.endpoints.configs.add("by-hand")
     world.renew("falcon", 600)
     world.advance(minutes=1)
@@ -1030,17 +1032,17 @@ def test_deploy_of_schedules_alone_keeps_what_was_set_by_hand(world: World) -> N
 # --- retried stops ------------------------------------------------------------------------------
 
 
-def test_retried_stop_leaves_the_renewal_that_came_between(world: World) -> None:
+def test_retried_stop_does_not_undo_a_renewal_in_between(world: World) -> None:
     request = by().under("once", "DELETE", {"EndpointName": "mine"})
-    first = world.meter.stop("mine", world.now, request, forget=False)
+    first = world.expiry.stop("mine", world.now, request, forget=False)
     world.settle()
     world.renew("mine", 30)
-    again = world.meter.stop("mine", world.now, request, forget=False)
+    again = world.expiry.stop("mine", world.now, request, forget=False)
     assert again == first
     assert world.get("mine")["Wanted"] == "running"
 
 
-def test_forget_is_one_write_with_its_stop(world: World) -> None:
+def test_forget_and_its_stop_are_one_write(world: World) -> None:
     writes: list[str | None] = []
     stop = world.store.stop
 

@@ -13,7 +13,7 @@ DIRECT = "provider_installation {\n  direct {}\n}\n"
 
 
 class Machine:
-    """A made-up home and add-on folder, with no mirror and no configuration yet."""
+    """A temporary home and add-on folder, without a mirror or a configuration yet."""
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
@@ -52,7 +52,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_without_a_mirror_the_registry_serves_and_downloads_are_kept(machine: Machine) -> None:
+def test_without_a_mirror_the_registry_is_used_and_downloads_are_cached(machine: Machine) -> None:
     provision = machine.provision()
 
     assert not provision.mirrored
@@ -89,7 +89,7 @@ def test_a_mirror_below_an_add_on_folder_is_used(machine: Machine, below: str) -
 
 
 @pytest.mark.parametrize("below", [".terraform.d/plugins", ".local/share/terraform/plugins"])
-def test_a_mirror_where_terraform_itself_looks_goes_first(machine: Machine, below: str) -> None:
+def test_a_mirror_where_terraform_itself_looks_is_preferred(machine: Machine, below: str) -> None:
     machine.mirror(machine.opt / "tools")
     implied = machine.mirror(machine.home / below)
 
@@ -119,7 +119,7 @@ def test_a_zipped_provider_counts(machine: Machine) -> None:
     [("5.99.1", ""), ("7.0.0", ""), ("5.100.0", "plan9_mips")],
     ids=["too old", "too new", "another platform"],
 )
-def test_a_mirror_without_a_fitting_provider_is_passed_by(
+def test_a_mirror_without_a_suitable_provider_is_skipped(
     machine: Machine, version: str, platform: str
 ) -> None:
     machine.mirror(machine.opt / "tools", version, platform)
@@ -137,7 +137,7 @@ def test_the_users_provider_installation_is_left_alone(machine: Machine) -> None
     assert not machine.config.exists()
 
 
-def test_the_users_own_mirror_is_known_as_one(machine: Machine) -> None:
+def test_the_users_own_mirror_is_recognized(machine: Machine) -> None:
     named = machine.home / "mine.tfrc"
     named.write_text('provider_installation {\n  filesystem_mirror {\n    path = "/m"\n  }\n}\n')
     machine.environ["TF_CLI_CONFIG_FILE"] = str(named)
@@ -204,7 +204,7 @@ def test_an_old_terraform_is_named_with_its_version(machine: Machine) -> None:
         terraform_cli.require(machine.environ)
 
 
-def test_a_terraform_that_does_not_run_says_why(machine: Machine) -> None:
+def test_the_error_for_a_terraform_that_does_not_run_says_why(machine: Machine) -> None:
     machine.terraform("echo 'no such command' >&2; exit 1")
 
     with pytest.raises(TerraformMissing, match="no such command"):
@@ -218,7 +218,7 @@ def test_the_real_terraform_accepts_what_we_write(machine: Machine, tmp_path: Pa
     provision = machine.provision()
     binary = terraform_cli.require()
 
-    told = subprocess.run(
+    completed = subprocess.run(
         [binary, "version"],
         env=provision.environment,
         cwd=tmp_path,
@@ -227,4 +227,4 @@ def test_the_real_terraform_accepts_what_we_write(machine: Machine, tmp_path: Pa
         check=True,
     )
 
-    assert "Warning" not in told.stdout + told.stderr
+    assert "Warning" not in completed.stdout + completed.stderr

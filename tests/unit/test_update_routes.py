@@ -1,4 +1,4 @@
-"""/endpoint-update and /endpoint-weights, event in, answer out."""
+"""/endpoint-update and /endpoint-weights: event in, answer out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lambdas.core.state import Status
 from lambdas.handlers import api
 from lambdas.handlers.routes import expiry, updates
 from tests.fakes import a_spec
-from tests.unit.api_client import Client, Counted
+from tests.unit.api_client import Client, FakeRates
 from tests.update_limits import LIMITS, Violation
 from tests.world import World
 
@@ -38,10 +38,10 @@ def world() -> World:
 
 @pytest.fixture
 def call(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
-    monkeypatch.setattr(api, "rates", Counted)
+    monkeypatch.setattr(api, "rates", FakeRates)
     monkeypatch.setattr(api, "headers_of_answers", lambda: answer_headers(""))
-    monkeypatch.setattr(updates, "live_updates", lambda: world.updates)
-    monkeypatch.setattr(expiry, "parking_meter", lambda: world.meter)
+    monkeypatch.setattr(updates, "use_cases", lambda: world.updates)
+    monkeypatch.setattr(expiry, "use_cases", lambda: world.expiry)
     for module in (updates, expiry):
         monkeypatch.setattr(module, "utc_now", lambda: world.now)
     return Client(world)
@@ -66,16 +66,16 @@ def test_update_is_accepted_and_begun(call: Client, world: World) -> None:
     assert world.status(FALCON) is Status.UPDATING
     assert world.endpoints.options[FALCON.lower()] == options
     world.advance(seconds=30)
-    told = call("GET", "/endpoint-expiry", query={"EndpointName": FALCON}).document
-    assert (told["ServedConfigName"], told["Status"]) == ("falcon-2", "InService")
+    shown = call("GET", "/endpoint-expiry", query={"EndpointName": FALCON}).document
+    assert (shown["ServedConfigName"], shown["Status"]) == ("falcon-2", "InService")
 
 
-def test_weights_are_accepted_and_given(call: Client, world: World) -> None:
+def test_weights_are_accepted_and_set(call: Client, world: World) -> None:
     assert call("POST", WEIGHTS, WEIGH).status == 202
     assert world.endpoints.weights[FALCON.lower()] == WEIGH["DesiredWeightsAndCapacities"]
 
 
-def test_a_key_makes_each_safe_to_repeat(call: Client, world: World) -> None:
+def test_an_idempotency_key_makes_each_route_safe_to_repeat(call: Client, world: World) -> None:
     headers = {"Idempotency-Key": "k"}
     first = call("POST", WEIGHTS, WEIGH, headers=headers)
     assert call("POST", WEIGHTS, WEIGH, headers=headers).text == first.text
@@ -89,7 +89,7 @@ def test_a_key_makes_each_safe_to_repeat(call: Client, world: World) -> None:
 
 
 @pytest.mark.parametrize("path", [UPDATE, WEIGHTS])
-def test_both_need_the_scope_to_manage(call: Client, path: str) -> None:
+def test_both_routes_need_the_scope_manage(call: Client, path: str) -> None:
     body = TO_TWO if path == UPDATE else WEIGH
     assert call("POST", path, body, scopes="read renew invoke").status == 403
     assert call("POST", path, body, scopes="manage:demo-FlanT5-Endpoint").status == 403
@@ -144,7 +144,7 @@ def test_both_need_the_scope_to_manage(call: Client, path: str) -> None:
         (WEIGHTS, {**WEIGH, "Weight": 1}, 400, "Weight: Extra inputs are not permitted"),
     ],
 )
-def test_what_is_wrong_is_refused_with_a_sentence(
+def test_wrong_requests_are_refused_with_a_reason(
     call: Client, path: str, body: dict[str, Any], status: int, sentence: str
 ) -> None:
     reply = call("POST", path, body)
@@ -153,7 +153,7 @@ def test_what_is_wrong_is_refused_with_a_sentence(
 
 
 @pytest.mark.parametrize("violation", LIMITS.values(), ids=LIMITS)
-def test_violating_a_limit_of_updates_says_which(
+def test_error_for_a_violated_limit_of_updates_names_the_limit(
     call: Client, world: World, violation: Violation
 ) -> None:
     world.endpoints.variants["falcon-2"] = violation.variants
@@ -165,7 +165,7 @@ def test_violating_a_limit_of_updates_says_which(
 
 @pytest.mark.parametrize("field", ["EndpointName", "EndpointConfigName"])
 @pytest.mark.parametrize("name", ["", "a_b", "-a", "a-", "a b", "x" * 64])
-def test_names_keep_the_limits_of_names(call: Client, field: str, name: str) -> None:
+def test_names_outside_the_limits_are_refused(call: Client, field: str, name: str) -> None:
     reply = call("POST", UPDATE, {**TO_TWO, field: name})
     assert reply.status == 400
     assert reply.document["error"].startswith(f"{field}: ")

@@ -1,4 +1,4 @@
-"""Another config or other weights, by deploy and by hand, while the endpoint runs."""
+"""Changes of the config or the weights while the endpoint runs, by a deploy and by hand."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ ROUTING = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
 TWO = (Variant("A", 1), Variant("B", 1))
 
 
-def taking(seconds: int) -> dict[str, Any]:
-    """The options of an update that may take so long."""
+def options_with_timeout(seconds: int) -> dict[str, Any]:
+    """Options of an update that may take up to `seconds`."""
     policy = {
         "TrafficRoutingConfiguration": ROUTING,
         "MaximumExecutionTimeoutInSeconds": seconds,
@@ -43,7 +43,7 @@ def taking(seconds: int) -> dict[str, Any]:
 
 @pytest.fixture
 def world() -> World:
-    """Falcon runs for an hour; falcon-2 is another config of one variant, and `two` of two."""
+    """Falcon runs on a lease of an hour; falcon-2 and falcon-3 have one variant, `two` has two."""
     world = World()
     world.deploy(a_spec("falcon"))
     world.endpoints.configs |= {"falcon-2", "falcon-3", "two"}
@@ -58,20 +58,20 @@ def served(world: World, name: str = "falcon") -> Any:
     return world.get(name)["ServedConfigName"]
 
 
-def test_update_by_hand_begins_at_once_and_leaves_the_lease_alone(world: World) -> None:
+def test_update_by_hand_starts_at_once_and_keeps_the_lease(world: World) -> None:
     before = world.get("falcon")["ExpiresAt"]
-    answer = world.update("falcon", "falcon-2", **taking(600))
+    answer = world.update("falcon", "falcon-2", **options_with_timeout(600))
     assert answer.http_status == 202
     assert answer.document["EndpointConfigName"] == "falcon-2"
     assert world.status("falcon") is Status.UPDATING
-    assert world.endpoints.options["falcon"] == taking(600)
+    assert world.endpoints.options["falcon"] == options_with_timeout(600)
     world.advance(seconds=30)
     assert served(world) == "falcon-2"
     assert world.get("falcon")["ExpiresAt"] == before
     assert {"update asked", "update", "InService"} == set(world.history.kinds("falcon")[-3:])
 
 
-def test_update_by_hand_holds_over_a_stop_until_a_deploy_changes_the_entry(world: World) -> None:
+def test_update_by_hand_survives_a_stop_until_a_deploy_changes_the_entry(world: World) -> None:
     world.update("falcon", "falcon-2")
     world.advance(seconds=30)
     world.stop("falcon")
@@ -88,7 +88,7 @@ def test_update_by_hand_holds_over_a_stop_until_a_deploy_changes_the_entry(world
     assert world.get("falcon")["EndpointConfigName"] == "falcon-3"
 
 
-def test_a_stopped_endpoint_gets_it_at_its_next_start(world: World) -> None:
+def test_a_stopped_endpoint_is_started_with_the_config_set_by_hand(world: World) -> None:
     world.stop("falcon")
     world.advance(seconds=30)
     assert world.update("falcon", "falcon-2").http_status == 202
@@ -98,13 +98,15 @@ def test_a_stopped_endpoint_gets_it_at_its_next_start(world: World) -> None:
     assert served(world) == "falcon-2"
 
 
-def test_what_was_added_over_the_api_keeps_its_update_whatever_its_schedules(world: World) -> None:
+def test_endpoint_added_over_the_api_keeps_its_update_when_its_schedules_change(
+    world: World,
+) -> None:
     world.add("mine", "falcon-2", 60)
     world.advance(seconds=30)
     world.update("mine", "falcon-3")
     world.advance(seconds=30)
     document = {"name": "s", "start_time": "10:00", "stop_time": "11:00", "days": ["mon"]}
-    world.meter.set_schedules("mine", [Schedule.parse(document)], world.now, by())
+    world.schedules.replace("mine", [Schedule.parse(document)], world.now, by())
     world.settle()
     world.advance(seconds=60)
     assert world.get("mine")["ServedConfigName"] == "falcon-3"
@@ -117,25 +119,25 @@ def test_what_was_added_over_the_api_keeps_its_update_whatever_its_schedules(wor
     assert world.get("mine")["ServedConfigName"] == "falcon-2", "another life"
 
 
-def test_update_rolled_back_by_hand_is_over_and_told(world: World) -> None:
+def test_update_by_hand_that_is_rolled_back_is_reported_and_not_tried_again(world: World) -> None:
     world.endpoints.rolling_back = "an alarm tripped"
     world.update("falcon", "falcon-2")
     world.advance(minutes=5)
     assert served(world) == "falcon-1"
-    told = world.get("falcon")
-    assert told["Reason"] == "the update to falcon-2 was rolled back: an alarm tripped"
-    assert told["EndpointConfigName"] == "falcon-1"
+    shown = world.get("falcon")
+    assert shown["Reason"] == "the update to falcon-2 was rolled back: an alarm tripped"
+    assert shown["EndpointConfigName"] == "falcon-1"
     assert world.endpoints.made("update", "falcon") == 1
     world.endpoints.rolling_back = ""
     world.stop("falcon")
     world.advance(seconds=30)
     world.renew("falcon", 10)
     world.advance(seconds=30)
-    assert served(world) == "falcon-1", "what served goes on"
+    assert served(world) == "falcon-1", "the config that was served stays"
     assert "rolled back" not in world.get("falcon")["Reason"]
 
 
-def test_after_a_rollback_it_may_be_asked_for_again(world: World) -> None:
+def test_update_that_was_rolled_back_can_be_requested_again(world: World) -> None:
     world.update("falcon", "falcon-2")
     world.advance(seconds=30)
     world.endpoints.rolling_back = "an alarm tripped"
@@ -148,11 +150,11 @@ def test_after_a_rollback_it_may_be_asked_for_again(world: World) -> None:
     assert served(world) == "falcon-3"
 
 
-def test_a_deploy_that_rolled_back_is_tried_again_by_hand_only(world: World) -> None:
+def test_update_of_a_deploy_that_was_rolled_back_is_tried_again_only_by_hand(world: World) -> None:
     world.endpoints.rolling_back = "an alarm tripped"
-    world.deploy(a_spec("falcon", "falcon-2", update=taking(900)))
+    world.deploy(a_spec("falcon", "falcon-2", update=options_with_timeout(900)))
     world.advance(minutes=5)
-    assert world.endpoints.options["falcon"] == taking(900)
+    assert world.endpoints.options["falcon"] == options_with_timeout(900)
     assert world.endpoints.made("update", "falcon") == 1
     world.endpoints.rolling_back = ""
     world.advance(minutes=5)
@@ -163,7 +165,9 @@ def test_a_deploy_that_rolled_back_is_tried_again_by_hand_only(world: World) -> 
     assert "rolled back" not in world.get("falcon")["Reason"]
 
 
-def test_reason_that_sagemaker_gives_only_in_passing_is_kept(world: World) -> None:
+def test_rollback_reason_that_sagemaker_shows_only_during_the_rollback_is_kept(
+    world: World,
+) -> None:
     world.endpoints.rolling_back = "too many errors"
     world.update("falcon", "falcon-2")
     live = world.endpoints.live["falcon"]
@@ -178,25 +182,27 @@ def test_reason_that_sagemaker_gives_only_in_passing_is_kept(world: World) -> No
     )
 
 
-def test_update_whose_begin_was_not_heard_counts_as_begun(world: World) -> None:
-    begin = world.endpoints.update
+def test_unanswered_update_counts_as_started(world: World) -> None:
+    update = world.endpoints.update
 
-    def unheard(name: str, config_name: str, options: Mapping[str, Any]) -> None:
-        begin(name, config_name, options)
+    def update_without_an_answer(name: str, config_name: str, options: Mapping[str, Any]) -> None:
+        update(name, config_name, options)
         raise Unanswered("ReadTimeout", "no answer")
 
     world.endpoints.rolling_back = "an alarm tripped"
     world.endpoints.create_seconds = 40
-    world.endpoints.update = unheard  # type: ignore[method-assign]
+    world.endpoints.update = update_without_an_answer  # type: ignore[method-assign]
     world.update("falcon", "falcon-2")
-    world.endpoints.update = begin  # type: ignore[method-assign]
+    world.endpoints.update = update  # type: ignore[method-assign]
     world.advance(minutes=5)
     assert world.endpoints.made("update", "falcon") == 1
     assert "was rolled back" in world.get("falcon")["Reason"]
 
 
-def test_no_update_begins_that_may_outlast_the_endpoint(world: World) -> None:
-    world.deploy(a_spec("falcon", "falcon-2", update=taking(2 * 3600)))
+def test_update_that_may_take_longer_than_the_endpoint_is_wanted_is_not_started(
+    world: World,
+) -> None:
+    world.deploy(a_spec("falcon", "falcon-2", update=options_with_timeout(2 * 3600)))
     world.advance(seconds=60)
     assert world.endpoints.made("update", "falcon") == 0
     assert "may take longer than the endpoint is wanted" in world.get("falcon")["Reason"]
@@ -210,8 +216,8 @@ def test_no_update_begins_that_may_outlast_the_endpoint(world: World) -> None:
     assert served(world) == "falcon-2"
 
 
-def test_update_that_had_too_little_time_begins_once_there_is_enough(world: World) -> None:
-    world.update("falcon", "falcon-2", **taking(2 * 3600))
+def test_update_that_had_too_little_time_starts_when_there_is_enough(world: World) -> None:
+    world.update("falcon", "falcon-2", **options_with_timeout(2 * 3600))
     world.advance(seconds=60)
     assert world.endpoints.made("update", "falcon") == 0
     world.renew("falcon", 120)
@@ -219,11 +225,11 @@ def test_update_that_had_too_little_time_begins_once_there_is_enough(world: Worl
     assert served(world) == "falcon-2"
 
 
-def test_the_last_policy_counts_where_it_is_retained(world: World) -> None:
+def test_duration_of_a_retained_policy_is_taken_into_account(world: World) -> None:
     world.renew("falcon", 600)
-    world.update("falcon", "falcon-2", **taking(2 * 3600))
+    world.update("falcon", "falcon-2", **options_with_timeout(2 * 3600))
     world.advance(hours=9)
-    world.endpoints.last_deployment = taking(2 * 3600)["DeploymentConfig"]
+    world.endpoints.last_deployment = options_with_timeout(2 * 3600)["DeploymentConfig"]
     world.stop("falcon")
     world.advance(seconds=30)
     world.renew("falcon", 60)
@@ -251,7 +257,7 @@ def test_wrong_updates_are_refused_and_change_nothing(world: World) -> None:
     assert world.state("falcon").override is None
 
 
-def test_key_makes_an_update_safe_to_repeat(world: World) -> None:
+def test_idempotency_key_makes_an_update_safe_to_repeat(world: World) -> None:
     first = world.update("falcon", "falcon-2", key="k")
     world.advance(seconds=30)
     assert world.update("falcon", "falcon-2", key="k") == first
@@ -264,7 +270,7 @@ def test_key_makes_an_update_safe_to_repeat(world: World) -> None:
     assert served(world) == "falcon-3"
 
 
-def test_weights_are_given_to_the_variants_that_are_served(world: World) -> None:
+def test_weights_are_set_on_the_variants_that_are_served(world: World) -> None:
     world.update("falcon", "two")
     world.advance(seconds=30)
     desired = [
@@ -283,7 +289,7 @@ def test_weights_are_given_to_the_variants_that_are_served(world: World) -> None
     assert asked.actor == "ann"
 
 
-def test_weights_survive_throttles_and_lost_answers(world: World) -> None:
+def test_weights_are_set_in_spite_of_throttles_and_lost_answers(world: World) -> None:
     world.endpoints.refusals["reweigh"] = [
         Throttled("ThrottlingException", "Rate exceeded"),
         Unanswered("ReadTimeout", "no answer"),
@@ -295,12 +301,12 @@ def test_weights_survive_throttles_and_lost_answers(world: World) -> None:
     assert world.state("falcon").reweighing is None
 
 
-def test_weights_that_are_rolled_back_are_told_and_not_asked_for_again(world: World) -> None:
+def test_weights_that_are_rolled_back_are_reported_and_not_set_again(world: World) -> None:
     world.endpoints.rolling_back = "no capacity"
     world.reweigh("falcon", {"VariantName": "all", "DesiredInstanceCount": 4})
     world.advance(minutes=5)
-    told = "the weights and capacities set by hand were rolled back: no capacity"
-    assert world.get("falcon")["Reason"] == told
+    reason = "the weights and capacities set by hand were rolled back: no capacity"
+    assert world.get("falcon")["Reason"] == reason
     assert world.history.kinds("falcon").count("rolled back") == 1
     assert world.endpoints.made("reweigh", "falcon") == 1
 
@@ -325,7 +331,7 @@ def test_rolled_back_weights_are_forgotten_with_the_next_update(world: World) ->
     assert world.state("falcon").reweighing is None
 
 
-def test_instances_of_a_scaled_variant_may_be_other_than_asked(world: World) -> None:
+def test_instance_count_of_a_scaled_variant_may_differ_from_the_request(world: World) -> None:
     world.deploy(a_spec("falcon", scaling=(Scaling("all", 1, 9, {}),)))
     world.advance(minutes=5)
     world.reweigh("falcon", {"VariantName": "all", "DesiredWeight": 2, "DesiredInstanceCount": 2})
@@ -346,7 +352,7 @@ def test_weights_that_sagemaker_refuses_are_given_up(world: World) -> None:
     assert world.get("falcon")["Reason"].startswith("the lease is paid")
 
 
-def test_weights_are_of_the_running_endpoint_only(world: World) -> None:
+def test_weights_do_not_survive_a_stop(world: World) -> None:
     world.endpoints.refusals["reweigh"] = [Throttled("ThrottlingException", "Rate exceeded")]
     world.reweigh("falcon", {"VariantName": "all", "DesiredWeight": 1})
     world.stop("falcon")
@@ -385,7 +391,7 @@ def test_weights_are_of_the_running_endpoint_only(world: World) -> None:
         ),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(
+def test_weights_that_do_not_fit_the_variants_are_refused(
     world: World, desired: list[dict[str, Any]], expected: str
 ) -> None:
     world.endpoints.variants["two"] = (Variant("A", 1), Variant("B", None))
@@ -395,7 +401,7 @@ def test_weights_that_do_not_fit_are_refused(
         world.reweigh("falcon", *desired)
 
 
-def test_weights_need_a_running_endpoint_of_ours(world: World) -> None:
+def test_weights_need_an_endpoint_of_ours_in_service(world: World) -> None:
     weight = {"VariantName": "all", "DesiredWeight": 1}
     world.update("falcon", "falcon-2")
     with pytest.raises(NotInService, match="'falcon' is Updating"):
@@ -417,13 +423,13 @@ def test_nothing_is_changed_while_the_stack_is_destroyed(world: World) -> None:
         world.reweigh("falcon", {"VariantName": "all", "DesiredWeight": 1})
 
 
-def test_a_deploy_accepts_what_was_set_by_hand(world: World) -> None:
+def test_a_deploy_accepts_a_config_set_by_hand(world: World) -> None:
     world.update("falcon", "falcon-2")
     world.advance(seconds=30)
     assert world.deploys.verdict({"falcon": "falcon-1"}).settled
 
 
-def test_a_config_set_by_hand_that_was_deleted_gives_way_to_the_declared_one(world: World) -> None:
+def test_the_declared_config_replaces_a_config_set_by_hand_that_was_deleted(world: World) -> None:
     world.update("falcon", "falcon-2")
     world.advance(seconds=30)
     world.stop("falcon")
@@ -439,7 +445,9 @@ def test_a_config_set_by_hand_that_was_deleted_gives_way_to_the_declared_one(wor
     assert (seen.status, seen.config_name) == (Status.IN_SERVICE, "falcon-1")
 
 
-def test_a_deploy_fails_rather_than_take_away_what_was_set_by_hand(world: World) -> None:
+def test_a_deploy_fails_if_it_would_remove_a_config_set_by_hand_that_is_served(
+    world: World,
+) -> None:
     world.update("falcon", "falcon-2")
     world.advance(seconds=30)
     world.endpoints.config_owners["falcon-2"] = Owner.US
@@ -451,13 +459,15 @@ def test_a_deploy_fails_rather_than_take_away_what_was_set_by_hand(world: World)
             "POST /endpoint-update, or stop it"
         )
     ]
-    assert world.deploys.verdict({**manifest, "other": "falcon-2"}).settled, "another declares it"
+    assert world.deploys.verdict({**manifest, "other": "falcon-2"}).settled, (
+        "another entry declares it"
+    )
     world.stop("falcon")
     world.advance(seconds=30)
     assert world.deploys.verdict(manifest).settled
 
 
-def test_withdrawn_entry_gives_way_to_what_the_api_had_put_on_the_meter(world: World) -> None:
+def test_withdrawn_entry_leaves_the_endpoint_to_the_spec_of_the_api(world: World) -> None:
     world.endpoints.configs.add("cfg")
     world.add("mine", "cfg", 600)
     world.advance(minutes=1)
@@ -469,15 +479,15 @@ def test_withdrawn_entry_gives_way_to_what_the_api_had_put_on_the_meter(world: W
     world.deploy(a_spec("falcon"))
 
     manifest = {"falcon": "falcon-1"}
-    told = world.deploys.verdict(manifest).unsettled
-    assert len(told) == 1, "or mine-1 is taken away while it is served"
-    assert told[0].startswith("mine: Updating on mine-1, not cfg")
+    unsettled = world.deploys.verdict(manifest).unsettled
+    assert len(unsettled) == 1, "otherwise mine-1 would be deleted while it is served"
+    assert unsettled[0].startswith("mine: Updating on mine-1, not cfg")
     assert world.deploys.wait(manifest).settled
     world.advance(seconds=30)
     assert served(world, "mine") == "cfg"
 
 
-def test_endpoint_of_the_api_that_moves_by_itself_holds_up_no_deploy(world: World) -> None:
+def test_update_of_an_endpoint_added_over_the_api_does_not_delay_a_deploy(world: World) -> None:
     world.endpoints.configs.add("cfg")
     world.add("mine", "cfg", 600)
     world.advance(minutes=1)
@@ -485,12 +495,12 @@ def test_endpoint_of_the_api_that_moves_by_itself_holds_up_no_deploy(world: Worl
     assert world.deploys.verdict({"falcon": "falcon-1"}).settled
 
 
-def test_who_waits_is_told_for_whom(world: World) -> None:
-    told: list[Any] = []
-    deploys = replace(world.deploys, report=told.append)
+def test_wait_reports_the_endpoints_that_it_waits_for(world: World) -> None:
+    reports: list[Any] = []
+    deploys = replace(world.deploys, report=reports.append)
     world.endpoints.create_seconds = 90
     world.deploy(a_spec("falcon", "falcon-2"))
     assert deploys.wait({"falcon": "falcon-2"}).settled
-    assert "falcon: Updating on falcon-1, not falcon-2" in told[0][0]
-    assert 3 <= len(told) <= 6
-    assert told[-1] == []
+    assert "falcon: Updating on falcon-1, not falcon-2" in reports[0][0]
+    assert 3 <= len(reports) <= 6
+    assert reports[-1] == []

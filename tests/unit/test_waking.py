@@ -1,4 +1,4 @@
-"""Stopped endpoints that a call of their model starts."""
+"""Waking: a call of the model starts a stopped endpoint."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_an_endpoint_that_is_wanted_is_left_alone(world: World) -> None:
     assert world.history.kinds("falcon").count("woken") == 1
 
 
-def test_callers_that_find_it_stopped_at_once_grant_one_lease(
+def test_concurrent_callers_of_a_stopped_endpoint_grant_one_lease(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = world.store.load("falcon")
     wake(world)
-    answers = iter([before])  # what a caller read before the other wrote
+    answers = iter([before])  # what a caller read before the other caller wrote
     load = world.store.load
     monkeypatch.setattr(world.store, "load", lambda key: next(answers, None) or load(key))
     record = wake(world)
@@ -63,7 +63,7 @@ def test_callers_that_find_it_stopped_at_once_grant_one_lease(
     assert sum(world.store.wakes.values()) == 1
 
 
-def test_a_token_wakes_so_often_an_hour(world: World) -> None:
+def test_wakes_are_limited_per_token_and_hour(world: World) -> None:
     for _ in range(2):
         wake(world)
         world.advance(minutes=20)
@@ -78,14 +78,14 @@ def test_a_token_wakes_so_often_an_hour(world: World) -> None:
     assert world.state("falcon").expires_at == clock(10, 10)
 
 
-def test_no_request_undoes_a_stop_by_hand(world: World) -> None:
+def test_waking_does_not_end_a_hold(world: World) -> None:
     world.deploy(a_spec("Falcon", schedules=(WORKDAY,)))
     world.stop("Falcon")
     with pytest.raises(EndpointStopped):
         wake(world)
     assert world.state("falcon").expires_at is None
     world.advance_to(clock(17, 30))
-    wake(world)  # the window is over, and the hold with it
+    wake(world)  # the window has closed, so the hold has ended
     assert world.state("falcon").expires_at == clock(17, 40)
 
 
@@ -95,23 +95,23 @@ def test_nothing_is_woken_while_the_stack_is_destroyed(world: World) -> None:
         wake(world)
 
 
-def test_what_nobody_declared_is_not_woken(world: World) -> None:
+def test_unknown_endpoint_is_not_woken(world: World) -> None:
     with pytest.raises(UnknownEndpoint):
         wake(world, "other")
 
 
-def test_a_lease_by_waking_keeps_to_the_maximum(world: World) -> None:
+def test_a_lease_by_waking_is_cut_to_the_maximum(world: World) -> None:
     world.deploy(a_spec("Falcon", max_lease_minutes=3))
     wake(world)
     assert world.state("falcon").expires_at == clock(9, 3)
 
 
-def test_an_endpoint_starts_as_quickly_as_it_did_the_last_time(world: World) -> None:
+def test_retry_after_of_a_starting_endpoint_is_estimated_from_its_last_start(world: World) -> None:
     world.endpoints.create_seconds = 240
     record = wake(world)
     assert not_serving(record, world.now).retry_after_seconds == STARTING_SECONDS
     world.settle()
-    # In service, as SageMaker tells, four minutes after it was created.
+    # SageMaker says that it went into service four minutes after it was created.
     falcon = world.endpoints.live["falcon"]
     falcon.modified_at = falcon.created_at + timedelta(minutes=4)
     world.advance(minutes=12)
@@ -126,7 +126,7 @@ def test_an_endpoint_starts_as_quickly_as_it_did_the_last_time(world: World) -> 
     assert not_serving(record, world.now + 4 * MINUTE).retry_after_seconds == OVERDUE_SECONDS
 
 
-def test_a_failed_start_is_to_be_asked_about_when_it_is_tried_again(world: World) -> None:
+def test_retry_after_of_a_failed_start_is_the_time_until_it_is_tried_again(world: World) -> None:
     world.endpoints.failing = "no reason"
     wake(world)
     world.settle()
@@ -138,6 +138,6 @@ def test_a_failed_start_is_to_be_asked_about_when_it_is_tried_again(world: World
     assert 0 < left <= not_serving(record, world.now).retry_after_seconds < left + 1
 
 
-def test_a_share_that_is_used_up_is_told_from_a_rival(world: World) -> None:
+def test_wake_with_another_revision_is_a_conflict_not_a_used_up_share(world: World) -> None:
     with pytest.raises(Conflict):
         world.store.wake("falcon", 99, world.now, world.now, SHARE)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from lambdas.core.documents import event_document
+from lambdas.core.events import EventUseCases
 from lambdas.core.names import endpoint_key
 from lambdas.core.routes import route
 from lambdas.handlers.documents import Event
 from lambdas.handlers.operations import Operation, answer
-from lambdas.handlers.request_context import parking_meter
+from lambdas.handlers.request_context import adapters
 
 PATH = "/endpoint-events"
 router = APIGatewayRouter()
@@ -29,13 +31,18 @@ GET = Operation(
 OPERATIONS = (GET,)
 
 
+@cache
+def use_cases() -> EventUseCases:
+    return EventUseCases.over(adapters())
+
+
 @GET.on(router)
 def get(
     EndpointName: Annotated[str, Query(description="In any case")],  # noqa: N803 (wire name)
     limit: Annotated[int, Query(ge=1, le=1000, description="Of the answer")] = 100,
 ) -> Sequence[Mapping[str, Any]]:
-    events = parking_meter().events(EndpointName, limit)
+    events = use_cases().newest(EndpointName, limit)
     # The history knows the case-folded name; of what was forgotten nothing better is left.
-    spec = parking_meter().store.load(endpoint_key(EndpointName)).spec
+    spec = use_cases().store.load(endpoint_key(EndpointName)).spec
     name = {"EndpointName": spec.name} if spec else {}
     return [{**event_document(event), **name} for event in events]

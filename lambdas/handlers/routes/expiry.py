@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -14,11 +15,14 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from lambdas.core.errors import InvalidField
+from lambdas.core.expiry import ExpiryUseCases
+from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.names import sagemaker_name
 from lambdas.core.routes import route
+from lambdas.core.takeover import Limits
 from lambdas.handlers.documents import Endpoint
 from lambdas.handlers.operations import Operation, answer
-from lambdas.handlers.request_context import caller, parking_meter, requested, utc_now
+from lambdas.handlers.request_context import adapters, caller, requested, settings, utc_now
 
 PATH = "/endpoint-expiry"
 router = APIGatewayRouter()
@@ -88,6 +92,20 @@ class ExpiryRequest(BaseModel):
     ] = False
 
 
+@cache
+def use_cases() -> ExpiryUseCases:
+    environment = settings()
+    limits = Limits(
+        NamePatterns.stored(environment.adoptable),
+        NamePatterns.stored(environment.addable_configs),
+        environment.max_added_endpoints,
+        environment.max_added_per_token_per_day,
+    )
+    return ExpiryUseCases.over(
+        adapters(), max_lease_minutes=environment.max_lease_minutes, limits=limits
+    )
+
+
 @GET.on(router)
 def get(
     EndpointName: Annotated[  # noqa: N803 (the wire's name)
@@ -100,7 +118,7 @@ def get(
 ) -> Response[Any]:
     now = utc_now()
     if EndpointName is not None:
-        return _json(HTTPStatus.OK, parking_meter().get(EndpointName, now))
+        return _json(HTTPStatus.OK, use_cases().get(EndpointName, now))
     documents, token = _listed(caller(router).scopes.endpoints("read"), now, limit, next)
     return _json(HTTPStatus.OK, documents, {"X-Next": token} if token else {})
 
@@ -113,12 +131,10 @@ def post(body: Annotated[ExpiryRequest, Body()]) -> Response[Any]:
     if body.adopt and body.EndpointConfigName is None:
         raise InvalidField("EndpointConfigName", "is needed with `adopt`: what the endpoint runs")
     if body.EndpointConfigName is None:
-        answered = parking_meter().renew(name, body.minutes, utc_now(), request)
+        answered = use_cases().renew(name, body.minutes, utc_now(), request)
     else:
         config = body.EndpointConfigName
-        answered = parking_meter().add(
-            name, config, body.minutes, utc_now(), request, adopt=body.adopt
-        )
+        answered = use_cases().add(name, config, body.minutes, utc_now(), request, adopt=body.adopt)
     return _json(HTTPStatus(answered.http_status), answered.document)
 
 
@@ -129,7 +145,7 @@ def delete(
 ) -> Response[Any]:
     sent = {"EndpointName": EndpointName, "forget": forget}
     request = requested(router, f"DELETE {PATH}", sent)
-    answered = parking_meter().stop(EndpointName, utc_now(), request, forget=forget)
+    answered = use_cases().stop(EndpointName, utc_now(), request, forget=forget)
     return _json(HTTPStatus(answered.http_status), answered.document)
 
 
@@ -138,10 +154,10 @@ def _listed(
 ) -> tuple[Sequence[Mapping[str, Any]], str | None]:
     """A page of what the token may read (None: all), and the token of the next page."""
     if readable is None:
-        return parking_meter().list(now, limit, after)
+        return use_cases().list(now, limit, after)
     names = [name for name in sorted(readable) if after is None or name > after]
     page = names[:limit]
-    return parking_meter().list_some(page, now), page[-1] if len(page) < len(names) else None
+    return use_cases().list_some(page, now), page[-1] if len(page) < len(names) else None
 
 
 def _json(

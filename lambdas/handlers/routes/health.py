@@ -13,7 +13,7 @@ from lambdas.core.health import health_of
 from lambdas.core.routes import route
 from lambdas.handlers.documents import Error, Health
 from lambdas.handlers.operations import Operation, answer
-from lambdas.handlers.request_context import parking_meter, utc_now
+from lambdas.handlers.request_context import adapters, utc_now
 
 PATH = "/health"
 router = APIGatewayRouter()
@@ -31,6 +31,6 @@ OPERATIONS = (GET,)
 
 @GET.on(router)
 def get() -> Response[Any]:
-    health = health_of(parking_meter().store.control(), utc_now())
+    health = health_of(adapters().store.control(), utc_now())
     document = {**health.document(), "tzdata": tzdata.IANA_VERSION}
     return Response(503 if health.late else 200, "application/json", json.dumps(document))

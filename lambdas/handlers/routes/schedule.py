@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from lambdas.core import schedule as core
 from lambdas.core.documents import schedule_document
 from lambdas.core.errors import InvalidField
 from lambdas.core.routes import route
+from lambdas.core.schedule import Schedule
+from lambdas.core.schedule_changes import ScheduleUseCases
 from lambdas.handlers.documents import Schedules, request_schema
 from lambdas.handlers.operations import Operation, answer
-from lambdas.handlers.request_context import parking_meter, requested, utc_now
+from lambdas.handlers.request_context import adapters, requested, utc_now
 
 PATH = "/endpoint-schedule"
 router = APIGatewayRouter()
@@ -51,6 +53,11 @@ OPERATIONS = (GET, PUT, DELETE)
 _Name = Annotated[str, Query(description="In any case")]
 
 
+@cache
+def use_cases() -> ScheduleUseCases:
+    return ScheduleUseCases.over(adapters())
+
+
 class ScheduleRequest(BaseModel):
     """`schedule` as in the config: objects with name, start_time, stop_time, days or date."""
 
@@ -65,7 +72,7 @@ class ScheduleRequest(BaseModel):
 
 @GET.on(router)
 def get(EndpointName: _Name) -> Mapping[str, Any]:  # noqa: N803 (the wire's name)
-    return schedule_document(parking_meter().schedules(EndpointName, utc_now()))
+    return schedule_document(use_cases().read(EndpointName, utc_now()))
 
 
 @PUT.on(router)
@@ -78,18 +85,18 @@ def put(
         raise InvalidField("EndpointName", "give it once, in the query or in the body")
     schedules = [_parsed(index, document) for index, document in enumerate(body.schedule)]
     request = requested(router)
-    spec = parking_meter().set_schedules(names.pop(), schedules, utc_now(), request)
+    spec = use_cases().replace(names.pop(), schedules, utc_now(), request)
     return schedule_document(spec)
 
 
 @DELETE.on(router)
 def delete(EndpointName: _Name) -> Mapping[str, Any]:  # noqa: N803 (the wire's name)
     request = requested(router)
-    return schedule_document(parking_meter().set_schedules(EndpointName, [], utc_now(), request))
+    return schedule_document(use_cases().replace(EndpointName, [], utc_now(), request))
 
 
-def _parsed(index: int, document: Mapping[str, Any]) -> core.Schedule:
+def _parsed(index: int, document: Mapping[str, Any]) -> Schedule:
     try:
-        return core.Schedule.parse(document)
+        return Schedule.parse(document)
     except InvalidField as error:
         raise InvalidField(f"schedule[{index}].{error.field}", error.sentence) from error

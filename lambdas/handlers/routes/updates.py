@@ -18,7 +18,7 @@ from lambdas.core.routes import route
 from lambdas.core.updates import DESIRED, UpdateUseCases
 from lambdas.handlers.documents import Endpoint
 from lambdas.handlers.operations import Operation, answer
-from lambdas.handlers.request_context import parking_meter, requested, utc_now
+from lambdas.handlers.request_context import adapters, requested, utc_now
 
 UPDATE_PATH, WEIGHTS_PATH = "/endpoint-update", "/endpoint-weights"
 router = APIGatewayRouter()
@@ -76,9 +76,8 @@ class WeightsRequest(BaseModel):
 
 
 @cache
-def live_updates() -> UpdateUseCases:
-    meter = parking_meter()
-    return UpdateUseCases(meter.store, meter.endpoints, meter.hints, meter.history)
+def use_cases() -> UpdateUseCases:
+    return UpdateUseCases.over(adapters())
 
 
 @UPDATE.on(router)
@@ -86,7 +85,7 @@ def update(body: Annotated[UpdateRequest, Body()]) -> Response[Any]:
     request = requested(router, f"POST {UPDATE_PATH}", body.model_dump())
     name = sagemaker_name(body.EndpointName, "EndpointName")
     options = body.model_extra or {}
-    return _json(live_updates().update(name, body.EndpointConfigName, options, utc_now(), request))
+    return _json(use_cases().update(name, body.EndpointConfigName, options, utc_now(), request))
 
 
 @WEIGHTS.on(router)
@@ -94,7 +93,7 @@ def weights(body: Annotated[WeightsRequest, Body()]) -> Response[Any]:
     request = requested(router, f"POST {WEIGHTS_PATH}", body.model_dump())
     name = sagemaker_name(body.EndpointName, "EndpointName")
     desired = body.DesiredWeightsAndCapacities
-    return _json(live_updates().reweigh(name, desired, utc_now(), request))
+    return _json(use_cases().reweigh(name, desired, utc_now(), request))
 
 
 def _json(answered: Answer) -> Response[Any]:

@@ -1,0 +1,257 @@
+"""The situations in which each use case is worth killing, and who may come in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lambdas.core.hints import Cause
+from tests.simulation.preparations import (
+    SCALED,
+    after,
+    at_lease_end,
+    changed_config,
+    drained,
+    failed,
+    failed_before,
+    falcon,
+    falcon_alone,
+    forgets,
+    going,
+    gone_by_hand,
+    held,
+    hinted,
+    mine,
+    new_entry,
+    paid_for,
+    renewed,
+    reweighed,
+    rolled_back,
+    rolled_back_by_hand,
+    rolling_back,
+    rolls_back,
+    running,
+    scaled_soon,
+    scaled_update,
+    second_config,
+    set_by_hand,
+    steps,
+    stopped_mine,
+    stopping,
+    to_falcon_2,
+    two_due,
+    two_due_and_sqs_moody,
+    unseen_config,
+    weights_roll_back,
+    weights_rolled_back,
+    windows,
+    withdrawn,
+    withdrawn_over_mine,
+    without_state,
+)
+from tests.simulation.scene import (
+    AT_NINE,
+    CLOCKS_FALL_BACK,
+    ENDS_SOON,
+    FROM_TEN,
+    Scene,
+)
+from tests.simulation.situation import Rival, Situation
+
+SITUATIONS: tuple[Situation, ...] = (
+    Situation("renew: absent", falcon_alone, lambda s: s.renew()),
+    Situation("renew: with a key", falcon_alone, lambda s: s.renew(key="k")),
+    Situation("renew: running", running, lambda s: s.renew()),
+    Situation("renew: being deleted", going, lambda s: s.renew()),
+    Situation("renew: held", held, lambda s: s.renew()),
+    Situation("wake: absent", falcon_alone, lambda s: s.wake()),
+    Situation("wake: running", running, lambda s: s.wake()),
+    Situation("wake: being deleted", going, lambda s: s.wake()),
+    Situation("stop: leased", running, lambda s: s.stop()),
+    Situation(
+        "stop: in a window", steps(falcon(schedules=(AT_NINE,)), after(20)), lambda s: s.stop()
+    ),
+    Situation("stop: being created", steps(renewed, after(3)), lambda s: s.stop()),
+    Situation("forget: running", mine, forgets, about="Mine"),
+    Situation("forget: absent", stopped_mine, forgets, about="Mine"),
+    Situation("add: new", steps(), lambda s: s.add(), about="Mine"),
+    Situation("add: again", mine, lambda s: s.add(), about="Mine"),
+    Situation(
+        "add: while an earlier life ends",
+        steps(mine, forgets, after(0.3)),
+        lambda s: s.add(),
+        about="Mine",
+    ),
+    Situation("schedules: opening", stopped_mine, lambda s: s.set_schedules(AT_NINE), about="Mine"),
+    Situation(
+        "schedules: later",
+        stopped_mine,
+        lambda s: s.set_schedules(ENDS_SOON, FROM_TEN),
+        about="Mine",
+    ),
+    Situation(
+        "schedules: closing",
+        steps(stopped_mine, lambda s: s.set_schedules(AT_NINE), after(30)),
+        lambda s: s.set_schedules(),
+        about="Mine",
+    ),
+    Situation("update: running", running, lambda s: s.update()),
+    Situation("update: with a key", running, lambda s: s.update(key="k")),
+    Situation("update: absent", falcon_alone, lambda s: s.update()),
+    Situation("update: being updated", steps(running, to_falcon_2), lambda s: s.update()),
+    Situation("update: again after a rollback", rolled_back, lambda s: s.update(config="falcon-2")),
+    Situation("update: added", mine, lambda s: s.update("Mine"), about="Mine"),
+    Situation("weights: running", running, lambda s: s.reweigh()),
+    Situation("tick: two due", two_due, lambda s: s.tick()),
+    Situation(
+        "tick: hints were lost",
+        steps(two_due, lambda s: s.tick(), after(45)),
+        lambda s: s.tick(),
+    ),
+    Situation(
+        "tick: hints of a sweep were lost",
+        steps(gone_by_hand, lambda s: s.sweep(), after(2)),
+        lambda s: s.tick(),
+    ),
+    Situation("tick: windows", windows, lambda s: s.tick(), begin=CLOCKS_FALL_BACK),
+    Situation("tick: messages not taken", two_due_and_sqs_moody, lambda s: s.tick()),
+    Situation("reconcile: create", steps(falcon_alone, Scene.mute, paid_for, after(1)), hinted),
+    Situation("reconcile: being created", steps(renewed, after(3), Scene.mute), hinted),
+    Situation("reconcile: in service", steps(renewed, after(3), Scene.mute, after(9)), hinted),
+    Situation("reconcile: delete", at_lease_end, hinted),
+    Situation("reconcile: being deleted", stopping, hinted),
+    Situation("reconcile: gone", steps(stopping, after(4)), hinted),
+    Situation("reconcile: update", changed_config, hinted),
+    Situation("reconcile: being updated", steps(running, to_falcon_2, Scene.mute), hinted),
+    Situation("reconcile: updated", steps(running, to_falcon_2, Scene.mute, after(8)), hinted),
+    Situation("reconcile: update that is rolled back", rolls_back, hinted),
+    Situation("reconcile: update of what is scaled", scaled_update, hinted),
+    Situation("reconcile: update by hand", set_by_hand, hinted),
+    Situation(
+        "reconcile: update by hand of what is scaled",
+        lambda s: set_by_hand(s, scaling=SCALED),
+        hinted,
+    ),
+    Situation("reconcile: weights by hand", reweighed, hinted),
+    Situation(
+        "reconcile: weights for an earlier life",
+        steps(reweighed, Scene.delete_by_hand, after(6)),
+        hinted,
+    ),
+    Situation("reconcile: weights that are rolled back", weights_roll_back, hinted),
+    Situation("reconcile: weights rolled back", weights_rolled_back, hinted),
+    Situation("reconcile: rolled back", rolling_back, hinted),
+    Situation("reconcile: rolled back by hand", rolled_back_by_hand, hinted),
+    Situation("reconcile: failed", failed, hinted),
+    Situation(
+        "reconcile: again after a failure",
+        steps(failed, Scene.listen, hinted, after(6), Scene.mute, after(15)),
+        hinted,
+    ),
+    Situation("reconcile: failed again after a while", failed_before, hinted, again=True),
+    Situation("reconcile: config not seen", unseen_config, hinted),
+    Situation(
+        "reconcile: stopped while created",
+        steps(renewed, after(3), Scene.mute, lambda s: s.stop(), after(9)),
+        hinted,
+    ),
+    Situation("reconcile: withdrawn", withdrawn, hinted),
+    Situation(
+        "reconcile: forget",
+        steps(withdrawn, Scene.listen, hinted, after(3), Scene.mute, after(4)),
+        hinted,
+    ),
+    Situation(
+        "reconcile: forget what was added",
+        steps(stopped_mine, Scene.mute, forgets, after(1)),
+        lambda s: s.hint("mine"),
+        about="Mine",
+    ),
+    Situation(
+        "reconcile: foreign",
+        steps(lambda s: s.foreign(), after(10), falcon_alone, Scene.mute, paid_for, after(1)),
+        hinted,
+    ),
+    Situation("reconcile: scaling", scaled_soon, hinted),
+    Situation("reconcile: early", steps(running, after(206)), lambda s: s.hint(cause=Cause.TICK)),
+    Situation("sweep: gone by hand", gone_by_hand, lambda s: s.sweep(), again=True),
+    Situation("sweep: without state", without_state, lambda s: s.sweep(), again=True),
+    Situation("sweep: withdrawn", withdrawn, lambda s: s.sweep(), again=True),
+    Situation("sync: new", new_entry, lambda s: s.sync(), again=True),
+    Situation("sync: changed", steps(running, second_config), lambda s: s.sync(), again=True),
+    Situation(
+        "sync: withdrawn", steps(running, lambda s: s.withdraw()), lambda s: s.sync(), again=True
+    ),
+    Situation(
+        "sync: withdrawn from over the API's",
+        withdrawn_over_mine,
+        lambda s: s.sync(),
+        again=True,
+        about="Mine",
+    ),
+    Situation("sync: after a drain", drained, lambda s: s.sync(), again=True),
+    Situation(
+        "sync: changed after an update by hand",
+        steps(running, lambda s: s.update(), after(12), second_config),
+        lambda s: s.sync(),
+        again=True,
+    ),
+    Situation("sync: the same after a rollback", rolled_back, lambda s: s.sync(), again=True),
+    Situation(
+        "sync: taken back after a rollback",
+        steps(rolled_back, lambda s: s.write(s.spec())),
+        lambda s: s.sync(),
+        again=True,
+    ),
+    Situation("wait: for an update", steps(running, to_falcon_2), lambda s: s.wait(), again=True),
+    Situation("wait: for one that is rolled back", rolling_back, lambda s: s.wait(), again=True),
+    Situation("settle: while updated", steps(running, to_falcon_2), Scene.settle, again=True),
+    Situation("settle: updated", steps(running, to_falcon_2, after(12)), Scene.settle, again=True),
+    Situation(
+        "settle: taken back while updated",
+        steps(running, to_falcon_2, falcon_alone),
+        Scene.settle,
+        again=True,
+    ),
+    Situation(
+        "settle: withdrawn from over the API's",
+        steps(withdrawn_over_mine, Scene.sync, after(2)),
+        Scene.settle,
+        again=True,
+        about="Mine",
+    ),
+    Situation("settle: rolled back", rolled_back, Scene.settle, again=True),
+    Situation("settle: taken back", steps(rolled_back, falcon_alone), Scene.settle, again=True),
+    Situation(
+        "settle: set to an old config by hand",
+        steps(rolled_back, lambda s: s.update(config="falcon-1"), after(5)),
+        Scene.settle,
+        again=True,
+    ),
+    Situation("drain", steps(running, mine), lambda s: s.drain(), again=True),
+)
+
+RIVALS: dict[str, Rival] = {
+    "a renewal": lambda s, name: s.renew(name),
+    "a renewal with its key": lambda s, name: s.renew(name, key="k"),
+    "a stop": lambda s, name: s.stop(name),
+    "another hint": lambda s, name: s.hint(name.lower()),
+    "a tick": lambda s, _: s.tick(),
+    "an update by hand": lambda s, name: s.update(name),
+    "other weights": lambda s, name: s.reweigh(name),
+}
+RIVALS_FOR_ADDED: dict[str, Rival] = {
+    "an add": lambda s, name: s.add(name),
+    "a forget": lambda s, name: s.stop(name, forget=True),
+    "new schedules": lambda s, name: s.set_schedules(FROM_TEN, name=name),
+}
+"""What users may do only to endpoints that they added."""
+
+
+RIVALS_OF_WAKES: dict[str, Rival] = {"another call of the model": lambda s, name: s.wake(name)}
+
+
+def rivals(situation: Situation) -> Mapping[str, Rival]:
+    if situation.rivals is not None:
+        return situation.rivals
+    found = RIVALS | (RIVALS_FOR_ADDED if situation.about == "Mine" else {})
+    return found | (RIVALS_OF_WAKES if situation.name.startswith("wake:") else {})
