@@ -371,9 +371,10 @@ def fifty_a_year_away() -> list[Schedule]:
 
 @pytest.mark.timing
 @pytest.mark.parametrize("schedules", [fifty(), fifty_a_year_away(), fifty_that_never_close()])
-def test_next_transition_of_fifty_schedules_takes_under_a_millisecond(
+def test_next_transition_of_fifty_schedules_costs_no_more_than_a_few_thousand_additions(
     schedules: list[Schedule],
 ) -> None:
+    """Half a millisecond on a laptop, told as a ratio: machines differ, and are busy."""
     meter = Meter(schedules=schedules)
     instants = [utc(2026, 3, 2) + timedelta(hours=hour) for hour in range(50)]
     meter.next_transition(instants[0])
@@ -384,5 +385,12 @@ def test_next_transition_of_fifty_schedules_takes_under_a_millisecond(
             meter.next_transition(instant)
         return (stopwatch.perf_counter() - began) / len(instants)
 
+    def thousand_additions() -> float:
+        began, instant = stopwatch.perf_counter(), instants[0]
+        for _ in range(1000):
+            instant += timedelta(minutes=1)
+        return stopwatch.perf_counter() - began
+
     best = min(each() for _ in range(5))  # slower runs show other load on the machine
-    assert best < 0.001, f"{best * 1000:.2f} ms"
+    ratio = best / min(thousand_additions() for _ in range(20))
+    assert ratio < 25, f"as long as {ratio:.1f} thousand additions"
