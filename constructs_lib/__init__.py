@@ -1,1 +1,1 @@
-"""The CDKTF constructs; cdktf is imported here and in main.py only."""
+"""The CDKTF constructs. Only this package and main.py import cdktf."""

@@ -1,5 +1,5 @@
-"""Alarms. The costly failure is silence: where a dead scheduler would send nothing, missing
-data is itself the alarm."""
+"""The alarms. The costly failure is silence: a dead scheduler sends no data, so its alarms treat
+missing data as a breach."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from lambdas.core.settings import HEARTBEAT_METRIC, METRICS_NAMESPACE
 TOPIC = "alarms"
 _MINUTE_SECONDS = 60
 _SWEEP_SECONDS = 15 * _MINUTE_SECONDS
-# What can only be mended by people is looked at every 15 minutes, and a failing step is tried
-# again after as long: a little more, so that an alarm does not go off and on between two of them.
+# The reconciler looks every 15 minutes at what needs a person, and retries a failing step after at
+# most 15 minutes. This period is longer, so that an alarm does not flap between two attempts.
 _REPEAT_SECONDS = 20 * _MINUTE_SECONDS
 
 
 def alarm_topic_arn(at: Deployment) -> str:
-    """The topic's ARN before there is a topic: functions are made first."""
+    """The topic's ARN, computed from its name: the functions are made before the topic."""
     return at.arn("sns", at.name(TOPIC))
 
 
@@ -39,8 +39,8 @@ class _Metric:
 
 @dataclass(frozen=True, slots=True)
 class _When:
-    """Goes off where `statistic` breaks the threshold in each of `periods`; `missing` says what
-    a period without data means."""
+    """The alarm goes off if `statistic` breaches the threshold in each of `periods`. `missing` says
+    how to treat a period without data."""
 
     statistic: str = "Sum"
     comparison: str = "GreaterThanThreshold"
@@ -50,21 +50,21 @@ class _When:
     missing: str = "notBreaching"
 
 
-# A gauge that the sweep publishes every 15 minutes. The window that CloudWatch looks at slides and
-# may fall between two sweeps that were some seconds apart: then the alarm stays as it is.
-_SWEPT = _When(statistic="Maximum", period_seconds=_SWEEP_SECONDS, missing="ignore")
+# A gauge that the sweep publishes every 15 minutes. CloudWatch's evaluation period slides. It may
+# contain no sweep if two sweeps are some seconds further apart; then the alarm keeps its state.
+_SWEEP_GAUGE = _When(statistic="Maximum", period_seconds=_SWEEP_SECONDS, missing="ignore")
 
-# A crowd that is due at once is throttled until all have had their turn: at five calls a second,
-# 4,500 starts are through in a quarter of an hour. What lasts longer is no crowd any more. What
-# waits asks at least once a minute, every other second where it waits for its turn, so that more
-# than three in five minutes are more than chance.
-_LASTING = _When(threshold=3, periods=4, period_seconds=5 * _MINUTE_SECONDS)
+# Many endpoints that are due at once are throttled until each has had its turn. At five calls a
+# second, 4,500 starts take a quarter of an hour; throttling that lasts longer has another cause. A
+# waiting endpoint retries at least once a minute (every other second while it waits for its turn),
+# so more than three throttled calls in five minutes are not chance.
+_LASTING_THROTTLE = _When(threshold=3, periods=4, period_seconds=5 * _MINUTE_SECONDS)
 
 
 class Alarms(Construct):
-    """The topic `{prefix}-alarms` and the alarms that speak to it."""
+    """The topic `{prefix}-alarms` and the alarms that publish to it."""
 
-    def __init__(  # all keyword-only: what is watched
+    def __init__(  # keyword-only: everything that is watched
         self,
         scope: Construct,
         at: Deployment,
@@ -100,16 +100,17 @@ class Alarms(Construct):
                 ),
                 f"email_{number}",
             )
-        self._silence()
-        self._reality(late_minutes, reports_unmanaged=reports_unmanaged)
-        self._steps()
+        self._no_data_alarms()
+        self._sweep_alarms(late_minutes, reports_unmanaged=reports_unmanaged)
+        self._step_alarms()
         for queue in queues:
-            self._dead_letters(queue)
+            self._dead_letter_alarm(queue)
         for function in functions:
-            self._errors(function)
+            self._error_alarm(function)
 
     def _topic_policy(self) -> str:
-        """It takes the place of SNS's own, so it names CloudWatch; functions have their roles."""
+        """This policy replaces the default of SNS, so it must allow CloudWatch. Functions publish
+        under their roles."""
         arn = alarm_topic_arn(self._at)
         ours = of_account(self._at.account_id)
         return resource_document(
@@ -117,9 +118,9 @@ class Alarms(Construct):
             service_may("cloudwatch.amazonaws.com", "sns:Publish", arn, ours),
         )
 
-    def _silence(self) -> None:
-        # The reconciler beats when the tick's canary reaches it: scheduler, tick, queue and
-        # reconciler are all well, or the alarm goes off.
+    def _no_data_alarms(self) -> None:
+        # The reconciler sends the heartbeat when the tick's canary reaches it. So a heartbeat
+        # proves that scheduler, tick, queue and reconciler all work.
         silent = _When(comparison="LessThanThreshold", threshold=1, missing="breaching")
         self._alarm(
             "no-heartbeat",
@@ -134,38 +135,38 @@ class Alarms(Construct):
             replace(silent, statistic="SampleCount", periods=2, period_seconds=_SWEEP_SECONDS),
         )
 
-    def _reality(self, late_minutes: int, *, reports_unmanaged: bool) -> None:
-        """What the sweep found when it compared the records with SageMaker."""
+    def _sweep_alarms(self, late_minutes: int, *, reports_unmanaged: bool) -> None:
+        """Differences that the sweep found between the records and SageMaker."""
         self._alarm(
             "late",
             f"Endpoints are not what they should be for {late_minutes} minutes.",
             self._own("Late"),
-            _SWEPT,
+            _SWEEP_GAUGE,
         )
         self._alarm(
             "orphans",
             "Endpoints carry our tag though nobody declared them; they are deleted an hour after "
             "they were found unless somebody adds them.",
             self._own("Orphans"),
-            _SWEPT,
+            _SWEEP_GAUGE,
         )
         self._alarm(
             "restored-table",
             "The state table was restored, so nothing is deleted until someone has looked: "
             'invoke the sweep with {"action": "accept_restored_table"}.',
             self._own("RestoredTable"),
-            _SWEPT,
+            _SWEEP_GAUGE,
         )
         if reports_unmanaged:
             self._alarm(
                 "unmanaged",
                 "Endpoints run that nobody put on a meter.",
                 self._own("Unmanaged"),
-                _SWEPT,
+                _SWEEP_GAUGE,
             )
 
-    def _steps(self) -> None:
-        """What the reconciler could not do."""
+    def _step_alarms(self) -> None:
+        """Steps that the reconciler could not finish."""
         self._alarm(
             "gave-up",
             "An endpoint needs a person; its Reason says why.",
@@ -183,10 +184,10 @@ class Alarms(Construct):
             "SageMaker has been throttling our calls for 20 minutes: starts and stops come late. "
             "Others may use up the account's rate, or its quota is too small.",
             self._own("Throttled"),
-            _LASTING,
+            _LASTING_THROTTLE,
         )
 
-    def _dead_letters(self, queue: HintQueue) -> None:
+    def _dead_letter_alarm(self, queue: HintQueue) -> None:
         self._alarm(
             queue.dead_name.removeprefix(f"{self._at.prefix}-"),
             "Hints could not be handled; the message says which endpoint.",
@@ -198,7 +199,7 @@ class Alarms(Construct):
             _When("Maximum"),
         )
 
-    def _errors(self, function: PythonFunction) -> None:
+    def _error_alarm(self, function: PythonFunction) -> None:
         self._alarm(
             f"{function.name.removeprefix(f'{self._at.prefix}-')}-errors",
             "The function raised an error or ran out of time in each of three minutes.",

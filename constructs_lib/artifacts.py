@@ -1,7 +1,7 @@
-"""The bucket, the code and the layer from which every function is made.
+"""The bucket with the code and the layer of every function.
 
-Code comes from S3 and not from a file name: the provider then creates functions at once
-instead of one after another.
+Functions get their code from S3 instead of a local file, so that the provider creates them in
+parallel instead of one after another.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Artifacts(Construct):
     ) -> None:
         super().__init__(scope, "artifacts")
         self.architecture = architecture
-        # holds nothing but copies of these files
+        # it holds only copies of local files, so it needs no protection
         self._bucket = PrivateBucket(self, at, "code", kept_days=None, protected=False)
         code_object = self.upload("lambdas", code)
         layer_object = self.upload("layer", layer)
@@ -43,7 +43,7 @@ class Artifacts(Construct):
                 source_code_hash=layer.base64_hash,
                 compatible_runtimes=[f"python{PYTHON_VERSION}"],
                 compatible_architectures=[architecture],
-                # functions move to the new version before the old one goes
+                # functions move to the new version before the old one is deleted
                 lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
             ),
             "dependencies",
@@ -54,7 +54,7 @@ class Artifacts(Construct):
         self.layer_arn = version.arn
 
     def upload(self, name: str, archive: Archive) -> S3Object:
-        """Put an archive into the bucket, as `{name}.zip`."""
+        """Upload an archive to the bucket, as `{name}.zip`."""
         asset = TerraformAsset(
             self,
             f"{name}-asset",

@@ -1,7 +1,7 @@
-"""Asynchronous calls of models: the state machine that makes them.
+"""The state machine for asynchronous calls of models.
 
-The api function starts executions and describes them, and keeps callers apart; the state machine
-only calls the model, and again where SageMaker is busy.
+The api function starts and describes executions, and shows callers only their own. The state
+machine only calls the model, and retries while SageMaker is busy.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lambdas.core.invocation import ModelNotReady, TooManyInvocations
 # SageMaker gives a model 60 s: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
 _CALL_SECONDS = 90
 _EXECUTION_SECONDS = 900
-# The names of the SDK for Java; what it has no name of its own for, throttling among it, is
+# Exception names of the SDK for Java. Errors without a class of their own, such as throttling, are
 # called SageMakerRuntimeException.
 _BUSY = (
     "ModelNotReadyException",
@@ -35,7 +35,7 @@ _BUSY = (
     "ThrottlingException",
     "SageMakerRuntimeException",
 )
-# The exceptions of the invoker by their classes, and what Lambda says of itself.
+# The invoker's own exceptions, by class name, and the errors of Lambda itself.
 _INVOKER_BUSY = (
     ModelNotReady.__name__,
     TooManyInvocations.__name__,
@@ -53,7 +53,7 @@ def state_machine_arn(at: Deployment) -> str:
 
 
 def call_asynchronously(at: Deployment) -> list[Statement]:
-    """What the api function needs: to begin executions of our state machine and look at them."""
+    """What the api function needs: to start and describe executions of our state machine."""
     executions = at.arn("states", f"execution:{at.name('async')}:*")
     return [
         Statement(("states:StartExecution",), (state_machine_arn(at),)),
@@ -62,8 +62,8 @@ def call_asynchronously(at: Deployment) -> list[Statement]:
 
 
 class AsyncApi(Construct):
-    """The state machine `{prefix}-async`, which may call exactly `endpoints`, by their names, and
-    `invoker` for answers that are too large for Step Functions."""
+    """The state machine `{prefix}-async`. It may call the endpoints named in `endpoints` and no
+    others, and `invoker` for answers that are too large for Step Functions."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ def _definition(at: Deployment, invoker: PythonFunction | None) -> Mapping[str, 
             ],
             "Default": "Call",
         }
-        states["CallThroughLambda"] = _call_through(at, invoker)
+        states["CallThroughLambda"] = _call_through_lambda(at, invoker)
     return {
         "Comment": "Calls a model and keeps its answer as the execution's output",
         "StartAt": "Way" if invoker else "Call",
@@ -128,7 +128,7 @@ def _call(at: Deployment) -> Mapping[str, Any]:
         "Parameters": {
             "EndpointName.$": "$.endpointname",
             "ContentType": "application/json",
-            # a JSON value: Step Functions sends it as its JSON text
+            # a JSON value: Step Functions sends it serialized as JSON
             "Body.$": "$.body",
         },
         "TimeoutSeconds": _CALL_SECONDS,
@@ -137,7 +137,7 @@ def _call(at: Deployment) -> Mapping[str, Any]:
     }
 
 
-def _call_through(at: Deployment, invoker: PythonFunction) -> Mapping[str, Any]:
+def _call_through_lambda(at: Deployment, invoker: PythonFunction) -> Mapping[str, Any]:
     return {
         "Type": "Task",
         "Resource": f"arn:{at.partition}:states:::lambda:invoke",

@@ -1,5 +1,4 @@
-"""Where asynchronous endpoints read and write, and the topics that they speak to, where the
-config names none."""
+"""The bucket and the topics that asynchronous endpoints use if the config names none."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ KEPT_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class AsyncPaths:
-    """Where one asynchronous endpoint reads and writes, and whom it tells."""
+    """The S3 folders and SNS topics of one asynchronous endpoint."""
 
     input_path: str
     output_path: str
@@ -28,7 +27,7 @@ class AsyncPaths:
 
 
 class AsyncStore(Construct):
-    """The bucket `…-data`, private and encrypted, from which everything goes after KEPT_DAYS, and
+    """The bucket `…-data`, private and encrypted, whose objects are deleted after KEPT_DAYS, and
     the topics `{prefix}-async-success` and `{prefix}-async-error`."""
 
     def __init__(self, scope: Construct, at: Deployment, *, protected: bool) -> None:
@@ -39,7 +38,7 @@ class AsyncStore(Construct):
         self.error_topic_arn = self._topic(at, "error").arn
 
     def outputs(self) -> dict[str, object]:
-        """What people need in order to find results, by the name of the stack's output."""
+        """The stack outputs that people need to find results."""
         return {
             "async_bucket_name": self.bucket_name,
             "async_success_topic_arn": self.success_topic_arn,
@@ -49,7 +48,7 @@ class AsyncStore(Construct):
     def _topic(self, at: Deployment, outcome: str) -> SnsTopic:
         name = f"async-{outcome}"
         arn = at.arn("sns", at.name(name))
-        # the model's role publishes, and the AWS-managed key lets any role of the account
+        # the model's role publishes; the AWS-managed key allows that to any role of the account
         return addressed(
             SnsTopic(
                 self,
@@ -62,14 +61,14 @@ class AsyncStore(Construct):
         )
 
 
-def async_paths(name: str, said: AsyncInference, store: AsyncStore | None) -> AsyncPaths:
-    """What the config says about the entry `name`, and for the rest its own folder of the store.
-    There is a store wherever something is left unsaid."""
+def async_paths(name: str, settings: AsyncInference, store: AsyncStore | None) -> AsyncPaths:
+    """The places that the config names for the entry `name`. The others are in its own folder of
+    the store. `store` is None only if the config names all of them."""
     bucket = store.bucket_name if store else ""
     return AsyncPaths(
-        input_path=said.input_path or f"s3://{bucket}/{name}/input",
-        output_path=said.output_path or f"s3://{bucket}/{name}/output",
-        failure_path=said.failure_path or f"s3://{bucket}/{name}/failure",
-        success_topic_arn=said.success_topic_arn or (store.success_topic_arn if store else ""),
-        error_topic_arn=said.error_topic_arn or (store.error_topic_arn if store else ""),
+        input_path=settings.input_path or f"s3://{bucket}/{name}/input",
+        output_path=settings.output_path or f"s3://{bucket}/{name}/output",
+        failure_path=settings.failure_path or f"s3://{bucket}/{name}/failure",
+        success_topic_arn=settings.success_topic_arn or (store.success_topic_arn if store else ""),
+        error_topic_arn=settings.error_topic_arn or (store.error_topic_arn if store else ""),
     )

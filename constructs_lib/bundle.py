@@ -1,7 +1,7 @@
-"""Zip files for Lambda whose bytes depend on their content alone.
+"""Reproducible zip files for Lambda: the bytes depend only on the content.
 
-Names are sorted, times and modes fixed, nothing is compressed (compressors differ between
-machines), and what a checkout or an installer leaves behind stays out.
+Names are sorted, times and modes are fixed, and nothing is compressed (compressors differ between
+machines). Files that a checkout or an installer leaves behind are left out.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _INSTALLER_FILES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
 # The glibc of Amazon Linux 2023, on which Lambda's Python 3.12 and later run.
 _UV_PLATFORMS = {"arm64": "aarch64-manylinux_2_34", "x86_64": "x86_64-manylinux_2_34"}
-# Part of the cache key: raise it when this file makes other bytes from the same lock.
+# Part of the cache key. Raise it when this file makes different bytes from the same lock.
 _RECIPE = 2
 _KEPT_SECONDS = 86_400
 
 Entries = Mapping[str, Callable[[], bytes]]
-"""What goes into a zip: how to read each file, by its name there."""
+"""The files of a zip: a function that reads each file, by its name in the zip."""
 
 
 class BundleFailed(Exception):
@@ -45,8 +45,8 @@ class BundleFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What code is to run on. `for_host` builds for the interpreter that runs this, for an
-    emulator that runs functions on it."""
+    """The platform that code runs on. `for_host` means the interpreter that runs this process; an
+    emulator runs functions on it."""
 
     architecture: Architecture
     for_host: bool
@@ -57,7 +57,7 @@ class Platform:
         return f"lambda-{PYTHON_VERSION}-{self.architecture}"
 
     def options(self) -> list[str]:
-        """Tell the installer."""
+        """The installer's options for this platform."""
         if self.for_host:
             return []
         platform = _UV_PLATFORMS[self.architecture]
@@ -66,7 +66,7 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A zip file and the two spellings of its hash that Terraform wants."""
+    """A zip file and its hash, in the two formats that Terraform needs."""
 
     path: Path
     sha256: bytes
@@ -91,8 +91,8 @@ def shared_code(project: Path) -> Entries:
 
 
 def bundle_entries(kind: str, entries: Entries, cache: Path) -> Archive:
-    """A zip of `entries`, kept under its hash; those of yesterday are dropped."""
-    with tempfile.TemporaryDirectory(dir=_made(cache)) as folder:
+    """A zip of `entries`, cached under its hash. Archives older than a day are deleted."""
+    with tempfile.TemporaryDirectory(dir=_existing(cache)) as folder:
         target = Path(folder) / "code.zip"
         _write_zip(target, entries)
         archive = _archive(target)
@@ -121,15 +121,15 @@ def bundle_layer(
 def bundle_requirements(
     kind: str, requirements: str, cache: Path, platform: Platform, *, prefix: str = ""
 ) -> Archive:
-    """What `requirements` name, installed for `platform`; built once for each text and platform.
+    """The packages of `requirements`, installed for `platform`. Built once for each combination.
 
-    Where one of them has a hash all must, and nothing that is not named is installed; else what
-    they need comes too. Raises BundleFailed with what the installer said.
+    If one package has a hash, all must have one, and only the named packages are installed. Without
+    hashes their dependencies are installed too. Raises BundleFailed with the installer's message.
     """
     key = hashlib.sha256(f"{_RECIPE}\n{platform}\n{requirements}".encode()).hexdigest()
     kept = cache / f"{kind}-{platform}-{key[:16]}.zip"
     if not kept.exists():
-        with tempfile.TemporaryDirectory(dir=_made(cache)) as folder:
+        with tempfile.TemporaryDirectory(dir=_existing(cache)) as folder:
             tree = Path(folder) / "tree"
             _install(requirements, tree, platform.options())
             target = Path(folder) / "layer.zip"
@@ -140,7 +140,7 @@ def bundle_requirements(
 
 
 def locked_requirements(lock_file: Path, category: str = "layer") -> str:
-    """The category of a Pipfile.lock as requirements with hashes, sorted."""
+    """A category of Pipfile.lock as sorted requirements with hashes."""
     locked = json.loads(lock_file.read_text(encoding="utf-8"))[category]
     lines = []
     for name, package in sorted(locked.items()):
@@ -151,7 +151,7 @@ def locked_requirements(lock_file: Path, category: str = "layer") -> str:
 
 
 def _install(requirements: str, tree: Path, options: Sequence[str]) -> None:
-    # here, not above: a synth with a filled cache needs no installer
+    # imported late: a synth with a filled cache needs no installer
     from uv import find_uv_bin  # noqa: PLC0415
 
     tree.mkdir()
@@ -168,7 +168,7 @@ def _install(requirements: str, tree: Path, options: Sequence[str]) -> None:
 
 
 def tree_entries(root: Path, paths: Iterable[Path], prefix: str = "") -> Entries:
-    """Files under their names below `root`."""
+    """The files of `paths`, by their names below `root`."""
     return {prefix + path.relative_to(root).as_posix(): path.read_bytes for path in paths}
 
 
@@ -188,7 +188,7 @@ def _write_zip(target: Path, entries: Entries) -> None:
 
 
 def files_below(folder: Path, *, without: Sequence[str] = ()) -> Iterator[Path]:
-    """The files that belong into a zip; folders named in `without` do not."""
+    """The files that belong in a zip. Folders named in `without` are skipped."""
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if _belongs(name) and name not in without]
         for name in files:
@@ -207,7 +207,7 @@ def _archive(path: Path) -> Archive:
 
 
 def _kept(made: Path, kept: Path) -> Path:
-    """Move `made` to `kept` in one step: a synth at the same time sees all of it or none."""
+    """Move `made` to `kept` in one step: a concurrent synth sees the whole file or none."""
     if not kept.exists():
         made.chmod(0o644)
         shutil.move(made, kept)
@@ -215,13 +215,13 @@ def _kept(made: Path, kept: Path) -> Path:
 
 
 def _drop_old(cache: Path, kind: str) -> None:
-    """Every change of the code leaves an archive; those of yesterday serve nobody."""
+    """Delete archives older than a day: every change of the code adds one to the cache."""
     for old in cache.glob(f"{kind}-*.zip"):
         with contextlib.suppress(FileNotFoundError):
             if old.stat().st_mtime < time.time() - _KEPT_SECONDS:
                 old.unlink()
 
 
-def _made(folder: Path) -> Path:
+def _existing(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -1,5 +1,4 @@
-"""JSON in one spelling, so that equal values are equal bytes, here and where a service echoes
-them back."""
+"""JSON in one canonical form: equal values are equal bytes, also when a service returns them."""
 
 from __future__ import annotations
 

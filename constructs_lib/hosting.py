@@ -1,5 +1,5 @@
-"""What an endpoint runs, worked out from the config and the lock: everything that an endpoint
-config and its models are made of, as plain values that can be hashed."""
+"""What an endpoint runs, derived from the config and the lock: the content of an endpoint config
+and its models, as plain values that can be hashed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from constructs_lib.config.variants import (
 )
 from constructs_lib.models_lock import Locked, LockedModel
 
-_HASH_DIGITS = 8  # as long as "Endpoint": where the endpoint's name fits, the config's does
-# Raise it when the resources change in a way that the hashed description does not show.
+_HASH_DIGITS = 8  # as long as "Endpoint": if the endpoint's name fits, the config's name fits too
+# Raise it when the resources change in a way that the hashed values do not show.
 _RECIPE = 2
 
 
@@ -38,7 +38,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class HostedSource:
-    """A model; more than one container is a pipeline."""
+    """A model. More than one container is a pipeline."""
 
     containers: tuple[Container, ...]
     network_isolation: bool
@@ -48,7 +48,7 @@ class HostedSource:
 
 @dataclass(frozen=True, slots=True)
 class HostedVariant:
-    """A model, and what it runs on."""
+    """A model and the capacity that it runs on."""
 
     name: str
     model: HostedSource
@@ -66,7 +66,7 @@ class HostedVariant:
 
 @dataclass(frozen=True, slots=True)
 class Hosting:
-    """All that one endpoint config says."""
+    """The content of one endpoint config."""
 
     variants: tuple[HostedVariant, ...]
     shadows: tuple[HostedVariant, ...] = ()
@@ -75,20 +75,20 @@ class Hosting:
     async_inference: AsyncInference | None = None
 
     def digest(self) -> str:
-        """Eight hex digits that change whenever what runs changes."""
-        # left out where unset, so that a new optional field changes no hash
+        """Eight hex digits that change whenever the content changes."""
+        # unset fields are left out, so that a new optional field changes no hash
         whole = to_jsonable_python(self, exclude_none=True)
         return digest([_RECIPE, whole])[:_HASH_DIGITS]
 
     def model_digest(self, variant: HostedVariant) -> str:
-        """The digest for the model of a variant: no two endpoint configs share a model."""
+        """The digest for the model of a variant. Two endpoint configs never share a model."""
         if len(self.variants) + len(self.shadows) == 1:
             return self.digest()
         return digest([self.digest(), variant.name])[:_HASH_DIGITS]
 
 
 def hostings(config: DeployConfig, locked: Locked) -> Sequence[Sequence[Hosting]]:
-    """For each entry what it runs, and after that what it falls back to, in order."""
+    """For each entry: what it runs, then its fallbacks in order."""
     return [
         _of_entry(entry, f"jumpstart_models[{index}]", locked)
         for index, entry in enumerate(config.jumpstart_models)
@@ -118,51 +118,53 @@ def _of_entry(entry: JumpstartModel, where: str, locked: Locked) -> Sequence[Hos
 
 
 def _variant(
-    said: ShadowVariant, instance_type: str | None, locked: Locked, where: str
+    fields: ShadowVariant, instance_type: str | None, locked: Locked, where: str
 ) -> HostedVariant:
     variant = HostedVariant(
-        name=said.name,
-        model=_source(said),
-        weight=said.weight,
+        name=fields.name,
+        model=_source(fields),
+        weight=fields.weight,
         instance_type=instance_type,
-        instance_count=(said.instance_count or 1) if instance_type else None,
-        serverless=said.serverless,
-        managed_instance_scaling=said.managed_instance_scaling,
-        routing_strategy=said.routing_strategy,
-        volume_size_gb=said.volume_size_gb,
-        model_data_download_timeout_seconds=said.model_data_download_timeout_seconds,
-        container_startup_timeout_seconds=said.container_startup_timeout_seconds,
+        instance_count=(fields.instance_count or 1) if instance_type else None,
+        serverless=fields.serverless,
+        managed_instance_scaling=fields.managed_instance_scaling,
+        routing_strategy=fields.routing_strategy,
+        volume_size_gb=fields.volume_size_gb,
+        model_data_download_timeout_seconds=fields.model_data_download_timeout_seconds,
+        container_startup_timeout_seconds=fields.container_startup_timeout_seconds,
     )
-    if said.model_id is None or instance_type is None:
+    if fields.model_id is None or instance_type is None:
         return variant
-    return _with_jumpstart(variant, locked[where, instance_type], said)
+    return _with_jumpstart(variant, locked[where, instance_type], fields)
 
 
-def _source(said: ModelSource) -> HostedSource:
-    """The model of a variant, but for what only the lock tells."""
-    if said.containers:
+def _source(fields: ModelSource) -> HostedSource:
+    """The model of a variant, without the values that come from the lock."""
+    if fields.containers:
         containers = tuple(
             Container(image=c.image, artifact=c.model_data_url, environment=c.environment)
-            for c in said.containers
+            for c in fields.containers
         )
-    elif said.model_package_arn:
-        containers = (Container(model_package_arn=said.model_package_arn),)
+    elif fields.model_package_arn:
+        containers = (Container(model_package_arn=fields.model_package_arn),)
     else:
-        image = Container(said.image, None, said.model_data_url, said.environment)
+        image = Container(fields.image, None, fields.model_data_url, fields.environment)
         containers = (image,)
     return HostedSource(
         containers=containers,
-        # a model package of the Marketplace runs in isolation only
-        network_isolation=bool(said.model_package_arn)
-        if said.network_isolation is None
-        else said.network_isolation,
-        vpc=said.vpc,
-        execution_role_arn=said.execution_role_arn,
+        # a model package of the Marketplace can only run in isolation
+        network_isolation=bool(fields.model_package_arn)
+        if fields.network_isolation is None
+        else fields.network_isolation,
+        vpc=fields.vpc,
+        execution_role_arn=fields.execution_role_arn,
     )
 
 
-def _with_jumpstart(variant: HostedVariant, model: LockedModel, said: ModelSource) -> HostedVariant:
-    """The variant with what its publisher says, where the config says nothing."""
+def _with_jumpstart(
+    variant: HostedVariant, model: LockedModel, fields: ModelSource
+) -> HostedVariant:
+    """The variant, with the publisher's values for the fields that the config does not set."""
     container = Container(
         image=model.image,
         model_package_arn=model.model_package,
@@ -170,7 +172,7 @@ def _with_jumpstart(variant: HostedVariant, model: LockedModel, said: ModelSourc
         environment=None if model.model_package else model.environment,
         accept_eula=model.accept_eula,
     )
-    isolation = said.network_isolation
+    isolation = fields.network_isolation
     source = replace(
         variant.model,
         containers=(container,),

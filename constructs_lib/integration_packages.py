@@ -1,4 +1,4 @@
-"""Makes the zip of each integration's function: its folder, what its requirements.txt asks for,
+"""Makes the zip of each integration's function: its folder, the packages of its requirements.txt,
 and the package `lambdas`, from which its handler may import."""
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from constructs_lib.config.problems import InvalidConfig, Problem
 
 REQUIREMENTS = "requirements.txt"
 MAX_UNZIPPED_BYTES = 262_144_000
-"""https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html; layers count too."""
+"""https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html. Layers count too."""
 _ELSEWHERE = re.compile(
     r"\s*(-r|-c|-e|--requirement|--constraint|--editable|\.|/|file:)", re.IGNORECASE
 )
 
 
-class _Wrong(Exception):
-    """A package that cannot be made: the field to mend, and how."""
+class _InvalidPackage(Exception):
+    """A package cannot be made. It says which field to fix, and how."""
 
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -45,7 +45,7 @@ def integration_packages(
 ) -> Mapping[str, Archive]:
     """The zip of each entry that has a `lambda_src`, by the entry's name.
 
-    Raises InvalidConfig with all that is wrong about them.
+    Raises InvalidConfig with all problems of all packages.
     """
     platform = Platform(config.lambda_.architecture, config.lambda_.layer_platform == "host")
     made: dict[str, Archive] = {}
@@ -57,21 +57,25 @@ def integration_packages(
         try:
             entries = _entries(properties, project, cache, platform)
             made[entry.name] = bundle_entries("integration", entries, cache)
-        except _Wrong as wrong:
-            path = f"jumpstart_models[{index}].integration.properties.{wrong.field}"
-            problems.append(Problem(path, str(wrong)))
+        except _InvalidPackage as problem:
+            path = f"jumpstart_models[{index}].integration.properties.{problem.field}"
+            problems.append(Problem(path, str(problem)))
     if problems:
         raise InvalidConfig(source, problems)
     return made
 
 
 def notes_on_requirements(config: DeployConfig, project: Path) -> Iterator[str]:
-    """What is installed anew, and may be something else, on each machine."""
+    """Notes about requirements without hashes: other versions may be installed elsewhere."""
     for index, entry in enumerate(config.jumpstart_models):
         properties = entry.integration.properties if entry.integration else None
         if properties and properties.lambda_src:
             path = project / properties.lambda_src / REQUIREMENTS
-            if path.is_file() and _wanted(path) and "--hash" not in path.read_text("utf-8"):
+            if (
+                path.is_file()
+                and _names_a_package(path)
+                and "--hash" not in path.read_text("utf-8")
+            ):
                 yield (
                     f"jumpstart_models[{index}] ({entry.name}): {properties.lambda_src}/"
                     f"{REQUIREMENTS} has no hashes: other packages may come elsewhere or later. "
@@ -85,10 +89,12 @@ def _entries(
     assert properties.lambda_src is not None
     folder = project / properties.lambda_src
     if not folder.is_dir():
-        raise _Wrong("lambda_src", f"there is no folder '{properties.lambda_src}' in the project")
+        raise _InvalidPackage(
+            "lambda_src", f"there is no folder '{properties.lambda_src}' in the project"
+        )
     _require_handler(folder, properties)
     if (folder / "lambdas").exists() or (folder / "lambdas.py").exists():
-        raise _Wrong(
+        raise _InvalidPackage(
             "lambda_src", "holds a `lambdas` of its own, where that of the project goes; rename it"
         )
     installed = _installed(folder, properties.lambda_src, cache, platform)
@@ -96,7 +102,7 @@ def _entries(
     entries = {**installed, **shared_code(project), **own}
     size = sum(len(read()) for read in entries.values())
     if size > MAX_UNZIPPED_BYTES:
-        raise _Wrong(
+        raise _InvalidPackage(
             "lambda_src",
             f"comes to {size:,} bytes with its requirements, and Lambda takes "
             f"{MAX_UNZIPPED_BYTES:,}: leave something out, or give an `image_uri`",
@@ -110,7 +116,7 @@ def _require_handler(folder: Path, properties: IntegrationProperties) -> None:
     found = [path for path in (folder / f"{below}.py", folder / below / "__init__.py")
              if path.is_file()]  # fmt: skip
     if not found:
-        raise _Wrong(
+        raise _InvalidPackage(
             "handler",
             f"'{properties.handler}' is to be `{name}` in {properties.lambda_src}/{below}.py, and "
             "there is no such file",
@@ -119,13 +125,13 @@ def _require_handler(folder: Path, properties: IntegrationProperties) -> None:
     try:
         defined = _defined(ast.parse(found[0].read_bytes()))
     except (SyntaxError, ValueError) as error:
-        raise _Wrong("handler", f"{shown} is no Python: {error}") from error
+        raise _InvalidPackage("handler", f"{shown} is no Python: {error}") from error
     if name not in defined and "*" not in defined:
-        raise _Wrong("handler", f"{shown} defines no `{name}`")
+        raise _InvalidPackage("handler", f"{shown} defines no `{name}`")
 
 
 def _defined(module: ast.Module) -> set[str]:
-    """The names that a module's own statements bind, wherever they stand in it."""
+    """The names that the statements of a module bind, at any depth."""
     names: set[str] = set()
     for node in ast.walk(module):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -139,12 +145,12 @@ def _defined(module: ast.Module) -> set[str]:
 
 def _installed(folder: Path, source: str, cache: Path, platform: Platform) -> Entries:
     path = folder / REQUIREMENTS
-    if not path.is_file() or not _wanted(path):
+    if not path.is_file() or not _names_a_package(path):
         return {}
     text = path.read_text("utf-8")
     for number, line in enumerate(text.splitlines(), 1):
         if _ELSEWHERE.match(line):
-            raise _Wrong(
+            raise _InvalidPackage(
                 "lambda_src",
                 f"{source}/{REQUIREMENTS}, line {number}: what other files name is not bundled; "
                 "name the packages here",
@@ -152,12 +158,12 @@ def _installed(folder: Path, source: str, cache: Path, platform: Platform) -> En
     try:
         return archive_entries(bundle_requirements("requirements", text, cache, platform))
     except BundleFailed as error:
-        raise _Wrong(
+        raise _InvalidPackage(
             "lambda_src", f"{source}/{REQUIREMENTS} cannot be installed for {platform}:\n{error}"
         ) from error
 
 
-def _wanted(path: Path) -> bool:
-    """Whether a requirements file names anything."""
+def _names_a_package(path: Path) -> bool:
+    """Whether a requirements file names any package."""
     lines = (line.strip() for line in path.read_text("utf-8").splitlines())
     return any(line and not line.startswith("#") for line in lines)

@@ -1,4 +1,4 @@
-"""The functions that call the models: one for each entry with an integration of type `lambda`."""
+"""The functions that call the models: one per entry with an integration of type `lambda`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from constructs_lib.sagemaker_access import SageMakerAccess
 from lambdas.core.settings import IntegrationSettings, WakingSettings
 
 _SPARE_SECONDS = 3
-"""Of a function's time are left to say that the model did not answer."""
+"""Part of a function's timeout: time left to answer that the model did not respond."""
 
 
 class Integrations(Construct):
     """`packages` holds the zip of each entry that has a `lambda_src`, by name."""
 
-    def __init__(  # all keyword-only: what the functions are made of
+    def __init__(  # keyword-only: what the functions are made of
         self,
         scope: Construct,
         at: Deployment,
@@ -86,17 +86,17 @@ class Integrations(Construct):
                 *self._sagemaker.invoke([endpoint_name]),
                 *self._meter.state.read_endpoint(),
                 *self._meter.state.read_control(),
-                *(self._wake() if entry.wake_on_request else ()),
+                *(self._wake_statements() if entry.wake_on_request else ()),
             ],
             log_retention_days=self._config.log_retention_days,
             package=replace(
                 self._package(entry.name, chosen), versioned=bool(chosen.provisioned_concurrency)
             ),
-            variables={**chosen.environment, **self._waking(entry)},
+            variables={**chosen.environment, **self._waking_variables(entry)},
         )
 
-    def _waking(self, entry: JumpstartModel) -> Mapping[str, str]:
-        """What the function is told where it may start its endpoint."""
+    def _waking_variables(self, entry: JumpstartModel) -> Mapping[str, str]:
+        """The environment variables of a function that may start its endpoint."""
         if entry.wake_on_request is None:
             return {}
         return WakingSettings(
@@ -108,7 +108,7 @@ class Integrations(Construct):
             wakes_per_token_an_hour=entry.wake_on_request.wakes_per_token_an_hour,
         ).to_environment()
 
-    def _wake(self) -> list[Statement]:
+    def _wake_statements(self) -> list[Statement]:
         return [
             *self._meter.state.write(),
             *self._meter.history.append(),

@@ -1,4 +1,4 @@
-"""Keys that a config names, by ARN, id or alias; and the one for all that the stack stores."""
+"""KMS keys: those that a config names by ARN, id or alias, and the key of the stack's own data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from constructs_lib.policy import Conditions, Statement
 
 
 def key_arn(at: Deployment, key: str) -> str:
-    """The ARN of a key, or of an alias, of this account unless it says another."""
+    """The ARN of a key or an alias. Without an account it is in this account."""
     if key.startswith("arn:"):
         return key
     return at.arn("kms", key if "/" in key else f"key/{key}")
@@ -18,7 +18,7 @@ def key_arn(at: Deployment, key: str) -> str:
 def may_use(
     at: Deployment, key: str, actions: Iterable[str], conditions: Conditions | None = None
 ) -> Statement:
-    """Allows `actions` with the key. IAM knows keys by id alone, and an alias by a condition."""
+    """Allows `actions` with the key. IAM knows keys only by id, so an alias needs a condition."""
     arn, also = key_arn(at, key), dict(conditions or {})
     prefix, _, alias = arn.partition(":alias/")
     if alias:
@@ -27,7 +27,7 @@ def may_use(
     return Statement(tuple(actions), (arn,), also)
 
 
-# What a service does with the key in the name of whoever calls it:
+# The actions on the key that a service needs from its caller's permissions:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
 # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
@@ -59,8 +59,8 @@ BEHIND = {
 
 
 def with_key(at: Deployment, statements: Iterable[Statement]) -> list[Statement]:
-    """The statements, and what they take of the stack's key, if there is one: through the services
-    that they are of, and not by itself."""
+    """The statements, plus the actions on the stack's key that they need, if there is a key. The
+    key may only be used through the services of the statements."""
     given = list(statements)
     if at.key_arn is None:
         return given

@@ -1,8 +1,8 @@
-// Preloaded into jsii's Node process (NODE_OPTIONS=--require): the index.js of
-// @cdktf/provider-aws, which requires some 2,200 modules, gets one getter for each instead.
+// Preloaded into jsii's Node process (NODE_OPTIONS=--require). The index.js of
+// @cdktf/provider-aws requires some 2,200 modules; this script gives it a getter for each instead.
 //
-// It acts only where package.json names that package and where every line of index.js is one
-// it knows; any other index.js is left to Node, which is slow and right.
+// It only acts if package.json names that package and if it knows every line of index.js. Node
+// loads any other index.js as usual: slow, but correct.
 'use strict';
 const Module = require('module');
 const fs = require('fs');
@@ -20,7 +20,7 @@ const HARMLESS = [
   /^Object\.defineProperty\(exports, "__esModule", \{ value: true \}\);$/,
 ];
 
-/** The submodules of an index.js by export name, or null where a line is not understood. */
+/** The submodules of an index.js by export name, or null if it has an unknown line. */
 function submodules(source) {
   const found = new Map();
   for (const line of source.split('\n')) {

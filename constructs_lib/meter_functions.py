@@ -1,6 +1,6 @@
-"""The functions, the tables and queues they share, and what each of them may do.
+"""The functions of the meter, the tables and queues they share, and their permissions.
 
-A function gets a statement for each call that its code makes, and none besides.
+Least privilege: a function gets one statement for each call that its code makes, and no others.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from lambdas.core.spec import AsyncMode
 
 AUTHORIZER = Sizing(timeout_seconds=5)
 API = Sizing(timeout_seconds=28, memory_mb=512)  # API Gateway waits 29 s
-TICK = Sizing(timeout_seconds=55)  # done before the next one
+TICK = Sizing(timeout_seconds=55)  # it must end before the next one
 RECONCILER = Sizing(timeout_seconds=30)
-SWEEP = Sizing(timeout_seconds=900)  # Lambda's longest: it waits while Terraform waits
+SWEEP = Sizing(timeout_seconds=900)  # Lambda's maximum: it waits while Terraform waits
 ADOPTER = Sizing(timeout_seconds=15)
 INVOKER = Sizing(timeout_seconds=80, memory_mb=512)  # SageMaker gives a model 60 s
 RESULT_DAYS = 7
@@ -140,7 +140,7 @@ class MeterFunctions(Construct):
             *self._sagemaker.describe(),
             *self._sagemaker.describe_configs(),
             *call_asynchronously(self._at),
-            *(self._on_results("s3:GetObject") if self._results else []),
+            *(self._result_statement("s3:GetObject") if self._results else []),
         ]
         return self._function("api", API, settings, statements)
 
@@ -151,10 +151,10 @@ class MeterFunctions(Construct):
             if entry.async_mode is AsyncMode.THROUGH_LAMBDA
         ]
         settings = InvokerSettings(results_bucket=results.name)
-        statements = [*self._sagemaker.invoke(endpoints), *self._on_results("s3:PutObject")]
+        statements = [*self._sagemaker.invoke(endpoints), *self._result_statement("s3:PutObject")]
         return self._function("invoker", INVOKER, settings, statements)
 
-    def _on_results(self, action: str) -> list[Statement]:
+    def _result_statement(self, action: str) -> list[Statement]:
         assert self._results is not None
         return [Statement((action,), (f"{self._results.arn}/{RESULTS_PREFIX}*",))]
 

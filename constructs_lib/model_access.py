@@ -1,7 +1,6 @@
-"""What SageMaker may read and write while it hosts a model.
+"""The permissions that SageMaker needs to host a model.
 
-Source of the lists: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
-(CreateModel), and for asynchronous endpoints
+Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html (CreateModel), and
 https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-create-endpoint-prerequisites.html
 """
 
@@ -24,7 +23,7 @@ _WRITE_ENCRYPTED = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 def execution_statements(
     at: Deployment, model: HostedSource, hosting: Hosting, paths: AsyncPaths | None
 ) -> list[Statement]:
-    """What SageMaker needs to host exactly this model in the endpoint config `hosting`."""
+    """The least privilege to host this model in the endpoint config `hosting`."""
     return [
         *(statement for c in model.containers for statement in _container(at, c)),
         *_telemetry(at),
@@ -35,12 +34,12 @@ def execution_statements(
 
 
 def is_prefix(artifact: str) -> bool:
-    """Whether the artifact is a folder of files, not one archive."""
+    """Whether the artifact is a folder of files instead of one archive."""
     return artifact.endswith("/")
 
 
 def _container(at: Deployment, container: Container) -> Iterator[Statement]:
-    """Its artifact and its image. SageMaker fetches those of a model package by itself."""
+    """Access to its artifact and its image. SageMaker itself fetches those of a model package."""
     if container.artifact:
         bucket, key = _bucket_and_key(container.artifact)
         yield _objects(at, container.artifact, "s3:GetObject", whole=not is_prefix(key))
@@ -81,7 +80,7 @@ def _telemetry(at: Deployment) -> Iterator[Statement]:
 
 
 def _network(at: Deployment, vpc: Vpc) -> Iterator[Statement]:
-    """Network interfaces in the subnets and security groups of the model, and no others."""
+    """Network interfaces, only in the subnets and security groups of the model."""
     subnets = tuple(at.arn("ec2", f"subnet/{subnet}") for subnet in vpc.subnet_ids)
     groups = tuple(at.arn("ec2", f"security-group/{group}") for group in vpc.security_group_ids)
     interfaces = at.arn("ec2", "network-interface/*")
@@ -115,7 +114,7 @@ def _capture(at: Deployment, capture: DataCapture) -> Iterator[Statement]:
         yield may_use(at, capture.kms_key_id, _WRITE_ENCRYPTED)
 
 
-def _async(at: Deployment, paths: AsyncPaths, said: AsyncInference) -> list[Statement]:
+def _async(at: Deployment, paths: AsyncPaths, settings: AsyncInference) -> list[Statement]:
     places = (paths.input_path, paths.output_path, paths.failure_path)
     statements = [
         _objects(at, paths.input_path, "s3:GetObject"),
@@ -123,13 +122,13 @@ def _async(at: Deployment, paths: AsyncPaths, said: AsyncInference) -> list[Stat
         *(_listing(at, *_bucket_and_key(each)) for each in places),
         Statement(("sns:Publish",), (paths.success_topic_arn, paths.error_topic_arn)),
     ]
-    if said.kms_key_id:
-        statements.append(may_use(at, said.kms_key_id, _WRITE_ENCRYPTED))
-    return statements if said.names_all_places() else with_key(at, statements)
+    if settings.kms_key_id:
+        statements.append(may_use(at, settings.kms_key_id, _WRITE_ENCRYPTED))
+    return statements if settings.names_all_places() else with_key(at, statements)
 
 
 def _objects(at: Deployment, place: str, *actions: str, whole: bool = False) -> Statement:
-    """On the object at `place` where that is the `whole` key, else on what lies below it."""
+    """Allows `actions` on the object at `place` if it is a `whole` key, else on all below it."""
     bucket, key = _bucket_and_key(place)
     folder = f"{key.rstrip('/')}/*" if key.strip("/") else "*"
     return Statement(actions, (f"arn:{at.partition}:s3:::{bucket}/{key if whole else folder}",))

@@ -1,27 +1,27 @@
-"""Reads `configs/models.lock.json`: what each JumpStart model runs, resolved beforehand.
+"""Reads `configs/models.lock.json`: what each JumpStart model runs.
 
-Synth reads this file alone, so it needs no network and no credentials; `python -m jumpstart lock`
-writes it. The format, sorted by key throughout; what the published document does not say is left
-out:
+`python -m jumpstart lock` writes the file. Synth only reads it, so synth needs no network and no
+credentials. All keys are sorted, and values that the published document does not have are left out:
+
 
     format                      2
     regions.{region}.{model_id}
-      latest                    the version of entries that pin none; left out where all do
+      latest                    the version for entries that pin none; left out if all pin one
       versions.{version}
         document_sha256         of the published document as canonical JSON
         default_instance_type, supported_instance_types (in the publisher's order)
         subscription_link       where to subscribe to a model of the AWS Marketplace
         instance_types.{type}   what the model runs on it:
-          image, environment    or model_package, an ARN, which brings both along
-          artifact              s3://…; a trailing slash means a prefix of uncompressed files
-                                (S3Prefix, None), none an archive (S3Object, Gzip)
+          image, environment    or model_package, an ARN, which contains both
+          artifact              s3://…; with a trailing slash, a prefix of uncompressed files
+                                (S3Prefix, None), without it an archive (S3Object, Gzip)
           network_isolation, gated
           licence               web address of the licence to accept
-          volume_size_gb        where one may be asked for
+          volume_size_gb        if the instance type takes a volume
           inference_ami_version
           model_data_download_timeout_seconds, container_startup_timeout_seconds
           inference_config      the name of the publisher's config that was chosen
-          additional_sources    s3://… by channel: what the container needs beside the artifact
+          additional_sources    s3://… by channel: what the container needs besides the artifact
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from constructs_lib.config.problems import InvalidConfig, Problem
 
 FORMAT = 2
 LONGEST_MODEL_ID = 63
-"""Of a name in JumpStart's hub; a few models have longer ids, and no API that describes them."""
+"""The limit of JumpStart's hub. A few models have longer ids, and no API describes them."""
 RELOCK = "run `make lock`"
 
 
 @dataclass(frozen=True, slots=True)
 class LockedModel:
     """A model on one instance type: a container image, or a model package (`model_package`, an
-    ARN), which brings image and environment along.
+    ARN), which contains image and environment.
 
-    `artifact` is s3://…; a trailing slash means a prefix of uncompressed files, none an archive.
-    `accept_eula` is True where a licence has to be accepted and was, else None.
+    `artifact` is s3://…: with a trailing slash a prefix of uncompressed files, else an archive.
+    `accept_eula` is True if the model has a licence (which the config accepted), else None.
     """
 
     model_id: str
@@ -65,8 +65,8 @@ class LockedModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A model that a config asks for; `instance_types` by the field that names each."""
+class RequestedModel:
+    """A model that a config asks for. `instance_types` are keyed by the field that names them."""
 
     where: str
     name: str
@@ -76,15 +76,15 @@ class Asked:
     instance_types: Mapping[str, str]
 
 
-def asked(config: DeployConfig) -> Iterator[Asked]:
-    """Each JumpStart model of the config with the instance types that it may run on."""
+def requested_models(config: DeployConfig) -> Iterator[RequestedModel]:
+    """Each JumpStart model of the config, with the instance types that it may run on."""
     for index, entry in enumerate(config.jumpstart_models):
         for below, variant in {**entry.production_variants(), **entry.shadows()}.items():
             where = f"jumpstart_models[{index}]{below}"
             own = {"instance_type": variant.instance_type or ""}
             types = own if below else entry.instance_types()
             if variant.model_id:
-                yield Asked(
+                yield RequestedModel(
                     where=where,
                     name=entry.name,
                     model_id=variant.model_id,
@@ -95,7 +95,7 @@ def asked(config: DeployConfig) -> Iterator[Asked]:
 
 
 Locked = Mapping[tuple[str, str], LockedModel]
-"""By the path of what names the model in the config, and by instance type."""
+"""Keyed by the path that names the model in the config, and by instance type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class ModelsLock:
 
     @classmethod
     def read(cls, path: Path, region: str) -> ModelsLock:
-        """Raises InvalidConfig where the file is missing or of another format."""
+        """Raises InvalidConfig if the file is missing or has another format."""
         return cls.of(read_json(path), path.name, region)
 
     @classmethod
@@ -119,20 +119,22 @@ class ModelsLock:
         return cls(region, source, document["regions"].get(region, {}))
 
     def resolve(self, config: DeployConfig) -> Locked:
-        """The locked models that the config asks for. Raises InvalidConfig naming whatever the
-        two disagree about."""
-        problems = [problem for model in asked(config) for problem in self.problems(model)]
+        """The locked models that the config asks for. Raises InvalidConfig with every
+        disagreement between config and lock."""
+        problems = [
+            problem for model in requested_models(config) for problem in self.problems(model)
+        ]
         if problems:
             raise InvalidConfig("The config", problems)
         return {
             (model.where, kind): self._locked(model, kind)
-            for model in asked(config)
+            for model in requested_models(config)
             for kind in model.instance_types.values()
         }
 
-    def problems(self, model: Asked) -> Iterator[Problem]:
-        """What keeps this model from being hosted as the config wants it."""
-        too_long = unlookable(model)
+    def problems(self, model: RequestedModel) -> Iterator[Problem]:
+        """Reasons why this model cannot be hosted as the config says."""
+        too_long = id_too_long(model)
         locked = self._models.get(model.model_id)
         if too_long:
             yield too_long
@@ -150,8 +152,8 @@ class ModelsLock:
             yield from self._problems_of_types(model)
 
     def notes(self, config: DeployConfig) -> Iterator[str]:
-        """What is right, but may surprise; of a config that has no problems."""
-        for model in asked(config):
+        """Notes about valid values that may surprise. The config must have no problems."""
+        for model in requested_models(config):
             version = self._version(model)
             supported = version["supported_instance_types"]
             for kind in model.instance_types.values():
@@ -168,7 +170,7 @@ class ModelsLock:
                     f"{version['subscription_link']}"
                 )
 
-    def _problems_of_types(self, model: Asked) -> Iterator[Problem]:
+    def _problems_of_types(self, model: RequestedModel) -> Iterator[Problem]:
         locked = self._version(model)["instance_types"]
         licences = {}
         for field, kind in model.instance_types.items():
@@ -206,12 +208,12 @@ class ModelsLock:
             f"{RELOCK} to add it"
         )
 
-    def _version(self, model: Asked) -> Mapping[str, Any]:
+    def _version(self, model: RequestedModel) -> Mapping[str, Any]:
         locked = self._models[model.model_id]
         found: Mapping[str, Any] = locked["versions"][model.version or locked["latest"]]
         return found
 
-    def _locked(self, model: Asked, instance_type: str) -> LockedModel:
+    def _locked(self, model: RequestedModel, instance_type: str) -> LockedModel:
         variant = self._version(model)["instance_types"][instance_type]
         return LockedModel(
             model_id=model.model_id,
@@ -228,8 +230,8 @@ class ModelsLock:
         )
 
 
-def unlookable(model: Asked) -> Problem | None:
-    """What is wrong with an id that JumpStart's API has no way to look up."""
+def id_too_long(model: RequestedModel) -> Problem | None:
+    """The problem with an id that is too long for JumpStart's API, if it is."""
     if len(model.model_id) <= LONGEST_MODEL_ID:
         return None
     return Problem(

@@ -1,4 +1,4 @@
-"""IAM statements. They live beside the resource that they open, and functions take them in."""
+"""IAM statements. They are written beside the resource that they allow; roles collect them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Conditions = Mapping[str, Mapping[str, str | list[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Allows `actions` on `resources`. Wildcard actions do not exist here, and the resource
-    `*` needs a written `reason`: why the action takes no narrower one."""
+    """Allows `actions` on `resources`. Wildcard actions are an error. The resource `*` needs a
+    `reason`: why the action cannot be limited to a narrower resource."""
 
     actions: tuple[str, ...]
     resources: tuple[str, ...]
@@ -38,7 +38,7 @@ class Statement:
 
 
 def policy_document(statements: Iterable[Statement]) -> str:
-    """The policy as JSON: one statement for each set of resources and conditions, sorted so
+    """The policy as JSON: one statement for each set of resources and conditions. It is sorted, so
     that equal policies are equal bytes."""
     merged: dict[str, Statement] = {}
     for statement in statements:
@@ -50,7 +50,7 @@ def policy_document(statements: Iterable[Statement]) -> str:
 
 
 def of_account(account_id: str) -> Conditions:
-    """A service acts for this account: else another could have it act here (a confused deputy).
+    """A service may only act for this account. Else another account could use it (confused deputy).
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
     """
@@ -58,7 +58,7 @@ def of_account(account_id: str) -> Conditions:
 
 
 def trust_document(service: str, conditions: Conditions | None = None) -> str:
-    """The trust policy of a role that `service` (such as lambda.amazonaws.com) may take on."""
+    """The trust policy of a role that `service` (such as lambda.amazonaws.com) may assume."""
     statement: dict[str, object] = {
         "Effect": "Allow",
         "Action": "sts:AssumeRole",
@@ -80,7 +80,7 @@ def resource_document(*statements: ResourceStatement) -> str:
 def service_may(
     service: str, action: str, resource: str, conditions: Conditions
 ) -> ResourceStatement:
-    """Lets `service` call `action`, on behalf of whom the conditions say."""
+    """Lets `service` call `action` under the conditions, which limit on whose behalf."""
     return {
         "Effect": "Allow",
         "Action": action,
@@ -101,7 +101,7 @@ def nobody_without_tls(action: str, *resources: str) -> ResourceStatement:
 
 
 def bucket_document(bucket_arn: str) -> str:
-    """A bucket policy that refuses whoever does not come over TLS."""
+    """A bucket policy that denies every request without TLS."""
     return resource_document(nobody_without_tls("s3:*", bucket_arn, f"{bucket_arn}/*"))
 
 

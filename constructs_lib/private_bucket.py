@@ -1,4 +1,4 @@
-"""A bucket of the stack's own: private, encrypted, over TLS alone, and emptied by time."""
+"""A bucket of the stack: private, encrypted, TLS only, and with an optional expiry."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DefaultEncryption = (
 
 
 class PrivateBucket(Construct):
-    """`{prefix}-{region}-{account}-{suffix}`; what is in it goes after `kept_days`, if any."""
+    """`{prefix}-{region}-{account}-{suffix}`. Objects expire after `kept_days`, if it is given."""
 
     def __init__(
         self,
@@ -41,18 +41,18 @@ class PrivateBucket(Construct):
     ) -> None:
         super().__init__(scope, f"{suffix}-bucket")
         self._id = suffix
-        # bucket names are lower-case, unique in the world and at most 63 long
+        # bucket names are lower-case, globally unique and at most 63 characters long
         self.name = f"{at.prefix.lower()}-{at.region}-{at.account_id}-{suffix}"
         self.arn = f"arn:{at.partition}:s3:::{self.name}"
         self.resource = addressed(
             S3Bucket(self, "bucket", bucket=self.name, force_destroy=not protected), suffix
         )
-        self._close()
+        self._block_public_access()
         self._encrypt(at.key_arn)
         if kept_days:
             self._expire(kept_days)
 
-    def _close(self) -> None:
+    def _block_public_access(self) -> None:
         private = addressed(
             S3BucketPublicAccessBlock(
                 self,
@@ -71,7 +71,7 @@ class PrivateBucket(Construct):
                 "tls",
                 bucket=self.resource.id,
                 policy=bucket_document(self.resource.arn),
-                depends_on=[private],  # S3 refuses two such changes of a bucket at once
+                depends_on=[private],  # S3 refuses two such changes of a bucket at the same time
             ),
             self._id,
         )

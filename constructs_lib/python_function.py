@@ -1,4 +1,4 @@
-"""One construct makes every function: its role, its log group, its code from S3."""
+"""The construct that makes every function, with its role, its log group and its code from S3."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Sizing:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What a function runs: a handler in a zip beside layers, or an image. `versioned` publishes
-    each deploy of it as a version."""
+    """The code of a function: a handler in a zip with layers, or an image. With `versioned`, each
+    deploy publishes a version."""
 
     handler: str | None = None
     bucket: str | None = None
@@ -41,7 +41,7 @@ class Package:
     versioned: bool = False
 
     def properties(self) -> dict[str, Any]:
-        """How the resource says it."""
+        """The properties of the Terraform resource."""
         published = self.versioned or None
         if self.image_uri:
             return {"package_type": "Image", "image_uri": self.image_uri, "publish": published}
@@ -57,10 +57,10 @@ class Package:
 
 
 class PythonFunction(Construct):
-    """The function `{prefix}-{name}` running `lambdas.handlers.{name}.handler`, or a package of
-    its own with further environment `variables`."""
+    """The function `{prefix}-{name}`. It runs `lambdas.handlers.{name}.handler`, or its own
+    `package` with further environment `variables`."""
 
-    def __init__(  # noqa: PLR0913  # all keyword-only: a function has that many sides
+    def __init__(  # noqa: PLR0913  # keyword-only: a function has this many settings
         self,
         scope: Construct,
         name: str,
@@ -118,10 +118,10 @@ class PythonFunction(Construct):
                         **(variables or {}),
                         **settings.to_environment(),
                         "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
-                        # The metrics' only dimension, so it names the stack: several stacks of
-                        # an account then have a heartbeat each.
+                        # The only dimension of the metrics. It names the stack, so that each stack
+                        # of an account has its own heartbeat.
                         "POWERTOOLS_SERVICE_NAME": at.prefix,
-                        # Empty: zoneinfo then takes its data from the layer's tzdata alone.
+                        # Empty, so that zoneinfo only uses the tzdata of the layer.
                         "PYTHONTZPATH": "",
                     }
                 ),

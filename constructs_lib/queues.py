@@ -1,6 +1,6 @@
-"""The two queues of hints, each with its dead letters.
+"""The two queues of hints, each with a dead-letter queue.
 
-Starts and everything else travel apart: a flood of starts must not delay a stop.
+Starts have a queue of their own, so that many starts do not delay a stop.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ EVENTS_RULE = "endpoint-events"
 _HOUR_SECONDS = 3600
 _DAY_SECONDS = 24 * _HOUR_SECONDS
 _MAX_RECEIVES = 5
-# AWS asks for six times the function's timeout, so that a batch is not delivered twice while
-# the function is being throttled.
+# AWS recommends six times the function's timeout, so that a batch is not delivered twice while the
+# function is throttled.
 _VISIBILITY_FACTOR = 6
 
 
@@ -36,7 +36,7 @@ class HintQueue(Construct):
         consumer_timeout_seconds: int,
         fed_by: str | None = None,
     ) -> None:
-        """`fed_by` is the name of a rule whose events become messages."""
+        """`fed_by` is the name of an EventBridge rule that sends its events to the queue."""
         super().__init__(scope, name)
         self.id = name
         self.dead_name = at.name(f"{name}-dead")
@@ -49,7 +49,7 @@ class HintQueue(Construct):
                 "queue",
                 name=at.name(name),
                 visibility_timeout_seconds=_VISIBILITY_FACTOR * consumer_timeout_seconds,
-                # a hint says "look at X now": the tick and the sweep repeat what gets old
+                # a hint says "look at X now"; the tick and the sweep send new ones
                 message_retention_seconds=_DAY_SECONDS,
                 **encryption,
                 policy=_policy(at, at.name(name), fed_by),
@@ -67,8 +67,8 @@ class HintQueue(Construct):
             ),
             f"{name}_dead",
         )
-        # A resource of its own, so that both queues are made at once: the provider waits 25 s
-        # for each, and a redrive policy inside the queue would make it wait in turn.
+        # A separate resource, so that both queues are created in parallel. The provider waits 25 s
+        # for each; a redrive policy inside the queue would make it wait for one after the other.
         addressed(
             SqsQueueRedrivePolicy(
                 self,
@@ -87,13 +87,13 @@ class HintQueue(Construct):
         return [Statement(("sqs:SendMessage",), (self.arn,))]
 
     def consume(self) -> list[Statement]:
-        """What an event source mapping needs of the function's role."""
+        """The permissions that an event source mapping needs from the function's role."""
         actions = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
         return [Statement(actions, (self.arn,))]
 
 
 def _policy(at: Deployment, name: str, fed_by: str | None) -> str:
-    """Written into the queue: the provider would wait another 25 s for a policy of its own."""
+    """It is part of the queue resource: the provider would wait 25 s for a separate policy."""
     arn = at.arn("sqs", name)
     statements = [nobody_without_tls("sqs:*", arn)]
     if fed_by:

@@ -1,5 +1,5 @@
-"""Against cold starts of the functions that call models: instances that are always there, or a
-call now and then that keeps one there."""
+"""Measures against cold starts of the functions that call models: provisioned concurrency, or a
+regular call that keeps one instance warm."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ LIVE = "live"
 
 
 class ReadyInstances(Construct):
-    """The alias `live` of a function's newest version, with instances that wait for calls. Only
-    who calls the alias finds them."""
+    """The alias `live` of a function's newest version, with provisioned concurrency. Only calls to
+    the alias use those instances."""
 
     def __init__(self, scope: Construct, name: str, function: PythonFunction, count: int) -> None:
         super().__init__(scope, f"{name}-ready")
@@ -56,7 +56,7 @@ class ReadyInstances(Construct):
 
 
 class KeepWarm(Construct):
-    """Calls each function every so many minutes with the event that it answers at once."""
+    """Calls each function every few minutes, with an event that it answers immediately."""
 
     def __init__(
         self, scope: Construct, at: Deployment, minutes: Mapping[PythonFunction, int]

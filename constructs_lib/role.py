@@ -1,4 +1,4 @@
-"""The role of one construct, and what it may do."""
+"""The role of one construct, and its permissions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from constructs_lib.deployment import addressed
 from constructs_lib.policy import Statement, policy_document
 
 
-def own_role(  # all but the first keyword-only
+def own_role(  # keyword-only, except the first
     scope: Construct,
     *,
     name: str,
@@ -22,7 +22,7 @@ def own_role(  # all but the first keyword-only
     statements: Iterable[Statement],
     lifecycle: TerraformResourceLifecycle | None = None,
 ) -> tuple[IamRole, IamRolePolicy]:
-    """A role with one policy of its own; what acts by it should depend on the policy too."""
+    """A role with one inline policy. Resources that use the role should depend on both."""
     role = addressed(
         IamRole(scope, "role", name=name, assume_role_policy=trust, lifecycle=lifecycle),
         logical_id,

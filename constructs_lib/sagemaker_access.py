@@ -1,5 +1,5 @@
-"""What functions may do to SageMaker endpoints: create with this stack's tag, and change or
-delete only what carries it, and not the tag `endpoint-meter:ignore`."""
+"""What functions may do to SageMaker endpoints. They create endpoints with this stack's tag. They
+change or delete only endpoints that carry it and do not carry `endpoint-meter:ignore`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SageMakerAccess:
         return [Statement(("sagemaker:DescribeEndpointConfig",), self._configs)]
 
     def own_configs(self) -> list[Statement]:
-        """Describe an endpoint config, and see whose it is."""
+        """Describe an endpoint config and read its tags, which say whose it is."""
         actions = ("sagemaker:DescribeEndpointConfig", "sagemaker:ListTags")
         return [Statement(actions, self._configs)]
 
@@ -57,8 +57,8 @@ class SageMakerAccess:
         ]
 
     def operate(self) -> list[Statement]:
-        """Create, update and delete. CreateEndpoint and UpdateEndpoint are checked against the
-        config as well, which carries no tag of ours where a user made it."""
+        """Create, update and delete. IAM checks CreateEndpoint and UpdateEndpoint against the
+        endpoint config too. It gets no tag condition: a config that a user made has no tag."""
         tagging = {"StringEquals": {"sagemaker:TaggingAction": "CreateEndpoint"}}
         return [
             Statement(("sagemaker:CreateEndpoint",), self._endpoints, self._brings_our_tag),
@@ -76,15 +76,15 @@ class SageMakerAccess:
         ]
 
     def use_keys(self, keys: Iterable[str]) -> list[Statement]:
-        """SageMaker encrypts volumes in the name of whoever creates or updates an endpoint: under
-        a grant that only an AWS service may be given."""
+        """SageMaker encrypts volumes with the permissions of the caller that creates or updates the
+        endpoint. The caller may create grants for AWS services only."""
         for_services: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
         return [may_use(self._at, key, ("kms:CreateGrant",), for_services) for key in sorted(keys)]
 
     def scale(self) -> list[Statement]:
-        """Put scaling in place. SageMaker deregisters the targets of an endpoint that is
-        deleted in the caller's name: without that right the delete of a scaled endpoint fails.
-        The first target of an account makes the service-linked role."""
+        """Set up scaling. When an endpoint is deleted, SageMaker deregisters its targets with the
+        caller's permissions; without them the delete of a scaled endpoint fails. The first target
+        of an account creates the service-linked role."""
         return [
             Statement(
                 (
@@ -111,12 +111,12 @@ class SageMakerAccess:
         ]
 
     def adopt(self, names: NamePatterns) -> list[Statement]:
-        """Tag an endpoint that carries no stack's tag as taken over by this one, and take that
-        tag off again; change no other. SageMaker writes names in ARNs in lower case, so a pattern
-        stands in both."""
+        """Add the tag "adopted by this stack" to an endpoint without a stack tag, and remove that
+        tag again; no other tag may be changed. SageMaker writes names in ARNs in lower case, so
+        each pattern is listed in both spellings."""
         patterns = names.patterns if names.patterns is not None else ("*",)
-        either = sorted({name for pattern in patterns for name in (pattern, pattern.lower())})
-        endpoints = tuple(self._at.arn("sagemaker", f"endpoint/{name}") for name in either)
+        spellings = sorted({name for pattern in patterns for name in (pattern, pattern.lower())})
+        endpoints = tuple(self._at.arn("sagemaker", f"endpoint/{name}") for name in spellings)
         our_key_alone = {"ForAllValues:StringEquals": {"aws:TagKeys": [STACK_TAG_KEY]}}
         adopting: Conditions = {
             "StringEquals": {f"aws:RequestTag/{STACK_TAG_KEY}": self._adopted},
@@ -136,8 +136,8 @@ class SageMakerAccess:
         return statements
 
     def invoke(self, endpoint_names: Iterable[str]) -> list[Statement]:
-        """Call the models of these endpoints, as long as they are this stack's. SageMaker writes
-        names in ARNs in lower case, so a name stands in both."""
+        """Call the models of these endpoints, while they carry this stack's tag. SageMaker writes
+        names in ARNs in lower case, so each name is listed in both spellings."""
         named = {name for exact in endpoint_names for name in (exact, exact.lower())}
         resources = tuple(self._at.arn("sagemaker", f"endpoint/{name}") for name in named)
         invoke = Statement(("sagemaker:InvokeEndpoint",), resources, self._is_ours)

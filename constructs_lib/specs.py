@@ -1,11 +1,12 @@
-"""The declared endpoints as items of the state table, and the talk with the sweep about them.
+"""The declared endpoints as items of the state table, and the calls of the sweep about them.
 
-The order that Terraform keeps (docs/decisions/0011 tells how it was tried):
+Terraform keeps this order (docs/decisions/0011 says how it was tested):
+
 
     new configs, functions -> items -> sync -> waits -> verdict -> settled -> old configs destroyed
 
-and on destroy `settled`, the waits, then `sync`, whose delete stops every endpoint before any
-function, queue or table goes.
+On destroy it goes backwards: `settled`, the waits, then `sync`. The delete of `sync` stops every
+endpoint before any function, queue or table is destroyed.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from lambdas.core.rollout import UpdatePolicy
 from lambdas.core.spec import Spec
 
 PATIENCE = timedelta(minutes=40)
-"""SageMaker takes about half an hour to give up on instances that it cannot get or that fail their
-health checks; then it rolls back."""
+"""If instances are not available or fail their health checks, SageMaker gives up after about half
+an hour and rolls back."""
 _REFUSAL = (
     'echo \'Nothing was destroyed: set "deletion_protection": false in the config, deploy, '
     "and destroy again.' >&2; exit 1"
@@ -43,7 +44,7 @@ _REFUSAL = (
 
 @dataclass(frozen=True, slots=True)
 class DeclaredEndpoint:
-    """`spec` without a hash, the model that it runs on, and those that it falls back to."""
+    """`spec` (without its hash), the endpoint config that it runs, and its fallbacks."""
 
     spec: Spec
     hosted: HostedModel
@@ -54,8 +55,8 @@ class DeclaredEndpoint:
 
 
 class Specs(Construct):
-    """`readers` is what runs code that reads specs. `prepared` is all that a function needs to
-    run: sync comes after and is undone before."""
+    """`readers` are the resources whose code reads specs. `prepared` is everything that a function
+    needs to run: `sync` is created after it and destroyed before it."""
 
     def __init__(
         self,
@@ -76,8 +77,8 @@ class Specs(Construct):
             LambdaInvocation(
                 self,
                 "sync",
-                # Literal: where it changes Terraform replaces the invocation, and replacing it
-                # would stop every endpoint. A test pins name and address.
+                # A literal: if it changed, Terraform would replace the invocation, and that would
+                # stop every endpoint. A test pins name and address.
                 function_name=sweep.name,
                 input=_event("sync", manifest, specs=specs),
                 lifecycle_scope="CRUD",
@@ -97,8 +98,8 @@ class Specs(Construct):
         endpoint: DeclaredEndpoint,
         readers: Sequence[TerraformResource],
     ) -> DynamodbTableItem:
-        """Written once its readers run the new code: older code would not know what a newer spec
-        means (docs/decisions/0092)."""
+        """The item of a spec. It is written after its readers run the new code, because older code
+        may not understand a newer spec (docs/decisions/0092)."""
         spec = endpoint.whole()
         values = {
             "pk": f"ENDPOINT#{spec.key}",
@@ -123,8 +124,8 @@ class Specs(Construct):
     def _wait(
         self, event: str, sweep: PythonFunction, after: LambdaInvocation, count: int
     ) -> LambdaInvocation:
-        """Wait for the rollout so many times, one after another; returns the last. Each returns as
-        soon as there is nothing to wait for."""
+        """Wait for the rollout `count` times in sequence; returns the last wait. Each wait ends as
+        soon as the rollout is done."""
         for number in range(1, count + 1):
             name = "wait" if number == 1 else f"wait-{number}"
             after = addressed(
@@ -149,10 +150,9 @@ class Specs(Construct):
     ) -> DataResource:
         """Fail the deploy while a running endpoint serves a config outside the manifest.
 
-        Creating `verdict` asks for it, once for each set of configs. While the answer is no there
-        is no `verdict` in Terraform's state, so each apply asks again and no plan does. The old
-        configs wait for `settled`, which keeps its dependence on them until it is updated
-        (docs/decisions/0015).
+        Creating `verdict` asks the sweep, once for each set of configs. While the answer is no,
+        Terraform's state has no `verdict`, so each apply asks again; a plan never asks. The old
+        configs wait for `settled`, which depends on them until it is updated (docs/decisions/0015).
         """
         configs = digest({e.spec.name: list(e.spec.configs()) for e in endpoints})
         verdict = addressed(
@@ -174,9 +174,9 @@ class Specs(Construct):
     def _refuse_destroy(self, settled: DataResource) -> None:
         """Let `terraform destroy` fail before it has touched anything.
 
-        Protected tables would fail it too, but last: when the functions are gone already. The
-        provisioner runs on a destroy only; where the protection is taken off, this resource
-        leaves the config and goes without it.
+        Protected tables would make it fail too, but at the end, when the functions are already
+        destroyed. The provisioner only runs on a destroy. When the protection is switched off, this
+        resource is removed from the config, and that does not run the provisioner.
         """
         addressed(
             DataResource(
@@ -192,7 +192,7 @@ class Specs(Construct):
 
 
 def wait_count(specs: Sequence[Spec]) -> int:
-    """How many waits the longest update may need (docs/decisions/0058)."""
+    """The number of waits that the longest update may need (docs/decisions/0058)."""
     longest = max((UpdatePolicy(spec.update).longest() for spec in specs), default=timedelta())
     return -(-(longest + PATIENCE) // WAIT_LIMIT)
 
@@ -202,5 +202,5 @@ def _event(action: str, manifest: Mapping[str, str], **more: str) -> str:
 
 
 def _typed(value: str | int) -> dict[str, str]:
-    """A value in DynamoDB's JSON."""
+    """A value in DynamoDB JSON."""
     return {"N": str(value)} if isinstance(value, int) else {"S": value}

@@ -83,9 +83,9 @@ class EndpointManagerStack(TerraformStack):
             log_retention_days=config.log_retention_days,
             own_account_role=config.api_gateway_account_role,
         )
-        called_later = [e.spec.name for e in endpoints if e.spec.async_api]
-        if called_later:
-            AsyncApi(self, at, endpoints=called_later, invoker=functions.invoker)
+        asynchronous = [e.spec.name for e in endpoints if e.spec.async_api]
+        if asynchronous:
+            AsyncApi(self, at, endpoints=asynchronous, invoker=functions.invoker)
         alarms = Alarms(
             self,
             at,
@@ -135,8 +135,8 @@ class EndpointManagerStack(TerraformStack):
             region=config.region_name,
             default_tags=[AwsProviderDefaultTags(tags={STACK_TAG_KEY: tag})],
         )
-        # The bindings were made from provider 6.25 and say so; all that is used here exists in
-        # 5.100 too.
+        # The bindings were generated from provider 6.25 and require it. Everything that is used
+        # here also exists in 5.100.
         required = {"source": PROVIDER_SOURCE, "version": PROVIDER_VERSIONS}
         self.add_override("terraform.required_providers.aws", required)
         self.add_override("terraform.required_version", TERRAFORM_VERSIONS)
@@ -144,7 +144,7 @@ class EndpointManagerStack(TerraformStack):
     def _backend(self) -> None:
         backend = self._config.backend
         if isinstance(backend, LocalState):
-            # Relative to the stack's folder in cdktf.out, so that no checkout's path gets in.
+            # Relative to the stack's folder in cdktf.out, so that the JSON contains no local path.
             LocalBackend(self, path=f"../../../.terraform-state/{STACK_NAME}.tfstate")
             return
         S3Backend(
@@ -155,7 +155,7 @@ class EndpointManagerStack(TerraformStack):
             kms_key_id=backend.kms_key_id,
             encrypt=True,
         )
-        # The bindings do not know it, and older Terraforms neither.
+        # Neither the bindings nor older Terraform versions know this setting.
         self.add_override("terraform.backend.s3.use_lockfile", value=True)
         self.add_override("terraform.required_version", TERRAFORM_VERSIONS_WITH_LOCK_FILE)
 
@@ -171,9 +171,9 @@ class EndpointManagerStack(TerraformStack):
         )
 
     def _async_store(self, at: Deployment) -> AsyncStore | None:
-        """One for all, where an endpoint is asynchronous and does not say all of its places."""
-        said = [entry.async_settings() for entry in self._config.jumpstart_models]
-        if all(settings is None or settings.names_all_places() for settings in said):
+        """One store for all asynchronous endpoints whose config does not name all places."""
+        all_settings = [entry.async_settings() for entry in self._config.jumpstart_models]
+        if all(settings is None or settings.names_all_places() for settings in all_settings):
             return None
         return AsyncStore(self, at, protected=self._config.deletion_protection)
 

@@ -1,4 +1,4 @@
-"""The state, history and token tables, and what may be done with each."""
+"""The state, history and token tables, and the statements for their use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DUE_INDEX = "due"
 
 
 class _Table(Construct):
-    """A table of this stack: on demand, encrypted, with point-in-time recovery."""
+    """A table of this stack: on-demand, encrypted, with point-in-time recovery."""
 
     def __init__(  # noqa: PLR0913  # each is a property of the one resource made here
         self,
@@ -63,8 +63,8 @@ class _Table(Construct):
 
 
 class StateTable(_Table):
-    """Specs, states and the control item. The index `due` is sparse: it holds endpoints that
-    have something to do, so that an idle tick costs the same whatever the table holds."""
+    """Specs, states and the control item. The index `due` is sparse: it only holds endpoints that
+    have something to do, so the cost of an idle tick does not depend on the size of the table."""
 
     def __init__(self, scope: Construct, at: Deployment, *, deletion_protection: bool) -> None:
         super().__init__(
@@ -105,7 +105,7 @@ class StateTable(_Table):
         return [Statement(("dynamodb:UpdateItem",), (self.arn,))]
 
     def declare(self) -> list[Statement]:
-        """Look, in a transaction, whether the deployed config declares an endpoint."""
+        """Check in a transaction whether the deployed config declares an endpoint."""
         return [Statement(("dynamodb:ConditionCheckItem",), (self.arn,))]
 
     def forget(self) -> list[Statement]:
@@ -113,7 +113,7 @@ class StateTable(_Table):
 
 
 class HistoryTable(_Table):
-    """What happened, append-only; items end by themselves."""
+    """The history, append-only. DynamoDB deletes expired items by TTL."""
 
     def __init__(self, scope: Construct, at: Deployment, *, deletion_protection: bool) -> None:
         super().__init__(
@@ -133,13 +133,13 @@ class HistoryTable(_Table):
         return [Statement(("dynamodb:PutItem",), (self.arn,))]
 
     def count_requests(self) -> list[Statement]:
-        """Change the counters of tokens; no entry of the history begins as they do."""
+        """Change the counters of tokens. Only their keys begin with `RATE#`."""
         counters = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["RATE#*"]}}
         return [Statement(("dynamodb:UpdateItem",), (self.arn,), counters)]
 
 
 class AuthTable(Construct):
-    """The token table: one of ours, or one that exists already and is only read."""
+    """The token table: one that the stack makes, or an existing one that it only reads."""
 
     def __init__(
         self,
@@ -166,6 +166,6 @@ class AuthTable(Construct):
             self.arn = table.arn
 
     def authorize(self) -> list[Statement]:
-        """Look tokens up, and note their last use where the table is ours."""
+        """Look up tokens, and record their last use if the table is ours."""
         actions = ("dynamodb:BatchGetItem", *(("dynamodb:UpdateItem",) if self.is_ours else ()))
         return [Statement(actions, (self.arn,))]

@@ -1,4 +1,4 @@
-"""What sets the functions going: the clock, the queues, and SageMaker's own events."""
+"""The triggers of the functions: schedules, queues, and SageMaker's events."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BATCH_SIZE = 10
 
 
 class Scheduler(Construct):
-    """EventBridge Scheduler for the tick and the sweep, by a role that may call only these."""
+    """EventBridge Scheduler for the tick and the sweep, under a role that may call only these."""
 
     def __init__(
         self, scope: Construct, at: Deployment, *, tick: PythonFunction, sweep: PythonFunction
@@ -69,7 +69,7 @@ class Scheduler(Construct):
                     arn=function.arn,
                     role_arn=role.arn,
                     input=canonical(event),
-                    # the next one comes anyhow: a late repeat would only run beside it
+                    # no retry: the next call comes soon, and a late retry would overlap it
                     retry_policy=SchedulerScheduleTargetRetryPolicy(
                         maximum_event_age_in_seconds=60, maximum_retry_attempts=0
                     ),
@@ -81,7 +81,7 @@ class Scheduler(Construct):
 
 
 class QueueConsumer(Construct):
-    """Feeds a queue's messages to a function; single messages of a batch may fail."""
+    """Sends a queue's messages to a function. Single messages of a batch may fail."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class QueueConsumer(Construct):
 
 
 class EndpointEvents(Construct):
-    """SageMaker's state-change events, turned into hints on `queue`; its policy knows the rule."""
+    """Turns SageMaker's state-change events into hints on `queue`. The queue's policy allows it."""
 
     def __init__(self, scope: Construct, at: Deployment, *, queue: HintQueue) -> None:
         super().__init__(scope, "endpoint-events")

@@ -1,4 +1,5 @@
-"""The user pool whose users may call the API: one of ours, or one that exists already."""
+"""The Cognito user pool of people who may call the API: one that the stack makes, or an existing
+one."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ from lambdas.core import user_pool
 
 
 class UserPool(Construct):
-    """An existing pool gets an app client and is not changed otherwise: its groups and users
-    are its owner's."""
+    """An existing pool only gets an app client. Its groups and users belong to its owner and are
+    not changed."""
 
     def __init__(
         self, scope: Construct, at: Deployment, auth: CognitoAuth, *, protected: bool
@@ -38,7 +39,7 @@ class UserPool(Construct):
         self.outputs = {"user_pool_id": pool_id, "user_pool_client_id": client.id}
 
     def _pool(self, at: Deployment, *, protected: bool) -> CognitoUserPool:
-        """Whoever runs the stack invites its users; nobody signs up by himself."""
+        """Administrators invite the users. Nobody can sign up without an invitation."""
         return addressed(
             CognitoUserPool(
                 self,
@@ -68,13 +69,13 @@ class UserPool(Construct):
         )
 
     def _group(self, pool_id: str, name: str) -> None:
-        """Its address is the name in hexadecimal: names of groups have signs that Terraform's
-        addresses do not."""
+        """A name that is not a valid Terraform address becomes hexadecimal in the address."""
         group = CognitoUserGroup(self, f"group-{name}", name=name, user_pool_id=pool_id)
         addressed(group, f"group_{name.encode().hex()}" if not name.isidentifier() else name)
 
     def _client(self, at: Deployment, pool_id: str) -> CognitoUserPoolClient:
-        """The app that people sign in with. It has no secret: it is theirs, not a server's."""
+        """The app client that people sign in with. It has no secret, because it runs on their own
+        devices, not on a server."""
         return addressed(
             CognitoUserPoolClient(
                 self,
@@ -89,7 +90,7 @@ class UserPool(Construct):
                 ],
                 prevent_user_existence_errors="ENABLED",
                 enable_token_revocation=True,
-                # Hours, hours and days, where no other units are named.
+                # The default units are hours, hours and days.
                 access_token_validity=1,
                 id_token_validity=1,
                 refresh_token_validity=1,

@@ -29,9 +29,9 @@ KEEP = TerraformResourceLifecycle(create_before_destroy=True)
 
 
 class VariantModel(Construct):
-    """`name` is the model's, and its role's where it gets one of its own."""
+    """`name` is the name of the model, and of its role if it gets its own role."""
 
-    def __init__(  # all but the scope keyword-only
+    def __init__(  # keyword-only, except the scope
         self,
         scope: Construct,
         *,
@@ -102,7 +102,7 @@ def _step(number: int, container: Container) -> SagemakerModelContainer:
         SagemakerModelContainerModelDataSourceS3DataSourceModelAccessConfig,
     )
     return SagemakerModelContainer(
-        # SageMaker names those that have no name, and Terraform would see a change
+        # without a name SageMaker would choose one, and Terraform would see a change
         container_hostname=f"container-{number}",
         image=container.image,
         environment=dict(container.environment or {}),
@@ -114,8 +114,8 @@ def _step(number: int, container: Container) -> SagemakerModelContainer:
 
 
 def _s3_source(container: Container, source: type[Any], access: type[Any]) -> Any:
-    """A data source for a folder, and for an archive whose licence is to be accepted: a plain
-    URL has no place for that."""
+    """The data source for a folder, or for an archive with a licence: a plain URL has no field to
+    accept the licence."""
     artifact = container.artifact
     if not artifact or not (is_prefix(artifact) or container.accept_eula):
         return None

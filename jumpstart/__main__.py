@@ -11,7 +11,7 @@ from pathlib import Path
 
 from constructs_lib.config.file import load, read_json
 from constructs_lib.config.problems import InvalidConfig
-from constructs_lib.models_lock import ModelsLock, asked
+from constructs_lib.models_lock import ModelsLock, requested_models
 from jumpstart.hub import Hub, HubUnreachable, connect
 from jumpstart.locking import Wanted, make
 
@@ -58,7 +58,9 @@ def _check(wanted: Sequence[Wanted], path: Path) -> int:
     good = True
     for each in wanted:
         lock = ModelsLock.read(path, each.region)
-        problems = [problem for model in asked(each.config) for problem in lock.problems(model)]
+        problems = [
+            problem for model in requested_models(each.config) for problem in lock.problems(model)
+        ]
         if problems:
             good = False
             print(InvalidConfig(each.source, problems), file=sys.stderr)

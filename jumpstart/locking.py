@@ -9,7 +9,13 @@ from typing import Any
 from constructs_lib.canonical import digest
 from constructs_lib.config.document import DeployConfig
 from constructs_lib.config.problems import Problem
-from constructs_lib.models_lock import FORMAT, Asked, ModelsLock, asked, unlookable
+from constructs_lib.models_lock import (
+    FORMAT,
+    ModelsLock,
+    RequestedModel,
+    id_too_long,
+    requested_models,
+)
 from jumpstart.hub import DocumentUnreadable, Hub, ModelMissing, Published, VersionMissing
 from jumpstart.hub_document import (
     Hosting,
@@ -61,7 +67,7 @@ def make(
         here = [each for each in wanted if each.region == region]
         locking = _Region(region, hub_of(region), kept.get(region, {}))
         for each in here:
-            for model in asked(each.config):
+            for model in requested_models(each.config):
                 outcome.problems.setdefault(each.source, []).extend(locking.add(model))
         outcome.lock["regions"][region] = locking.models()
         outcome.notes += locking.notes
@@ -80,7 +86,7 @@ def _further(lock: ModelsLock, config: DeployConfig, told: Sequence[Problem]) ->
     paths = {problem.path for problem in told}
     return [
         problem
-        for model in asked(config)
+        for model in requested_models(config)
         if not paths & {f"{model.where}.model_id", f"{model.where}.model_version"}
         for problem in lock.problems(model)
         if problem.path not in paths
@@ -99,9 +105,9 @@ class _Region:
         self._latest: dict[str, str] = {}
         self.notes: list[str] = []
 
-    def add(self, model: Asked) -> Iterator[Problem]:
+    def add(self, model: RequestedModel) -> Iterator[Problem]:
         """Look the model up, and say what is wrong with it."""
-        published = unlookable(model) or self._look_up(model)
+        published = id_too_long(model) or self._look_up(model)
         if isinstance(published, Problem):
             yield published
             return
@@ -127,7 +133,7 @@ class _Region:
             }
         return models
 
-    def _look_up(self, model: Asked) -> Published | Problem:
+    def _look_up(self, model: RequestedModel) -> Published | Problem:
         key = (model.model_id, model.version)
         if key not in self._published:
             self._published[key] = self._described(model)
@@ -137,7 +143,7 @@ class _Region:
         self._published[(model.model_id, found.version)] = found
         return found
 
-    def _described(self, model: Asked) -> Published | Problem:
+    def _described(self, model: RequestedModel) -> Published | Problem:
         at = f"{model.where}.{'model_version' if model.version else 'model_id'}"
         try:
             found = self._hub.describe(model.model_id, model.version)

@@ -1,1 +1,2 @@
-"""The REST API as API Gateway has it: its routes, what it refuses by itself, who may come in."""
+"""The REST API in API Gateway: routes, authorization, and the errors that API Gateway answers
+itself."""

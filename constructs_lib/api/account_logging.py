@@ -1,4 +1,4 @@
-"""The role by which API Gateway writes logs: one for the whole region of an account."""
+"""The role under which API Gateway writes logs. There is one per account and region."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from constructs_lib.policy import trust_document
 
 
 class AccountLogging(Construct):
-    """Sets that role, for accounts in which nobody has; others would lose theirs."""
+    """Sets that role. Only for accounts that have none: an existing role would be replaced."""
 
     def __init__(self, scope: Construct, at: Deployment) -> None:
         super().__init__(scope, "account-logging")

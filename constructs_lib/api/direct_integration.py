@@ -1,8 +1,8 @@
-"""API Gateway straight to SageMaker Runtime: what is sent, and what comes back.
+"""Routes from API Gateway directly to SageMaker Runtime, without a function in between.
 
-Bodies pass as they are, in both directions: the API takes every media type as binary
-(`BINARY_MEDIA_TYPES`), and neither a request nor a good answer meets a template. What SageMaker
-refuses becomes our `{"error", "code", "requestId"}` by the templates of `direct_refusals`.
+Request and response bodies pass unchanged: the API treats every media type as binary
+(`BINARY_MEDIA_TYPES`), and no template touches a request or a successful response. The templates
+of `direct_refusals` turn SageMaker's errors into our `{"error", "code", "requestId"}`.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from constructs_lib.role import own_role
 from constructs_lib.sagemaker_access import SageMakerAccess
 from lambdas.core.answer_headers import answer_headers
 
-BINARY_MEDIA_TYPES = ["*/*"]  # why all: docs/decisions/0060-every-body-is-binary.md
-TIMEOUT_MILLISECONDS = 29_000  # API Gateway's longest, unless AWS has raised it for the account
+BINARY_MEDIA_TYPES = ["*/*"]  # docs/decisions/0060-every-body-is-binary.md says why
+TIMEOUT_MILLISECONDS = 29_000  # API Gateway's maximum, unless AWS raised it for the account
 _ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 _REQUEST_HEADERS = ("Accept", "Content-Type", _ATTRIBUTES, "X-Amzn-SageMaker-Target-Variant")
-# As SageMaker writes them.
+# Spelled as SageMaker spells them.
 _ANSWER_HEADERS = ("Content-Type", _ATTRIBUTES, "x-Amzn-Invoked-Production-Variant")
 _JSON = "application/json"
 
 
 class DirectIntegrations(Construct):
-    """The methods of direct routes, and the role in which API Gateway calls their endpoints."""
+    """The methods of direct routes, and the role under which API Gateway calls their endpoints."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class DirectIntegrations(Construct):
         routes: Sequence[DirectRoute],
         always: Mapping[str, str],
     ) -> None:
-        """`always` are headers of every answer."""
+        """`always` are the headers that every response carries."""
         super().__init__(scope, "direct")
         self._at = at
         self._parts = parts
@@ -105,9 +105,9 @@ class DirectIntegrations(Construct):
         headers: dict[str, str],
         **properties: object,
     ) -> None:
-        """One status, with the headers of every answer."""
+        """One response status, with the headers that every response carries."""
         headers = {**self._always, **headers}
-        # Those of CORS are declared in any case: whether they are sent, `headers` alone says.
+        # The CORS headers are always declared. `headers` decides whether they are sent.
         declared = {**answer_headers("*"), **headers}
         logical_id = f"{route.id}-{status}"
         self._parts.answer(logical_id, integration, status, headers, declared, **properties)

@@ -1,4 +1,4 @@
-"""The routes that the authorizer's policies open, and what each takes."""
+"""The routes that the authorizer's policies allow, and the endpoint whose scope each needs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from lambdas.core.routes import is_public, paths
 
 
 def guarded_routes(config: DeployConfig) -> GuardedRoutes:
-    """Every route that asks for a token. Behind those of models that API Gateway calls directly
-    nothing else checks the scope for their endpoint."""
+    """Every route that needs a token. For the direct routes of models, only the authorizer checks
+    the scope for their endpoint."""
     endpoints = {path.strip("/"): CHECKED_BY_FUNCTION for path in paths() if not is_public(path)}
     for entry in config.jumpstart_models:
         integration = entry.integration

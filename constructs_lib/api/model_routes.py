@@ -1,5 +1,5 @@
-"""The routes by which callers reach the models: `POST /{api_resource_name}`, a function or
-SageMaker itself behind it."""
+"""The routes of the models: `POST /{api_resource_name}`, answered by a function or by SageMaker
+itself."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from constructs_lib.python_function import PythonFunction
 
 @dataclass(frozen=True, slots=True)
 class _ModelRoute:
-    """A `public` route asks for no token."""
+    """A `public` route needs no token."""
 
     path: str
     public: bool
 
     @property
     def id(self) -> str:
-        """A part of Terraform addresses, which know no dot; no two paths share one."""
+        """Part of Terraform addresses, which allow no dot. It is unique for each path."""
         return "model_" + self.path.replace("_", "__").replace(".", "_dot_")
 
 
@@ -35,8 +35,8 @@ class Below:
 
 @dataclass(frozen=True, slots=True)
 class LambdaRoute(_ModelRoute):
-    """Hands the request to a function of the entry (AWS_PROXY), or to the alias behind which it
-    has instances ready. With `proxy` it hands on every path below its own."""
+    """Hands the request to the entry's function (AWS_PROXY), or to its alias with provisioned
+    concurrency. With `proxy` it also hands on every path below its own."""
 
     function: PythonFunction
     alias: LambdaAlias | None = None
@@ -57,7 +57,7 @@ class LambdaRoute(_ModelRoute):
 
 @dataclass(frozen=True, slots=True)
 class DirectRoute(_ModelRoute):
-    """Hands the request to SageMaker Runtime, no function in between."""
+    """Hands the request to SageMaker Runtime, without a function in between."""
 
     endpoint_name: str
 

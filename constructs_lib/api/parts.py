@@ -1,4 +1,4 @@
-"""The parts of the REST API that belong into a deployment of it."""
+"""The resources of the REST API that a deployment (a snapshot of the API) contains."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Part = TypeVar("Part", bound=TerraformResource)
 
 
 class Path(Protocol):
-    """A route, as far as its place in the API goes; `id` is a part of Terraform addresses."""
+    """The path of a route. `id` is part of Terraform addresses."""
 
     @property
     def path(self) -> str: ...
@@ -31,12 +31,12 @@ class Path(Protocol):
 
 
 class ApiParts:
-    """Makes them, and knows what a change of any of them looks like.
+    """Makes the parts, and a fingerprint that changes when any of them changes.
 
-    A deployment is a snapshot: a new one has to be taken exactly when any part of it changes.
-    `fingerprint` lets Terraform hash whatever was set on any part, ids of other parts included.
-    (Whole resources would not do: the provider reads some unset attributes back as empty, which
-    would be a change.)
+    A deployment is a snapshot, so a change of any part needs a new deployment. `fingerprint` lets
+    Terraform hash every attribute that was set on any part, including the ids of other parts. It
+    does not hash whole resources: the provider reads some unset attributes back as empty, and
+    that would count as a change.
     """
 
     def __init__(self, scope: Construct, api: ApiGatewayRestApi) -> None:
@@ -64,7 +64,7 @@ class ApiParts:
         parent_id: str | None = None,
         **properties: object,
     ) -> ApiGatewayMethod:
-        """A method on a path of its own; without an authorizer it asks for no token."""
+        """A method on a path of its own. Without an authorizer it needs no token."""
         resource = self.make(
             ApiGatewayResource,
             route.id,
@@ -91,8 +91,8 @@ class ApiParts:
         declared: Iterable[str] | None = None,
         **properties: object,
     ) -> None:
-        """What becomes of a status: the method declares it with the names of its headers (or
-        with those `declared`), and the integration says where each comes from."""
+        """Declare a response status. The method names its headers (or those in `declared`), and the
+        integration says where each value comes from."""
         prefix = "method.response.header."
         names = headers if declared is None else declared
         response = self.make(
@@ -114,7 +114,7 @@ class ApiParts:
         )
 
     def hand_to(self, invoke_arn: str, route: Path, method: ApiGatewayMethod) -> None:
-        """Let a function, or an alias of one, answer."""
+        """Let a function, or an alias of one, answer the method."""
         self.make(
             ApiGatewayIntegration,
             route.id,
@@ -127,6 +127,6 @@ class ApiParts:
 
     @property
     def fingerprint(self) -> str:
-        """Terraform's hash of all that was made so far."""
+        """An expression that lets Terraform hash everything that was made so far."""
         parts = ", ".join(f'"{attribute}" = {attribute}' for attribute in self._set)
         return f"${{sha256(jsonencode({{{parts}}}))}}"

@@ -1,4 +1,5 @@
-"""What browsers ask before a page may call the API (CORS): `OPTIONS` on every path."""
+"""CORS preflight requests: `OPTIONS` on every path, which browsers send before a page may call
+the API."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from cdktf_cdktf_provider_aws.api_gateway_method import ApiGatewayMethod
 from constructs_lib.api.parts import ApiParts
 from lambdas.core.answer_headers import answer_headers
 
-_ASKED_AGAIN_AFTER_SECONDS = 3600
+_MAX_AGE_SECONDS = 3600
 _METHODS = ("DELETE", "GET", "POST", "PUT")
 _HEADERS = (
     "Authorization",
@@ -20,7 +21,7 @@ _HEADERS = (
 
 
 class Preflights:
-    """API Gateway answers them itself, and asks for no token: browsers send none with them."""
+    """API Gateway answers preflights itself, without a token: browsers send none with them."""
 
     def __init__(self, parts: ApiParts, cors_origin: str) -> None:
         self._parts = parts
@@ -28,7 +29,7 @@ class Preflights:
             **answer_headers(cors_origin),
             "Access-Control-Allow-Headers": ", ".join(_HEADERS),
             "Access-Control-Allow-Methods": ", ".join(_METHODS),
-            "Access-Control-Max-Age": str(_ASKED_AGAIN_AFTER_SECONDS),
+            "Access-Control-Max-Age": str(_MAX_AGE_SECONDS),
         }
 
     def answer(self, route_id: str, resource_id: str) -> None:
@@ -47,7 +48,7 @@ class Preflights:
             http_method=method.http_method,
             type="MOCK",
             request_templates={"application/json": '{"statusCode": 200}'},
-            # Else the template is not used, where every media type counts as binary.
+            # Every media type counts as binary, and without this the template would be ignored.
             content_handling="CONVERT_TO_TEXT",
         )
         headers = {name: f"'{value}'" for name, value in self._headers.items()}

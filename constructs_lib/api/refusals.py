@@ -1,4 +1,4 @@
-"""What API Gateway answers where it refuses a request itself: our JSON, with a code."""
+"""The errors that API Gateway answers itself: our JSON, with a code."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""The REST API: routes that hand everything to the api function, behind the authorizer, and the
-routes of the models.
+"""The REST API: the routes of the api function and of the models, behind the authorizer.
 
-The function answers 405 to a method it does not know, so each route of its is one ANY method.
+The api function answers 405 for unknown methods, so each of its routes is one ANY method.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ _HEADER = "gatewayresponse.header."
 
 @dataclass(frozen=True, slots=True)
 class _MeterPath:
-    """A path of the list of routes, as a part of the API."""
+    """A path from the list of routes, as a part of the API."""
 
     path: str
 
@@ -58,8 +57,8 @@ class _MeterPath:
         return self.path.replace("-", "_").replace(".", "_")
 
 
-# Nothing that callers send, or the log would hold tokens: the message of an error may quote the
-# Authorization header, its type does not.
+# No headers or messages, so that the log holds no tokens: an error's message may quote the
+# Authorization header, but its type does not.
 _ACCESS_LOG = {
     "requestId": "$context.requestId",
     "time": "$context.requestTimeEpoch",
@@ -74,7 +73,7 @@ _ACCESS_LOG = {
 
 
 class RestApi(Construct):
-    def __init__(  # noqa: PLR0913  # all keyword-only: an API has that many sides
+    def __init__(  # noqa: PLR0913  # keyword-only: an API has this many settings
         self,
         scope: Construct,
         at: Deployment,
@@ -172,9 +171,10 @@ class RestApi(Construct):
         authorizer_id: str,
         cors_origin: str,
     ) -> list[TerraformResource]:
-        """What has to be there before they are deployed, for callers not to be refused."""
+        """Make the routes of the models. Returns the permissions that must exist before the API is
+        deployed; without them callers would get errors."""
         allowed: list[TerraformResource] = [
-            self._lead_to(route, None if route.public else authorizer_id)
+            self._lambda_route(route, None if route.public else authorizer_id)
             for route in routes
             if isinstance(route, LambdaRoute)
         ]
@@ -188,11 +188,11 @@ class RestApi(Construct):
             allowed.append(integrations.allowed)
         return allowed
 
-    def _lead_to(self, route: LambdaRoute, authorizer_id: str | None) -> LambdaPermission:
-        """A route to a function, which itself refuses methods that it does not know; one with
-        `proxy` hands on all paths below.
+    def _lambda_route(self, route: LambdaRoute, authorizer_id: str | None) -> LambdaPermission:
+        """Make a route to a function. With `proxy` it retry_header hands on all paths below.
 
-        ANY, where a direct route is POST: docs/decisions/0065-methods-of-model-routes.md.
+        The method is ANY, because the function itself refuses unknown methods. A direct route is
+        POST: docs/decisions/0065-methods-of-model-routes.md.
         """
         method = self._parts.method(route, "ANY", authorizer_id)
         self._parts.hand_to(route.invoke_arn, route, method)
@@ -206,8 +206,8 @@ class RestApi(Construct):
     def _refuse_in_json(self, headers: Mapping[str, str]) -> None:
         for response_type, (status, sentence, code) in REFUSALS.items():
             body = {"error": sentence, "code": code, "requestId": "$context.requestId"}
-            wait = RETRY_AFTER_SECONDS.get(response_type)
-            also = {"Retry-After": str(wait)} if wait else {}
+            retry_seconds = RETRY_AFTER_SECONDS.get(response_type)
+            retry_header = {"Retry-After": str(retry_seconds)} if retry_seconds else {}
             self._parts.make(
                 ApiGatewayGatewayResponse,
                 response_type.lower(),
@@ -215,7 +215,8 @@ class RestApi(Construct):
                 status_code=str(status) if status else None,
                 response_templates={"application/json": canonical(body)},
                 response_parameters={
-                    _HEADER + name: f"'{value}'" for name, value in {**headers, **also}.items()
+                    _HEADER + name: f"'{value}'"
+                    for name, value in {**headers, **retry_header}.items()
                 },
             )
 

@@ -1,2 +1,2 @@
-"""What a user may write: the fields of the config, the checks across them, and the file they come
-in. Nothing here knows cdktf, so that reading a config stays quick."""
+"""The config: its fields, the checks across fields, and its file. Nothing here imports cdktf, so
+reading a config stays fast."""

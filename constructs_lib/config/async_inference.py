@@ -1,4 +1,4 @@
-"""Asynchronous endpoints: what a user may write about where results go and who hears of them.
+"""The field `async` of an entry: where requests and results are stored, and who is notified.
 
 Limits: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AsyncInferenceConfig.html
 """
@@ -28,7 +28,7 @@ class AsyncInference(Model):
     kms_key_id: KmsKey | None = None
 
     def names_all_places(self) -> bool:
-        """Whether nothing is left to be made."""
+        """Whether the config names all folders and topics, so that the stack need not make any."""
         return None not in (
             self.input_path,
             self.output_path,

@@ -1,4 +1,4 @@
-"""Who may sign in beside the holders of tokens: what a user may write under `auth`."""
+"""The field `auth`: who may sign in, in addition to the owners of tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from constructs_lib.config.text import Text
 from lambdas.core.scopes import Scopes
 
 MAX_AUTHORIZER_BYTES = 3_000
-"""Lambda's variables may take 4 KB together; the rest is for those that are always there.
+"""All environment variables of a function may take 4 KB. The rest is for the fixed ones.
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@+-]{1,128}$")]
@@ -39,7 +39,7 @@ class CognitoAuth(Model):
 
 
 def auth_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong between `auth` and the rest of a config, which may be wrong elsewhere too."""
+    """Conflicts between `auth` and the rest of a config, which may have other problems too."""
     auth, region = document.get("auth"), document.get("region_name")
     arn = auth.get("user_pool_arn") if isinstance(auth, dict) else None
     if isinstance(arn, str) and arn.count(":") == 5 and arn.split(":")[3] != region:

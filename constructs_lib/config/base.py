@@ -1,4 +1,4 @@
-"""What all classes of the config share."""
+"""The base class and the helpers of all config classes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ CORE_RULE = "core_rule"
 
 
 class Model(BaseModel):
-    """Base: unknown keys are errors, and nothing is converted from one type to another."""
+    """Unknown keys are errors, and no value is converted to another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def by_core(rule: Callable[[Any, str], object]) -> AfterValidator:
-    """Check a value by a parser of the core, and keep the value as it was written."""
+    """Check a value with a parser of the core, but keep the value as it was written."""
 
     def check(value: Any) -> Any:
         try:
@@ -33,6 +33,6 @@ def by_core(rule: Callable[[Any, str], object]) -> AfterValidator:
 
 
 def as_pydantic_error(error: InvalidField) -> PydanticCustomError:
-    """Carry the core's sentence and the path below this field through pydantic."""
+    """Pass the core's sentence, and the path below this field, through pydantic."""
     context = {"sentence": error.sentence, "below": error.field}
     return PydanticCustomError(CORE_RULE, "{sentence}", context)

@@ -1,4 +1,4 @@
-"""Finds what is wrong between the fields of a config."""
+"""The checks across the fields of a config."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from lambdas.core.routes import paths
 from lambdas.core.settings import IGNORE_TAG_KEY, STACK_TAG_KEY
 from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES
 
-# What SageMaker takes: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html
+# SageMaker's rule: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html
 _TAG_KEY = re.compile(r"[\w\s.:/=+\-@]{1,128}")
 
-# The paths that this product answers itself.
+# The routes of this product, which no model may use.
 RESERVED_ROUTES = frozenset(path.strip("/") for path in paths())
 
 
 def _key_elsewhere(key: object, region: object) -> Iterator[Problem]:
     parts = key.split(":") if isinstance(key, str) else []
     if len(parts) == 6 and parts[3] != region:
-        told = f"must be in {region} (region_name), as all that it encrypts, not {parts[3]}"
-        yield Problem("kms_key_arn", told)
+        sentence = f"must be in {region} (region_name), as all that it encrypts, not {parts[3]}"
+        yield Problem("kms_key_arn", sentence)
 
 
 def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """What spans several fields. Takes a document that may be wrong elsewhere, so that all
-    problems are told at once."""
+    """Problems that involve several fields. The document may have other problems too: the user
+    gets all of them at once."""
     models = document.get("jumpstart_models")
     entries = [e if isinstance(e, dict) else {} for e in models or ()] if _is_list(models) else []
     yield from _duplicates(
@@ -92,7 +92,7 @@ def _endpoint_name(where: str, prefix: str, name: str) -> Iterator[Problem]:
     try:
         sagemaker_name(prefix, "project_prefix")
     except InvalidField:
-        return  # told at its own field
+        return  # reported at its own field
     try:
         sagemaker_name(whole, "name")
     except InvalidField as error:
@@ -145,8 +145,8 @@ def _tags(where: str, tags: object) -> Iterator[Problem]:
         elif key == STACK_TAG_KEY:
             yield Problem(where, f"'{key}' is this product's own tag, which it puts on by itself")
         elif key == IGNORE_TAG_KEY:
-            told = "keeps an endpoint off the meter; take the entry out of the config instead"
-            yield Problem(where, f"'{key}' {told}")
+            rule = "keeps an endpoint off the meter; take the entry out of the config instead"
+            yield Problem(where, f"'{key}' {rule}")
         elif not _TAG_KEY.fullmatch(key):
             yield Problem(
                 where,

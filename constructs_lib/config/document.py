@@ -1,8 +1,7 @@
-"""The config: what a user may write, field by field.
+"""The fields of the config.
 
-The rules about schedules and names are the core's; these classes only lead a JSON document to
-them and collect what they say. `file.load` is the way in: it also checks what spans
-several fields.
+The core has the rules for schedules and names. These classes only pass values to the core and
+collect its errors. Start at `file.load`, which also runs the checks across fields.
 """
 
 from __future__ import annotations
@@ -48,12 +47,12 @@ from lambdas.core.schedule import (
 from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, AsyncMode, Scaling
 from lambdas.core.takeover import DEFAULT_MAX_ADDED, DEFAULT_MAX_ADDED_A_DAY
 
-# What CloudWatch Logs takes: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+# CloudWatch Logs allows these: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 RetentionDays = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
     3288, 3653,
 ]  # fmt: skip
-MAX_DRAIN_SECONDS = 840  # the sweep has 900 s in all
+MAX_DRAIN_SECONDS = 840  # the sweep has 900 s in total
 _LEASE, _WINDOWS = "<lease>", "<windows>"
 
 
@@ -88,7 +87,7 @@ Names = Annotated[
         }
     ),
 ]
-"""Names of endpoints or endpoint configs, in which `*` stands for any characters."""
+"""Names of endpoints or endpoint configs. `*` stands for any characters."""
 
 
 class ScheduleEntry(Model):
@@ -103,7 +102,7 @@ class ScheduleEntry(Model):
     except_dates: list[Date] = []
 
     @model_validator(mode="after")
-    def _whole(self) -> ScheduleEntry:
+    def _check_as_a_whole(self) -> ScheduleEntry:
         try:
             self.schedule()
         except InvalidField as error:
@@ -131,7 +130,7 @@ ScheduleField = Annotated[
 UNION_TAGS = frozenset({_LEASE, _WINDOWS})
 
 
-MAX_TAGS = 49  # SageMaker takes 50, and one is ours
+MAX_TAGS = 49  # SageMaker allows 50, and one is ours
 Tags = Annotated[
     dict[
         str,
@@ -167,11 +166,11 @@ class JumpstartModel(ModelSource, Tuning):
     update: Update = {}
 
     def production_variants(self) -> Mapping[str, Variant]:
-        """Those that answer, by their paths below the entry: where it names none, the entry's
-        own model as the only one, at the path ''."""
+        """The variants that answer requests, by their paths below the entry. Without `variants`
+        this is only the entry's own model, at the path ''."""
         if self.variants:
             return {
-                f".variants[{index}]": variant.model_copy(update=self._around(variant))
+                f".variants[{index}]": variant.model_copy(update=self._inherited(variant))
                 for index, variant in enumerate(self.variants)
             }
         only = only_variant(
@@ -184,14 +183,14 @@ class JumpstartModel(ModelSource, Tuning):
         return {"": only}
 
     def shadows(self) -> Mapping[str, ShadowVariant]:
-        """Those that get copies, by their paths below the entry."""
+        """The variants that get copies of requests, by their paths below the entry."""
         return {
-            f".shadow_variants[{index}]": variant.model_copy(update=self._around(variant))
+            f".shadow_variants[{index}]": variant.model_copy(update=self._inherited(variant))
             for index, variant in enumerate(self.shadow_variants)
         }
 
     def instance_types(self) -> Mapping[str, str]:
-        """Those that the entry's own model may run on, by field, the first choice first."""
+        """The types that the entry's own model may run on, by field, the first choice first."""
         if self.inference_instance_type is None:
             return {}
         fallbacks = {
@@ -208,20 +207,20 @@ class JumpstartModel(ModelSource, Tuning):
         )
 
     def async_settings(self) -> AsyncInference | None:
-        """What is said about an asynchronous endpoint; None for one that is not."""
+        """The settings of an asynchronous endpoint; None if the endpoint is not asynchronous."""
         if self.inference_type != "async":
             return None
         return self.async_inference or AsyncInference()
 
-    def _around(self, variant: Surroundings) -> dict[str, object]:
-        """What the entry says for a variant that does not say it itself."""
+    def _inherited(self, variant: Surroundings) -> dict[str, object]:
+        """The entry's values for the fields that a variant does not set itself."""
         names = Surroundings.model_fields
         return {n: getattr(self, n) for n in names if getattr(variant, n) is None}
 
     @property
     def async_mode(self) -> AsyncMode:
-        """How the model may be called asynchronously: answers beyond what Step Functions carries
-        need a function that puts them into S3."""
+        """How the model may be called asynchronously. Answers that are too large for Step
+        Functions need a function that stores them in S3."""
         if not self.async_api_enabled:
             return AsyncMode.OFF
         return AsyncMode.DIRECT if self.async_api_results == "inline" else AsyncMode.THROUGH_LAMBDA

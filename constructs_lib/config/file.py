@@ -1,4 +1,4 @@
-"""Reads a config file and its overlay, and checks them; says what will not be as one thinks."""
+"""Reads and checks a config file and its overlay, and writes notes about surprising values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from constructs_lib.config.problems import InvalidConfig, Problem
 from constructs_lib.config.sentences import problems_of
 
 MAX_SPEC_BYTES = 350_000
-"""An item of DynamoDB holds 400 KB; the rest is for what else stands in that of a spec.
+"""A DynamoDB item holds 400 KB. The rest is for the other attributes of a spec's item.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html"""
 
 
@@ -47,7 +47,7 @@ def parse(document: Mapping[str, Any], source: str = "The config") -> DeployConf
 
 
 def _too_large(config: DeployConfig) -> Iterator[Problem]:
-    """Entries that would not fit into the items of their specs."""
+    """Problems of entries whose spec would not fit in a DynamoDB item."""
     for index, model in enumerate(config.jumpstart_models):
         schedules = [schedule.document() for schedule in model.schedules()]
         scaling = [each.document() for each in model.scaling()]
@@ -62,7 +62,7 @@ def _too_large(config: DeployConfig) -> Iterator[Problem]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; raises InvalidConfig where it is none, or says a key twice."""
+    """Read a JSON object. Raises InvalidConfig if it is not one, or has a key twice."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -84,8 +84,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def notes(config: DeployConfig, now: datetime) -> Iterator[str]:
-    """What is right, but may surprise. `now` is aware; nothing that is synthesized depends on
-    it."""
+    """Notes about valid values that may surprise. `now` is an aware datetime; the synthesized JSON
+    does not depend on it."""
     for index, model in enumerate(config.jumpstart_models):
         for note in _notes_on(model, now):
             yield f"jumpstart_models[{index}] ({model.name}): {note}"
@@ -114,7 +114,7 @@ def _note_on_key(model: JumpstartModel) -> Iterator[str]:
 
 
 def _overlaid(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Objects are merged key by key; anything else is replaced."""
+    """Merge objects key by key; replace any other value."""
     merged = dict(base)
     for key, value in overlay.items():
         below = merged.get(key)

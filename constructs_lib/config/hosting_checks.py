@@ -1,7 +1,7 @@
-"""Finds what is wrong between the fields that say what an endpoint runs.
+"""The checks across the fields that say what an endpoint runs.
 
-Like `checks`, it takes entries that may be wrong elsewhere. What SageMaker's features
-exclude: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html
+Like `checks`, it accepts entries that have other problems too. Features that SageMaker does not
+combine: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html
 https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests-exclusions.html
 """
 
@@ -43,7 +43,8 @@ _ONLY_WITH = {
 
 @dataclass(frozen=True, slots=True)
 class _Host:
-    """A variant, or an entry that is its own: where it lies, and what its fields are called."""
+    """A variant, or an entry without `variants`: its path, its fields, and the names of the fields
+    for instance type and count."""
 
     where: str
     fields: Entry
@@ -52,7 +53,7 @@ class _Host:
 
     @property
     def instance_types(self) -> Iterator[tuple[str, str]]:
-        """The types that it may run on, by field."""
+        """The instance types that it may run on, by field."""
         kinds = {self.type_field: self.fields.get(self.type_field)}
         fallbacks = self.fields.get("instance_type_fallbacks")
         for index, kind in enumerate(fallbacks if isinstance(fallbacks, list) else ()):
@@ -61,7 +62,7 @@ class _Host:
 
 
 def hosting_problems(where: str, entry: Entry, region: object) -> Iterator[Problem]:
-    """What is wrong with what `entry`, which lies at the path `where`, is to run."""
+    """Problems with what the entry at the path `where` is to run."""
     production = list(_production(where, entry))
     shadows = list(_listed(where, entry, "shadow_variants"))
     if isinstance(entry.get("variants"), list):
@@ -91,10 +92,10 @@ def _listed(where: str, entry: Entry, field: str) -> Iterator[_Host]:
     for index, variant in enumerate(listed if isinstance(listed, list) else ()):
         if isinstance(variant, dict):
             here = f"{where}.{field}[{index}]"
-            yield _Host(here, {**_around(entry), **variant}, "instance_type", "instance_count")
+            yield _Host(here, {**_inherited(entry), **variant}, "instance_type", "instance_count")
 
 
-def _around(entry: Entry) -> Entry:
+def _inherited(entry: Entry) -> Entry:
     return {name: entry[name] for name in Surroundings.model_fields if name in entry}
 
 
@@ -161,7 +162,7 @@ def _scaling(host: _Host) -> Iterator[Problem]:
         return
     least, most = managed.get("min_instance_count"), managed.get("max_instance_count")
     if not isinstance(least, int) or not isinstance(most, int) or least > most:
-        return  # told at their own fields
+        return  # reported at their own fields
     count = 1 if count is None else count
     if isinstance(count, int) and count >= 1 and not least <= count <= most:
         yield Problem(
@@ -194,7 +195,7 @@ def _serverless(host: _Host, entry: Entry, among: int) -> Iterator[Problem]:
 
 
 def _in_region(host: _Host, region: object) -> Iterator[Problem]:
-    """SageMaker takes images and model packages of its own region only."""
+    """SageMaker only accepts images and model packages of its own region."""
     named = {"image": host.fields.get("image")}
     containers = host.fields.get("containers")
     for index, container in enumerate(containers if isinstance(containers, list) else ()):

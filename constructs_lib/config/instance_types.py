@@ -1,23 +1,23 @@
-"""What the name of an instance type tells."""
+"""What the name of an instance type says about its hardware."""
 
 from __future__ import annotations
 
 import re
 
 _FAMILY = re.compile(r"ml\.([a-z0-9-]+)\.")
-# Beside those with a "d" in the family: https://docs.aws.amazon.com/sagemaker/latest/dg/host-instance-storage.html
+# And families with a "d": https://docs.aws.amazon.com/sagemaker/latest/dg/host-instance-storage.html
 _WITH_DISKS = ("g5", "g6", "p5", "p6", "trn1", "trn2")
 _INFERENTIA_1 = "inf1"
 
 
 def family(instance_type: str) -> str:
-    """`g5` of `ml.g5.12xlarge`; empty for what is no instance type."""
+    """`g5` of `ml.g5.12xlarge`; empty if it is not an instance type."""
     found = _FAMILY.match(instance_type)
     return found[1] if found else ""
 
 
 def has_local_storage(instance_type: str) -> bool:
-    """Whether it brings disks of its own: it then takes no volume, and no key for one."""
+    """Whether the type has local disks. Then it gets no volume, and no key for a volume."""
     name = family(instance_type)
     return name.startswith(_WITH_DISKS) or "d" in name.partition("-")[0]
 

@@ -1,4 +1,4 @@
-"""How the API reaches a model: what a user may write under `integration`."""
+"""The fields `integration` and `wake_on_request`: how the API reaches a model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lambdas.core.errors import InvalidField
 from lambdas.core.settings import IntegrationSettings, WakingSettings
 
 API_GATEWAY_SECONDS = 29
-"""How long API Gateway waits for an answer:
+"""How long API Gateway waits for a response:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html"""
 _OF_LAMBDA = (
     "lambda_src",
@@ -30,11 +30,11 @@ _OF_LAMBDA = (
     "keep_warm",
 )
 _OF_ZIP = ("lambda_src", "handler", "layers")
-# Lambda sets these itself: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+# Lambda reserves these: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 _VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
 _RESERVED_VARIABLES = ("AWS_", "LAMBDA_", "POWERTOOLS_", "_")
 _OUR_VARIABLES = {"PYTHONTZPATH"} | {
-    field.name.upper() for told in (IntegrationSettings, WakingSettings) for field in fields(told)
+    field.name.upper() for kind in (IntegrationSettings, WakingSettings) for field in fields(kind)
 }
 
 
@@ -81,7 +81,7 @@ class IntegrationProperties(Model):
 
     def _contradictions(self) -> Iterator[tuple[str, str]]:
         if self.image_uri:
-            for field in self._given(_OF_ZIP):
+            for field in self._given_fields(_OF_ZIP):
                 yield field, "has no meaning with `image_uri`: the image brings it along"
         if self.provisioned_concurrency and self.keep_warm:
             yield (
@@ -101,12 +101,12 @@ class IntegrationProperties(Model):
             elif name.startswith(_RESERVED_VARIABLES) or name in _OUR_VARIABLES:
                 yield "environment", f"'{name}' is set by Lambda or this product; rename it"
 
-    def _given(self, fields: tuple[str, ...]) -> list[str]:
+    def _given_fields(self, fields: tuple[str, ...]) -> list[str]:
         return [field for field in fields if field in self.model_fields_set]
 
     def given_of_lambda(self) -> list[str]:
-        """The fields that were given and mean something to type `lambda` alone."""
-        return self._given(_OF_LAMBDA)
+        """The given fields that only apply to type `lambda`."""
+        return self._given_fields(_OF_LAMBDA)
 
 
 class Integration(Model):
@@ -121,13 +121,13 @@ class Integration(Model):
     def _fits_its_type(self) -> Integration:
         has_code = self.properties.lambda_src or self.properties.image_uri
         if self.type == "lambda" and not has_code:
-            raise _wrong(
+            raise _invalid(
                 "lambda_src",
                 "is required where `type` is 'lambda': the folder of the handler, such as "
                 "'functions/falcon'; or give an `image_uri`",
             )
         for field in self.properties.given_of_lambda() if self.type == "api" else ():
-            raise _wrong(
+            raise _invalid(
                 field, "has no meaning where `type` is 'api'; remove it or choose type 'lambda'"
             )
         return self
@@ -140,5 +140,5 @@ class WakeOnRequest(Model):
     wakes_per_token_an_hour: Annotated[int, Field(ge=1, le=1_000)] = 10
 
 
-def _wrong(field: str, sentence: str) -> Any:
+def _invalid(field: str, sentence: str) -> Any:
     return as_pydantic_error(InvalidField(f"properties.{field}", sentence))

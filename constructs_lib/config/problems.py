@@ -1,4 +1,4 @@
-"""What is wrong with a config: the field, and a sentence that helps to mend it."""
+"""The problems of a config: for each, the field and a sentence that helps to fix it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Problem:
 
 
 class InvalidConfig(Exception):
-    """The config cannot be used; `problems` lists everything that is wrong with it."""
+    """The config cannot be used. `problems` lists all of its problems."""
 
     def __init__(self, source: str, problems: Sequence[Problem]) -> None:
         count = f"{len(problems)} problems" if len(problems) != 1 else "a problem"

@@ -1,4 +1,4 @@
-"""Writes the JSON Schema of the config, so that editors complete and check it.
+"""The JSON Schema of the config, with which editors complete and check it.
 
 `python -m constructs_lib.config.schema` writes `configs/schema.json`.
 """

@@ -1,4 +1,4 @@
-"""Turns what pydantic finds in a config into places and sentences of ours."""
+"""Turns pydantic's errors into our paths and sentences."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ _LENGTHS = {
     "too_short": ("min_length", "entries", "needs at least {}"),
     "string_too_long": ("max_length", "characters", "at most {} go in"),
 }
-_NO_FIELDS = UNION_TAGS | {"[key]"}  # pydantic's own words in a path
+_NO_FIELDS = UNION_TAGS | {"[key]"}  # parts that pydantic adds to a path
 Path = tuple[str | int, ...]
 
 
 def problems_of(error: ValidationError) -> list[Problem]:
-    """The problems that pydantic found, in our words."""
+    """The problems that pydantic found, with our sentences."""
     return [_problem(details) for details in error.errors(include_url=False)]
 
 
@@ -61,7 +61,7 @@ def _problem(details: ErrorDetails) -> Problem:
         path = (*path, *_below(context["below"]))
     if details["type"] == "literal_error" or details["loc"][:1] == ("backend",):
         path = tuple(part for part in path if part not in ("local", "s3"))
-    return Problem(_written(path), _sentence(details, path, context))
+    return Problem(_path_text(path), _sentence(details, path, context))
 
 
 def _sentence(details: ErrorDetails, path: Path, context: Mapping[str, Any]) -> str:
@@ -81,7 +81,7 @@ def _sentence(details: ErrorDetails, path: Path, context: Mapping[str, Any]) -> 
         return _one_of(context.get("tag", value), context)
     if kind in ("greater_than_equal", "less_than_equal"):
         bound, limit = ("least", "ge") if kind == "greater_than_equal" else ("most", "le")
-        return f"must be at {bound} {context[limit]:.0f}, not {_json(value)}"  # all are whole
+        return f"must be at {bound} {context[limit]:.0f}, not {_json(value)}"  # limits are whole
     if kind in _LENGTHS:
         limit, of, bound = _LENGTHS[kind]
         return f"has {len(value)} {of}, and {bound.format(context[limit])}"
@@ -106,7 +106,7 @@ def _one_of(value: object, context: Mapping[str, Any]) -> str:
 
 
 def _keys_at(path: Path) -> list[str]:
-    """The keys that an object at `path` may have, read off the classes."""
+    """The keys that an object at `path` may have, according to the classes."""
     models: list[type[BaseModel]] = [DeployConfig]
     for part in path:
         if isinstance(part, str):
@@ -136,7 +136,7 @@ def _below(text: str) -> Iterable[str | int]:
             yield int(part) if part.isdigit() else part
 
 
-def _written(path: Path) -> str:
+def _path_text(path: Path) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}"

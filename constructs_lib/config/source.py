@@ -1,4 +1,4 @@
-"""Where a model comes from: what a user may write about the containers that SageMaker runs.
+"""The fields that say where a model comes from and which containers SageMaker runs.
 
 Limits: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
 """

@@ -1,4 +1,4 @@
-"""Strings of the config that must look like something."""
+"""The string types of the config: each has a pattern and the sentence of its error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lambdas.core.errors import InvalidField
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Annotates a `str` that matches `pattern` whole, and else is told `sentence`."""
+    """Annotates a `str` that must match the whole `pattern`. If not, `sentence` is the error."""
 
     pattern: str
     sentence: str

@@ -1,4 +1,4 @@
-"""`update` of an entry: the options under which a running endpoint moves to its next config."""
+"""The field `update` of an entry: how a running endpoint moves to its next endpoint config."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from constructs_lib.config.variants import ONLY_VARIANT
 from lambdas.core.rollout import OPTIONS, Variant, policy_problems
 
 Update = Annotated[dict[str, Any], WithJsonSchema(OPTIONS.schema())]
-"""Checked as a whole by the core: its limits depend on the entry's variants."""
+"""The core checks it as a whole, because its limits depend on the entry's variants."""
 
 
 def update_problems(where: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with the `update` of an entry, which may be wrong elsewhere too."""
+    """Problems with the `update` of an entry, which may have other problems too."""
     update = entry.get("update")
     if isinstance(update, dict):
         for problem in policy_problems(update, _variants(entry)):
@@ -24,7 +24,7 @@ def update_problems(where: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _variants(entry: Mapping[str, Any]) -> Sequence[Variant]:
-    """The variants as far as they can be read; one of one instance where none is named."""
+    """The variants that can be read. An entry without `variants` counts as one variant."""
     named = entry.get("variants")
     if isinstance(named, list):
         dicts = [each for each in named if isinstance(each, dict)]

@@ -1,4 +1,4 @@
-"""What serves the requests: what a user may write about variants and what they run on.
+"""The fields of variants: which model serves how many requests, and on what.
 
 Limits: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
 """
@@ -15,8 +15,8 @@ from constructs_lib.config.text import InstanceType, KmsKey, ResourceName, S3Fol
 from lambdas.core.errors import InvalidField
 from lambdas.core.spec import Scaling
 
-# What CloudWatch charts call the only variant of an entry without `variants`; an update that keeps
-# a variant's weight goes by this name.
+# The name of the only variant of an entry without `variants`. CloudWatch charts show it, and an
+# update that keeps variant weights compares it, so it must stay the same.
 ONLY_VARIANT = "AllTraffic"
 MAX_VARIANTS = 10
 _TimeoutSeconds = Annotated[int, Field(ge=60, le=3_600)]
@@ -83,7 +83,7 @@ class ManagedInstanceScaling(Model):
 
 
 class Tuning(Model):
-    """How a variant runs its model, beside the instances it is given."""
+    """How a variant runs its model, apart from its instances."""
 
     serverless: Serverless | None = None
     managed_instance_scaling: ManagedInstanceScaling | None = None
@@ -129,7 +129,7 @@ class DataCapture(Model):
 
 
 def only_variant(source: ModelSource, tuning: Tuning, **more: Any) -> Variant:
-    """The variant that stands for an entry's own model. Its parts are checked already."""
+    """The variant that stands for an entry's own model. Its values have been checked already."""
     parts = {**_fields(ModelSource, source), **_fields(Tuning, tuning), **more}
     return Variant.model_construct(name=ONLY_VARIANT, weight=1.0, **parts)
 
