@@ -214,7 +214,6 @@ class FakeStateStore:
                 override=change,
                 fallback_config=None,
                 rolled_back=None,
-                rollback_reason=None,
                 reweighing=None,
             )
         else:

@@ -24,9 +24,12 @@ from lambdas.core.state import (
     Override,
     Record,
     Reweighing,
+    Rollback,
     State,
     Status,
     Step,
+    Update,
+    Wanted,
 )
 
 _log = logging.getLogger(__name__)
@@ -81,20 +84,45 @@ def state_values(state: State) -> dict[str, Any]:
         "attempts": state.attempts,
         "retry_at": epoch(state.retry_at),
         "fallback_config": state.fallback_config,
-        "updating_to": state.updating_to,
-        "updating_mark": state.updating_mark,
-        "rolled_back": state.rolled_back,
-        "rollback_reason": state.rollback_reason and state.rollback_reason[:1000],
+        **_update_values(state.updating, state.rolled_back),
         **_by_hand(state.override, state.reweighing),
         "restored": state.restored,
         "owned_since": epoch(state.owned_since),
         "observed_modified": epoch(state.observed_modified),
-        "last_wanted": state.last_wanted,
-        "last_wanted_change": epoch(state.last_wanted_change),
+        "last_wanted": state.last_wanted is not None and state.last_wanted.running,
+        "last_wanted_change": epoch(state.last_wanted.since) if state.last_wanted else None,
         "start_seconds": state.start_seconds,
         "orphaned_at": epoch(state.orphaned_at),
         "adopting": adoption_values(state.adopting),
     }
+
+
+def _update_values(update: Update | None, rollback: Rollback | None) -> dict[str, Any]:
+    return {
+        "updating_to": update and update.config_name,
+        "updating_mark": update and update.mark,
+        "updating_reason": update and update.reason and update.reason[:1000],
+        "rolled_back": rollback and rollback.mark,
+        "rollback_reason": rollback and rollback.reason and rollback.reason[:1000],
+    }
+
+
+def _update_of(item: Item) -> Update | None:
+    if "updating_to" not in item:
+        return None
+    mark = item.get("updating_mark", "")
+    return Update(item["updating_to"], mark, item.get("updating_reason"))
+
+
+def _rollback_of(item: Item) -> Rollback | None:
+    if "rolled_back" not in item:
+        return None
+    return Rollback(item["rolled_back"], item.get("rollback_reason"))
+
+
+def _wanted_of(item: Item) -> Wanted | None:
+    since = instant(item.get("last_wanted_change"))
+    return Wanted(bool(item.get("last_wanted", False)), since) if since else None
 
 
 def lease_values(state: State) -> dict[str, Any]:
@@ -160,17 +188,14 @@ def state_of(item: Item) -> State:
         attempts=int(item.get("attempts", 0)),
         retry_at=instant(item.get("retry_at")),
         fallback_config=item.get("fallback_config"),
-        updating_to=item.get("updating_to"),
-        updating_mark=item.get("updating_mark"),
-        rolled_back=item.get("rolled_back"),
-        rollback_reason=item.get("rollback_reason"),
+        updating=_update_of(item),
+        rolled_back=_rollback_of(item),
         override=_override_of(item.get("override")),
         reweighing=_reweighing_of(item.get("reweighing")),
         restored=item.get("restored"),
         owned_since=instant(item.get("owned_since")),
         observed_modified=instant(item.get("observed_modified")),
-        last_wanted=bool(item.get("last_wanted", False)),
-        last_wanted_change=instant(item.get("last_wanted_change")),
+        last_wanted=_wanted_of(item),
         start_seconds=int(item["start_seconds"]) if "start_seconds" in item else None,
         orphaned_at=instant(item.get("orphaned_at")),
         adopting=_adoption_of(item.get("adopting")),

@@ -8,14 +8,25 @@ from datetime import datetime, timedelta
 
 from lambdas.core.meter import Meter
 from lambdas.core.spec import Spec, digest
-from lambdas.core.state import Adoption, Observed, Owner, State, Status, Step
+from lambdas.core.state import (
+    Adoption,
+    Observed,
+    Owner,
+    Rollback,
+    State,
+    Status,
+    Step,
+    Update,
+    Wanted,
+)
 from lambdas.core.wanted_config import (
     after_rollback,
+    is_rolled_back,
     next_fallback,
     outlasts,
     postponed,
     rollback_mark,
-    rollback_told,
+    rollback_reason,
     rolled_back,
     wanted_config,
     weights_undone,
@@ -107,8 +118,8 @@ def undecided(spec: Spec | None, state: State, now: datetime) -> bool:
     since the meter last could say, and what does not run is not started."""
     if spec is None or not spec.unreadable or meter_of(spec, state).leased(now):
         return False
-    held, changed = state.held_since, state.last_wanted_change
-    return held is None or (changed is not None and held < changed)
+    held, last = state.held_since, state.last_wanted
+    return held is None or (last is not None and held < last.since)
 
 
 def unread(spec: Spec) -> str:
@@ -151,8 +162,8 @@ def _decide(
     wanted = meter.wanted(now)
     before, state = state, _with_observation(spec, state, observed, now)
     known = draining or spec is None or not spec.unreadable
-    if known and (wanted is not state.last_wanted or state.last_wanted_change is None):
-        state = replace(state, last_wanted=wanted, last_wanted_change=now)
+    if known and (state.last_wanted is None or state.last_wanted.running is not wanted):
+        state = replace(state, last_wanted=Wanted(wanted, now))
     if state.adopting is not None:
         taking_over = _decide_adoption(
             spec, state, state.adopting, observed, now, draining=draining
@@ -363,7 +374,7 @@ def _why_kept(
     config = wanted_config(spec, state)
     if observed.config_name == config:
         return rolled_back(spec, state) or weights_undone(state) or _why_started(state, now)
-    given_up = state.rolled_back == rollback_mark(spec, config)
+    given_up = is_rolled_back(spec, state, config)
     if given_up:
         return rolled_back(spec, state)
     if outlasts(spec, state, observed, meter, now):
@@ -395,9 +406,7 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
     if state.reweighing and state.reweighing.life != observed.created_at:
         seen = replace(seen, reweighing=None)
     if observed.status is Status.ABSENT:
-        return replace(
-            seen, updating_to=None, updating_mark=None, rolled_back=None, rollback_reason=None
-        )
+        return replace(seen, updating=None, rolled_back=None)
     if observed.status is Status.IN_SERVICE and state.observed_status is Status.CREATING:
         seen = replace(seen, start_seconds=_start_seconds(observed))
     return _with_update(spec, state, _with_weights(spec, seen, observed), observed)
@@ -423,24 +432,17 @@ def _with_update(spec: Spec | None, before: State, seen: State, observed: Observ
     moved = moving or observed.modified_at != before.observed_modified
     if intent and intent.step is Step.UPDATE and spec and moved:
         mark = rollback_mark(spec, intent.config_name)
-        seen = replace(seen, updating_to=intent.config_name, updating_mark=mark)
-    if moving and seen.updating_to and observed.failure_reason:
-        seen = replace(seen, rollback_reason=observed.failure_reason)
-    if observed.status is not Status.IN_SERVICE or not seen.updating_to:
+        seen = replace(seen, updating=Update(intent.config_name, mark))
+    update = seen.updating
+    if moving and update and observed.failure_reason:
+        seen = replace(seen, updating=replace(update, reason=observed.failure_reason))
+    if observed.status is not Status.IN_SERVICE or not update:
         return seen
-    over = replace(seen, updating_to=None, updating_mark=None, rollback_reason=None)
-    if observed.config_name == seen.updating_to:
-        return replace(over, rolled_back=None)
-    why = observed.failure_reason or seen.rollback_reason
+    if observed.config_name == update.config_name:
+        return replace(seen, updating=None, rolled_back=None)
     kept = after_rollback(spec, seen, observed.config_name) if spec else seen
-    return replace(
-        over,
-        override=kept.override,
-        fallback_config=kept.fallback_config,
-        rolled_back=seen.updating_mark,
-        rollback_reason=why,
-        reason=rollback_told(seen.updating_mark or "", why),
-    )
+    rollback = Rollback(update.mark, observed.failure_reason or update.reason)
+    return replace(kept, updating=None, rolled_back=rollback, reason=rollback_reason(rollback))
 
 
 def _start_seconds(observed: Observed) -> int | None:

@@ -19,10 +19,10 @@ from lambdas.core.reconcile import load_or_create
 from lambdas.core.state import Observed, Owner, Record, State, Status, Step
 from lambdas.core.wanted_config import (
     fitting_configs,
+    is_rolled_back,
     outlasts,
     override_in_force,
     postponed,
-    rollback_mark,
 )
 
 DRAIN = timedelta(minutes=30)
@@ -272,7 +272,7 @@ def _why_unsettled(
         return None
     foreign = state.owned_since is not None and state.owned_since != seen.created_at
     late = spec is not None and outlasts(spec, state, seen, meter_of(spec, state), now)
-    undone = spec is not None and state.rolled_back == rollback_mark(spec, config)
+    undone = spec is not None and is_rolled_back(spec, state, config)
     why = postponed(config) if late and not (foreign or undone or moving) else state.reason
     text = f"{name}: {seen.status} on {seen.config_name}, not {config} ({why})"
     return Difference(text, hopeless=(undone or foreign or late) and not moving)

@@ -42,7 +42,7 @@ from lambdas.core.history import Event
 from lambdas.core.idempotency import forgotten
 from lambdas.core.ports import NO_CONFIG, Adopter, Control, Endpoints, Hints, History, StateStore
 from lambdas.core.spec import Spec
-from lambdas.core.state import ABSENT, Intent, Observed, Owner, Record, State, Status, Step
+from lambdas.core.state import ABSENT, Intent, Observed, Owner, Record, State, Status, Step, Update
 from lambdas.core.takeover import before_adoption
 from lambdas.core.wanted_config import (
     rollback_mark,
@@ -299,8 +299,9 @@ class Reconciler:
             restored = restored_mark(record.spec, observed)
             return replace(state, restored=restored, attempts=0, next_due=now)
         if step is Step.UPDATE and record.spec:
-            mark = rollback_mark(record.spec, decision.config_name or "")
-            look_again = replace(look_again, updating_mark=mark)
+            config = decision.config_name or ""
+            update = Update(config, rollback_mark(record.spec, config))
+            look_again = replace(look_again, updating=update)
         return _begun(look_again, decision, now)
 
     def _refused(
@@ -396,7 +397,6 @@ def _begun(state: State, decision: Decision, now: datetime) -> State:
             return replace(
                 state,
                 observed_status=Status.UPDATING,
-                updating_to=decision.config_name,
                 reweighing=None if asked and asked.begun else asked,
                 reason=f"being updated: {decision.reason}",
             )

@@ -123,6 +123,32 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """An update of ours that is under way: to which config, the mark of what asked for it
+    (`wanted_config.rollback_mark`), and what SageMaker says of it in passing."""
+
+    config_name: str
+    mark: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """The last update that SageMaker rolled back: its mark, and why."""
+
+    mark: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a reconcile last found, and when it first did."""
+
+    running: bool
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Override:
     """A config set by hand, with the options of UpdateEndpoint that lead to it; in force while
     the `declaration` that it overrides is."""
@@ -164,9 +190,6 @@ class State:
     `rev` counts the users' writes: the reconciler saves only over the revision that it loaded.
     `attempts` counts failures in a row, `retry_at` is when the next start may be tried.
     `fallback_config` is the one that a shortage of capacity led to, until the next start.
-    `updating_to` is the config of an update under way and `updating_mark` the (declaration,
-    config) that asked for it, `rolled_back` the mark of the last that SageMaker rolled back and
-    `rollback_reason` what it said of that, maybe only in passing.
     """
 
     rev: int = 0
@@ -181,10 +204,8 @@ class State:
     attempts: int = 0
     retry_at: datetime | None = None
     fallback_config: str | None = None
-    updating_to: str | None = None
-    updating_mark: str | None = None
-    rolled_back: str | None = None
-    rollback_reason: str | None = None
+    updating: Update | None = None
+    rolled_back: Rollback | None = None
     override: Override | None = None
     reweighing: Reweighing | None = None
     restored: str | None = None
@@ -192,9 +213,7 @@ class State:
     owned_since: datetime | None = None
     """Creation time of the endpoint that was last verified to carry our tag."""
     observed_modified: datetime | None = None
-    last_wanted: bool = False
-    last_wanted_change: datetime | None = None
-    """When a reconcile first saw that `last_wanted` holds."""
+    last_wanted: Wanted | None = None
     start_seconds: int | None = None
     """How long it last took from its creation to InService, as SageMaker tells."""
     orphaned_at: datetime | None = None

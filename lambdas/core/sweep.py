@@ -203,8 +203,9 @@ class Sweep:
         if right:
             return False
         patience = now - self.policy.late_after
-        if wanted is state.last_wanted:
-            return state.last_wanted_change is not None and state.last_wanted_change <= patience
+        last = state.last_wanted
+        if wanted is (last is not None and last.running):
+            return last is not None and last.since <= patience
         return state.next_due is not None and state.next_due <= patience
 
     def accept_restored_table(self) -> bool:

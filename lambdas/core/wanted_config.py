@@ -12,7 +12,7 @@ from datetime import datetime
 from lambdas.core.meter import Meter
 from lambdas.core.rollout import UpdatePolicy
 from lambdas.core.spec import Origin, Spec, digest
-from lambdas.core.state import Observed, Override, State
+from lambdas.core.state import Observed, Override, Rollback, State
 
 MISSING_AFTER = 5
 """So many refusals in a row (four minutes) are no lag of SageMaker's own any more."""
@@ -74,7 +74,9 @@ def after_rollback(spec: Spec, state: State, served: str | None) -> State:
     """The state after an update that was rolled back: one by hand is over with that, and what
     is `served` goes on, also at the next start."""
     override = override_in_force(spec, state)
-    if override is None or override.config_name != state.updating_to or served is None:
+    if override is None or served is None or state.updating is None:
+        return state
+    if override.config_name != state.updating.config_name:
         return state
     if served in spec.configs():
         fallback = served if served in spec.fallback_configs else None
@@ -91,14 +93,22 @@ def without_missing(spec: Spec, state: State) -> State:
 
 def rolled_back(spec: Spec, state: State) -> str | None:
     """What to say of the last update where it was rolled back; None where it was not."""
-    mark = state.rolled_back or ""
-    current = mark.startswith(f"{declaration(spec)}:")
-    return rollback_told(mark, state.rollback_reason) if current else None
+    last = state.rolled_back
+    current = last is not None and last.mark.startswith(f"{declaration(spec)}:")
+    return rollback_reason(last) if last and current else None
 
 
-def rollback_told(mark: str, reason: str | None) -> str:
-    config = mark.rpartition(":")[2]
-    return f"the update to {config} was rolled back: {reason or 'SageMaker gave no reason'}"
+def is_rolled_back(spec: Spec, state: State, config_name: str) -> bool:
+    """Whether the last update that was rolled back was this one."""
+    return state.rolled_back is not None and state.rolled_back.mark == rollback_mark(
+        spec, config_name
+    )
+
+
+def rollback_reason(rollback: Rollback) -> str:
+    config = rollback.mark.rpartition(":")[2]
+    why = rollback.reason or "SageMaker gave no reason"
+    return f"the update to {config} was rolled back: {why}"
 
 
 def weights_undone(state: State) -> str | None:

@@ -1,4 +1,4 @@
-"""An emulator of a test's own: started on a free port, gone afterwards."""
+"""An emulator for one test or module: started on a free port, stopped afterwards."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """Where it serves every AWS API."""
+        """The address of every AWS API that it serves."""
         return f"http://127.0.0.1:{self.port}"
 
     def client(self, service: str) -> Any:  # the client of any service at all
@@ -56,8 +56,8 @@ class Emulator:
 
 @contextlib.contextmanager
 def running_emulator(scratch: Path, **variables: str) -> Iterator[Emulator]:
-    """Start `python -m local.emulator`; its temporary files go to `scratch`, and `variables` into
-    its environment."""
+    """Start `python -m local.emulator` with `variables` in its environment; its temporary files go
+    to `scratch`."""
     port = free_port()
     environment = {"PATH": os.environ["PATH"], "TMPDIR": str(scratch), "AWS_DEFAULT_REGION": REGION}
     environment |= variables

@@ -1,4 +1,4 @@
-"""Where a process listens, from Linux's own tables."""
+"""Where a process listens, read from /proc."""
 
 from pathlib import Path
 

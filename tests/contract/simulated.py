@@ -1,4 +1,4 @@
-"""A simulator of a test's own: served over HTTP, on a clock that only the test moves."""
+"""A simulator for one test: served over HTTP, on a clock that only the test moves."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ SESSION = boto3.Session(
 
 
 class HandClock:
-    """Stands still until it is moved."""
+    """A clock that stands still until the test moves it."""
 
     def __init__(self) -> None:
         self.now = datetime(2030, 1, 7, 9, 0, tzinfo=UTC)
@@ -58,7 +58,7 @@ class Simulated:
     runtime: "SageMakerRuntimeClient"
 
     def has_config(self, name: str = "config", model: str = "model", **variant: Any) -> None:
-        """A model (once) and an endpoint config of one variant, or of those given."""
+        """Create a model, if missing, and an endpoint config with one variant."""
         with contextlib.suppress(ClientError):
             self.sagemaker.create_model(
                 ModelName=model, PrimaryContainer={"Image": "image:1"}, ExecutionRoleArn=ROLE
@@ -68,7 +68,7 @@ class Simulated:
         )
 
     def has_endpoint(self, name: str = "Falcon", config: str = "config") -> None:
-        """An endpoint in service, with a config and a model of its own."""
+        """Create an endpoint with its config and wait until it is in service."""
         self.has_config(config)
         self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
         self.clock.pass_seconds(DURATIONS.create_seconds)
@@ -103,7 +103,7 @@ def simulated(
     hub: PublicHub | None = None,
     authority: Authority | None = None,
 ) -> Iterator[Simulated]:
-    """A fresh simulator; gone on leaving."""
+    """A new simulator, stopped at the end of the `with`."""
     clock = HandClock()
     world = World(account, durations, hub)
     simulator = Simulator(world, clock=clock, inferences=inferences, authority=authority)
@@ -115,7 +115,7 @@ def simulated(
 
 
 def a_variant(**other: Any) -> "ProductionVariantTypeDef":
-    """A valid production variant, but for what is given otherwise; None leaves a field out."""
+    """A valid production variant; `other` overrides fields, and None leaves one out."""
     fields: Any = {
         "VariantName": "AllTraffic",
         "ModelName": "model",

@@ -14,7 +14,7 @@ from local.processes import Process, ours
 from local.stack_file import StackFile
 from tests.contract.emulator_process import ROOT, free_port
 
-# The app: it checks what the real one would and writes what the real one would.
+# The app: it checks its config and writes the Terraform JSON, as the real one does.
 APP = """
 import json, os, pathlib, sys
 config = json.loads(pathlib.Path(os.environ["CONFIG"]).read_text())
@@ -36,13 +36,13 @@ sys.exit(main(Places(pathlib.Path(sys.argv[1]))))
 
 @dataclass(frozen=True)
 class SmallProject:
-    """A checkout of the stand-in; `make up` and `make down` are called on it as processes."""
+    """A folder with the stand-in; `make up` and `make down` run on it as processes."""
 
     places: Places
     port: int
 
     def configure(self, **config: Any) -> None:
-        """Write the config: a `stack` in Terraform's JSON, or a `mistake` to complain of."""
+        """Write the config: a `stack` in Terraform JSON, or a `mistake` that the app reports."""
         (self.places.root / "config.json").write_text(json.dumps({"stack": small_stack()} | config))
 
     def command(
@@ -62,28 +62,28 @@ class SmallProject:
         )
 
     def run(self, command: str, environ: Mapping[str, str] | None = None) -> tuple[int, str]:
-        """Run `up` or `down` to its end; returns exit code and all that it printed."""
+        """Run `up` or `down` to its end; returns the exit code and everything it printed."""
         process = self.command(command, environ)
-        said, _ = process.communicate(timeout=90)
-        return process.returncode, said
+        output, _ = process.communicate(timeout=90)
+        return process.returncode, output
 
     def up(self) -> tuple[StackFile, str]:
-        """Bring it up, which must work."""
-        code, said = self.run("up")
-        assert code == 0, said
-        return self.stack, said
+        """Run `up`, which must succeed; returns the stack file and the output."""
+        code, output = self.run("up")
+        assert code == 0, output
+        return self.stack, output
 
     @property
     def stack(self) -> StackFile:
         return StackFile.read(self.places.stack_file)
 
     def processes(self) -> list[Process]:
-        """Return all that runs for it."""
+        """Return the processes that run for it."""
         return ours(self.places)
 
 
 def small_project(root: Path) -> SmallProject:
-    """Make one in an empty folder."""
+    """Create the stand-in in an empty folder."""
     (root / "main.py").write_text(APP)
     project = SmallProject(Places(root), free_port())
     project.configure()
@@ -91,7 +91,7 @@ def small_project(root: Path) -> SmallProject:
 
 
 def small_stack(seconds: float = 0, **resources: Any) -> dict[str, Any]:
-    """Return a stack whose apply takes some seconds longer than it has to."""
+    """Return a stack whose apply takes `seconds` longer than necessary."""
     health = {"rest_api_id": "${aws_api_gateway_rest_api.api.id}"}
     method = health | {
         "resource_id": "${aws_api_gateway_resource.health.id}",
@@ -103,7 +103,7 @@ def small_stack(seconds: float = 0, **resources: Any) -> dict[str, Any]:
     return {
         "terraform": {
             "required_providers": {"aws": {"source": "hashicorp/aws", "version": ">= 5.100"}},
-            # What must not be touched: a real deployment's state.
+            # The state of a real deployment, which must not be touched.
             "backend": {"local": {"path": "../../real.tfstate"}},
         },
         "provider": {"aws": [{"region": "eu-west-1"}]},
@@ -141,7 +141,7 @@ def small_stack(seconds: float = 0, **resources: Any) -> dict[str, Any]:
             "aws_api_gateway_stage": {
                 "prod": health
                 | {"stage_name": "prod", "deployment_id": "${aws_api_gateway_deployment.api.id}"}
-                # The emulator makes up settings where there are none.
+                # The emulator invents settings if there are none.
                 | {"lifecycle": {"ignore_changes": ["access_log_settings"]}}
             },
             "terraform_data": {

@@ -1,4 +1,4 @@
-"""InvokeEndpointAsync of the simulator: results in the emulator's S3, notices through its SNS."""
+"""InvokeEndpointAsync of the simulator: results in S3 of the emulator, notices over its SNS."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -81,7 +81,7 @@ def _topic_and_queue(aws: Emulator, name: str) -> tuple[str, str]:
     return topic, subscribed_queue(aws.client("sns"), aws.client("sqs"), topic, name)
 
 
-def test_an_inline_body_comes_back_in_s3_and_is_told(scene: Scene) -> None:
+def test_the_result_of_an_inline_body_is_in_s3_and_a_notice_is_sent(scene: Scene) -> None:
     body = "é\0\N{GRINNING FACE}".encode() * 1000
     answer = scene.invoke(Body=body, ContentType="text/plain")
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 202
@@ -102,7 +102,7 @@ def test_an_input_in_s3_is_read(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("broken", ["the model", "the input"])
-def test_a_failure_is_written_and_told(scene: Scene, broken: str) -> None:
+def test_a_failure_is_written_to_s3_and_a_notice_is_sent(scene: Scene, broken: str) -> None:
     if broken == "the model":
         scene.simulated.fault("InvokeEndpointAsync", "Failed")
         answer = scene.invoke(Body=b"x", ContentType="text/plain")
@@ -113,7 +113,7 @@ def test_a_failure_is_written_and_told(scene: Scene, broken: str) -> None:
     assert (notice["invocationStatus"], notice["failureReason"]) == ("Failed", reason)
 
 
-def test_what_cannot_be_taken_is_refused(scene: Scene) -> None:
+def test_invalid_asynchronous_calls_are_refused(scene: Scene) -> None:
     runtime = scene.simulated.runtime
     calls: list[Callable[[], Any]] = [
         lambda: runtime.invoke_endpoint_async(EndpointName="Falcon", Body=b"x"),

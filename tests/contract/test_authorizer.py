@@ -1,4 +1,4 @@
-"""The authorizer as API Gateway calls it, on moto's auth table and with keys of a made-up pool."""
+"""The authorizer as API Gateway calls it, on an auth table in moto and keys of an invented pool."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def public(key: rsa.RSAPrivateKey, key_id: str) -> dict[str, Any]:
 
 
 class Keys:
-    """What the pool publishes, and how often it was asked."""
+    """The keys that the pool publishes; counts how often they were fetched."""
 
     def __init__(self) -> None:
         self.keys = [public(KEY, "k1")]
@@ -82,8 +82,8 @@ def auth(table: Any, monkeypatch: pytest.MonkeyPatch, keys: Keys) -> Any:
     """The client of the auth table behind the handler."""
     for item in table.scan(TableName="auth")["Items"]:
         table.delete_item(TableName="auth", Key={"token": item["token"]})
-    told = AuthorizerSettings("auth", notes_use=1, routes=str(ROUTES), user_pool="")
-    for name, value in told.to_environment().items():
+    settings = AuthorizerSettings("auth", notes_use=1, routes=str(ROUTES), user_pool="")
+    for name, value in settings.to_environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(clients, "dynamodb", lambda: table)
     monkeypatch.setattr(clients, "dynamodb_hasty", lambda: table)
@@ -138,9 +138,9 @@ def opened(answer: Mapping[str, Any]) -> list[str]:
 def signed(
     key: rsa.RSAPrivateKey = KEY, key_id: str = "k1", *, groups: object = "users", **claims: object
 ) -> str:
-    """An access token of ann, who is a user, but for what the test changes."""
+    """A valid access token of the user ann; `claims` override claims, and None leaves one out."""
     now = int(time.time())
-    told = {
+    all_claims = {
         "iss": POOL.issuer,
         "sub": "5a1e",
         "username": "ann",
@@ -151,11 +151,11 @@ def signed(
         "exp": now + 3600,
         **claims,
     }
-    payload = {name: value for name, value in told.items() if value is not None}
+    payload = {name: value for name, value in all_claims.items() if value is not None}
     return jwt.encode(payload, key, algorithm="RS256", headers={"kid": key_id})
 
 
-def test_pass_code_of_the_original_may_do_all(auth: Any) -> None:
+def test_pass_code_of_the_original_has_all_scopes(auth: Any) -> None:
     put(auth, "open sesame")
     for sent in ("open sesame", "Bearer open sesame"):
         answer = ask({"authorization": sent})
@@ -169,7 +169,7 @@ def test_pass_code_may_itself_begin_with_bearer(auth: Any) -> None:
     assert not opened(send("abc"))
 
 
-def test_scopes_and_name_of_a_token_travel_in_the_context(auth: Any) -> None:
+def test_scopes_and_name_of_a_token_are_in_the_context(auth: Any) -> None:
     put(auth, "t1", name="ann", scopes="renew:Demo-X read nonsense")
     answer = send("t1")
     context = answer["context"]
@@ -194,8 +194,8 @@ def test_policy_opens_a_model_without_a_function_to_those_who_may_invoke_it(
     assert {"*/endpoint-expiry", "*/falcon"} <= set(paths), "their functions check the scopes"
 
 
-def test_who_may_invoke_every_model_needs_no_new_policy_for_the_next_one(auth: Any) -> None:
-    """A route that is deployed while the policy is cached works at once."""
+def test_scope_to_invoke_every_model_covers_routes_deployed_later(auth: Any) -> None:
+    """A route that is deployed while the policy is cached can be called at once."""
     put(auth, "t1", scopes="invoke")
     assert opened(send("t1")) == ["*/*"]
 
@@ -219,7 +219,7 @@ def test_hashed_token_works_until_it_expires_or_is_revoked(auth: Any) -> None:
         tokens.add(Token(hashed(secret), "other", Scopes.every()))
 
 
-def test_what_the_table_holds_of_a_token_is_no_token(auth: Any) -> None:
+def test_hash_of_a_token_is_not_accepted_as_a_token(auth: Any) -> None:
     secret = new_secret()
     put(auth, hashed(secret))
     assert opened(send(secret))
@@ -239,12 +239,14 @@ def test_what_the_table_holds_of_a_token_is_no_token(auth: Any) -> None:
         {"expires_at": 10**30},
     ],
 )
-def test_end_that_is_past_or_cannot_be_read_ends_it(auth: Any, values: dict[str, object]) -> None:
+def test_token_with_a_past_or_unreadable_expiry_is_denied(
+    auth: Any, values: dict[str, object]
+) -> None:
     put(auth, "t1", **values)
     assert not opened(send("t1"))
 
 
-def test_tokens_of_one_name_have_identities_that_do_not_give_them_away(auth: Any) -> None:
+def test_tokens_of_one_name_have_different_identities_that_reveal_no_secret(auth: Any) -> None:
     tokens = ("open sesame", "close sesame")
     for token in tokens:
         put(auth, token)
@@ -277,7 +279,7 @@ def test_tokens_of_one_name_have_identities_that_do_not_give_them_away(auth: Any
         ({"Authorization": "t1", "authorization": "t1"}, None),
     ],
 )
-def test_everybody_else_is_denied(
+def test_missing_and_malformed_tokens_are_denied(
     auth: Any, headers: dict[str, str] | None, several: dict[str, list[str]] | None
 ) -> None:
     put(auth, "t1")
@@ -285,7 +287,7 @@ def test_everybody_else_is_denied(
     assert not opened(ask(headers, several))
 
 
-def test_whatever_is_sent_is_looked_up_in_one_call(auth: Any) -> None:
+def test_every_token_is_looked_up_in_one_call(auth: Any) -> None:
     calls: list[int] = []
 
     def note(params: dict[str, Any], **_: object) -> None:
@@ -297,10 +299,10 @@ def test_whatever_is_sent_is_looked_up_in_one_call(auth: Any) -> None:
     with before_each(auth, "BatchGetItem", note):
         for sent in ("plain", secret, "wrong"):
             send(sent)
-    assert calls == [2, 2, 2], "a hit of either kind costs what a miss does"
+    assert calls == [2, 2, 2], "hits and misses cost the same"
 
 
-def test_last_use_is_noted_now_and_then(auth: Any) -> None:
+def test_last_use_is_recorded_at_most_once_per_interval(auth: Any) -> None:
     put(auth, "t1")
     tokens, now = DynamoTokens(auth, "auth", auth), datetime(2026, 3, 2, 9, tzinfo=UTC)
     for at in (now, now + USE_NOTED_EVERY - timedelta(seconds=1)):
@@ -310,7 +312,9 @@ def test_last_use_is_noted_now_and_then(auth: Any) -> None:
     assert item_of(auth, "t1")["last_used"] == (now + USE_NOTED_EVERY).timestamp()
 
 
-def test_noting_the_use_never_fails_a_request_nor_brings_a_token_back(auth: Any) -> None:
+def test_recording_the_last_use_never_fails_a_request_nor_restores_a_revoked_token(
+    auth: Any,
+) -> None:
     put(auth, "t1")
     now = datetime(2026, 3, 2, 9, tzinfo=UTC)
     once = Config(retries={"total_max_attempts": 1})
@@ -327,7 +331,7 @@ def test_noting_the_use_never_fails_a_request_nor_brings_a_token_back(auth: Any)
     assert not auth.scan(TableName="auth")["Items"]
 
 
-def test_users_have_what_their_groups_have_together(auth: Any) -> None:
+def test_users_have_the_scopes_of_all_their_groups(auth: Any) -> None:
     groups = "users payers others"
     access = signed(groups=groups)
     identity = signed(groups=groups, token_use="id", aud="client-1", client_id=None)
@@ -338,7 +342,7 @@ def test_users_have_what_their_groups_have_together(auth: Any) -> None:
         assert answer["principalId"] == "cognito:ann"
 
 
-def test_user_keeps_the_identity_from_one_sign_in_to_the_next(auth: Any) -> None:
+def test_user_has_the_same_identity_after_each_sign_in(auth: Any) -> None:
     identities = [
         send(signed(sub=sub, iat=int(time.time()) - age))["context"]["identity"]
         for sub, age in (("a", 0), ("a", 60), ("b", 0))
@@ -347,7 +351,7 @@ def test_user_keeps_the_identity_from_one_sign_in_to_the_next(auth: Any) -> None
 
 
 def unsigned(**header: object) -> str:
-    """Ann's token under another header, without a signature."""
+    """Ann's token with another header and without a signature."""
     payload = signed().split(".")[1]
     head = base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
     return f"{head}.{payload}."
@@ -361,7 +365,7 @@ def tampered() -> str:
 
 
 def confused() -> str:
-    """Signed with the public key, as if it were a shared secret."""
+    """A token signed with the public key as if that were a shared secret (HS256)."""
     pem = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     content = unsigned(alg="HS256", kid="k1").rstrip(".")
     mark = hmac.digest(pem, content.encode(), "sha256")
@@ -402,7 +406,7 @@ NOW = int(time.time())
         pytest.param("eyJ" + "x" * 9_000 + "..", id="too long"),
     ],
 )
-def test_jwt_that_is_not_quite_right_is_denied(auth: Any, token: str) -> None:
+def test_jwt_with_any_flaw_is_denied(auth: Any, token: str) -> None:
     assert opened(send(signed()))
     assert not opened(send(token))
     assert not opened(send(f"Bearer {token}"))
@@ -413,7 +417,7 @@ def test_deeply_nested_header_of_a_jwt_is_denied(auth: Any) -> None:
     assert not opened(send(f"{head}.e30.x"))
 
 
-def test_keys_are_fetched_rarely_whoever_asks(keys: Keys) -> None:
+def test_unknown_key_ids_cause_no_extra_fetches(keys: Keys) -> None:
     users, now = CognitoUsers(POOL, PoolKeys(keys.fetch)), datetime.now(UTC)
     users.holder(signed(), now)
     for _ in range(5):
@@ -431,7 +435,7 @@ def test_keys_are_fetched_rarely_whoever_asks(keys: Keys) -> None:
     assert keys.asked == 3
 
 
-def test_users_wait_while_the_keys_cannot_be_had(keys: Keys) -> None:
+def test_sign_in_is_unanswered_while_the_keys_cannot_be_fetched(keys: Keys) -> None:
     keys.down = True
     with pytest.raises(Unanswered):
         CognitoUsers(POOL, PoolKeys(keys.fetch)).holder(signed(), datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""The command line on moto's auth table: what it prints, and how it ends."""
+"""The command line on an auth table in moto: its output and its exit codes."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ def test_secret_is_shown_once_and_kept_as_its_hash(table: Any, command: Command)
     assert DynamoTokens(table, "auth").holder(secret, before).name == "ci"
 
 
-def test_each_secret_is_another(table: Any, command: Command) -> None:
+def test_each_new_token_has_another_secret(table: Any, command: Command) -> None:
     assert create(command) != create(command)
 
 
-def test_list_shows_all_but_what_opens_the_door(table: Any, command: Command) -> None:
+def test_list_shows_everything_but_the_secrets(table: Any, command: Command) -> None:
     for item in ({"token": "open sesame"}, {"token": "old", "expires_at": 1, "last_used": 60}):
         table.put_item(TableName="auth", Item=encode(item))
     create(command, "ci", "invoke:demo-x", "never")
@@ -116,7 +116,7 @@ def test_token_is_revoked_by_name_or_by_id(table: Any, command: Command) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (("create", "--name", "x", "--scopes", "write", "--days", "1"), "--scopes: 'write' is no"),
         (("create", "--name", "x", "--scopes", "", "--days", "1"), "--scopes: give 1 to 50"),
@@ -132,22 +132,22 @@ def test_token_is_revoked_by_name_or_by_id(table: Any, command: Command) -> None
         ((), "required: COMMAND"),
     ],
 )
-def test_wrong_arguments_end_with_2_and_a_sentence(
-    table: Any, command: Command, arguments: tuple[str, ...], said: str
+def test_wrong_arguments_exit_with_2_and_a_message(
+    table: Any, command: Command, arguments: tuple[str, ...], expected: str
 ) -> None:
     done = command(*arguments, where=("--table", "auth") if arguments[1:] else ())
     assert done.code == 2
-    assert said in done.err
+    assert expected in done.err
     assert (done.out, items(table)) == ("", [])
 
 
-def test_what_aws_refuses_ends_with_1_and_a_sentence(table: Any, command: Command) -> None:
+def test_refusals_of_aws_exit_with_1_and_a_message(table: Any, command: Command) -> None:
     done = command("list", where=("--table", "missing"))
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error: AWS did not do it: ResourceNotFoundException")
 
 
-def test_table_is_that_of_the_stack(
+def test_auth_table_is_found_from_the_stack(
     table: Any, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     local, synthesized = tmp_path / "stack.json", tmp_path / "cdk.tf.json"
@@ -169,8 +169,8 @@ def test_table_is_that_of_the_stack(
     assert os.environ["AWS_REGION"] == "eu-west-1"
     assert "AWS_ENDPOINT_URL" not in os.environ
     url = "http://127.0.0.1:4566"
-    told = {"auth_table": "auth", "region": "us-east-1", "aws_endpoint_url": url}
-    local.write_text(json.dumps(told))
+    stack_document = {"auth_table": "auth", "region": "us-east-1", "aws_endpoint_url": url}
+    local.write_text(json.dumps(stack_document))
     os.environ |= {"AWS_PROFILE": "real", "AWS_SECRET_ACCESS_KEY": "real"}
     assert command("list", where=("--local",)).code == 0
     assert (os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_SECRET_ACCESS_KEY"]) == (url, "test")

@@ -1,5 +1,5 @@
-"""API Gateway straight to SageMaker Runtime, with the templates that are deployed: the emulator
-before a simulator, over real HTTP."""
+"""API Gateway calls SageMaker Runtime directly, with the deployed templates: the emulator in front
+of a simulator, over real HTTP."""
 
 import random
 import time
@@ -24,7 +24,7 @@ ROLE = "arn:aws:iam::000000000000:role/caller"
 
 @dataclass(frozen=True)
 class Route:
-    """A deployed route before an endpoint that is in service."""
+    """A deployed route that calls an endpoint."""
 
     url: str
     host: str
@@ -59,7 +59,7 @@ def route(emulators: tuple[Emulator, Simulated]) -> Route:
 def deployed(
     emulator: Emulator, sagemaker: Simulated, endpoint: str, milliseconds: int = 29_000, **more: Any
 ) -> Route:
-    """As the stack deploys it."""
+    """Deploy a route as the stack does."""
     apis = emulator.client("apigateway")
     api = apis.create_rest_api(name="any", binaryMediaTypes=["*/*"])["id"]
     root = apis.get_resources(restApiId=api)["items"][0]["id"]
@@ -97,16 +97,16 @@ def deployed(
             responseTemplates={"application/json": template(refusal, endpoint)},
             contentHandling="CONVERT_TO_TEXT",
         )
-    told = {"application/json": '{"code":"FromTheApi","requestId":"$context.requestId"}'}
+    templates = {"application/json": '{"code":"FromTheApi","requestId":"$context.requestId"}'}
     for kind in ("INTEGRATION_TIMEOUT", "DEFAULT_5XX"):
-        apis.put_gateway_response(restApiId=api, responseType=kind, responseTemplates=told)
+        apis.put_gateway_response(restApiId=api, responseType=kind, responseTemplates=templates)
     apis.create_deployment(restApiId=api, stageName="prod")
     return Route(f"{emulator.url}/prod", f"{api}.execute-api.localhost", sagemaker)
 
 
 @pytest.mark.parametrize("content_type", ["application/octet-stream", "image/png", "text/csv"])
 @pytest.mark.parametrize("accept", ["*/*", "image/png", "application/json;q=1, */*"])
-def test_bytes_pass_as_they_are_in_both_directions(
+def test_bytes_pass_unchanged_in_both_directions(
     route: Route, content_type: str, accept: str
 ) -> None:
     body = SOME_BYTES + b"\xff$input.body#end\r\n\x00"
@@ -118,13 +118,13 @@ def test_bytes_pass_as_they_are_in_both_directions(
     assert answer.headers["content-type"] == content_type
 
 
-def test_what_looks_like_a_template_stays_as_it_is(route: Route) -> None:
+def test_a_body_that_looks_like_a_template_passes_unchanged(route: Route) -> None:
     body = rb"""#set($x = 1)$input.body ${context.requestId} \" \\ ' "q" """
 
     assert route.post(body, Content_Type="application/json").content == body
 
 
-def test_an_empty_body_is_one(route: Route) -> None:
+def test_an_empty_body_passes_unchanged(route: Route) -> None:
     answer = route.post(b"", Content_Type="text/csv")
 
     assert (answer.status_code, answer.content) == (200, b"")
@@ -156,7 +156,7 @@ def test_only_headers_that_are_mapped_are_sent(route: Route) -> None:
         ("ValidationError", 400, "InvalidInvocation", None),
     ],
 )
-def test_what_sagemaker_refuses_is_json_of_ours(
+def test_refusals_of_sagemaker_become_our_json_errors(
     route: Route, failure: str, status: int, code: str, wait: str | None
 ) -> None:
     route.fails_with(failure)
@@ -171,7 +171,7 @@ def test_what_sagemaker_refuses_is_json_of_ours(
     assert error["requestId"] == answer.headers["x-amzn-requestid"]
 
 
-def test_the_sentence_of_a_model_is_told_with_its_status(route: Route) -> None:
+def test_the_error_contains_the_message_and_status_of_the_model(route: Route) -> None:
     route.fails_with("ModelError")
 
     sentence = route.post(b"{}").json()["error"]
@@ -179,7 +179,7 @@ def test_the_sentence_of_a_model_is_told_with_its_status(route: Route) -> None:
     assert sentence.startswith("The model failed with status 0: Your invocation timed out")
 
 
-def test_an_endpoint_that_is_not_there_is_a_503(
+def test_an_absent_endpoint_is_a_503(
     emulators: tuple[Emulator, Simulated],
 ) -> None:
     answer = deployed(*emulators, "absent").post(b"{}")
@@ -194,7 +194,7 @@ def test_a_body_that_is_too_long_for_sagemaker_is_a_413(route: Route) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "BodyTooLarge")
 
 
-def test_a_model_that_is_silent_is_a_504_of_the_apis_own(
+def test_a_model_that_does_not_answer_in_time_is_a_504_from_the_gateway_response(
     emulators: tuple[Emulator, Simulated],
 ) -> None:
     route = deployed(*emulators, "model", milliseconds=200)
@@ -213,7 +213,7 @@ def test_a_model_that_is_silent_is_a_504_of_the_apis_own(
         {"requestParameters": {"integration.request.path.x": "method.request.path.x"}},
     ],
 )
-def test_a_definition_that_cannot_be_followed_is_a_500(
+def test_an_invalid_integration_is_a_500(
     emulators: tuple[Emulator, Simulated], wrong: dict[str, Any]
 ) -> None:
     answer = deployed(*emulators, "model", **wrong).post(b"{}")
@@ -221,7 +221,7 @@ def test_a_definition_that_cannot_be_followed_is_a_500(
     assert (answer.status_code, answer.json()["code"]) == (500, "FromTheApi")
 
 
-def test_calls_of_models_do_not_wait_for_each_other(
+def test_concurrent_calls_of_models_do_not_wait_for_each_other(
     emulators: tuple[Emulator, Simulated], route: Route
 ) -> None:
     slow = deployed(*emulators, "model", milliseconds=2_000)

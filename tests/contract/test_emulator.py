@@ -1,4 +1,4 @@
-"""The emulator's process: which MiniStack it takes, where it listens, what it leaves."""
+"""The process of the emulator: its MiniStack version, where it listens, what it leaves behind."""
 
 import signal
 import time
@@ -42,7 +42,7 @@ def test_nothing_listens_beyond_loopback(tmp_path: Path) -> None:
         assert listening(emulator.process.pid) == {f"127.0.0.1:{emulator.port}"}
 
 
-def test_docker_and_the_disk_are_left_alone() -> None:
+def test_docker_and_persistence_are_switched_off() -> None:
     chosen = settings(4566)
 
     assert chosen["DOCKER_HOST"] == "unix:///nonexistent"
@@ -60,7 +60,7 @@ def test_workers_of_functions_end_with_the_emulator(tmp_path: Path, end: signal.
 
 
 def a_warm_worker(emulator: Emulator, scratch: Path) -> int:
-    """Pid of the process that ran a function, found by its script under the scratch folder."""
+    """The pid of the process that ran a function, found by its script in the scratch folder."""
     emulator.client("lambda").invoke(
         FunctionName=a_function(emulator.client("lambda"), emulator.role(), QUIET)
     )

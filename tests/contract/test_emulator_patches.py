@@ -1,4 +1,4 @@
-"""Each patch of MiniStack, by what a user of AWS sees."""
+"""Each patch of MiniStack, tested by what a client of AWS sees."""
 
 import json
 import time
@@ -103,7 +103,7 @@ def test_each_request_is_a_line_in_the_access_log_of_its_stage(emulator: Emulato
     ]
 
 
-def test_an_integration_that_calls_nothing_has_no_method(emulator: Emulator) -> None:
+def test_a_mock_integration_has_no_http_method(emulator: Emulator) -> None:
     apis = emulator.client("apigateway")
     api = apis.create_rest_api(name="any")["id"]
     root = apis.get_resources(restApiId=api)["items"][0]["id"]
@@ -210,7 +210,7 @@ def test_an_object_uploaded_in_parts_gets_its_tags(emulator: Emulator) -> None:
 
 
 def described_alarm(emulator: Emulator) -> dict[str, str]:
-    """Describe the first alarm over the Query protocol, which Terraform speaks."""
+    """Describe the first alarm over the Query protocol, which Terraform uses."""
     answer = httpx.post(
         emulator.url,
         data={"Action": "DescribeAlarms", "Version": "2010-08-01", "AlarmNamePrefix": "no"},

@@ -1,4 +1,4 @@
-"""The gateway, before a stand-in for the emulator that records what it is handed."""
+"""The gateway in front of a stand-in for the emulator, which records the requests it gets."""
 
 import socket
 import threading
@@ -32,7 +32,7 @@ class Received:
 
 @dataclass
 class StandIn:
-    """An emulator that answers as told, and remembers."""
+    """A stand-in for the emulator: answers as configured and records requests."""
 
     status: int = 200
     answer_headers: list[tuple[str, str]] = field(default_factory=list)
@@ -45,7 +45,7 @@ class StandIn:
 
 @dataclass
 class Gateway:
-    """A running gateway and what is behind it."""
+    """A running gateway and the server behind it."""
 
     port: int
     emulator: StandIn
@@ -56,7 +56,7 @@ class Gateway:
         return f"http://127.0.0.1:{self.port}/prod"
 
     def raw(self, request: bytes) -> bytes:
-        """Send bytes as they are and read until the gateway ends the connection."""
+        """Send raw bytes and read until the gateway closes the connection."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
@@ -109,7 +109,7 @@ def recording(emulator: StandIn) -> type[BaseHTTPRequestHandler]:
     return Recorder
 
 
-def test_a_request_arrives_as_it_was_sent(gateway: Gateway) -> None:
+def test_a_request_is_forwarded_unchanged(gateway: Gateway) -> None:
     httpx.post(
         f"{gateway.url}/endpoint-expiry?EndpointName=a%20b&x=%2F",
         content=b'{"minutes": 5}',
@@ -125,7 +125,7 @@ def test_a_request_arrives_as_it_was_sent(gateway: Gateway) -> None:
     assert received.header("X-Forwarded-For") == "127.0.0.1"
 
 
-def test_the_answer_comes_back_as_it_was_given(gateway: Gateway) -> None:
+def test_the_answer_is_returned_unchanged(gateway: Gateway) -> None:
     gateway.emulator.status = 201
     gateway.emulator.answer_headers = [
         ("X-Next", "token"),
@@ -142,7 +142,7 @@ def test_the_answer_comes_back_as_it_was_given(gateway: Gateway) -> None:
     assert answer.content == bytes(range(256))
 
 
-def test_hop_by_hop_headers_stay_on_their_hop(gateway: Gateway) -> None:
+def test_hop_by_hop_headers_are_not_forwarded(gateway: Gateway) -> None:
     gateway.emulator.answer_headers = [("Keep-Alive", "timeout=5"), ("Proxy-Authenticate", "x")]
 
     answer = httpx.get(
@@ -164,7 +164,7 @@ def test_requests_of_one_client_share_connections(gateway: Gateway) -> None:
     assert gateway.emulator.connections == 1
 
 
-def test_many_clients_are_served_at_once(gateway: Gateway) -> None:
+def test_many_clients_are_served_concurrently(gateway: Gateway) -> None:
     gateway.emulator.silent_seconds = 0.2
 
     with ThreadPoolExecutor(20) as pool:
@@ -181,7 +181,7 @@ def test_head_has_no_body(gateway: Gateway) -> None:
     assert answers[0].headers["Content-Length"] == "2"
 
 
-def test_a_chunked_body_is_handed_on_whole(gateway: Gateway) -> None:
+def test_a_chunked_body_is_forwarded_completely(gateway: Gateway) -> None:
     httpx.post(gateway.url, content=iter([b"ab", b"c" * MEGABYTE]))
 
     (received,) = gateway.emulator.received
@@ -197,7 +197,7 @@ def test_ten_megabytes_pass_and_one_byte_more_is_refused(gateway: Gateway) -> No
     assert_refused(answers[1], 413, "RequestTooLarge")
 
 
-def test_a_chunked_body_meets_the_same_limit(gateway: Gateway) -> None:
+def test_a_chunked_body_has_the_same_limit(gateway: Gateway) -> None:
     answer = httpx.post(gateway.url, content=(bytes(MEGABYTE) for _ in range(11)))
 
     assert_refused(answer, 413, "RequestTooLarge")
@@ -219,7 +219,7 @@ def test_other_paths_are_not_found(gateway: Gateway, path: str) -> None:
     assert not gateway.emulator.received
 
 
-def test_an_unknown_method_names_those_that_there_are(gateway: Gateway) -> None:
+def test_the_error_for_an_unknown_method_names_the_allowed_ones(gateway: Gateway) -> None:
     answer = httpx.request("BREW", gateway.url)
 
     assert_refused(answer, 405, "MethodNotAllowed")
@@ -251,7 +251,7 @@ def test_a_malformed_request_is_a_400_in_json(gateway: Gateway, request_bytes: b
     assert not gateway.emulator.received
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_body_reaches_nobody(gateway: Gateway) -> None:
+def test_an_incomplete_body_is_not_forwarded(gateway: Gateway) -> None:
     answer = gateway.raw(b"POST /prod/x HTTP/1.1\r\nContent-Length: 100\r\n\r\nonly this")
 
     assert answer == b""
@@ -265,7 +265,9 @@ def test_an_emulator_that_is_gone_is_a_502(gateway: Gateway) -> None:
     assert_refused(httpx.get(gateway.url), 502, "BadGateway")
 
 
-def test_a_connection_that_the_emulator_ended_meanwhile_costs_no_request(gateway: Gateway) -> None:
+def test_a_connection_closed_by_the_emulator_is_replaced_and_no_request_fails(
+    gateway: Gateway,
+) -> None:
     gateway.emulator.hangs_up = True
 
     with httpx.Client() as client:
@@ -290,7 +292,7 @@ def test_no_token_is_logged(gateway: Gateway, capfd: pytest.CaptureFixture[str])
     httpx.get(f"{gateway.url}/health?token=secret", headers={"Authorization": "secret"})
 
     logged = ""
-    while "\n" not in logged:  # the line follows the answer
+    while "\n" not in logged:  # the line is logged after the answer
         logged += capfd.readouterr().err
     assert "GET /prod/health 200" in logged
     assert "secret" not in logged

@@ -1,4 +1,4 @@
-"""The functions as AWS calls them, on moto's tables and queues and the served simulator."""
+"""The functions as AWS calls them, on tables and queues in moto and a simulator over HTTP."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.fakes import a_spec
 
 @dataclass
 class Cloud:
-    """The account in which the functions run."""
+    """The AWS account in which the functions run."""
 
     dynamodb: Any
     sqs: Any
@@ -47,7 +47,7 @@ class Cloud:
         self.dynamodb.put_item(TableName="state", Item=encode({**spec_values(spec), **keys}))
 
     def queued(self, url: str) -> list[dict[str, Any]]:
-        """Take all messages, as events to the reconciler; delayed ones too."""
+        """Take all messages, delayed ones too, in the form of events to the reconciler."""
         self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "0"})
         messages = []
         while got := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
@@ -81,14 +81,14 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         starts = sqs.create_queue(QueueName="starts")["QueueUrl"]
         work = sqs.create_queue(QueueName="work")["QueueUrl"]
         common = {"state_table": "state", "starts_queue_url": starts, "work_queue_url": work}
-        told = {"history_table": "history", "history_days": 90, "stack_tag": "demo"}
+        history_and_tag = {"history_table": "history", "history_days": 90, "stack_tag": "demo"}
         for settings in (
             AdopterSettings("demo"),
             TickSettings(**common),
-            ReconcilerSettings(**common, **told, adopter_function="adopter"),  # type: ignore[arg-type]
+            ReconcilerSettings(**common, **history_and_tag, adopter_function="adopter"),  # type: ignore[arg-type]
             SweepSettings(
                 **common,  # type: ignore[arg-type]
-                **told,  # type: ignore[arg-type]
+                **history_and_tag,  # type: ignore[arg-type]
                 alarm_topic_arn=topic,
                 drain_wait_seconds=0,
                 unmanaged_endpoints="report",
@@ -147,7 +147,7 @@ def test_renewed_endpoint_goes_from_tick_through_queue_to_sagemaker(
     assert cloud.store().control().last_reconcile is not None
 
 
-def test_one_failing_hint_leaves_the_others_of_its_batch_done(cloud: Cloud) -> None:
+def test_one_failing_hint_does_not_stop_the_others_of_its_batch(cloud: Cloud) -> None:
     cloud.declare("falcon", initial_provision_minutes=30)
     cloud.declare("broken", initial_provision_minutes=30)
     cloud.sagemaker.fault("DescribeEndpoint", "InternalFailure", endpoint="broken", count=10)
@@ -179,7 +179,7 @@ def test_calls_that_sagemaker_throttles_are_counted(
     assert cloud.sagemaker.status("flan") == "Creating"
 
 
-def test_hint_whose_state_cannot_be_read_is_delivered_again_and_alone(
+def test_only_the_hint_whose_state_cannot_be_read_is_delivered_again(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cloud.declare("falcon", initial_provision_minutes=30)
@@ -218,7 +218,7 @@ def test_tick_sends_more_than_one_batch(cloud: Cloud) -> None:
     assert tick.handler({}, None) == {"hinted": 0}, "claimed"
 
 
-def test_sweep_reports_and_beats(cloud: Cloud) -> None:
+def test_sweep_reports_and_records_its_beat(cloud: Cloud) -> None:
     cloud.declare("falcon")
     assert sweep.handler({"action": "sweep"}, None)["endpoints"] == 1
     assert cloud.store().control().last_sweep is not None
@@ -250,7 +250,7 @@ def test_unknown_action_fails_loudly() -> None:
         sweep.handler({"action": "polish"}, None)
 
 
-def test_adopter_tags_what_it_is_told_and_takes_the_tag_off_again(cloud: Cloud) -> None:
+def test_adopter_tags_an_endpoint_and_removes_the_tag(cloud: Cloud) -> None:
     cloud.sagemaker.has_endpoint("hand-made", "theirs")
     arn = cloud.sagemaker.sagemaker.describe_endpoint(EndpointName="hand-made")["EndpointArn"]
     adopter.handler({"arn": arn}, None)

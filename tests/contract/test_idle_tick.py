@@ -1,4 +1,4 @@
-"""A tick costs what is due, not what is there."""
+"""The cost of a tick depends on the endpoints that are due, not on all that exist."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The functions that call models, as API Gateway calls them, on moto's tables and the served
-simulator."""
+"""The functions that call models, as API Gateway calls them, on tables in moto and a simulator over
+HTTP."""
 
 from __future__ import annotations
 
@@ -61,16 +61,16 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulated]:
 
 @pytest.fixture
 def waking(here: Simulated, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The function may wake its endpoint; returns the URL of the queue of starts."""
+    """Let the function wake its endpoint; returns the URL of the starts queue."""
     urls = [clients.sqs().create_queue(QueueName=name)["QueueUrl"] for name in ("starts", "work")]
-    told = WakingSettings("history", 90, urls[0], urls[1], 10, 2)
-    for name, value in told.to_environment().items():
+    waking_settings = WakingSettings("history", 90, urls[0], urls[1], 10, 2)
+    for name, value in waking_settings.to_environment().items():
         monkeypatch.setenv(name, value)
     return urls[0]
 
 
 def declare(**fields: Any) -> None:
-    """What Terraform writes."""
+    """Write the spec as Terraform does."""
     spec = a_spec(NAME, "falcon-1", **fields)
     keys = {"pk": f"ENDPOINT#{spec.key}", "sk": "SPEC#config"}
     clients.dynamodb().put_item(TableName="state", Item=encode({**spec_values(spec), **keys}))
@@ -83,7 +83,7 @@ def store() -> DynamoStateStore:
 def event(
     body: object = b"", scopes: str = "invoke", method: str = "POST", **headers: str
 ) -> dict[str, Any]:
-    """What API Gateway sends; all bodies come in Base64, since all count as binary."""
+    """An event of API Gateway; all bodies are in Base64, because all media types are binary."""
     sent = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json", **headers}
     return {
@@ -106,7 +106,7 @@ def content(reply: Mapping[str, Any]) -> bytes:
 
 
 def refusal(reply: Mapping[str, Any], status: int, code: str) -> str:
-    """The sentence of a refusal, which must be this one."""
+    """Check status and code of a refusal; returns its error message."""
     document = json.loads(reply["body"])
     assert (reply["statusCode"], document["code"], document["requestId"]) == (status, code, "r-1")
     assert reply["headers"]["Content-Type"] == "application/json"
@@ -161,7 +161,7 @@ def test_the_callers_scope_is_checked_before_the_model_is_called(here: Simulated
     assert own["statusCode"] == 200
 
 
-def test_a_public_route_asks_for_nothing(here: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_public_route_needs_no_token(here: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
     here.has_endpoint(NAME)
     monkeypatch.setenv("PUBLIC_ROUTE", "1")
     nobody = event({})
@@ -202,14 +202,14 @@ def test_failures_of_models_become_answers(
         (event({}, method="GET"), 405, "MethodNotAllowed"),
     ],
 )
-def test_requests_that_no_model_takes_are_refused(
+def test_invalid_requests_are_refused(
     here: Simulated, asked: dict[str, Any], status: int, code: str
 ) -> None:
     here.has_endpoint(NAME)
     refusal(falcon.handler(asked, None), status, code)
 
 
-def test_an_answer_that_lambda_cannot_carry_is_told(here: Simulated) -> None:
+def test_an_answer_too_large_for_lambda_is_a_502(here: Simulated) -> None:
     here.has_endpoint(NAME)
     reply = falcon.handler(event(b"\xff" * 5_000_000), None)
     assert "5,000,000 bytes" in refusal(reply, 502, "AnswerTooLarge")
@@ -219,7 +219,7 @@ def test_a_warm_up_is_answered_at_once(here: Simulated) -> None:
     assert falcon.handler(WARM_UP, None) == {}
 
 
-def test_a_bug_of_a_shape_is_answered_and_logged(
+def test_a_bug_in_a_shape_function_is_a_500_and_logged(
     here: Simulated, caplog: pytest.LogCaptureFixture
 ) -> None:
     def shape(_asked: object, _answer: object) -> Any:
@@ -232,7 +232,7 @@ def test_a_bug_of_a_shape_is_answered_and_logged(
 
 
 @pytest.mark.usefixtures("here")
-def test_a_stopped_endpoint_is_told_with_how_to_start_it() -> None:
+def test_the_answer_for_a_stopped_endpoint_says_how_to_start_it() -> None:
     declare()
     reply = falcon.handler(event({}), None)
     assert "POST /endpoint-expiry" in refusal(reply, 503, "EndpointStopped")
@@ -241,7 +241,7 @@ def test_a_stopped_endpoint_is_told_with_how_to_start_it() -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_a_stopped_endpoint_with_a_schedule_is_told_with_the_seconds_until_it_opens() -> None:
+def test_retry_after_of_a_scheduled_endpoint_is_the_time_until_its_window_opens() -> None:
     opens = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
     window = {"name": "w", "start_time": f"{opens:%H:%M}", "date": f"{opens:%d/%m/%Y}"}
     declare(schedules=(Schedule.parse({**window, "stop_time": "00:00"}),))
@@ -252,7 +252,7 @@ def test_a_stopped_endpoint_with_a_schedule_is_told_with_the_seconds_until_it_op
 
 
 @pytest.mark.usefixtures("here")
-def test_a_starting_endpoint_is_told_with_an_estimate() -> None:
+def test_retry_after_of_a_starting_endpoint_is_an_estimate() -> None:
     declare()
     paid = datetime.now(UTC) + timedelta(hours=1)
     store().create_state(NAME.lower(), State(expires_at=paid, start_seconds=200))
@@ -283,7 +283,7 @@ def test_a_call_wakes_a_stopped_endpoint_once(waking: str) -> None:
     assert [json.loads(message["Body"])["endpoint"] for message in messages] == [NAME.lower()]
 
 
-def test_probes_and_those_who_may_not_call_wake_nothing(waking: str) -> None:
+def test_probes_and_callers_without_the_scope_wake_nothing(waking: str) -> None:
     declare()
     for method in ("GET", "HEAD", "OPTIONS"):
         assert falcon.handler(event({}, method=method), None)["statusCode"] == 405
@@ -316,7 +316,7 @@ def test_a_token_that_wakes_too_often_waits_for_the_next_hour(waking: str) -> No
     assert 1 <= int(reply["headers"]["Retry-After"]) <= 3601
 
 
-def test_an_endpoint_that_fails_to_start_is_not_promised(waking: str) -> None:
+def test_retry_after_of_a_failed_start_is_the_time_until_the_next_attempt(waking: str) -> None:
     declare()
     now = datetime.now(UTC)
     failing = State(

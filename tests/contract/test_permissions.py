@@ -1,5 +1,5 @@
-"""Roles of the embedded AWS may do what their policies say: in the simulator, which asks the
-emulator's IAM, and where services act in their name."""
+"""Policies of roles are enforced on the embedded AWS: in the simulator, which asks IAM of the
+emulator, and where AWS services act for a role."""
 
 import json
 import time
@@ -42,7 +42,7 @@ SIMULATED = {"sagemaker", "sagemaker-runtime", "application-autoscaling"}
 
 @dataclass(frozen=True)
 class Embedded:
-    """An emulator and a simulator that asks it."""
+    """An emulator, and a simulator that asks its IAM."""
 
     emulator: Emulator
     simulated: Simulated
@@ -75,7 +75,7 @@ class Embedded:
         )
 
     def endpoint(self, *tags: Any) -> str:
-        """In service, made by the root user."""
+        """Create an endpoint as the root user and wait until it is in service; returns its name."""
         name = f"Endpoint-{uuid.uuid4().hex[:8]}"
         self.simulated.sagemaker.create_endpoint(
             EndpointName=name, EndpointConfigName="config", Tags=list(tags)
@@ -100,7 +100,7 @@ def refusal(call: Callable[..., object], **arguments: Any) -> tuple[str, str]:
     return error["Code"], error["Message"]
 
 
-def test_a_role_deletes_what_carries_the_tag_and_nothing_else(embedded: Embedded) -> None:
+def test_a_role_deletes_only_endpoints_with_the_tag(embedded: Embedded) -> None:
     role = embedded.role(Statement(("sagemaker:DeleteEndpoint",), (ENDPOINTS,), CARRIES_OUR_TAG))
     ours, foreign, untagged = (
         embedded.endpoint(*tags) for tags in ([OURS], [{**OURS, "Value": "theirs"}], [])
@@ -140,7 +140,7 @@ def test_an_endpoint_is_made_only_with_the_tag_and_the_right_to_tag(embedded: Em
     assert "AddTags" in refusal(both.add_tags, ResourceArn=made, Tags=[more])[1]
 
 
-def test_a_right_that_is_taken_away_is_missed_within_seconds(embedded: Embedded) -> None:
+def test_a_removed_permission_takes_effect_within_seconds(embedded: Embedded) -> None:
     describe = Statement(("sagemaker:DescribeEndpoint",), (ENDPOINTS,))
     role = embedded.role(describe)
     sagemaker, name = embedded.as_role(role, "sagemaker"), embedded.endpoint()
@@ -165,12 +165,12 @@ def test_a_scaled_endpoint_is_not_deleted_without_the_right_to_deregister(
         for statements in ((delete,), (delete, deregister))
     )
 
-    told = refusal(without.delete_endpoint, EndpointName=name)[1]
-    assert "does not have application-autoscaling:DeregisterScalableTarget permission" in told
+    message = refusal(without.delete_endpoint, EndpointName=name)[1]
+    assert "does not have application-autoscaling:DeregisterScalableTarget permission" in message
     allowed.delete_endpoint(EndpointName=name)
 
 
-def test_the_first_scalable_target_needs_the_right_to_make_scalings_own_role(
+def test_the_first_scalable_target_needs_the_right_to_create_the_service_linked_role(
     embedded: Embedded,
 ) -> None:
     register = Statement(("application-autoscaling:RegisterScalableTarget",), (TARGETS,))
@@ -186,13 +186,13 @@ def test_the_first_scalable_target_needs_the_right_to_make_scalings_own_role(
             for statements in ((register,), (register, make), (register,))
         )
 
-        told = refusal(without.register_scalable_target, **target)[1]
-        assert "iam:CreateServiceLinkedRole" in told
+        message = refusal(without.register_scalable_target, **target)[1]
+        assert "iam:CreateServiceLinkedRole" in message
         allowed.register_scalable_target(**target)
         later.register_scalable_target(**target)
 
 
-def test_a_model_is_called_with_403_for_those_who_may_not(embedded: Embedded) -> None:
+def test_calling_a_model_without_permission_is_a_403(embedded: Embedded) -> None:
     role = embedded.role(Statement(("sagemaker:InvokeEndpoint",), (ENDPOINTS,), CARRIES_OUR_TAG))
     runtime = embedded.as_role(role, "sagemaker-runtime")
     ours, foreign = embedded.endpoint(OURS), embedded.endpoint()
@@ -216,7 +216,7 @@ def test_a_model_is_called_with_403_for_those_who_may_not(embedded: Embedded) ->
         },
     ],
 )
-def test_a_caller_whom_nobody_knows_is_refused(
+def test_a_caller_with_unknown_credentials_is_refused(
     embedded: Embedded, credentials: dict[str, str]
 ) -> None:
     sagemaker = embedded.client("sagemaker", **credentials)
@@ -224,7 +224,7 @@ def test_a_caller_whom_nobody_knows_is_refused(
     assert refusal(sagemaker.list_endpoints)[0] == "UnrecognizedClientException"
 
 
-def test_what_is_refused_is_recorded_and_done_by_nobody(embedded: Embedded) -> None:
+def test_a_refused_call_is_recorded_and_has_no_effect(embedded: Embedded) -> None:
     sagemaker = embedded.as_role(embedded.role(), "sagemaker")
     refusal(sagemaker.create_endpoint, EndpointName="never", EndpointConfigName="config")
 
@@ -249,7 +249,7 @@ def test_a_batch_of_messages_needs_the_right_to_send_one(embedded: Embedded) -> 
     assert refusal(sqs.receive_message, QueueUrl=queue)[0].startswith("AccessDenied")
 
 
-def test_a_queue_is_read_for_a_function_whose_role_may(embedded: Embedded) -> None:
+def test_a_queue_is_read_for_a_function_only_if_its_role_may(embedded: Embedded) -> None:
     sqs = embedded.emulator.client("sqs")
     queue = sqs.create_queue(QueueName="consumed")["QueueUrl"]
     arn = f"arn:aws:sqs:{REGION}:{ACCOUNT.account_id}:consumed"
@@ -319,7 +319,7 @@ def test_a_task_calls_only_functions_that_its_role_may_call(embedded: Embedded) 
 
 
 def waiting(sqs: Any, queue: str) -> int:
-    """Messages in the queue, those that are being read included."""
+    """The number of messages in the queue, including those in flight."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
     return sum(map(int, found.values()))

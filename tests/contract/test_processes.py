@@ -1,4 +1,4 @@
-"""How processes of ours are told from others."""
+"""How our own processes are distinguished from others."""
 
 import contextlib
 import subprocess
@@ -17,7 +17,7 @@ SLEEP = "import time; print('up', flush=True); time.sleep(60)"
 
 @contextlib.contextmanager
 def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that has said that it is up: before, its command line may not be there yet."""
+    """Start a process and wait until it prints; before, /proc may not show its command line."""
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
@@ -57,7 +57,7 @@ def test_an_editor_of_a_log_of_ours_is_not_ours(places: Places) -> None:
         assert not ours(places)
 
 
-def test_a_process_that_is_gone_is_stopped_already(places: Places) -> None:
+def test_stopping_a_process_that_is_gone_is_no_error(places: Places) -> None:
     stop(places, [Process(2**22 + 1, f"python {mark(places)} -c pass")])
 
 
@@ -70,7 +70,7 @@ def test_both_ways_of_listing_see_the_command_line(
     assert mark(places) in listed[marked.pid]
 
 
-def test_a_daemon_tells_its_name_and_port() -> None:
+def test_name_and_port_of_a_daemon_are_read_from_its_command_line() -> None:
     daemon = Process(1, "python -Xa=b -m local.gateway --port 8080 --stage prod")
 
     assert (daemon.daemon, daemon.port) == ("gateway", 8080)

@@ -1,4 +1,4 @@
-"""The counters of the rate limit, on moto's history table."""
+"""The counters of the rate limit, on a history table in moto."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield client
 
 
-def test_each_token_has_its_share_of_each_minute(dynamodb: Any) -> None:
+def test_requests_are_limited_per_token_and_minute(dynamodb: Any) -> None:
     rates = DynamoRates(dynamodb, "history", per_minute=3)
     now = clock(9) + timedelta(seconds=20)
     assert [rates.wait_seconds("a", now) for _ in range(5)] == [None, None, None, 40, 40]
@@ -36,7 +36,7 @@ def test_each_token_has_its_share_of_each_minute(dynamodb: Any) -> None:
 
 
 def test_each_request_is_counted_in_one_atomic_write(dynamodb: Any) -> None:
-    """DynamoDB adds up what comes at once (moto, in threads, does not)."""
+    """DynamoDB adds up concurrent writes; moto does not, so this test checks the calls."""
     calls: list[tuple[str, str]] = []
 
     def note(event_name: str, params: dict[str, Any], **_: object) -> None:
@@ -50,7 +50,7 @@ def test_each_request_is_counted_in_one_atomic_write(dynamodb: Any) -> None:
     assert all(name == "UpdateItem" and "ADD" in text for name, text in calls)
 
 
-def test_counters_end_by_themselves(dynamodb: Any) -> None:
+def test_counters_expire_by_themselves(dynamodb: Any) -> None:
     DynamoRates(dynamodb, "history", per_minute=3).wait_seconds("a", clock(9))
     (item,) = dynamodb.scan(TableName="history")["Items"]
     assert decode(item) == {
@@ -61,6 +61,6 @@ def test_counters_end_by_themselves(dynamodb: Any) -> None:
     }
 
 
-def test_count_that_cannot_be_made_is_an_error_of_ours(dynamodb: Any) -> None:
+def test_failing_counter_raises_our_error(dynamodb: Any) -> None:
     with pytest.raises(AwsRefused):
         DynamoRates(dynamodb, "missing", per_minute=3).wait_seconds("a", clock(9))

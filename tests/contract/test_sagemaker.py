@@ -1,4 +1,4 @@
-"""SageMaker behind its port: the adapter on the served simulator."""
+"""The SageMaker adapter, on a simulator over HTTP."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_endpoint_is_created_with_our_tag_and_described(
     assert (again.status, again.created_at) == (Status.IN_SERVICE, seen.created_at)
 
 
-def test_creation_time_tells_one_endpoint_from_the_next(
+def test_creation_time_distinguishes_endpoints_of_the_same_name(
     world: Simulated, endpoints: SageMakerEndpoints
 ) -> None:
     endpoints.create("falcon", "falcon-1", {})
@@ -66,7 +66,9 @@ def test_creation_time_tells_one_endpoint_from_the_next(
     )
 
 
-def test_gone_and_busy_are_told_apart(world: Simulated, endpoints: SageMakerEndpoints) -> None:
+def test_gone_busy_and_existing_endpoints_raise_different_errors(
+    world: Simulated, endpoints: SageMakerEndpoints
+) -> None:
     with pytest.raises(Gone):
         endpoints.delete("falcon")
     endpoints.create("falcon", "falcon-1", {})
@@ -86,7 +88,9 @@ def test_missing_config_is_not_a_missing_endpoint(endpoints: SageMakerEndpoints)
     assert endpoints.config_variants("no-such-config") is None
 
 
-def test_config_tells_whose_it_is(world: Simulated, endpoints: SageMakerEndpoints) -> None:
+def test_owner_of_a_config_is_read_from_its_tag(
+    world: Simulated, endpoints: SageMakerEndpoints
+) -> None:
     world.has_config("ours-1")
     arn = world.sagemaker.describe_endpoint_config(EndpointConfigName="ours-1")["EndpointConfigArn"]
     world.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": STACK_TAG_KEY, "Value": TAG}])
@@ -107,7 +111,7 @@ def test_update_moves_to_the_new_config(world: Simulated, endpoints: SageMakerEn
     assert (seen.status, seen.config_name) == (Status.IN_SERVICE, "cfg-b")
 
 
-def test_weights_are_changed_and_what_is_served_is_told(
+def test_weights_are_changed_and_served_variants_are_described(
     world: Simulated, endpoints: SageMakerEndpoints
 ) -> None:
     world.has_config("two", InitialInstanceCount=4)
@@ -130,15 +134,13 @@ def test_weights_are_changed_and_what_is_served_is_told(
     assert refusal.value.code == "ValidationException"
 
 
-def test_throttles_are_told_from_other_refusals(
-    world: Simulated, endpoints: SageMakerEndpoints
-) -> None:
+def test_throttling_raises_its_own_error(world: Simulated, endpoints: SageMakerEndpoints) -> None:
     world.fault("CreateEndpoint", "ThrottlingException", count=1)
     with pytest.raises(Throttled):
         endpoints.create("falcon", "falcon-1", {})
 
 
-def test_call_that_worked_without_an_answer_is_unanswered(
+def test_call_that_worked_but_timed_out_is_unanswered(
     world: Simulated, endpoints: SageMakerEndpoints
 ) -> None:
     world.fault("CreateEndpoint", "TimeoutAfter", count=1)
@@ -147,7 +149,7 @@ def test_call_that_worked_without_an_answer_is_unanswered(
     assert endpoints.describe("falcon") is not None
 
 
-def test_strangers_lack_our_tag_until_adopted(
+def test_foreign_endpoint_has_no_owner_until_adopted_and_after_release(
     world: Simulated, endpoints: SageMakerEndpoints
 ) -> None:
     world.has_endpoint("hand-made", "theirs")
@@ -155,7 +157,7 @@ def test_strangers_lack_our_tag_until_adopted(
     assert seen is not None
     assert endpoints.owner(seen.arn) is Owner.NOBODY
     endpoints.adopt(seen.arn)
-    assert endpoints.owner(seen.arn) is Owner.ADOPTED, "told from what we made"
+    assert endpoints.owner(seen.arn) is Owner.ADOPTED, "not the same as one that we made"
     assert endpoints.owner(seen.arn.replace("hand-made", "nobody")) is Owner.NOBODY
     elsewhere = SageMakerEndpoints(world.sagemaker, world.sagemaker, "another-stack")
     assert elsewhere.owner(seen.arn) is Owner.ANOTHER_STACK
@@ -164,7 +166,7 @@ def test_strangers_lack_our_tag_until_adopted(
     endpoints.release(seen.arn.replace("hand-made", "nobody"))
 
 
-def test_tag_that_asks_to_be_ignored_goes_before_every_other(
+def test_ignore_tag_takes_precedence_over_the_stack_tag(
     world: Simulated, endpoints: SageMakerEndpoints
 ) -> None:
     endpoints.create("falcon", "falcon-1", {"endpoint-meter:ignore": ""})

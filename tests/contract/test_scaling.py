@@ -1,4 +1,4 @@
-"""Scaling of endpoints: the adapter's `scale` on the simulator's Application Auto Scaling."""
+"""Scaling of endpoints: `scale` of the adapter, on Application Auto Scaling of the simulator."""
 
 from __future__ import annotations
 
@@ -68,20 +68,20 @@ def refusal(call: Any, **arguments: Any) -> tuple[str, str]:
     return error["Code"], error["Message"]
 
 
-def test_scaling_is_put_in_place(endpoints: SageMakerEndpoints, autoscaling: Any) -> None:
+def test_scaling_is_registered(endpoints: SageMakerEndpoints, autoscaling: Any) -> None:
     endpoints.scale("falcon", [ONE_TO_FOUR])
     assert targets(autoscaling) == {FALCON: (1, 4)}
     assert policies(autoscaling) == {"invocations": POLICY}
 
 
-def test_again_it_is_the_same(endpoints: SageMakerEndpoints, autoscaling: Any) -> None:
+def test_scaling_twice_changes_nothing(endpoints: SageMakerEndpoints, autoscaling: Any) -> None:
     endpoints.scale("falcon", [ONE_TO_FOUR])
     endpoints.scale("falcon", [ONE_TO_FOUR])
     assert targets(autoscaling) == {FALCON: (1, 4)}
     assert policies(autoscaling) == {"invocations": POLICY}
 
 
-def test_what_was_taken_out_of_the_spec_is_taken_away(
+def test_scaling_removed_from_the_spec_is_removed(
     endpoints: SageMakerEndpoints, autoscaling: Any
 ) -> None:
     endpoints.scale("falcon", [ONE_TO_FOUR])
@@ -124,7 +124,7 @@ def test_an_endpoint_that_is_not_in_service_is_not_scaled_yet(
         endpoints.scale("new", [ONE_TO_FOUR])
 
 
-def test_targets_come_in_pages(world: Simulated, autoscaling: Any) -> None:
+def test_scalable_targets_are_listed_in_pages(world: Simulated, autoscaling: Any) -> None:
     names = [f"variant-{number:02}" for number in range(10)]
     world.sagemaker.create_endpoint_config(
         EndpointConfigName="ten",

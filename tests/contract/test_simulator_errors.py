@@ -1,4 +1,4 @@
-"""Each refusal, through botocore's own error parsing: code, status and wording."""
+"""Each error of the simulator as botocore parses it: code, status and wording."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -93,14 +93,14 @@ def test_a_missing_config_is_named(here: Simulated, operation: str) -> None:
 
 
 @pytest.mark.parametrize("operation", ["describe_endpoint_config", "delete_endpoint_config"])
-def test_a_config_that_never_was_is_missing(here: Simulated, operation: str) -> None:
+def test_a_config_that_never_existed_is_not_found(here: Simulated, operation: str) -> None:
     assert refusal(getattr(here.sagemaker, operation), EndpointConfigName="Config") == (
         "ValidationException",
         f'Could not find endpoint configuration "{CONFIG}".',
     )
 
 
-def test_an_update_fails_on_the_old_config_once_that_is_deleted(here: Simulated) -> None:
+def test_an_update_fails_if_the_config_in_use_was_deleted(here: Simulated) -> None:
     here.has_endpoint()
     here.has_config("next")
     here.sagemaker.delete_endpoint_config(EndpointConfigName="config")
@@ -125,7 +125,7 @@ CHANGES = ["update_endpoint", "update_endpoint_weights_and_capacities", "delete_
 
 
 @pytest.mark.parametrize("operation", [*CHANGES, "describe_endpoint"])
-def test_a_missing_endpoint_is_gone(here: Simulated, operation: str) -> None:
+def test_a_missing_endpoint_is_not_found(here: Simulated, operation: str) -> None:
     here.has_config()
 
     assert on_falcon(here, operation) == (
@@ -136,7 +136,9 @@ def test_a_missing_endpoint_is_gone(here: Simulated, operation: str) -> None:
 
 @pytest.mark.parametrize("operation", CHANGES)
 @pytest.mark.parametrize("status", ["Creating", "Updating", "RollingBack", "Deleting"])
-def test_an_endpoint_in_transition_is_busy(here: Simulated, operation: str, status: str) -> None:
+def test_an_endpoint_in_transition_cannot_be_changed(
+    here: Simulated, operation: str, status: str
+) -> None:
     here.has_endpoint()
     match status:
         case "Creating":

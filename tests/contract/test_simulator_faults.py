@@ -1,4 +1,4 @@
-"""Injected faults: what each does, to which calls, how often, and which make no sense."""
+"""Injected faults: what each does, to which calls, how often, and which are invalid."""
 
 import time
 from collections.abc import Iterator
@@ -115,7 +115,7 @@ def test_a_delete_can_fail_and_be_tried_again(here: Simulated) -> None:
     assert here.sagemaker.list_endpoints()["Endpoints"] == []
 
 
-def test_an_error_code_has_no_effect_but_the_error(here: Simulated) -> None:
+def test_a_call_that_fails_with_an_error_code_has_no_effect(here: Simulated) -> None:
     here.has_config()
     here.fault("CreateEndpoint", "ThrottlingException")
 
@@ -125,7 +125,7 @@ def test_an_error_code_has_no_effect_but_the_error(here: Simulated) -> None:
     assert here.sagemaker.list_endpoints()["Endpoints"] == []
 
 
-def test_a_timeout_after_takes_effect_and_says_nothing(here: Simulated) -> None:
+def test_a_call_with_timeout_after_takes_effect_and_gets_no_answer(here: Simulated) -> None:
     here.has_config()
     here.fault("CreateEndpoint", "TimeoutAfter")
     impatient = SESSION.client(
@@ -142,7 +142,7 @@ def test_a_timeout_after_takes_effect_and_says_nothing(here: Simulated) -> None:
     assert here.status() == "Creating"
 
 
-def test_a_fault_happens_as_often_as_it_says(here: Simulated) -> None:
+def test_a_fault_happens_as_often_as_its_count(here: Simulated) -> None:
     here.fault("ListModels", "ThrottlingException", count=2)
 
     outcomes = []
@@ -169,7 +169,7 @@ def test_faults_are_used_in_the_order_posted_one_per_call(here: Simulated) -> No
     assert here.status() == "Failed"
 
 
-def test_a_fault_meets_only_its_endpoint_in_any_case(here: Simulated) -> None:
+def test_a_fault_applies_only_to_its_endpoint_in_any_case(here: Simulated) -> None:
     here.has_config()
     here.fault("CreateEndpoint", "Failed", endpoint="FALCON")
     create(here, "Flan")
@@ -224,7 +224,7 @@ VALID = {"operation": "CreateEndpoint", "endpoint": None, "failure": "Failed", "
         ({**VALID, "times": 1}, "Unknown field 'times'"),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused_with_a_sentence(
+def test_an_invalid_fault_is_refused_with_a_reason(
     here: Simulated, body: Any, sentence: str
 ) -> None:
     status, answer = here.http("POST", "/_faults", body)

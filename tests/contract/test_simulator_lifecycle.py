@@ -1,4 +1,5 @@
-"""How endpoints come, change and go, told by describes alone; no test sleeps but the last."""
+"""How endpoints are created, changed and deleted, seen through describe calls. Only the last test
+sleeps."""
 
 import threading
 import time
@@ -89,7 +90,7 @@ def test_a_name_can_be_used_again_once_its_endpoint_is_gone(here: Simulated) -> 
     assert here.sagemaker.describe_endpoint(EndpointName="falcon")["EndpointName"] == "FALCON"
 
 
-def test_an_update_serves_the_old_config_until_it_is_over(here: Simulated) -> None:
+def test_the_old_config_is_served_until_an_update_is_complete(here: Simulated) -> None:
     here.has_endpoint()
     here.has_config("next", InitialInstanceCount=2)
     update(here)
@@ -120,7 +121,7 @@ def test_an_update_that_rolls_back_ends_on_the_old_config_with_a_reason(here: Si
     assert shown["FailureReason"].startswith("Request to service failed.")
 
 
-def test_the_reason_of_a_rollback_goes_with_the_next_update(here: Simulated) -> None:
+def test_the_reason_of_a_rollback_disappears_with_the_next_update(here: Simulated) -> None:
     here.has_endpoint()
     here.has_config("next")
     here.fault("UpdateEndpoint", "Rollback")
@@ -160,7 +161,7 @@ def test_new_weights_and_counts_are_desired_first_and_current_later(here: Simula
     assert (after["CurrentWeight"], after["CurrentInstanceCount"]) == (0.5, 3)
 
 
-def test_weights_of_a_variant_that_is_not_there_are_refused(here: Simulated) -> None:
+def test_weights_of_a_missing_variant_are_refused(here: Simulated) -> None:
     here.has_endpoint()
 
     with pytest.raises(ClientError, match=r'variant name\(s\) "B" is/are not present'):
@@ -217,7 +218,7 @@ def test_the_last_deployment_config_is_shown_and_can_be_retained(here: Simulated
     assert shown["LastDeploymentConfig"] == policy
 
 
-def test_changes_happen_on_time_when_nobody_looks() -> None:
+def test_status_changes_happen_on_time_without_any_call() -> None:
     seen: dict[str, float] = {}
     in_service = threading.Event()
 

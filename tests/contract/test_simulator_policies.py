@@ -1,4 +1,4 @@
-"""Updates take the time and shift the traffic that their DeploymentConfig says."""
+"""Updates take the time and shift the traffic as their DeploymentConfig says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.contract.simulated import DURATIONS, Simulated, simulated
 from tests.update_limits import blue_green, canary, count, linear, percent, rolling
 
 NEW = DURATIONS.update_seconds
-"""Seconds after which the new instances are there."""
+"""Seconds until the new instances are ready."""
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def update(here: Simulated, options: dict[str, Any]) -> None:
 
 
 def new_share(here: Simulated) -> float:
-    """How much of twenty invocations the new variant answers; none fails."""
+    """The share of twenty invocations that the new variant answers; none may fail."""
     answers = [
         here.runtime.invoke_endpoint(EndpointName="Falcon", Body=b"")["InvokedProductionVariant"]
         for _ in range(20)
@@ -39,8 +39,8 @@ def new_share(here: Simulated) -> float:
     return Counter(answers)["New"] / len(answers)
 
 
-def followed(here: Simulated, *seconds: float) -> list[tuple[str, float]]:
-    """Status and share at the begin and after each of these times passed."""
+def observed_after(here: Simulated, *seconds: float) -> list[tuple[str, float]]:
+    """Status and share of the new variant, now and after each of these periods."""
     seen = [(here.status(), new_share(here))]
     for passing in seconds:
         here.clock.pass_seconds(passing)
@@ -48,14 +48,14 @@ def followed(here: Simulated, *seconds: float) -> list[tuple[str, float]]:
     return seen
 
 
-def test_without_a_policy_all_shifts_at_the_end(here: Simulated) -> None:
+def test_without_a_policy_all_traffic_shifts_at_the_end(here: Simulated) -> None:
     update(here, {})
-    assert followed(here, NEW - 1, 1) == [("Updating", 0), ("Updating", 0), ("InService", 1)]
+    assert observed_after(here, NEW - 1, 1) == [("Updating", 0), ("Updating", 0), ("InService", 1)]
 
 
 def test_all_at_once_bakes_and_then_keeps_the_old_fleet_for_a_while(here: Simulated) -> None:
     update(here, blue_green({"WaitIntervalInSeconds": 60}, TerminationWaitInSeconds=30))
-    assert followed(here, NEW, 89, 1) == [
+    assert observed_after(here, NEW, 89, 1) == [
         ("Updating", 0),
         ("Updating", 1),
         ("Updating", 1),
@@ -63,9 +63,9 @@ def test_all_at_once_bakes_and_then_keeps_the_old_fleet_for_a_while(here: Simula
     ]
 
 
-def test_canary_goes_first_and_the_rest_follows(here: Simulated) -> None:
+def test_canary_shifts_its_share_first_and_then_the_rest(here: Simulated) -> None:
     update(here, canary(percent(25), WaitIntervalInSeconds=60))
-    assert followed(here, NEW, 59, 1) == [
+    assert observed_after(here, NEW, 59, 1) == [
         ("Updating", 0),
         ("Updating", 0.25),
         ("Updating", 0.25),
@@ -75,7 +75,7 @@ def test_canary_goes_first_and_the_rest_follows(here: Simulated) -> None:
 
 def test_linear_goes_step_by_step(here: Simulated) -> None:
     update(here, linear(count(1), WaitIntervalInSeconds=60))
-    assert followed(here, NEW, 60, 60, 60) == [
+    assert observed_after(here, NEW, 60, 60, 60) == [
         ("Updating", 0),
         ("Updating", 0.25),
         ("Updating", 0.5),
@@ -86,7 +86,7 @@ def test_linear_goes_step_by_step(here: Simulated) -> None:
 
 def test_rolling_bakes_after_each_batch(here: Simulated) -> None:
     update(here, rolling(percent(50), WaitIntervalInSeconds=60))
-    assert followed(here, NEW, 60, 60) == [
+    assert observed_after(here, NEW, 60, 60) == [
         ("Updating", 0),
         ("Updating", 0.5),
         ("Updating", 1),
@@ -94,7 +94,7 @@ def test_rolling_bakes_after_each_batch(here: Simulated) -> None:
     ]
 
 
-def test_what_takes_longer_than_it_may_is_rolled_back(here: Simulated) -> None:
+def test_update_that_exceeds_its_timeout_is_rolled_back(here: Simulated) -> None:
     update(here, canary(percent(25), WaitIntervalInSeconds=550))
     here.clock.pass_seconds(NEW + 550)
     assert here.status() == "InService"
@@ -102,7 +102,7 @@ def test_what_takes_longer_than_it_may_is_rolled_back(here: Simulated) -> None:
     policy = slow["DeploymentConfig"]["BlueGreenUpdatePolicy"]
     policy["MaximumExecutionTimeoutInSeconds"] = 600
     here.sagemaker.update_endpoint(EndpointName="Falcon", EndpointConfigName="first", **slow)
-    assert followed(here, NEW, 400, 600) == [
+    assert observed_after(here, NEW, 400, 600) == [
         ("Updating", 1),
         ("Updating", 0.75),
         ("RollingBack", 1),
@@ -113,7 +113,7 @@ def test_what_takes_longer_than_it_may_is_rolled_back(here: Simulated) -> None:
 def test_a_rollback_gives_all_traffic_back(here: Simulated) -> None:
     here.fault("UpdateEndpoint", "Rollback")
     update(here, canary(percent(50), WaitIntervalInSeconds=300))
-    assert followed(here, NEW, 50, 250) == [
+    assert observed_after(here, NEW, 50, 250) == [
         ("Updating", 0),
         ("Updating", 0.5),
         ("RollingBack", 0),
@@ -121,10 +121,10 @@ def test_a_rollback_gives_all_traffic_back(here: Simulated) -> None:
     ]
 
 
-def test_the_last_policy_is_honoured_again_where_it_is_retained(here: Simulated) -> None:
+def test_a_retained_policy_applies_to_the_next_update(here: Simulated) -> None:
     update(here, canary(percent(25), WaitIntervalInSeconds=60))
     here.clock.pass_seconds(NEW + 60)
     here.sagemaker.update_endpoint(
         EndpointName="Falcon", EndpointConfigName="first", RetainDeploymentConfig=True
     )
-    assert followed(here, NEW, 60) == [("Updating", 1), ("Updating", 0.75), ("InService", 0)]
+    assert observed_after(here, NEW, 60) == [("Updating", 1), ("Updating", 0.75), ("InService", 0)]

@@ -1,4 +1,4 @@
-"""Requests that botocore lets pass and SageMaker refuses, and those of raw clients."""
+"""Requests that botocore accepts and SageMaker refuses, and requests of raw clients."""
 
 import json
 import urllib.error
@@ -71,7 +71,7 @@ def test_an_instance_type_that_botocore_does_not_know_is_refused(here: Simulated
 
 
 @pytest.mark.parametrize("instance_type", ["ml.g5.8xlarge", "ml.g5.12xlarge", "ml.p5.48xlarge"])
-def test_any_instance_type_that_botocore_knows_is_taken(
+def test_any_instance_type_that_botocore_knows_is_accepted(
     here: Simulated, instance_type: str
 ) -> None:
     here.has_config("c", InstanceType=instance_type)
@@ -132,7 +132,7 @@ def raw(here: Simulated, target: str, body: bytes) -> tuple[int, dict[str, Any]]
         (b"", "ValidationException", "Member must not be null"),
     ],
 )
-def test_a_raw_request_that_is_malformed_is_refused(
+def test_a_malformed_raw_request_is_refused(
     here: Simulated, body: bytes, code: str, sentence: str
 ) -> None:
     status, answer = raw(here, "SageMaker.DescribeEndpoint", body)
@@ -159,7 +159,7 @@ def test_a_raw_request_that_is_malformed_is_refused(
         ),
     ],
 )
-def test_a_member_of_the_wrong_kind_is_refused(
+def test_a_member_of_the_wrong_type_is_refused(
     here: Simulated, operation: str, body: dict[str, Any], sentence: str
 ) -> None:
     status, answer = raw(here, f"SageMaker.{operation}", json.dumps(body).encode())
@@ -168,7 +168,7 @@ def test_a_member_of_the_wrong_kind_is_refused(
     assert sentence in answer["message"]
 
 
-def test_times_and_whole_numbers_may_be_written_otherwise(here: Simulated) -> None:
+def test_iso_timestamps_and_integral_floats_are_accepted(here: Simulated) -> None:
     here.has_endpoint()
     query = {"CreationTimeAfter": "2030-01-07T09:00:00Z", "MaxResults": 5.0}
 
@@ -178,11 +178,11 @@ def test_times_and_whole_numbers_may_be_written_otherwise(here: Simulated) -> No
 
 
 @pytest.mark.parametrize("target", ["", "SageMaker.", "SageMaker.Nothing", "DynamoDB.ListTables"])
-def test_a_target_that_is_no_operation_is_unknown(here: Simulated, target: str) -> None:
+def test_an_unknown_operation_is_refused(here: Simulated, target: str) -> None:
     assert raw(here, target, b"{}")[1]["__type"] == "UnknownOperationException"
 
 
-def test_members_that_the_model_lacks_are_ignored(here: Simulated) -> None:
+def test_unknown_members_are_ignored(here: Simulated) -> None:
     here.has_endpoint()
 
     status, _ = raw(

@@ -117,7 +117,7 @@ def test_a_page_holds_at_most_a_hundred(here: Simulated) -> None:
         here.sagemaker.list_endpoints(MaxResults=101)
 
 
-def test_what_is_deleted_between_pages_hides_nothing_else(here: Simulated) -> None:
+def test_an_endpoint_deleted_between_pages_does_not_hide_others(here: Simulated) -> None:
     names = some_endpoints(here, 12)
     first = here.sagemaker.list_endpoints(SortBy="Name", SortOrder="Ascending")
     here.clock.pass_seconds(300)
@@ -144,7 +144,7 @@ def test_endpoints_are_listed_by_status_name_and_time(here: Simulated) -> None:
     assert listed(here, LastModifiedTimeAfter=began + timedelta(seconds=10)) == [names[0]]
 
 
-def test_a_token_that_is_not_ours_is_refused(here: Simulated) -> None:
+def test_an_invalid_page_token_is_refused(here: Simulated) -> None:
     for token in ("x", "WzFd", "bnVsbA=="):
         with pytest.raises(ClientError, match="Invalid NextToken"):
             here.sagemaker.list_endpoints(NextToken=token)
@@ -196,7 +196,7 @@ def test_tags_are_listed_in_pages(here: Simulated) -> None:
         here.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "one-more", "Value": ""}])
 
 
-def test_an_endpoint_made_again_has_no_tags_of_the_old_one(here: Simulated) -> None:
+def test_a_recreated_endpoint_has_no_tags_of_the_old_one(here: Simulated) -> None:
     here.has_endpoint()
     arn = an_arn("endpoint", "falcon")
     here.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "b"}])

@@ -1,4 +1,4 @@
-"""InvokeEndpoint: an echo, by weighted variants, for as long as something is served."""
+"""InvokeEndpoint: an echo, answered by weighted variants while the endpoint serves."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def invoke(here: Simulated, name: str = "Falcon", **more: Any) -> str:
     ]
 
 
-def test_the_echo_gives_back_body_type_and_attributes_byte_for_byte(here: Simulated) -> None:
+def test_the_echo_returns_body_content_type_and_attributes_unchanged(here: Simulated) -> None:
     here.has_endpoint()
     body = bytes(range(256)) * 40
 
@@ -52,7 +52,7 @@ def not_found(here: Simulated, name: str = "Falcon") -> None:
     )
 
 
-def test_only_an_endpoint_that_serves_is_found(here: Simulated) -> None:
+def test_only_an_endpoint_in_service_can_be_invoked(here: Simulated) -> None:
     not_found(here)
     here.has_config()
     here.sagemaker.create_endpoint(EndpointName="Falcon", EndpointConfigName="config")
@@ -94,7 +94,7 @@ def test_variants_answer_in_proportion_to_their_weights(here: Simulated) -> None
     assert Counter(invoke(here) for _ in range(40)) == {"A": 30, "B": 10}
 
 
-def test_a_variant_of_weight_nothing_answers_only_when_asked_for(here: Simulated) -> None:
+def test_a_variant_of_weight_zero_answers_only_as_target_variant(here: Simulated) -> None:
     two_variants(here, A=1, B=0)
 
     assert {invoke(here) for _ in range(10)} == {"A"}
@@ -110,7 +110,7 @@ def test_a_payload_over_six_megabytes_is_refused_as_amazon_does(here: Simulated)
         here.runtime.invoke_endpoint(EndpointName="Falcon", Body=b"x" * 6_291_457)
 
 
-def test_an_injected_model_error_carries_what_the_container_said(here: Simulated) -> None:
+def test_an_injected_model_error_contains_the_message_of_the_container(here: Simulated) -> None:
     here.has_endpoint()
     here.fault("InvokeEndpoint", "ModelError", endpoint="Falcon")
 

@@ -32,7 +32,7 @@ def here() -> Iterator[Simulated]:
 
 @contextlib.contextmanager
 def process(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """`python -m local.simulator`, ended on leaving if it still runs."""
+    """Run `python -m local.simulator`; it is killed at the end of the `with` if it still runs."""
     with subprocess.Popen(
         [sys.executable, "-m", "local.simulator", *arguments],
         cwd=ROOT,
@@ -70,7 +70,7 @@ def test_the_process_prints_its_port_and_ends_cleanly(number: signal.Signals) ->
         socket.create_connection(("127.0.0.1", port), 1)
 
 
-def test_help_names_settings_and_own_paths() -> None:
+def test_help_names_the_settings_and_the_control_paths() -> None:
     with process("--help") as running:
         text, _ = running.communicate(timeout=5)
 
@@ -97,7 +97,7 @@ def test_a_port_in_use_is_named_at_the_start(here: Simulated) -> None:
     assert f"cannot listen on port {here.server.port}" in text
 
 
-def test_it_listens_on_loopback_alone(here: Simulated) -> None:
+def test_it_listens_only_on_loopback(here: Simulated) -> None:
     assert here.server.socket.getsockname()[0] == "127.0.0.1"
 
 
@@ -114,7 +114,7 @@ def test_a_connection_is_kept_alive(here: Simulated) -> None:
     connection.close()
 
 
-def test_a_body_without_end_is_refused(here: Simulated) -> None:
+def test_a_huge_body_is_refused(here: Simulated) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", here.server.port, timeout=5)
     connection.putrequest("POST", "/")
     connection.putheader("Content-Length", str(10**12))
@@ -138,7 +138,7 @@ def test_other_paths_are_not_found(here: Simulated, method: str, path: str) -> N
     assert here.http(method, path)[0] == 404
 
 
-def test_of_creates_at_once_exactly_one_wins(here: Simulated) -> None:
+def test_exactly_one_of_concurrent_creates_succeeds(here: Simulated) -> None:
     here.has_config()
     together = threading.Barrier(8)
 
@@ -197,4 +197,6 @@ def test_describes_are_quick(here: Simulated) -> None:
         here.status()
         seconds.append(time.perf_counter() - began)
 
-    assert statistics.median(seconds) < 0.02  # about 1 ms; a lost TCP_NODELAY would cost 40
+    assert (
+        statistics.median(seconds) < 0.02
+    )  # it takes about 1 ms; without TCP_NODELAY it would take 40 ms

@@ -1,4 +1,4 @@
-"""State-change events: which are put, what they say, and that nothing waits for them."""
+"""State-change events: which are put, what they contain, and that no call waits for them."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ NINE = datetime(2030, 1, 7, 9, 0, tzinfo=UTC)
 
 
 class Bus:
-    """An EventBridge of a test's own: keeps what is put on it."""
+    """A fake EventBridge that keeps the entries put on it."""
 
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = []
@@ -91,7 +91,7 @@ def at(second: float) -> datetime:
     return datetime.fromtimestamp(NINE.timestamp() + second, UTC)
 
 
-def test_each_status_is_told_once_at_its_own_instant() -> None:
+def test_each_status_change_is_reported_once_with_its_time() -> None:
     world = a_world()
     create(world)
     update = {"EndpointName": "myendpoint", "EndpointConfigName": "next"}
@@ -99,9 +99,9 @@ def test_each_status_is_told_once_at_its_own_instant() -> None:
     world.perform("DeleteEndpoint", {"EndpointName": "MyEndpoint"}, at(20))
     world.settle(at(100))
 
-    told = [(change.endpoint.status.name, change.at) for change in world.take_changes()]
+    changes = [(change.endpoint.status.name, change.at) for change in world.take_changes()]
 
-    assert told == [
+    assert changes == [
         ("CREATING", at(0)),
         ("IN_SERVICE", at(3)),
         ("UPDATING", at(10)),
@@ -112,7 +112,7 @@ def test_each_status_is_told_once_at_its_own_instant() -> None:
     assert world.take_changes() == []
 
 
-def test_a_failure_is_told_too() -> None:
+def test_a_failure_is_reported_too() -> None:
     world = a_world()
     create(world, outcome=Outcome.CAPACITY)
     world.settle(at(3))
@@ -170,7 +170,7 @@ def test_events_go_in_batches_of_at_most_ten(bus: Bus) -> None:
     assert len(bus.entries) == 35
 
 
-def test_events_that_cannot_be_put_are_logged_and_the_next_go_on(
+def test_events_that_cannot_be_put_are_logged_and_later_ones_are_put(
     bus: Bus, caplog: pytest.LogCaptureFixture
 ) -> None:
     publisher = EventPublisher(client("events", bus.url, ACCOUNT.region))

@@ -140,7 +140,7 @@ def test_terraform_creates_sees_no_drift_and_destroys(
     assert "5 added, 0 changed, 0 destroyed" in terraform("apply", "-auto-approve")
     assert "No changes." in terraform("plan", "-detailed-exitcode")
     assert "5 destroyed" in terraform("destroy", "-auto-approve")
-    until = time.monotonic() + 5  # the provider takes Deleting for gone, and returns before it is
+    until = time.monotonic() + 5  # the provider returns as soon as the endpoint is Deleting
     while server.simulator.health()["endpoints"] and time.monotonic() < until:
         time.sleep(0.05)
     assert server.simulator.health()["endpoints"] == 0

@@ -1,4 +1,4 @@
-"""One suite for the state table: the fake that other tests trust, and the real adapter on moto."""
+"""One suite for two state stores: the fake that other tests use, and the real adapter on moto."""
 
 from __future__ import annotations
 
@@ -39,9 +39,12 @@ from lambdas.core.state import (
     Override,
     Owner,
     Reweighing,
+    Rollback,
     State,
     Status,
     Step,
+    Update,
+    Wanted,
 )
 from tests.aws_tables import create_tables
 from tests.fakes import FakeHistory, FakeStateStore, a_spec, clock
@@ -54,8 +57,8 @@ SCHEDULE = Schedule.parse(
 
 
 class Subject:
-    """A store, its history, a way to write what Terraform writes, and to keep another item of an
-    endpoint."""
+    """A store and its history; `declare` writes a spec as Terraform does, and `keep` writes an item
+    of another kind."""
 
     def __init__(
         self,
@@ -115,7 +118,7 @@ def keyed(name: str = "k1", *stale: str) -> Keyed:
 
 
 def put_on_the_meter(store: StateStore, name: str = "mine", **fields: Any) -> State:
-    """As an accepted request does: added with `cfg`, paid until SOON."""
+    """Declare it as an accepted add does: with `cfg`, and a lease until SOON."""
     spec = a_spec(name, "cfg", origin=Origin.API, spec_hash="1")
     return store.declare(Declaration(spec, SOON, **fields), NOW)
 
@@ -125,11 +128,11 @@ def test_unknown_endpoint_has_an_empty_record(store: StateStore) -> None:
     assert (record.spec, record.state, dict(record.operations)) == (None, None, {})
 
 
-def test_declared_spec_is_read_back_whole(store: StateStore) -> None:
+def test_declared_spec_is_read_back_completely(store: StateStore) -> None:
     assert store.load("falcon").spec == a_spec("Falcon", schedules=(SCHEDULE,))
 
 
-def test_config_spec_shadows_that_of_the_api(subject: Subject) -> None:
+def test_config_spec_takes_precedence_over_the_api_spec(subject: Subject) -> None:
     put_on_the_meter(subject.store, "Mine")
     subject.declare(a_spec("Mine", "other"))
     record = subject.store.load("mine")
@@ -142,7 +145,7 @@ def test_second_state_is_refused(store: StateStore) -> None:
         store.create_state("falcon", State())
 
 
-def test_state_survives_a_save_exactly(store: StateStore) -> None:
+def test_state_is_unchanged_after_save_and_load(store: StateStore) -> None:
     store.lock("falcon", "me", NOW, SOON)
     saved = replace(
         state_of(store),
@@ -153,9 +156,9 @@ def test_state_survives_a_save_exactly(store: StateStore) -> None:
         next_step=Step.CREATE,
         attempts=3,
         retry_at=SOON,
-        updating_to="falcon-2",
-        rolled_back="hash:falcon-2",
-        rollback_reason="an alarm tripped",
+        updating=Update("falcon-2", "hash:falcon-2", "it takes its time"),
+        rolled_back=Rollback("hash:falcon-0", "an alarm tripped"),
+        last_wanted=Wanted(running=True, since=NOW),
         override=Override("falcon-3", {"RetainAllVariantProperties": True}, "hash"),
         reweighing=Reweighing([{"VariantName": "A", "DesiredWeight": 0.5}], SOON),
         owned_since=datetime(2026, 3, 1, 8, 0, 0, 123_000, tzinfo=UTC),
@@ -180,7 +183,7 @@ def test_renewal_of_a_running_lease_adds_to_its_end(store: StateStore) -> None:
     assert state.expires_at == clock(9, 15)
 
 
-def test_lease_ends_on_its_instant(store: StateStore) -> None:
+def test_renewal_at_the_instant_of_expiry_counts_from_then(store: StateStore) -> None:
     store.renew("falcon", 10, NOW, 100, None)
     assert store.renew("falcon", 5, clock(9, 10), 100, None).expires_at == clock(9, 15)
 
@@ -207,7 +210,7 @@ def test_renewal_ends_a_hold(store: StateStore) -> None:
     assert store.renew("falcon", 1, NOW, 100, None).held_since is None
 
 
-def test_key_is_recorded_with_the_renewal_and_not_twice(store: StateStore) -> None:
+def test_idempotency_key_is_recorded_with_the_renewal_and_only_once(store: StateStore) -> None:
     store.renew("falcon", 10, NOW, 100, keyed())
     with pytest.raises(Conflict):
         store.renew("falcon", 10, NOW, 100, keyed())
@@ -216,7 +219,7 @@ def test_key_is_recorded_with_the_renewal_and_not_twice(store: StateStore) -> No
     assert state_of(store).expires_at == clock(9, 10)
 
 
-def test_stale_keys_go_with_the_next_write(store: StateStore) -> None:
+def test_stale_idempotency_keys_are_removed_by_the_next_write(store: StateStore) -> None:
     store.renew("falcon", 1, NOW, 100, keyed("old"))
     store.renew("falcon", 1, NOW, 100, keyed("new", "old"))
     assert set(store.load("falcon").operations) == {"new"}
@@ -234,35 +237,34 @@ def test_stop_needs_the_revision_that_was_loaded(store: StateStore) -> None:
 OVERRIDE = Override("falcon-3", {"RetainAllVariantProperties": True}, "hash")
 
 
-def test_override_ends_what_stood_in_its_way(store: StateStore) -> None:
+def test_override_clears_retries_fallbacks_rollbacks_and_weights(store: StateStore) -> None:
     store.lock("falcon", "me", NOW, SOON)
     stuck = replace(
         state_of(store),
         attempts=3,
         retry_at=SOON,
         fallback_config="falcon-b",
-        rolled_back="hash:falcon-3",
-        rollback_reason="an alarm tripped",
+        rolled_back=Rollback("hash:falcon-3", "an alarm tripped"),
         reweighing=Reweighing([], SOON),
-        updating_to="falcon-2",
+        updating=Update("falcon-2", "hash:falcon-2"),
     )
     store.save("falcon", "me", stuck, None)
     written = store.change_running("falcon", OVERRIDE, NOW, None)
     assert (
         written
         == state_of(store)
-        == State(rev=1, next_due=NOW, override=OVERRIDE, updating_to="falcon-2")
+        == State(rev=1, next_due=NOW, override=OVERRIDE, updating=stuck.updating)
     )
 
 
-def test_weights_leave_an_override_alone(store: StateStore) -> None:
+def test_weights_keep_the_override(store: StateStore) -> None:
     store.change_running("falcon", OVERRIDE, NOW, None)
     weights = Reweighing([{"VariantName": "A", "DesiredWeight": 0.5}], SOON)
     written = store.change_running("falcon", weights, SOON, None)
     assert written == State(rev=2, next_due=SOON, override=OVERRIDE, reweighing=weights)
 
 
-def test_key_is_recorded_with_the_change_and_not_twice(store: StateStore) -> None:
+def test_idempotency_key_is_recorded_with_the_change_and_only_once(store: StateStore) -> None:
     operation = replace(keyed().operation, http_status=202, chosen_config="falcon-3")
     store.change_running("falcon", OVERRIDE, NOW, Keyed("k1", operation))
     leased = replace(operation, expires_at=SOON)
@@ -278,16 +280,16 @@ def test_change_needs_a_state(store: StateStore) -> None:
         store.change_running("nobody", OVERRIDE, NOW, None)
 
 
-def leaving(spec_hash: str = "1") -> Forgotten:
+def forgotten_spec(spec_hash: str = "1") -> Forgotten:
     spec = a_spec("Mine", "cfg", origin=Origin.API, spec_hash=spec_hash)
     return Forgotten(spec, {"k1": keyed().operation}, NOW)
 
 
-def test_forgetting_takes_the_override_along(store: StateStore) -> None:
+def test_forgetting_removes_the_override(store: StateStore) -> None:
     put_on_the_meter(store)
     overridden = store.change_running("mine", OVERRIDE, NOW, None)
     ended = replace(overridden, expires_at=NOW, override=None)
-    stopped = store.stop("mine", ended, NOW, None, leaving("1"))
+    stopped = store.stop("mine", ended, NOW, None, forgotten_spec("1"))
     assert store.load("mine").spec is None
     assert state_of(store, "mine").override is None
     assert stopped == state_of(store, "mine")
@@ -301,7 +303,7 @@ def test_touch_makes_due(store: StateStore) -> None:
         store.touch("nobody", later)
 
 
-def test_touch_may_say_which_step_is_likely(store: StateStore) -> None:
+def test_touch_may_set_the_likely_step(store: StateStore) -> None:
     store.touch("falcon", NOW, Step.CREATE)
     assert state_of(store).next_step is Step.CREATE
     store.touch("falcon", NOW)
@@ -342,7 +344,7 @@ def test_save_needs_lock_and_revision(store: StateStore) -> None:
     assert store.load("falcon").lock_owner is None
 
 
-def test_save_leaves_the_lease_alone(store: StateStore) -> None:
+def test_save_does_not_change_lease_and_hold(store: StateStore) -> None:
     store.renew("falcon", 10, NOW, 100, None)
     store.lock("falcon", "me", NOW, SOON)
     store.save("falcon", "me", replace(state_of(store), expires_at=None, held_since=NOW), None)
@@ -350,7 +352,7 @@ def test_save_leaves_the_lease_alone(store: StateStore) -> None:
     assert state_of(store).held_since is None
 
 
-def test_begin_writes_intent_and_history_at_once_and_stays_due(subject: Subject) -> None:
+def test_begin_writes_intent_and_history_in_one_write_and_stays_due(subject: Subject) -> None:
     store = subject.store
     subject.declare(a_spec("Falcon"))
     store.create_state("falcon", new_state(a_spec("Falcon"), NOW))
@@ -377,7 +379,7 @@ def test_forget_removes_the_state_under_lock_and_revision(store: StateStore) -> 
     assert store.load("falcon").spec is not None
 
 
-def test_declaring_writes_the_spec_and_its_lease_at_once(store: StateStore) -> None:
+def test_declaring_writes_spec_and_lease_in_one_write(store: StateStore) -> None:
     operation = replace(keyed().operation, expires_at=SOON)
     state = put_on_the_meter(store, keyed=Keyed("k1", operation))
     record = store.load("mine")
@@ -388,7 +390,7 @@ def test_declaring_writes_the_spec_and_its_lease_at_once(store: StateStore) -> N
     assert [due.endpoint for due in store.due(NOW, NOW)] == ["falcon", "mine"]
 
 
-def test_declaring_needs_a_name_that_nobody_declared(subject: Subject) -> None:
+def test_declaring_a_declared_name_is_a_conflict(subject: Subject) -> None:
     put_on_the_meter(subject.store)
     before = subject.store.load("mine")
     with pytest.raises(Conflict):
@@ -401,7 +403,7 @@ def test_declaring_needs_a_name_that_nobody_declared(subject: Subject) -> None:
     assert subject.store.load("falcon").state is None
 
 
-def test_declaring_over_the_state_of_an_earlier_life_needs_what_was_loaded(
+def test_declaring_over_the_state_of_an_earlier_life_needs_its_revision(
     store: StateStore,
 ) -> None:
     store.create_state("mine", State(rev=4, orphaned_at=NOW, attempts=2, held_since=NOW))
@@ -438,8 +440,8 @@ def test_added_endpoints_are_counted_until_they_are_forgotten(store: StateStore)
     with pytest.raises(TooManyAdded):
         put_on_the_meter(store, "c", limits=limits)
     assert store.load("c").state is None
-    for _ in range(2):  # to give back a place twice does no harm
-        store.stop("a", state_of(store, "a"), NOW, None, leaving("1"))
+    for _ in range(2):  # forgetting it twice frees its quota once
+        store.stop("a", state_of(store, "a"), NOW, None, forgotten_spec("1"))
         put_on_the_meter(store, "a", over=state_of(store, "a"), limits=limits)
         with pytest.raises(TooManyAdded):
             put_on_the_meter(store, "c", limits=limits)
@@ -459,7 +461,7 @@ def test_adds_of_a_token_are_counted_by_the_day(store: StateStore) -> None:
 @pytest.mark.parametrize(
     ("most", "most_a_day", "error"), [(0, 9, TooManyAdded), (9, 0, TooManyAddedToday)]
 )
-def test_limit_of_none_lets_nothing_be_added(
+def test_limit_of_zero_lets_nothing_be_added(
     store: StateStore, most: int, most_a_day: int, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
@@ -467,20 +469,20 @@ def test_limit_of_none_lets_nothing_be_added(
     assert store.load("mine").state is None
 
 
-def test_void_adoption_takes_its_spec_and_lease_and_place_along(subject: Subject) -> None:
+def test_void_adoption_removes_its_spec_and_lease_and_frees_its_quota(subject: Subject) -> None:
     store, event = subject.store, Event("mine", SOON, "adoption void", "it is gone")
     limits = AddLimits("ann", most=1, most_a_day=99)
     adopting = Adoption("arn:mine", NOW, declared=True)
     put_on_the_meter(store, adopting=adopting, limits=limits)
     with pytest.raises(Conflict):
-        store.void("mine", "me", State(), leaving("1"), event)
+        store.void("mine", "me", State(), forgotten_spec("1"), event)
     store.lock("mine", "me", NOW, SOON)
     with pytest.raises(Conflict):
-        store.void("mine", "me", State(rev=7), leaving("1"), event)
+        store.void("mine", "me", State(rev=7), forgotten_spec("1"), event)
     with pytest.raises(Conflict):
-        store.void("mine", "me", State(), leaving("another hash"), event)
+        store.void("mine", "me", State(), forgotten_spec("another hash"), event)
     assert state_of(store, "mine").adopting == adopting
-    store.void("mine", "me", State(), leaving("1"), event)
+    store.void("mine", "me", State(), forgotten_spec("1"), event)
     record = store.load("mine")
     assert record.spec is None
     assert record.lock_owner is None
@@ -490,7 +492,7 @@ def test_void_adoption_takes_its_spec_and_lease_and_place_along(subject: Subject
     put_on_the_meter(store, "other", limits=limits)
 
 
-def test_void_adoption_of_what_was_declared_before_leaves_the_spec_and_the_lease_of_before(
+def test_void_adoption_of_a_declared_endpoint_keeps_spec_and_restores_lease_and_hold(
     subject: Subject,
 ) -> None:
     store = subject.store
@@ -509,7 +511,9 @@ def test_void_adoption_of_what_was_declared_before_leaves_the_spec_and_the_lease
     assert (left.adopting, left.owned_since) == (None, None)
 
 
-def test_api_spec_is_replaced_by_what_was_read_and_made_due_at_once(store: StateStore) -> None:
+def test_replacing_the_api_spec_needs_its_hash_and_makes_the_endpoint_due(
+    store: StateStore,
+) -> None:
     put_on_the_meter(store)
     first = store.load("mine").spec
     assert first is not None
@@ -525,25 +529,25 @@ def test_api_spec_is_replaced_by_what_was_read_and_made_due_at_once(store: State
     assert state_of(store, "mine").next_due == SOON
 
 
-def test_forgetting_is_one_write_with_the_stop(store: StateStore) -> None:
+def test_forgetting_and_the_stop_are_one_write(store: StateStore) -> None:
     put_on_the_meter(store)
     loaded = state_of(store, "mine")
     with pytest.raises(Conflict):
-        store.stop("mine", loaded, NOW, None, leaving("another hash"))
+        store.stop("mine", loaded, NOW, None, forgotten_spec("another hash"))
     with pytest.raises(Conflict):
-        store.stop("mine", replace(loaded, rev=3), NOW, None, leaving("1"))
+        store.stop("mine", replace(loaded, rev=3), NOW, None, forgotten_spec("1"))
     assert store.load("mine").spec is not None
     assert state_of(store, "mine") == loaded
-    store.stop("mine", replace(loaded, expires_at=NOW), NOW, None, leaving("1"))
+    store.stop("mine", replace(loaded, expires_at=NOW), NOW, None, forgotten_spec("1"))
     assert store.load("mine").spec is None
     assert state_of(store, "mine").expires_at == NOW
 
 
-def test_what_is_forgotten_is_kept_for_repeated_requests_until_it_is_dropped(
+def test_forgotten_endpoint_is_kept_for_repeated_requests_until_it_is_dropped(
     store: StateStore,
 ) -> None:
     put_on_the_meter(store)
-    store.stop("mine", state_of(store, "mine"), NOW, None, leaving())
+    store.stop("mine", state_of(store, "mine"), NOW, None, forgotten_spec())
     store.lock("mine", "me", NOW, SOON)
     store.forget("mine", "me", state_of(store, "mine").rev)
     assert "mine" not in {record.key for record in store.list().records}
@@ -551,9 +555,9 @@ def test_what_is_forgotten_is_kept_for_repeated_requests_until_it_is_dropped(
     assert (left.key, left.spec, left.state) == ("mine", None, None)
     assert left.forgotten is not None
     assert (left.forgotten.spec.name, left.forgotten.spec.endpoint_config_name) == ("Mine", "cfg")
-    assert (left.forgotten.operations, left.forgotten.at) == (leaving().operations, NOW)
+    assert (left.forgotten.operations, left.forgotten.at) == (forgotten_spec().operations, NOW)
     put_on_the_meter(store)
-    assert store.load("mine").forgotten == left.forgotten, "a later life leaves it alone"
+    assert store.load("mine").forgotten == left.forgotten, "a later life does not change it"
     with pytest.raises(Conflict):
         store.drop_forgotten("mine", SOON)
     store.drop_forgotten("mine", NOW)
@@ -570,14 +574,14 @@ def test_stop_records_its_key(store: StateStore) -> None:
         store.stop("falcon", stopped, NOW, Keyed("k1", operation))
 
 
-def test_what_else_is_kept_of_an_endpoint_is_not_loaded(subject: Subject) -> None:
+def test_unknown_items_of_an_endpoint_are_not_loaded(subject: Subject) -> None:
     put_on_the_meter(subject.store)
     before = subject.store.load("mine")
     subject.keep("mine", "USAGE#2026-03")
     assert subject.store.load("mine") == before
 
 
-def test_due_lists_what_is_due_and_not_claimed(store: StateStore) -> None:
+def test_due_lists_endpoints_that_are_due_and_not_claimed(store: StateStore) -> None:
     for number in range(30):
         name = f"e{number}"
         store.create_state(name, State(next_due=NOW + timedelta(seconds=number * 10)))
@@ -592,7 +596,7 @@ def test_due_lists_what_is_due_and_not_claimed(store: StateStore) -> None:
     assert "e3" in {entry.endpoint for entry in store.due(until, later)}
 
 
-def test_claim_of_what_moved_is_refused_and_a_user_write_ends_one(store: StateStore) -> None:
+def test_claim_of_a_changed_entry_is_refused_and_a_renewal_ends_a_claim(store: StateStore) -> None:
     (entry,) = store.due(NOW, NOW)
     store.claim({entry: SOON})
     store.renew("falcon", 1, NOW + timedelta(seconds=1), 100, None)
@@ -600,7 +604,7 @@ def test_claim_of_what_moved_is_refused_and_a_user_write_ends_one(store: StateSt
     assert list(store.due(SOON, NOW))
 
 
-def test_a_crowd_is_claimed_at_once_but_for_those_that_moved(store: StateStore) -> None:
+def test_a_crowd_is_claimed_except_for_changed_entries(store: StateStore) -> None:
     for number in range(230):
         store.create_state(f"e{number}", State(next_due=NOW))
     entries = list(store.due(NOW, NOW))
@@ -611,14 +615,14 @@ def test_a_crowd_is_claimed_at_once_but_for_those_that_moved(store: StateStore) 
     assert {entry.endpoint for entry in store.due(SOON, NOW)} == moved
 
 
-def test_save_claims_what_it_armed(store: StateStore) -> None:
+def test_save_may_set_a_claim(store: StateStore) -> None:
     store.lock("falcon", "me", NOW, SOON)
     store.save("falcon", "me", replace(state_of(store), next_due=SOON), SOON)
     assert not list(store.due(SOON, NOW))
     assert list(store.due(SOON, SOON))
 
 
-def test_list_pages_consistently_and_skips_control(store: StateStore) -> None:
+def test_list_pages_through_all_endpoints_and_skips_control(store: StateStore) -> None:
     store.beat("tick", NOW)
     for number in range(7):
         put_on_the_meter(store, f"m{number}")
@@ -649,11 +653,11 @@ def test_control_remembers_the_latest_beat_and_the_drain(store: StateStore) -> N
     assert not store.control().draining(NOW)
 
 
-def test_places_in_a_line_follow_each_other_and_begin_anew(store: StateStore) -> None:
+def test_turns_of_a_line_follow_each_other_and_start_over_after_a_pause(store: StateStore) -> None:
     gap = timedelta(milliseconds=100)
     places = [store.take_place(Step.CREATE, NOW, gap) for _ in range(3)]
     assert places == [NOW, NOW + gap, NOW + 2 * gap]
-    assert store.take_place(Step.DELETE, NOW, gap) == NOW, "a line for each step"
+    assert store.take_place(Step.DELETE, NOW, gap) == NOW, "each step has its own line"
     assert store.take_place(Step.CREATE, SOON, gap) == SOON
     assert store.take_place(Step.CREATE, NOW, gap) == SOON + gap
 
@@ -668,20 +672,20 @@ def test_history_is_newest_first_and_limited(subject: Subject) -> None:
     assert len(subject.history.newest("falcon", 100)) == 5
 
 
-def test_token_of_another_kind_is_refused(subject: Subject) -> None:
+def test_invalid_page_token_is_refused(subject: Subject) -> None:
     if isinstance(subject.store, FakeStateStore):
-        return  # the fake's tokens are names
+        return  # page tokens of the fake are names
     for token in ("x", "W10=", "WzEsMl0=", "%%%"):
         with pytest.raises(InvalidField):
             subject.store.list(1, token)
 
 
-def test_spec_that_is_not_understood_whole_is_unreadable_and_the_lease_still_decides(
+def test_spec_with_unknown_or_broken_parts_is_unreadable_and_can_still_be_renewed(
     subject: Subject,
 ) -> None:
     subject.declare(a_spec("good"))
     if isinstance(subject.store, FakeStateStore):
-        return  # holds parsed specs only
+        return  # the fake holds parsed specs only
     client = boto3.client("dynamodb", region_name="us-east-1")
     items: dict[str, dict[str, Any]] = {
         "newer": {
@@ -701,7 +705,7 @@ def test_spec_that_is_not_understood_whole_is_unreadable_and_the_lease_still_dec
         client.put_item(TableName="state", Item=encode({"spec_hash": "h", **keys, **attributes}))
     records = {record.key: record for record in subject.store.list().records}
     unreadable = {"newer", "unknown", "bad", "short", "limited", "garbled"}
-    assert set(records) == {"good", *unreadable}, "what has no possible name is passed over"
+    assert set(records) == {"good", *unreadable}, "an item with an invalid name is skipped"
     for key in unreadable:
         spec = records[key].spec
         assert spec is not None
@@ -712,12 +716,12 @@ def test_spec_that_is_not_understood_whole_is_unreadable_and_the_lease_still_dec
     limited, garbled = records["limited"].spec, records["garbled"].spec
     assert limited is not None
     assert (limited.name, limited.max_lease_minutes) == ("Limited", 60)
-    assert limited.tags == {"team": "nlp"}, "what is paid meanwhile starts with its tags"
+    assert limited.tags == {"team": "nlp"}, "if it is renewed meanwhile, it starts with its tags"
     assert garbled is not None
     assert (garbled.max_lease_minutes, garbled.tags) == (DEFAULT_MAX_LEASE_MINUTES, {})
 
 
-def test_write_that_dynamodb_may_have_made_is_unanswered(subject: Subject) -> None:
+def test_write_with_a_server_error_is_unanswered(subject: Subject) -> None:
     if isinstance(subject.store, FakeStateStore):
         return
     client = boto3.client("dynamodb", region_name="us-east-1")
@@ -728,7 +732,7 @@ def test_write_that_dynamodb_may_have_made_is_unanswered(subject: Subject) -> No
             store.renew("falcon", 5, NOW, 100, None)
 
 
-def test_a_wake_is_a_lease_that_is_counted(store: StateStore) -> None:
+def test_a_wake_sets_a_lease_and_is_counted(store: StateStore) -> None:
     share = WakeShare("token-1", 2)
     until = clock(9, 10)
     for count in range(2):
@@ -754,7 +758,7 @@ def test_a_wake_over_another_revision_changes_and_counts_nothing(store: StateSto
     store.wake("falcon", before.rev, SOON, NOW, share)
 
 
-def test_how_long_a_start_took_is_kept(store: StateStore) -> None:
+def test_duration_of_the_last_start_is_stored(store: StateStore) -> None:
     store.lock("falcon", "me", NOW, SOON)
     store.save("falcon", "me", replace(state_of(store), start_seconds=240), None)
     assert state_of(store).start_seconds == 240

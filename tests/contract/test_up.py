@@ -1,4 +1,4 @@
-"""`make up` and `make down` on a small project: what they print, leave, and take up again."""
+"""`make up` and `make down` on a small project: what they print, leave behind and reuse."""
 
 import stat
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.contract.small_project import SmallProject, small_project, small_stac
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallProject]:
-    """A project that is up; its tests leave it so."""
+    """A running project; each test must leave it running."""
     project = small_project(tmp_path_factory.mktemp("project"))
     project.up()
     yield project
@@ -26,7 +26,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallProject]:
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[SmallProject]:
-    """A project on which nothing was ever called."""
+    """A project on which `make up` never ran."""
     project = small_project(tmp_path)
     yield project
     stop(project.places, project.processes())
@@ -40,7 +40,7 @@ def test_the_api_answers_where_the_stack_file_says(project: SmallProject) -> Non
     assert project.stack.region == "eu-west-1"
 
 
-def test_the_stack_file_is_for_its_owner_alone(project: SmallProject) -> None:
+def test_the_stack_file_is_readable_only_by_its_owner(project: SmallProject) -> None:
     files = [project.places.stack_file, project.places.tokens]
 
     assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600, 0o600]
@@ -75,19 +75,19 @@ def test_nothing_listens_beyond_loopback(project: SmallProject) -> None:
 def test_a_second_run_changes_nothing_and_keeps_everything(project: SmallProject) -> None:
     before = project.stack
 
-    after, said = project.up()
+    after, output = project.up()
 
-    assert "Resources: 0 added, 0 changed, 0 destroyed" in said
+    assert "Resources: 0 added, 0 changed, 0 destroyed" in output
     assert after == before
 
 
-def test_what_is_printed_tells_how_to_go_on(fresh: SmallProject) -> None:
-    stack, said = fresh.up()
+def test_the_output_shows_the_next_commands(fresh: SmallProject) -> None:
+    stack, output = fresh.up()
 
-    assert "[5/6] terraform apply" in said
-    assert "Resources: 10 added, 0 changed, 0 destroyed" in said
-    assert stack.api_url in said
-    assert f"curl -s -H 'Authorization: {stack.token}'" in said
+    assert "[5/6] terraform apply" in output
+    assert "Resources: 10 added, 0 changed, 0 destroyed" in output
+    assert stack.api_url in output
+    assert f"curl -s -H 'Authorization: {stack.token}'" in output
 
 
 def test_a_changed_config_is_applied(project: SmallProject) -> None:
@@ -100,8 +100,8 @@ def test_a_changed_config_is_applied(project: SmallProject) -> None:
     assert "0 added, 0 changed, 1 destroyed" in removed
 
 
-def test_the_users_own_aws_settings_play_no_part(project: SmallProject) -> None:
-    code, said = project.run(
+def test_the_users_own_aws_settings_are_ignored(project: SmallProject) -> None:
+    code, output = project.run(
         "up",
         {
             "AWS_PROFILE": "production",
@@ -112,7 +112,7 @@ def test_the_users_own_aws_settings_play_no_part(project: SmallProject) -> None:
         },
     )
 
-    assert (code, "0 added, 0 changed, 0 destroyed" in said) == (0, True)
+    assert (code, "0 added, 0 changed, 0 destroyed" in output) == (0, True)
 
 
 def test_a_real_deployments_state_is_not_touched(project: SmallProject) -> None:
@@ -132,34 +132,34 @@ def test_another_port_moves_the_gateway(project: SmallProject) -> None:
     project.up()
 
 
-def test_a_wrong_config_fails_with_its_own_message(project: SmallProject) -> None:
+def test_a_wrong_config_fails_with_the_message_of_the_check(project: SmallProject) -> None:
     project.configure(mistake="jumpstart_models[0].name: is missing")
 
-    code, said = project.run("up")
+    code, output = project.run("up")
 
     project.configure()
     assert code == 1
-    assert "jumpstart_models[0].name: is missing" in said
+    assert "jumpstart_models[0].name: is missing" in output
 
 
 def test_a_failed_apply_says_why_and_where_the_logs_are(project: SmallProject) -> None:
     project.configure(stack=small_stack(aws_sqs_queue={"bad": {"name": "blanks are not allowed"}}))
 
-    code, said = project.run("up")
+    code, output = project.run("up")
 
     project.configure()
     assert code == 1
-    assert "error: " in said
-    assert "aws_sqs_queue.bad" in said
-    assert str(project.places.logs) in said
+    assert "error: " in output
+    assert "aws_sqs_queue.bad" in output
+    assert str(project.places.logs) in output
 
 
-def test_simulator_settings_that_change_start_it_afresh(project: SmallProject) -> None:
+def test_changed_simulator_settings_restart_the_simulator(project: SmallProject) -> None:
     before = project.stack
 
-    code, said = project.run("up", {"LOCAL_CREATE_SECONDS": "1"})
+    code, output = project.run("up", {"LOCAL_CREATE_SECONDS": "1"})
 
-    assert (code, "started afresh" in said) == (0, True)
+    assert (code, "started afresh" in output) == (0, True)
     assert project.stack.pids["simulator"] != before.pids["simulator"]
     assert project.stack.token == before.token
     project.up()
@@ -168,26 +168,26 @@ def test_simulator_settings_that_change_start_it_afresh(project: SmallProject) -
 def test_a_port_in_use_is_named_before_anything_starts(
     fresh: SmallProject, project: SmallProject
 ) -> None:
-    code, said = fresh.run("up", {"LOCAL_PORT": str(project.port)})
+    code, output = fresh.run("up", {"LOCAL_PORT": str(project.port)})
 
     assert code == 1
-    assert f"Port {project.port} cannot be used" in said
-    assert f"LOCAL_PORT={project.port + 1}" in said
+    assert f"Port {project.port} cannot be used" in output
+    assert f"LOCAL_PORT={project.port + 1}" in output
     assert not fresh.processes()
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
-def test_a_port_that_is_none_is_refused(fresh: SmallProject, port: str) -> None:
-    code, said = fresh.run("up", {"LOCAL_PORT": port})
+def test_an_invalid_port_is_refused(fresh: SmallProject, port: str) -> None:
+    code, output = fresh.run("up", {"LOCAL_PORT": port})
 
-    assert (code, f"LOCAL_PORT={port} is no port" in said) == (1, True)
+    assert (code, f"LOCAL_PORT={port} is no port" in output) == (1, True)
 
 
 def test_terraform_that_is_missing_is_named(fresh: SmallProject) -> None:
-    code, said = fresh.run("up", {"PATH": "/nonexistent"})
+    code, output = fresh.run("up", {"PATH": "/nonexistent"})
 
-    assert (code, "terraform" in said) == (1, True)
+    assert (code, "terraform" in output) == (1, True)
 
 
-def test_down_where_nothing_is_up_does_no_harm(fresh: SmallProject) -> None:
+def test_down_without_a_running_stack_is_no_error(fresh: SmallProject) -> None:
     assert fresh.run("down")[0] == 0

@@ -1,4 +1,4 @@
-"""What `make up` lets through of the user's environment."""
+"""Which variables of the user's environment `make up` passes on, and what it prints."""
 
 import io
 
@@ -9,7 +9,7 @@ from local.steps import Steps
 from local.terraform_output import Apply
 
 
-def test_nothing_of_the_users_aws_settings_is_let_through() -> None:
+def test_aws_and_terraform_settings_of_the_user_are_removed() -> None:
     users = {"AWS_PROFILE": "production", "AWS_CONFIG_FILE": "x", "TF_VAR_a": "1", "HOME": "/me"}
 
     assert without_aws(users) == {"HOME": "/me"}
@@ -27,7 +27,7 @@ def test_an_address_beyond_this_machine_is_refused(url: str) -> None:
         embedded_aws("http://127.0.0.1:1", url, "us-east-1")
 
 
-def test_a_step_says_how_long_it_took_and_what_came_of_it() -> None:
+def test_a_step_prints_its_duration_and_outcome() -> None:
     out = io.StringIO()
 
     with Steps(2, out).step("terraform apply") as step:
@@ -62,7 +62,7 @@ def test_an_apply_says_that_it_waits_for_endpoints() -> None:
     assert shown == ["0/0 resources; waiting for endpoints", "0/0 resources"]
 
 
-def test_what_is_no_message_of_terraforms_counts_as_an_error() -> None:
+def test_output_that_is_no_terraform_message_counts_as_an_error() -> None:
     apply = Apply(lambda _: None)
 
     apply.hear("panic: out of memory\n")

@@ -1,4 +1,4 @@
-"""`make up` cut off, its processes killed, and what `make down` leaves of that: nothing."""
+"""`make up` is interrupted or its processes are killed; `make down` still leaves nothing behind."""
 
 import os
 import signal
@@ -33,33 +33,35 @@ def test_down_leaves_no_process_no_port_and_no_state(project: SmallProject) -> N
         httpx.get(f"http://127.0.0.1:{project.port}/prod/health")
 
 
-def test_an_emulator_that_died_is_noticed_and_the_stack_made_afresh(
+def test_after_a_crash_of_the_emulator_the_stack_is_created_again(
     project: SmallProject,
 ) -> None:
     before, _ = project.up()
     os.kill(before.pids["emulator"], signal.SIGKILL)
 
-    after, said = project.up()
+    after, output = project.up()
 
-    assert "started afresh" in said
+    assert "started afresh" in output
     assert httpx.get(f"{after.api_url}/health").status_code == 200
     assert after.token == before.token
     assert len(project.processes()) == 3
 
 
-def test_a_gateway_that_died_is_started_again_and_the_stack_kept(project: SmallProject) -> None:
+def test_after_a_crash_of_the_gateway_it_is_restarted_and_the_stack_kept(
+    project: SmallProject,
+) -> None:
     before, _ = project.up()
     os.kill(before.pids["gateway"], signal.SIGKILL)
 
-    after, said = project.up()
+    after, output = project.up()
 
-    assert "0 added, 0 changed, 0 destroyed" in said
+    assert "0 added, 0 changed, 0 destroyed" in output
     assert after.pids["emulator"] == before.pids["emulator"]
     assert httpx.get(f"{after.api_url}/health").status_code == 200
 
 
 @pytest.mark.parametrize("cut_off", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
-def test_a_run_cut_off_while_terraform_works_is_taken_up_by_the_next(
+def test_a_run_interrupted_during_apply_is_completed_by_the_next(
     project: SmallProject, cut_off: signal.Signals
 ) -> None:
     project.configure(stack=small_stack(seconds=3))
@@ -79,16 +81,16 @@ def test_a_run_cut_off_while_terraform_works_is_taken_up_by_the_next(
     ]
 
 
-def test_a_run_cut_off_before_its_first_change_costs_nothing(project: SmallProject) -> None:
+def test_a_run_interrupted_before_its_first_change_changes_nothing(project: SmallProject) -> None:
     before, _ = project.up()
     interrupted = project.command("up")
     wait_for_terraform(project, interrupted, '"refresh_start"')
     interrupted.send_signal(signal.SIGINT)
     interrupted.communicate(timeout=30)
 
-    after, said = project.up()
+    after, output = project.up()
 
-    assert "0 added, 0 changed, 0 destroyed" in said
+    assert "0 added, 0 changed, 0 destroyed" in output
     assert after == before
 
 
@@ -104,27 +106,27 @@ def test_down_clears_what_a_killed_run_left(project: SmallProject) -> None:
     assert not list(project.places.home.iterdir())
 
 
-def test_of_two_at_once_the_second_waits_and_says_so(project: SmallProject) -> None:
+def test_the_second_of_two_concurrent_runs_waits_and_says_so(project: SmallProject) -> None:
     project.configure(stack=small_stack(seconds=2))
     first = started_applying(project)
 
-    code, said = project.run("up")
+    code, output = project.run("up")
 
     first.communicate(timeout=60)
     assert (first.returncode, code) == (0, 0)
-    assert "waiting for it" in said
-    assert "0 added, 0 changed, 0 destroyed" in said
+    assert "waiting for it" in output
+    assert "0 added, 0 changed, 0 destroyed" in output
 
 
 def started_applying(project: SmallProject) -> subprocess.Popen[str]:
-    """Start `make up`; returns once Terraform has begun to make resources."""
+    """Start `make up`; returns when Terraform has begun to create resources."""
     process = project.command("up")
     wait_for_terraform(project, process, '"apply_start"')
     return process
 
 
 def wait_for_terraform(project: SmallProject, up: subprocess.Popen[str], message: str) -> None:
-    """Return once Terraform, as run by `up`, has said something of a kind."""
+    """Return when the Terraform log of `up` contains `message`."""
     log = project.places.log("terraform-apply")
     log.unlink(missing_ok=True)
     deadline = time.monotonic() + 60

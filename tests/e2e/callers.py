@@ -1,4 +1,4 @@
-"""Clients that call a model throughout a test, and one who follows what becomes of endpoints."""
+"""Clients that call a model, or describe endpoints, in the background of a test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VARIANT = "x-Amzn-Invoked-Production-Variant"
 
 
 class _Watcher:
-    """Looks again and again, on a thread of its own, while the `with` lasts."""
+    """Calls `look` repeatedly on its own thread until the `with` ends."""
 
     def __init__(self) -> None:
         self._over = threading.Event()
@@ -51,7 +51,7 @@ class _Watcher:
 
 
 class Callers(_Watcher):
-    """Call the model behind `route`. `failures` are all that did not go well, `total` all."""
+    """Calls the model behind `route`. `failures` holds failed calls; `total` counts all calls."""
 
     def __init__(self, checkout: Checkout, route: str) -> None:
         super().__init__()
@@ -77,19 +77,19 @@ class Callers(_Watcher):
         self._api.close()
 
     def make(self, calls: int) -> None:
-        """Wait until so many more calls have been answered; `shares` is then about these."""
+        """Wait until `calls` more calls have been answered; `shares` then counts these."""
         self._answered.clear()
         until(lambda: len(self._answered) >= calls or self.failures, 30)
         assert not self.failures, self.failures
         self._latest = self._answered[:calls]
 
     def shares(self) -> dict[str, float]:
-        """Which variants answered the calls that were last made, by their part of them."""
+        """The share of each variant in the answers that `make` waited for."""
         return {name: n / len(self._latest) for name, n in Counter(self._latest).items()}
 
 
 class Follower(_Watcher):
-    """Describe endpoints: `seen` holds each status and config, in order, once."""
+    """Describes endpoints: `seen` holds each change of status and config, in order."""
 
     def __init__(self, checkout: Checkout, names: Sequence[str]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Calls of the API that many tests make."""
+"""API calls that many tests make."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def free_port() -> int:
 
 
 def until(look: Callable[[], _Found | None], seconds: float = 20, every: float = 0.05) -> _Found:
-    """Look again and again until something is found; fails after `seconds`."""
+    """Call `look` until it returns something true; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         found = look()
@@ -54,7 +54,7 @@ class Checkout:
 
     @classmethod
     def copy_to(cls, folder: Path) -> Checkout:
-        """Copy what git tracks or would track; share what was installed and downloaded."""
+        """Copy all files that git tracks or would track; link what was installed and downloaded."""
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,
@@ -74,7 +74,7 @@ class Checkout:
     def run(
         self, module: str, *arguments: str, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """`python -m module` in the copy."""
+        """Run `python -m module` in the copy."""
         return self.command([sys.executable, "-m", module, *arguments], **environment)
 
     def command(
@@ -91,7 +91,7 @@ class Checkout:
         )
 
     def up(self, **environment: str) -> str:
-        """`make up`; returns what it printed."""
+        """Run `make up`; returns its output."""
         done = self.run("local.up", **environment)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -107,7 +107,7 @@ class Checkout:
         return str(path)
 
     def config(self) -> dict[str, Any]:
-        """The shipped config, to be changed."""
+        """The shipped config, for a test to change."""
         document: dict[str, Any] = json.loads((self.folder / "configs/configs.json").read_text())
         return document
 
@@ -117,14 +117,14 @@ class Checkout:
         return document
 
     def terraform(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Terraform on the embedded stack's own state."""
+        """Run Terraform on the state of the embedded stack."""
         return self.command(
             ["terraform", f"-chdir={self.folder / '.local/terraform'}", *arguments],
             **self.aws(),
         )
 
     def aws(self) -> dict[str, str]:
-        """The environment by which AWS tools reach the embedded AWS, and nothing else."""
+        """The environment with which AWS tools reach only the embedded AWS."""
         stack = self.stack
         return {
             "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
@@ -151,7 +151,7 @@ class Checkout:
         )
 
     def api(self, token: str | None = None) -> httpx.Client:
-        """A client of the REST API; by default with the user's token, '' for none."""
+        """A client of the REST API: with the user's token by default, without one if ''."""
         chosen = self.stack["token"] if token is None else token
         headers = {"Authorization": chosen} if chosen else {}
         return httpx.Client(base_url=self.stack["api_url"], headers=headers, timeout=30)
@@ -177,7 +177,7 @@ class Checkout:
             simulator.delete("/_faults").raise_for_status()
 
     def calls(self, operation: str, endpoint: str) -> list[dict[str, Any]]:
-        """The calls of SageMaker so far, with their times."""
+        """The calls of this operation on this endpoint so far, with their times."""
         with self.simulator() as simulator:
             every = simulator.get("/_calls").json()["calls"]
         return [c for c in every if (c["operation"], c["endpoint"]) == (operation, endpoint)]
@@ -224,7 +224,7 @@ def _ip(text: str, width: int) -> str:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that only waits for its parent to take note does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -232,7 +232,7 @@ def alive(pid: int) -> bool:
 
 
 def descendants(pids: set[int]) -> set[int]:
-    """The processes and all that they started."""
+    """The processes and all their descendants."""
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -12,7 +12,7 @@ from tests.e2e.checkout import Checkout, until
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """Up before the first test, down after the last."""
+    """The stack is up before the first test and down after the last."""
     copied = Checkout.copy_to(tmp_path_factory.mktemp("checkout") / "project")
     try:
         copied.up()
@@ -35,12 +35,11 @@ def idle(checkout: Checkout) -> Checkout:
 
 
 LONGEST = ("rollouts", "authorization", "stack", "rest", "examples", "alarms", "integrations")
-"""They come first: what is left for the end is short, and no worker waits long for another."""
+"""These files run first. Only short ones are left for the end, so no worker waits long."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark them all, and keep the destructive tests for the end (of each worker, where xdist may
-    not order them anew)."""
+    """Mark all tests here as e2e, and run the destructive ones last (on each worker of xdist)."""
     for item in items:
         if "e2e" in item.path.parts:
             item.add_marker(pytest.mark.e2e)

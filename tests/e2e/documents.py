@@ -1,4 +1,4 @@
-"""JSON documents full of what tends to get lost on the way."""
+"""JSON documents full of characters that are often lost or changed on the way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _WORDS = ["$input.path('$')", "#set($x=1)", "${context}", "\\u0041", "null", "{{
 
 
 def random_documents(*, seed: int, count: int) -> list[Any]:
-    """Objects and arrays, nested up to five deep."""
+    """Objects and arrays, nested up to five levels deep."""
     chance = Random(seed)  # noqa: S311  # they need not be unguessable
     return [_nested(chance, 5) for _ in range(count)]
 

@@ -1,4 +1,4 @@
-"""The stack as callers see it, some of whom mean ill; and every secret that it gave or got."""
+"""The stack as honest and hostile callers see it, and every secret that was made or sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.e2e.checkout import Checkout
 GROUPS = {"readers": "read", "flan-team": f"read:{FLAN} renew:{FLAN} invoke:{FLAN}"}
 PASSWORD = "Correct-Horse-7-Battery"
 Sent = list[tuple[str, bytes]]
-"""Headers, byte for byte."""
+"""Headers, as raw bytes."""
 
 
 @dataclass
@@ -39,11 +39,11 @@ class Guarded:
         return secret
 
     def token(self, scopes: str, *, days: int | None = 1) -> str:
-        """A new token as the command line makes them; ended already where days are negative."""
+        """A new token as the command line makes them; already expired if `days` is negative."""
         return self.keep(self.checkout.new_token(scopes, days=days))
 
     def item(self, **values: Any) -> str:
-        """An item as people make them by hand; returns its pass code."""
+        """An item in the auth table as people write it by hand; returns its pass code."""
         secret = self.keep(new_secret())
         item = encode({"token": secret, **values})
         table = self.checkout.stack["auth_table"]
@@ -51,7 +51,7 @@ class Guarded:
         return secret
 
     def signed_in(self, *groups: str, client: str = "", pool: str = "") -> dict[str, str]:
-        """The tokens of a new user, who was invited and has chosen a password."""
+        """The tokens of a new user who was invited and has set a password."""
         cognito, pool = self.checkout.client("cognito-idp"), pool or self.pool
         client, name = client or self.client, f"user-{time.time_ns()}"
         cognito.admin_create_user(
@@ -84,7 +84,7 @@ class Guarded:
             return api.request(method, path, headers=headers, **more)
 
     def try_out(self, method: str, path: str, sent: Sent) -> tuple[int, dict[str, Any]]:
-        """The status and the JSON of an answer to headers that HTTP clients would not send."""
+        """Status and JSON of the answer to headers that HTTP clients refuse to send."""
         address = urlsplit(self.checkout.stack["api_url"])
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
         connection.putrequest(method, address.path + path)

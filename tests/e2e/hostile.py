@@ -1,4 +1,4 @@
-"""What is sent in place of a token that may read: the more it looks like one, the better."""
+"""Values that are sent in place of a valid token with the scope `read`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def twice(token: str) -> Sent:
 
 
 Tried = Callable[[Guarded], Sent]
-# What is sent in place of a token that may read.
+# Each case makes headers that must be refused.
 NO_TOKENS: dict[str, Tried] = {
     "missing": lambda g: [],
     "empty": lambda g: header(""),
@@ -72,7 +72,7 @@ NO_TOKENS: dict[str, Tried] = {
     ),
     "JWT with another end": lambda g: header(altered(g, {}, {"exp": 4_102_444_800})),
     "JWT of another key": lambda g: header(altered(g, {"kid": "made-up"})),
-    "JWT of another pool": lambda g: header(elsewhere(g)),
+    "JWT of another pool": lambda g: header(of_another_pool(g)),
     "JWT of another app": lambda g: header(of_another_app(g)),
     "JWT of a user of no group": lambda g: header(g.signed_in()["AccessToken"]),
     "refresh token": lambda g: header(g.signed_in("readers")["RefreshToken"]),
@@ -86,7 +86,7 @@ def altered(
     claims: Mapping[str, Any] | None = None,
     sign: str | None = None,
 ) -> str:
-    """A reader's token, changed, with the signature that it had or another."""
+    """A changed token of a reader, with its old signature or the one given."""
     parts = guarded.signed_in("readers")["AccessToken"].split(".")
     changed = [
         encoded(json.dumps({**json.loads(decoded(part)), **change}).encode())
@@ -106,8 +106,8 @@ def decoded(part: str) -> bytes:
     return base64.urlsafe_b64decode(part + "==")
 
 
-def elsewhere(guarded: Guarded) -> str:
-    """The token of a reader of a pool that is not ours."""
+def of_another_pool(guarded: Guarded) -> str:
+    """The token of a reader in another user pool."""
     cognito = guarded.checkout.client("cognito-idp")
     pool = cognito.create_user_pool(PoolName="theirs")["UserPool"]["Id"]
     cognito.create_group(UserPoolId=pool, GroupName="readers")

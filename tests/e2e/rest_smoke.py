@@ -1,6 +1,6 @@
-"""The README's calls against the stack that runs in this folder: `python -m tests.e2e.rest_smoke`.
+"""The calls of the README, on the stack that runs in this folder: `python -m tests.e2e.rest_smoke`.
 
-Prints a line for each step; exits with 1 at the first that fails.
+Prints a line for each step; exits with 1 at the first failure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tests.e2e.checkout import Checkout, until
 
 
 def main() -> int:
-    """List, renew, add, stop; refused without a token."""
+    """List, renew, add and stop; check that calls without a token are refused."""
     checkout = Checkout(Path.cwd())
     with checkout.api("") as nobody, checkout.api("wrong") as stranger, checkout.api() as api:
         assert nobody.get("/endpoint-expiry").status_code == 401

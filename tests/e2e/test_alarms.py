@@ -1,8 +1,9 @@
-"""Alarms go off when what they watch breaks, and calm down when it is mended.
+"""Alarms go off when what they watch breaks.
 
-The emulator evaluates an alarm when data are put, and does not read metrics out of logs. So these
-tests break the thing, and hand on to PutMetricData what the functions then printed, as CloudWatch
-does with the embedded metric format. Its alarms heed no dimensions; `watches` compares them.
+The emulator evaluates an alarm when data are put, and does not read metrics from logs. So these
+tests break something, read the metrics that the functions log, and put them with PutMetricData, as
+CloudWatch does with the embedded metric format. Alarms of the emulator ignore dimensions;
+`watches` compares them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ STRANGER, ORPHAN = "somebodys-experiment", "left-over"
 
 @pytest.fixture(scope="module")
 def watchful(checkout: Checkout) -> Iterator[Checkout]:
-    """The stack, with a policy that reports endpoints which nobody put on a meter."""
+    """The stack, with the policy to report unmanaged endpoints."""
     config = {**checkout.config(), "unmanaged_endpoints": "report"}
     checkout.up(CONFIG=checkout.write_config(config))
     yield checkout
@@ -35,7 +36,7 @@ def watchful(checkout: Checkout) -> Iterator[Checkout]:
 
 @pytest.fixture
 def hand_made(watchful: Checkout) -> Iterator[Callable[..., None]]:
-    """Makes endpoints past the meter; they are gone afterwards."""
+    """Creates endpoints directly in SageMaker; they are deleted afterwards."""
     made: list[str] = []
     sagemaker = watchful.client("sagemaker")
 
@@ -57,7 +58,7 @@ def hand_made(watchful: Checkout) -> Iterator[Callable[..., None]]:
 
 
 def invoke(checkout: Checkout, action: str) -> tuple[Mapping[str, Any], str]:
-    """What the sweep answered, and the end of its log."""
+    """The answer of the sweep, and the tail of its log."""
     answer = checkout.client("lambda").invoke(
         FunctionName="demo-sweep", LogType="Tail", Payload=json.dumps({"action": action})
     )
@@ -67,7 +68,7 @@ def invoke(checkout: Checkout, action: str) -> tuple[Mapping[str, Any], str]:
 
 
 def metrics_in(log: str) -> Iterator[Mapping[str, Any]]:
-    """What was printed in the embedded metric format, as data for PutMetricData."""
+    """The metrics logged in the embedded metric format, as data for PutMetricData."""
     for line in log.splitlines():
         if not line.startswith('{"_aws"'):
             continue
@@ -86,7 +87,7 @@ def metrics_in(log: str) -> Iterator[Mapping[str, Any]]:
 
 
 def reconciled(checkout: Checkout, metric: str, since: float) -> Mapping[str, Any] | None:
-    """A datum of `metric` that the reconciler printed since then."""
+    """A datum of `metric` that the reconciler logged after `since`."""
     pages = (
         checkout.client("logs")
         .get_paginator("filter_log_events")
@@ -113,9 +114,9 @@ def state(checkout: Checkout, name: str) -> str:
 
 
 def swept(checkout: Checkout, metric: str) -> Mapping[str, Any]:
-    """Sweep, and return the datum of `metric` that it printed.
+    """Sweep, and return the datum of `metric` that it logged.
 
-    The emulator reads what a function prints beside its answer: a line may come with the next one.
+    The emulator reads the log beside the answer: a line may arrive with the next invocation.
     """
 
     def printed() -> Sequence[Mapping[str, Any]]:
@@ -126,7 +127,7 @@ def swept(checkout: Checkout, metric: str) -> Mapping[str, Any]:
 
 
 def watches(checkout: Checkout, name: str, datum: Mapping[str, Any]) -> bool:
-    """Whether the alarm looks at just this metric, dimensions and all."""
+    """Whether the alarm watches exactly this metric, with its dimensions."""
     described = alarm(checkout, name)
     return (described["MetricName"], described["Dimensions"], described["Namespace"]) == (
         datum["MetricName"],
@@ -149,7 +150,7 @@ def test_an_endpoint_with_our_tag_that_nobody_declared_is_an_alarm(
     assert state(watchful, "orphans") == "ALARM"
 
 
-def test_an_endpoint_on_no_meter_is_an_alarm_where_it_is_reported(
+def test_an_unmanaged_endpoint_is_an_alarm_if_the_policy_reports_it(
     watchful: Checkout, hand_made: Callable[..., None]
 ) -> None:
     publish(watchful, [swept(watchful, "Unmanaged")])
@@ -186,10 +187,10 @@ def test_a_restored_state_table_is_an_alarm_until_somebody_accepts_it(watchful: 
     assert swept(watchful, "RestoredTable")["Value"] == 0
 
 
-def test_an_endpoint_that_only_a_person_can_mend_is_an_alarm(
+def test_an_endpoint_that_the_reconciler_gave_up_is_an_alarm(
     watchful: Checkout, hand_made: Callable[..., None]
 ) -> None:
-    """Somebody made one by hand under a declared name: it is not ours to touch."""
+    """Somebody made an endpoint by hand under a declared name: the reconciler must not touch it."""
     began = time.time()
     hand_made(FLAN, {"team": "research"})
     renew(watchful, FLAN, 5)
@@ -215,7 +216,7 @@ def test_steps_that_fail_are_an_alarm(watchful: Checkout) -> None:
 
 
 def test_an_endpoint_late_for_too_long_is_an_alarm(watchful: Checkout) -> None:
-    """Nobody waits for half an hour here: the datum is the sweep's own but for its value."""
+    """Instead of waiting half an hour, the test changes the value of a datum of the sweep."""
     calm = swept(watchful, "Late")
     publish(watchful, [calm])
     assert (calm["Value"], state(watchful, "late")) == (0, "OK")
@@ -225,7 +226,7 @@ def test_an_endpoint_late_for_too_long_is_an_alarm(watchful: Checkout) -> None:
 
 
 def test_a_hint_that_cannot_be_handled_is_an_alarm(watchful: Checkout) -> None:
-    """What ends among the dead letters is counted by SQS; here the test hands its count on."""
+    """SQS counts the dead letters; here the test passes the count to CloudWatch."""
     sqs, cloudwatch = watchful.client("sqs"), watchful.client("cloudwatch")
     for queue in ("starts", "work"):
         url = sqs.get_queue_url(QueueName=f"demo-{queue}-dead")["QueueUrl"]
@@ -267,7 +268,7 @@ def test_the_heartbeat_comes_from_the_reconciler_and_its_absence_is_breaching(
         assert alarm(watchful, name)["TreatMissingData"] == "breaching"
 
 
-def test_an_alarm_tells_its_topic(watchful: Checkout) -> None:
+def test_an_alarm_notifies_its_topic(watchful: Checkout) -> None:
     sns, sqs = watchful.client("sns"), watchful.client("sqs")
     topics = [topic["TopicArn"] for topic in sns.list_topics()["Topics"]]
     (topic,) = [each for each in topics if each.endswith(":demo-alarms")]
@@ -277,11 +278,11 @@ def test_an_alarm_tells_its_topic(watchful: Checkout) -> None:
     )
     publish(watchful, [{**swept(watchful, "Late"), "Value": 1}])
 
-    def heard() -> str | None:
+    def find_alarm_message() -> str | None:
         bodies = [m["Body"] for m in sqs.receive_message(QueueUrl=url).get("Messages", [])]
         return next((body for body in bodies if "demo-late" in body), None)
 
-    assert "ALARM" in until(heard, 15)
+    assert "ALARM" in until(find_alarm_message, 15)
     sqs.delete_queue(QueueUrl=url)
 
 

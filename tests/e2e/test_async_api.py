@@ -23,7 +23,7 @@ PROMPT = {
 
 @pytest.fixture
 def api(checkout: Checkout) -> Iterator[httpx.Client]:
-    """The API of a stack on which Falcon serves."""
+    """A client of the API; Falcon is in service."""
     checkout.clear_faults()
     with checkout.api() as api:
         renewal = {"EndpointName": FALCON, "minutes": 60}
@@ -43,7 +43,7 @@ def start(api: httpx.Client, body: Any, **headers: str) -> httpx.Response:
 
 
 def ended(api: httpx.Client, arn: str, seconds: float = 20) -> dict[str, Any]:
-    """What /describeexecution answers once the execution is over."""
+    """The answer of /describeexecution after the execution has ended."""
 
     def look() -> dict[str, Any] | None:
         answer = api.post("/describeexecution", json={"executionArn": arn})
@@ -53,7 +53,7 @@ def ended(api: httpx.Client, arn: str, seconds: float = 20) -> dict[str, Any]:
     return until(look, seconds, every=0.2)
 
 
-def test_a_prompt_and_its_answer_have_the_references_shapes(api: httpx.Client) -> None:
+def test_a_prompt_and_its_answer_have_the_shapes_of_the_original(api: httpx.Client) -> None:
     begun = start(api, PROMPT)
     assert begun.status_code == 200
     assert set(begun.json()) == {"executionArn", "startDate"}
@@ -89,7 +89,9 @@ def test_two_hundred_random_documents_come_back_unchanged(api: httpx.Client) -> 
     assert echoed == documents
 
 
-def test_only_its_own_caller_reads_an_execution(checkout: Checkout, api: httpx.Client) -> None:
+def test_only_the_caller_who_started_an_execution_may_read_it(
+    checkout: Checkout, api: httpx.Client
+) -> None:
     arn = start(api, PROMPT).json()["executionArn"]
     with checkout.api(checkout.stack["admin_token"]) as another:
         refused = another.post("/describeexecution", json={"executionArn": arn})
@@ -99,7 +101,7 @@ def test_only_its_own_caller_reads_an_execution(checkout: Checkout, api: httpx.C
         assert answer.status_code == 404
 
 
-def test_the_same_idempotency_key_begins_one_execution(api: httpx.Client) -> None:
+def test_the_same_idempotency_key_starts_one_execution(api: httpx.Client) -> None:
     arns = {start(api, PROMPT, **{"Idempotency-Key": "k-1"}).json()["executionArn"] for _ in "abc"}
     assert len(arns) == 1
     ended(api, arns.pop())
@@ -118,7 +120,7 @@ def test_endpoints_that_may_not_be_called_are_refused(api: httpx.Client) -> None
         assert answer.status_code == status, answer.text
 
 
-def test_a_busy_model_is_called_again_and_a_stopped_one_not_at_all(
+def test_calls_of_a_busy_model_are_retried_and_calls_of_a_stopped_one_refused(
     checkout: Checkout, api: httpx.Client
 ) -> None:
     checkout.fault("InvokeEndpoint", "ThrottlingException", count=2)

@@ -1,4 +1,4 @@
-"""Who may do what: tokens and users of a user pool, and everybody who is neither."""
+"""Who may do what: tokens, users of a user pool, and callers without either."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ def test_command_line_makes_a_token_that_works_until_it_is_revoked(guarded: Guar
     assert secret not in listed.stdout
     assert run("client", "token", "revoke", "--local", "ci").returncode == 0
     assert "  ci " not in run("client", "token", "list", "--local").stdout
-    # The last test sees that it has stopped working: its answer is cached for a while.
+    # A later test checks that it stops working: the authorizer's answer is cached for a while.
     guarded.revoked, guarded.revoked_at = secret, time.monotonic()
 
 
-def test_applying_it_again_changes_nothing(guarded: Guarded) -> None:
+def test_the_next_plan_is_empty(guarded: Guarded) -> None:
     planned = guarded.checkout.terraform("plan", "-detailed-exitcode", "-no-color", "-input=false")
     assert planned.returncode == 0, planned.stdout + planned.stderr
 
 
-def test_last_use_of_a_token_shows(guarded: Guarded) -> None:
+def test_last_use_of_a_token_is_listed(guarded: Guarded) -> None:
     listed = guarded.checkout.run("client", "token", "list", "--local").stdout
     (row,) = [line for line in listed.splitlines() if "  local admin " in line]
     guarded.with_token(guarded.checkout.stack["admin_token"], *LIST).raise_for_status()
@@ -75,7 +75,7 @@ def test_last_use_of_a_token_shows(guarded: Guarded) -> None:
     assert row.rstrip().endswith("Z"), row
 
 
-def test_tokens_are_known_in_every_right_form(guarded: Guarded) -> None:
+def test_tokens_are_accepted_with_and_without_bearer_in_any_header_case(guarded: Guarded) -> None:
     secret = guarded.token("read")
     for headers in (
         {"Authorization": secret},
@@ -131,7 +131,7 @@ def test_execution_of_somebody_else_is_refused(guarded: Guarded) -> None:
     assert (answer.status_code, code_of(answer)) == (403, "NotYourExecution")
 
 
-def test_every_answer_has_the_headers_and_pages_of_the_origin_may_read_it(
+def test_every_answer_has_the_security_and_cors_headers(
     guarded: Guarded,
 ) -> None:
     token, path = guarded.token("read"), "/endpoint-expiry"
@@ -151,7 +151,7 @@ def test_every_answer_has_the_headers_and_pages_of_the_origin_may_read_it(
             assert answer.headers.get_list(name) == [value], answer
 
 
-def test_browsers_are_told_before_they_send_a_token(guarded: Guarded) -> None:
+def test_preflights_need_no_token(guarded: Guarded) -> None:
     asks = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
     for path in ("/endpoint-expiry", "/flan", "/falcon", "/health"):
         answer = guarded.ask("OPTIONS", path, asks)
@@ -162,7 +162,7 @@ def test_browsers_are_told_before_they_send_a_token(guarded: Guarded) -> None:
 
 
 @pytest.mark.parametrize("case", NO_TOKENS)
-def test_whoever_has_no_token_gets_nothing(guarded: Guarded, case: str) -> None:
+def test_callers_without_a_valid_token_are_refused(guarded: Guarded, case: str) -> None:
     sent = NO_TOKENS[case](guarded)
     for method, path in (LIST, ("POST", "/flan"), LIST):
         status, document = guarded.try_out(method, path, sent)
@@ -171,7 +171,7 @@ def test_whoever_has_no_token_gets_nothing(guarded: Guarded, case: str) -> None:
         assert document["code"] in {"Unauthorized", "Forbidden", "ScopeMissing"}
 
 
-def test_token_in_the_query_is_none(guarded: Guarded) -> None:
+def test_token_in_the_query_is_ignored(guarded: Guarded) -> None:
     query = {"Authorization": guarded.token("read"), "token": guarded.token("read")}
     assert guarded.ask(*LIST, params=query).status_code == 401
 
@@ -202,17 +202,17 @@ BOTH = {"params": {"EndpointName": FLAN}, "json": {"EndpointName": FALCON, "sche
         (f"invoke:{FALCON}", "POST", "/flan", PROMPT),
     ],
 )
-def test_scope_that_is_missing_is_403_also_where_the_policy_is_cached(
+def test_missing_scope_is_403_also_with_a_cached_policy(
     guarded: Guarded, scopes: str, method: str, path: str, sent: Mapping[str, Any]
 ) -> None:
     secret = guarded.token(scopes)
-    guarded.with_token(secret, "GET", "/endpoint-expiry")  # another route fills the cache
+    guarded.with_token(secret, "GET", "/endpoint-expiry")  # a call of another route fills the cache
     for _ in range(2):
         answer = guarded.with_token(secret, method, path, **sent)
         assert (answer.status_code, code_of(answer)) in {(403, "ScopeMissing"), (403, "Forbidden")}
 
 
-def test_user_has_no_more_than_the_groups(guarded: Guarded) -> None:
+def test_user_has_only_the_scopes_of_the_groups(guarded: Guarded) -> None:
     reader = guarded.signed_in("readers")["AccessToken"]
     assert guarded.with_token(reader, *LIST).status_code == 200
     answer = guarded.with_token(reader, "POST", "/endpoint-expiry", **RENEWAL)
@@ -220,7 +220,7 @@ def test_user_has_no_more_than_the_groups(guarded: Guarded) -> None:
     assert guarded.with_token(reader, "POST", "/flan", **PROMPT).status_code == 403
 
 
-def test_revoked_token_stops_working_while_its_answer_is_cached_at_most(guarded: Guarded) -> None:
+def test_revoked_token_stops_working_when_the_cached_answer_expires(guarded: Guarded) -> None:
     def refused() -> bool:
         return guarded.with_token(guarded.revoked, *LIST).status_code == 403
 
@@ -238,7 +238,7 @@ def test_no_secret_is_in_any_log(guarded: Guarded) -> None:
         events = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
         texts[group] = "\n".join(each["message"] for page in events for each in page["events"])
     home = guarded.checkout.folder / ".local"
-    kept = {home / "stack.json", home / "tokens.json"}  # for their owner's eyes
+    kept = {home / "stack.json", home / "tokens.json"}  # only their owner may read them
     for path in {*home.glob("log/*"), *home.glob("*.*")} - kept:
         if path.is_file():
             texts[str(path)] = path.read_text(errors="replace")
@@ -247,7 +247,7 @@ def test_no_secret_is_in_any_log(guarded: Guarded) -> None:
     assert "denied: " in texts["/aws/lambda/demo-authorizer"]
     assert len(guarded.secrets) > 40
     for secret in guarded.secrets:
-        # Of a JWT the signature alone would do, and its first part says nothing.
+        # The header of a JWT is no secret; claims and signature are.
         telling = [part for part in secret.split(".")[1:] if part] or [secret]
         found = [place for place, text in texts.items() if any(part in text for part in telling)]
         assert not found

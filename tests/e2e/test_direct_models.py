@@ -1,4 +1,4 @@
-"""The models behind `"type": "api"`: API Gateway straight to SageMaker, on the embedded stack."""
+"""Models behind `"type": "api"`: API Gateway calls SageMaker directly, on the embedded stack."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXAMPLE = """{
 
 @pytest.fixture
 def flan(checkout: Checkout) -> Iterator[httpx.Client]:
-    """The API of a stack on which Flan serves."""
+    """A client of the API; Flan is in service."""
     checkout.clear_faults()
     renew(checkout, FLAN, 60).raise_for_status()
     until(lambda: checkout.status(FLAN) == "InService", 60)
@@ -35,7 +35,7 @@ def flan(checkout: Checkout) -> Iterator[httpx.Client]:
     checkout.clear_faults()
 
 
-def test_the_references_flan_example_is_answered_as_the_model_answers(
+def test_the_flan_example_of_the_original_gets_the_answer_of_the_model_unchanged(
     checkout: Checkout, flan: httpx.Client
 ) -> None:
     del flan

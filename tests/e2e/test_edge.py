@@ -1,4 +1,4 @@
-"""What reaches the API from outside: commands as printed, floods, and more than a token's share."""
+"""Requests from outside: printed commands, oversized requests, and the rate limit of a token."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.e2e.calls import FLAN, stop
 from tests.e2e.checkout import Checkout
 
 
-def test_commands_that_up_prints_work_as_they_stand(checkout: Checkout) -> None:
+def test_commands_printed_by_make_up_work(checkout: Checkout) -> None:
     printed = what_next(StackFile(**checkout.stack), {"endpoint_names": [FLAN]})
     commands = [line for line in printed.splitlines() if line.strip().startswith("curl")]
     done = [checkout.command(["bash", "-c", command]) for command in commands]
@@ -27,7 +27,7 @@ def test_commands_that_up_prints_work_as_they_stand(checkout: Checkout) -> None:
     stop(checkout, FLAN)
 
 
-def test_token_that_has_made_its_requests_waits_for_the_next_minute(checkout: Checkout) -> None:
+def test_token_over_its_rate_limit_is_429_until_the_next_minute(checkout: Checkout) -> None:
     dynamodb = checkout.client("dynamodb")
     item = encode({"token": "greedy", "scopes": "read"})
     dynamodb.put_item(TableName=checkout.stack["auth_table"], Item=item)
@@ -55,7 +55,7 @@ def test_token_that_has_made_its_requests_waits_for_the_next_minute(checkout: Ch
         ({"params": {"EndpointName": "\0"}}, 404),
     ],
 )
-def test_floods_are_4xx_with_our_error(
+def test_oversized_headers_and_queries_are_4xx_with_our_error(
     checkout: Checkout, what: dict[str, Any], status: int
 ) -> None:
     with checkout.api() as api:
@@ -75,7 +75,7 @@ def test_floods_are_4xx_with_our_error(
     ],
     ids=["blanks", "11 MB", "deep objects", "deep arrays", "no UTF-8", "half a character"],
 )
-def test_monstrous_bodies_are_4xx_with_our_error(
+def test_oversized_and_malformed_bodies_are_4xx_with_our_error(
     checkout: Checkout, body: bytes, status: int
 ) -> None:
     with checkout.api() as api:

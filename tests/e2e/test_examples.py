@@ -1,4 +1,4 @@
-"""Everything that configs/examples shows, in one stack: deployed, paid for, and answering."""
+"""All of configs/examples in one stack: deployed, renewed, and answering."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROMPT = {"inputs": "Write a program to compute factorial in python:"}
 
 @pytest.fixture(scope="module")
 def combined(checkout: Checkout) -> Iterator[Checkout]:
-    """The config that combines the examples; each endpoint of it is paid for and in service."""
+    """The stack of all examples; each endpoint is renewed and in service."""
     checkout.clear_faults()
     checkout.up(CONFIG=str(checkout.folder / "configs/examples/combined.json"))
     with checkout.api() as api:
@@ -56,7 +56,7 @@ def output(checkout: Checkout, name: str) -> str:
     return shown.stdout
 
 
-def test_each_entry_has_an_endpoint_that_came_into_service(combined: Checkout) -> None:
+def test_each_entry_has_an_endpoint_in_service(combined: Checkout) -> None:
     config = json.loads((combined.folder / "configs/examples/combined.json").read_text())
     with combined.api() as api:
         names = {each["EndpointName"] for each in listed(api)}
@@ -91,7 +91,7 @@ def test_each_variant_answers_its_share(combined: Checkout) -> None:
     assert 120 <= answered["Linear-Model"] <= 190, "four of five"
 
 
-def test_an_asynchronous_entry_writes_to_s3_and_tells_its_topic(combined: Checkout) -> None:
+def test_an_asynchronous_entry_writes_to_s3_and_notifies_its_topic(combined: Checkout) -> None:
     sns, sqs, s3 = (combined.client(service) for service in ("sns", "sqs", "s3"))
     topic = output(combined, "async_success_topic_arn")
     queue = subscribed_queue(sns, sqs, topic, "inferences")
@@ -104,12 +104,12 @@ def test_an_asynchronous_entry_writes_to_s3_and_tells_its_topic(combined: Checko
     location = answer["OutputLocation"]
     assert location.startswith(f"s3://{bucket}/FlanT5Async-3/output/")
 
-    def told() -> dict[str, Any] | None:
+    def find_notice() -> dict[str, Any] | None:
         messages = sqs.receive_message(QueueUrl=queue).get("Messages", [])
         notices = [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
         return next((n for n in notices if n["inferenceId"] == answer["InferenceId"]), None)
 
-    notice = until(told, 20)
+    notice = until(find_notice, 20)
     assert notice["invocationStatus"] == "Completed"
     assert notice["responseParameters"]["outputLocation"] == location
     key = location.removeprefix(f"s3://{bucket}/")

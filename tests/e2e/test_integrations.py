@@ -1,4 +1,4 @@
-"""Models called through functions of their entries, on the embedded stack."""
+"""Models that are called through the functions of their entries, on the embedded stack."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_bytes_types_and_attributes_pass_in_both_directions(calling: Checkout) -
     assert answer.headers["x-Amzn-Invoked-Production-Variant"] == "AllTraffic"
 
 
-def test_failures_of_the_model_are_told(calling: Checkout) -> None:
+def test_failures_of_the_model_are_424(calling: Checkout) -> None:
     serving(calling, FALCON)
     calling.fault("InvokeEndpoint", "ModelError", endpoint=FALCON)
     with calling.api() as api:
@@ -132,7 +132,7 @@ def test_calls_wake_a_stopped_model_once_and_are_served(calling: Checkout) -> No
         ):
             calls = callers.map(lambda n: many.post("/falcon", json={"inputs": str(n)}), range(50))
             answers = list(calls)
-        # Who comes last may find it serving already.
+        # For the last callers it may already be in service.
         assert {answer.status_code for answer in answers} <= {200, 202}
         woken = [answer for answer in answers if answer.status_code == 202]
         assert woken
@@ -153,7 +153,7 @@ def test_calls_wake_a_stopped_model_once_and_are_served(calling: Checkout) -> No
         assert until(served, 60) == [{"generated_text": PROMPT}]
 
 
-def test_a_stopped_model_that_does_not_wake_tells_how_to_start_it(calling: Checkout) -> None:
+def test_a_stopped_model_that_does_not_wake_is_503_until_it_is_renewed(calling: Checkout) -> None:
     stop(calling, FLAN)
     with calling.api() as api:
         answer = api.post("/flan", json={"text_inputs": PROMPT})

@@ -1,5 +1,5 @@
-"""Requests made up from /openapi.json, right ones and wrong ones: every answer is one that it
-tells of, and none is a fault of ours."""
+"""Valid and invalid requests generated from /openapi.json: every answer is documented there, and
+none is a server error."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ KINDS = [
     (operation.route.method, operation.route.path, mode)
     for operation in OPERATIONS
     for mode in GenerationMode
-    # where nothing can be sent, nothing can be wrong
+    # a request without any input cannot be invalid
     if mode is GenerationMode.POSITIVE or operation.query or operation.route.takes_body
 ]
 
@@ -51,7 +51,7 @@ def described(checkout: Checkout) -> BaseSchema:
 
 @pytest.fixture(scope="module")
 def session(checkout: Checkout) -> Iterator[Session]:
-    """With the token that may do everything; afterwards nothing is left running."""
+    """A session with all scopes; the endpoints are stopped afterwards."""
     with Session() as session:
         session.headers["Authorization"] = checkout.stack["admin_token"]
         yield session
@@ -60,7 +60,7 @@ def session(checkout: Checkout) -> Iterator[Session]:
 
 
 @pytest.mark.parametrize(("method", "path", "mode"), KINDS)
-def test_every_answer_is_one_that_openapi_tells_of(
+def test_every_answer_is_documented_in_openapi(
     checkout: Checkout,
     described: BaseSchema,
     session: Session,
@@ -81,22 +81,22 @@ def test_every_answer_is_one_that_openapi_tells_of(
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode), name=st.sampled_from([FALCON, None]))
-    def hold(case: Case[Any], name: str | None) -> None:
-        if name:  # by chance no endpoint of ours would ever be hit
-            address(case, name)
+    def check_answer(case: Case[Any], name: str | None) -> None:
+        if name:  # generated names would never match an endpoint
+            name_an_existing_endpoint(case, name)
         answer = case.call(base_url=base_url, session=session)
         seen.add(answer.status_code)
-        # that a model is stopped is told with 503, and no fault of the server
+        # a stopped model is a 503, which is no server error here
         stopped = answer.status_code == 503 and answer.json()["code"] == "EndpointStopped"
         checks = [check for check in CHECKS if not (stopped and check is not_a_server_error)]
         case.validate_response(answer, checks=checks)
 
-    hold()
+    check_answer()
     assert seen
 
 
-def address(case: Case[Any], name: str) -> None:
-    """Let the request be about an endpoint that exists."""
+def name_an_existing_endpoint(case: Case[Any], name: str) -> None:
+    """Put the name of an existing endpoint into the request."""
     for where in (case.query, case.body):
         if isinstance(where, dict) and isinstance(where.get("EndpointName"), str):
             where["EndpointName"] = name

@@ -1,5 +1,5 @@
-"""Roles on the embedded stack, whose IAM is enforced: what they may not do does not happen, and
-what is taken from them is missed, reported, and done once it is given back."""
+"""Roles on the embedded stack, where IAM is enforced. What a role may not do does not happen. After
+a permission is removed, the failure is reported, and the work is done once it is back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.roles import session_of
 FLAN = "demo-FlanT5-Endpoint"
 TAG = "endpoint-meter:stack"
 OURS, ADOPTED = "demo-us-east-1", "demo-us-east-1/adopted"
-IGNORED = {"Key": "endpoint-meter:ignore", "Value": ""}  # with any value
+IGNORED = {"Key": "endpoint-meter:ignore", "Value": ""}  # the tag counts with any value
 FOREIGN = {
     "somebody-elses": [],
     "of-another-stack": [{"Key": TAG, "Value": "other-us-east-1"}],
@@ -33,7 +33,7 @@ FOREIGN = {
 
 @pytest.fixture(scope="module")
 def outsiders(checkout: Checkout) -> Iterator[dict[str, str]]:
-    """Those endpoints, in service, with their ARNs by name."""
+    """The ARNs of the endpoints in FOREIGN, by name; they are in service."""
     sagemaker = checkout.client("sagemaker")
     (config, *_) = sagemaker.list_endpoint_configs()["EndpointConfigs"]
     arns = {
@@ -82,7 +82,7 @@ def test_the_reconcilers_role_changes_no_endpoint_that_is_not_ours(
     assert checkout.status(name) == "InService"
 
 
-def test_the_adopters_role_tags_what_is_nobodys_and_no_more(
+def test_the_adopters_role_may_tag_only_endpoints_without_an_owner(
     checkout: Checkout, outsiders: dict[str, str]
 ) -> None:
     sagemaker = acting_as(checkout, "demo-adopter", "sagemaker")
@@ -127,15 +127,15 @@ def test_the_reconcilers_role_updates_and_deletes_what_the_stack_made_or_took_ov
     until(lambda: checkout.status("of-the-stack") == "Absent", 30)
 
 
-def test_a_stop_that_is_denied_is_told_and_done_once_it_is_allowed(checkout: Checkout) -> None:
+def test_a_denied_stop_is_reported_and_done_as_soon_as_it_is_allowed(checkout: Checkout) -> None:
     checkout.clear_faults()
     assert renew(checkout).status_code == 200
     until(lambda: get(checkout)["Status"] == "InService", 60)
     with without(checkout, "demo-reconciler", "sagemaker:DeleteEndpoint"):
         stop(checkout)
-        told = until(lambda: next((e for e in events(checkout) if "refused" in e["Event"]), None))
-        assert told["Event"] == "delete refused"
-        assert "is not authorized to perform: sagemaker:DeleteEndpoint" in told["Reason"]
+        event = until(lambda: next((e for e in events(checkout) if "refused" in e["Event"]), None))
+        assert event["Event"] == "delete refused"
+        assert "is not authorized to perform: sagemaker:DeleteEndpoint" in event["Reason"]
         document = get(checkout)
         assert (document["Wanted"], document["Status"]) == ("stopped", "InService")
         assert "delete refused: " in document["Reason"]
@@ -144,7 +144,7 @@ def test_a_stop_that_is_denied_is_told_and_done_once_it_is_allowed(checkout: Che
     until(lambda: get(checkout)["Status"] == "Absent", 30)
 
 
-def test_a_write_that_is_denied_is_502_and_nothing_is_changed(checkout: Checkout) -> None:
+def test_a_denied_write_is_502_and_changes_nothing(checkout: Checkout) -> None:
     before = get(checkout)["LeaseExpiresAt"]
     with without(checkout, "demo-api", "dynamodb:UpdateItem"):
         answer = renew(checkout)
@@ -158,7 +158,7 @@ def test_a_write_that_is_denied_is_502_and_nothing_is_changed(checkout: Checkout
 
 @contextmanager
 def without(checkout: Checkout, role: str, action: str) -> Iterator[None]:
-    """The role less one action, given back on leaving."""
+    """Remove one action from the role until the end of the `with`."""
     iam = checkout.client("iam")
     of = {"RoleName": role, "PolicyName": "own"}
     policy = iam.get_role_policy(**of)["PolicyDocument"]

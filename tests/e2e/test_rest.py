@@ -57,7 +57,7 @@ def test_expiring_lease_deletes_within_three_seconds_of_the_second(idle: Checkou
     assert timedelta() <= late < timedelta(seconds=3)
 
 
-def test_sixty_renewals_at_once_add_exactly_sixty_minutes(idle: Checkout) -> None:
+def test_sixty_concurrent_renewals_add_exactly_sixty_minutes(idle: Checkout) -> None:
     first = datetime.fromisoformat(renew(idle, FLAN, 1).json()["ExpiresAt"])
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: renew(idle, FLAN, 1), range(60)))
@@ -67,7 +67,7 @@ def test_sixty_renewals_at_once_add_exactly_sixty_minutes(idle: Checkout) -> Non
     assert len({answer.json()["ExpiresAt"] for answer in answers}) == 60
 
 
-def test_lost_reply_is_made_good_by_the_idempotency_key(idle: Checkout) -> None:
+def test_retry_with_the_idempotency_key_gets_the_lost_reply(idle: Checkout) -> None:
     first = renew(idle, FLAN, 7, **{"Idempotency-Key": "lost"})
     time.sleep(1)
     again = renew(idle, FLAN, 7, **{"Idempotency-Key": "lost"})
@@ -86,8 +86,8 @@ def test_endpoint_is_added_renewed_stopped_and_forgotten(idle: Checkout) -> None
         assert added.json()["TimeLeft"] in ("0:30:00", *re.findall(r"0:29:59\.\d+", added.text))
         until(lambda: idle.status(name) == "InService")
         assert api.post("/endpoint-expiry", json=body).status_code == 200
-        shouted = {**body, "EndpointName": name.upper()}
-        assert api.post("/endpoint-expiry", json=shouted).status_code == 409
+        uppercase = {**body, "EndpointName": name.upper()}
+        assert api.post("/endpoint-expiry", json=uppercase).status_code == 409
         query = {"EndpointName": name, "forget": "true"}
         assert api.delete("/endpoint-expiry", params=query).status_code == 200
         until(lambda: idle.status(name) == "Absent")
@@ -104,7 +104,7 @@ STACK_TAG = "endpoint-meter:stack"
 
 @pytest.fixture
 def stranger(idle: Checkout) -> Iterator[tuple[str, str]]:
-    """A live endpoint that somebody made by hand, without any tag, and the config that it runs."""
+    """Name and config of a live endpoint that was made by hand, without any tag."""
     config = get(idle, FALCON)["EndpointConfigName"]
     sagemaker = idle.client("sagemaker")
     sagemaker.create_endpoint(EndpointName="hand-made", EndpointConfigName=config)
@@ -126,7 +126,7 @@ def stranger(idle: Checkout) -> Iterator[tuple[str, str]]:
     ],
     ids=["adopt too long", "too long", "adopt with another config", "not adopted", "no minutes"],
 )
-def test_refused_add_leaves_the_endpoint_of_somebody_else_and_the_meters_as_they_were(
+def test_refused_add_changes_neither_the_foreign_endpoint_nor_the_list(
     idle: Checkout, stranger: tuple[str, str], change: dict[str, Any], status: int
 ) -> None:
     name, config = stranger
@@ -141,12 +141,12 @@ def test_refused_add_leaves_the_endpoint_of_somebody_else_and_the_meters_as_they
     assert idle.status(name) == "InService"
 
 
-def test_token_that_may_not_adopt_is_told_neither_config_nor_owner(
+def test_refusal_without_the_scope_to_adopt_reveals_neither_config_nor_owner(
     idle: Checkout, stranger: tuple[str, str]
 ) -> None:
     name, config = stranger
     body = {"EndpointName": name, "EndpointConfigName": config, "minutes": 5, "adopt": True}
-    with idle.api() as api:  # read renew add invoke
+    with idle.api() as api:  # its scopes: read renew add invoke
         answer = api.post("/endpoint-expiry", json=body)
         assert (answer.status_code, answer.json()["code"]) == (403, "ScopeMissing")
         assert config not in answer.text
@@ -156,7 +156,7 @@ def test_token_that_may_not_adopt_is_told_neither_config_nor_owner(
     assert tags_of(idle, name) == {}
 
 
-def test_live_endpoint_of_somebody_else_is_adopted_when_asked_and_stops_with_its_lease(
+def test_live_foreign_endpoint_is_adopted_on_request_and_stopped_when_forgotten(
     idle: Checkout, stranger: tuple[str, str]
 ) -> None:
     name, config = stranger
@@ -171,7 +171,7 @@ def test_live_endpoint_of_somebody_else_is_adopted_when_asked_and_stops_with_its
     until(lambda: idle.status(name) == "Absent", 30)
 
 
-def test_endpoint_with_the_tag_that_asks_to_be_ignored_is_let_go(idle: Checkout) -> None:
+def test_endpoint_with_the_ignore_tag_is_not_stopped(idle: Checkout) -> None:
     sagemaker = idle.client("sagemaker")
     renew(idle, FALCON, 30)
     until(lambda: idle.status(FALCON) == "InService")
@@ -182,7 +182,7 @@ def test_endpoint_with_the_tag_that_asks_to_be_ignored_is_let_go(idle: Checkout)
     until(lambda: "endpoint-meter:ignore" in get(idle, FALCON)["Reason"])
     assert idle.status(FALCON) == "InService"
     sagemaker.delete_tags(ResourceArn=arn, TagKeys=["endpoint-meter:ignore"])
-    with idle.api() as api:  # whoever stops it again has it looked at again
+    with idle.api() as api:  # another stop makes the reconciler look at it again
         api.delete("/endpoint-expiry", params={"EndpointName": FALCON}).raise_for_status()
     until(lambda: idle.status(FALCON) == "Absent", 30)
 
@@ -282,7 +282,7 @@ def test_schedules_over_the_api_open_and_close_an_endpoint(idle: Checkout) -> No
 
 
 def test_tick_and_heartbeat_come_every_minute(checkout: Checkout) -> None:
-    """The scheduler of the embedded AWS calls the tick, and its canary comes back."""
+    """The scheduler of the embedded AWS calls the tick, and the reconciler answers its canary."""
 
     def beats() -> dict[str, Any] | None:
         with checkout.api("") as api:

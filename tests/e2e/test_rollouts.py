@@ -1,5 +1,5 @@
-"""What runs behind an endpoint changes while it runs: by hand, by a deploy, by one that is rolled
-back. Nothing that serves is taken away, nobody who calls notices, nothing else waits.
+"""Updates of running endpoints: by hand, by a deploy, and by a deploy that is rolled back. A served
+config is never deleted, no call fails, and nothing else is blocked.
 
 docs/decisions/0015 and 0057 say how.
 """
@@ -22,8 +22,8 @@ BY_HAND = "boston-linear"
 
 
 def declared(checkout: Checkout, *, one_model: bool = False) -> dict[str, Any]:
-    """The shipped config, and beside it two models that share an endpoint four to one; of
-    `one_model`, the other is left alone there, and FLAN-T5 has a larger instance."""
+    """The shipped config and an endpoint with two models that share its traffic four to one. With
+    `one_model`, that endpoint has only one model, and FLAN-T5 has a larger instance."""
     example = json.loads((checkout.folder / "configs/examples/variants.json").read_text())
     (boston,) = example["jumpstart_models"]
     boston["integration"] = {"type": "api", "properties": {"api_resource_name": "boston"}}
@@ -40,7 +40,7 @@ def declared(checkout: Checkout, *, one_model: bool = False) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def running(checkout: Checkout) -> Iterator[Checkout]:
-    """FLAN-T5 and the two models are in service."""
+    """FLAN-T5 and the endpoint with two models are in service."""
     checkout.up(CONFIG=checkout.write_config(declared(checkout)))
     for name in (FLAN, BOSTON):
         assert renew(checkout, name, 120).status_code == 200
@@ -68,7 +68,7 @@ def configs(checkout: Checkout) -> set[str]:
 
 
 def by_hand(checkout: Checkout, route: str, **body: Any) -> dict[str, Any]:
-    """What an administrator asks for; it is accepted."""
+    """Make a change as an administrator; it must be accepted."""
     with checkout.api(checkout.stack["admin_token"]) as api:
         answer = api.post(route, json={"EndpointName": BOSTON, **body})
     assert answer.status_code == 202, answer.text
@@ -77,7 +77,7 @@ def by_hand(checkout: Checkout, route: str, **body: Any) -> dict[str, Any]:
 
 
 def events(checkout: Checkout, name: str) -> list[str]:
-    """What happened, newest first."""
+    """The events of the endpoint, newest first."""
     with checkout.api() as api:
         answer = api.get("/endpoint-events", params={"EndpointName": name}).raise_for_status()
     return [event["Event"] for event in answer.json()]
@@ -93,17 +93,17 @@ def test_weights_and_config_are_set_by_hand_without_a_failed_call(running: Check
     with Callers(running, "/boston") as callers:
         callers.make(20)
         assert callers.shares() == {LINEAR: 0.8, XGB: 0.2}
-        wishes = [
+        desired = [
             {"VariantName": LINEAR, "DesiredWeight": 1},
             {"VariantName": XGB, "DesiredWeight": 3},
         ]
-        by_hand(running, "/endpoint-weights", DesiredWeightsAndCapacities=wishes)
+        by_hand(running, "/endpoint-weights", DesiredWeightsAndCapacities=desired)
         until(lambda: "weights asked" in events(running, BOSTON))
         until(lambda: weight(running, XGB) == 3, 30)
         callers.make(20)
         assert callers.shares()[XGB] == pytest.approx(0.75, abs=0.06)
-        told = by_hand(running, "/endpoint-update", EndpointConfigName=BY_HAND)
-        assert told["EndpointConfigName"] == BY_HAND
+        updated = by_hand(running, "/endpoint-update", EndpointConfigName=BY_HAND)
+        assert updated["EndpointConfigName"] == BY_HAND
         until(lambda: get(running, BOSTON)["ServedConfigName"] == BY_HAND, 30)
         callers.make(10)
         assert callers.shares() == {LINEAR: 1.0}
@@ -120,19 +120,19 @@ def weight(checkout: Checkout, variant: str) -> float | None:
     return float(weights[variant])
 
 
-def test_a_deploy_moves_what_runs_to_its_new_configs_under_calls_and_leases(
+def test_a_deploy_updates_running_endpoints_without_a_failed_call_and_keeps_their_leases(
     running: Checkout,
 ) -> None:
     before = {name: get(running, name) for name in (FLAN, BOSTON)}
     with Callers(running, "/boston") as callers, Follower(running, (FLAN, BOSTON)) as follower:
         callers.make(20)
         assert callers.shares()[XGB] == pytest.approx(0.2, abs=0.06)
-        code, said = apply(running, declared(running, one_model=True))
-        assert code == 0, said
+        code, output = apply(running, declared(running, one_model=True))
+        assert code == 0, output
         callers.make(20)
         assert callers.shares() == {LINEAR: 1.0}
     assert callers.failures == []
-    assert callers.total > 100, "they called throughout"
+    assert callers.total > 100, "calls were made during the whole deploy"
     for name in (FLAN, BOSTON):
         old, new = before[name], get(running, name)
         assert follower.seen[name] == [
@@ -141,11 +141,13 @@ def test_a_deploy_moves_what_runs_to_its_new_configs_under_calls_and_leases(
             ("InService", new["EndpointConfigName"]),
         ]
         assert new["LeaseExpiresAt"] == old["LeaseExpiresAt"]
-        assert old["ServedConfigName"] not in configs(running), "destroyed, now that none serves it"
+        assert old["ServedConfigName"] not in configs(running), (
+            "deleted, because nothing serves it any more"
+        )
         assert len(running.calls("CreateEndpoint", name)) == len(follower.created[name])
 
 
-def test_a_rolled_back_update_fails_each_apply_keeps_what_serves_and_blocks_nothing_else(
+def test_a_rolled_back_update_fails_each_apply_but_no_plan_and_keeps_the_served_config(
     running: Checkout,
 ) -> None:
     served = get(running, FLAN)["ServedConfigName"]
@@ -155,44 +157,48 @@ def test_a_rolled_back_update_fails_each_apply_keeps_what_serves_and_blocks_noth
     running.fault("UpdateEndpoint", "Rollback", endpoint=FLAN)
     updates = len(running.calls("UpdateEndpoint", FLAN))
 
-    code, said = apply(running, config)
+    code, output = apply(running, config)
     assert code != 0
-    assert f"{FLAN}: InService on {served}" in said, said
-    assert "was rolled back: Request to service failed" in said, said
+    assert f"{FLAN}: InService on {served}" in output, output
+    assert "was rolled back: Request to service failed" in output, output
     assert served in configs(running), "still served"
     assert "rolled back" in events(running, FLAN)
     with running.api() as api:
         answer = api.post("/flan", json={"inputs": "still there?"})
     assert answer.status_code == 200, answer.text
 
-    code, said = apply(running, config)
-    assert code != 0, "the same again fails again"
+    code, output = apply(running, config)
+    assert code != 0, "the same deploy fails again"
     assert served in configs(running)
 
     planned = running.terraform("plan", "-no-color")
-    assert planned.returncode == 0, "no plan fails over it"
+    assert planned.returncode == 0, "the plan does not fail"
 
     code, _ = apply(running, {**config, "history_days": 91})
     assert code != 0
     function = running.client("lambda").get_function_configuration(FunctionName="demo-api")
-    assert function["Environment"]["Variables"]["HISTORY_DAYS"] == "91", "all else was applied"
+    assert function["Environment"]["Variables"]["HISTORY_DAYS"] == "91", (
+        "everything else was applied"
+    )
     assert served in configs(running)
     assert get(running, FLAN)["ServedConfigName"] == served
     assert get(running, FLAN)["LeaseExpiresAt"] == lease
     assert len(running.calls("UpdateEndpoint", FLAN)) == updates + 1, "not tried again by itself"
 
 
-def test_taking_the_change_back_mends_it_and_the_next_plan_is_empty(running: Checkout) -> None:
+def test_reverting_the_change_repairs_the_deploy_and_the_next_plan_is_empty(
+    running: Checkout,
+) -> None:
     served = get(running, FLAN)["ServedConfigName"]
-    code, said = apply(running, declared(running, one_model=True))
-    assert code == 0, said
+    code, output = apply(running, declared(running, one_model=True))
+    assert code == 0, output
     assert served in configs(running)
     assert len(configs(running)) == 4, "the config that nobody serves is gone"
     planned = running.terraform("plan", "-detailed-exitcode", "-no-color")
     assert planned.returncode == 0, planned.stdout
 
 
-def test_an_endpoint_of_somebody_else_stands_in_the_way_of_no_unrelated_change(
+def test_a_foreign_endpoint_does_not_block_unrelated_changes(
     running: Checkout,
 ) -> None:
     with running.api() as api:
@@ -203,7 +209,7 @@ def test_an_endpoint_of_somebody_else_stands_in_the_way_of_no_unrelated_change(
     sagemaker.create_endpoint(EndpointName=FLAN, EndpointConfigName=other)
     until(lambda: running.status(FLAN) == "InService", 60)
     assert running.terraform("plan", "-no-color").returncode == 0
-    code, said = apply(running, {**declared(running, one_model=True), "history_days": 92})
-    assert code == 0, said
+    code, output = apply(running, {**declared(running, one_model=True), "history_days": 92})
+    assert code == 0, output
     sagemaker.delete_endpoint(EndpointName=FLAN)
     until(lambda: running.status(FLAN) == "Absent", 60)

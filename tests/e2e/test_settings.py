@@ -1,4 +1,4 @@
-"""Settings of an entry, and the policy for endpoints that nobody put on a meter, on the stack."""
+"""Settings of an entry, and the policy for unmanaged endpoints, on the embedded stack."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ FORGOTTEN = "forgotten-notebook-endpoint"
 
 @pytest.fixture(scope="module")
 def metering(checkout: Checkout) -> Iterator[Checkout]:
-    """FLAN-T5 is scaled, tagged and has a fallback; forgotten endpoints are put on the meter, and
-    few endpoints may be added."""
+    """FLAN-T5 has scaling, tags and a fallback; unmanaged endpoints named `forgotten-*` are put on
+    the meter; few endpoints may be added."""
     stop(checkout, FLAN)  # tags are given to the endpoint when it is created
     config = checkout.config()
     config |= {
@@ -60,7 +60,7 @@ def autoscaling(checkout: Checkout) -> Any:
 
 
 def scaled(checkout: Checkout, name: str) -> list[tuple[int, int, float]]:
-    """Limits and target value of what scales the endpoint, once its policy is there."""
+    """Capacity limits and target value of the endpoint's scaling; empty until there is a policy."""
     client = autoscaling(checkout)
     of = {"ServiceNamespace": "sagemaker"}
     ids = [f"endpoint/{name}/variant/AllTraffic"]
@@ -76,7 +76,7 @@ def test_a_recreated_endpoint_has_its_scaling_and_tags_again(metering: Checkout)
     assert scaled(metering, FLAN) == [(1, 4, 120.0)]
     assert tags_of(metering, FLAN)["team"] == "nlp"
     stop(metering, FLAN)
-    assert scaled(metering, FLAN) == [], "deleting it took its scaling along"
+    assert scaled(metering, FLAN) == [], "deleting it removed its scaling"
     renew(metering, FLAN, 60)
     until(lambda: scaled(metering, FLAN), 60)
     assert scaled(metering, FLAN) == [(1, 4, 120.0)]
@@ -107,7 +107,7 @@ def test_a_public_route_asks_for_no_token(metering: Checkout) -> None:
             assert api.post("/endpoint-expiry", json={}).status_code in {401, 403}
 
 
-def test_a_forgotten_endpoint_gets_a_lease_our_tag_and_a_notice(metering: Checkout) -> None:
+def test_an_unmanaged_endpoint_gets_a_lease_our_tag_and_a_notice(metering: Checkout) -> None:
     sagemaker, sns, sqs = (metering.client(service) for service in ("sagemaker", "sns", "sqs"))
     topics = [topic["TopicArn"] for topic in sns.list_topics()["Topics"]]
     (topic,) = [each for each in topics if each.endswith(":demo-alarms")]
@@ -125,12 +125,12 @@ def test_a_forgotten_endpoint_gets_a_lease_our_tag_and_a_notice(metering: Checko
     assert 44 * 60 < document["SecondsLeft"] <= 45 * 60
     assert (document["Wanted"], document["Owner"]) == ("running", "api")
 
-    def told() -> str | None:
+    def find_notice() -> str | None:
         bodies = [m["Body"] for m in sqs.receive_message(QueueUrl=url).get("Messages", [])]
         messages = [json.loads(body)["Message"] for body in bodies]
         return next((message for message in messages if FORGOTTEN in message), None)
 
-    assert "unless it is renewed" in until(told, 15)
+    assert "unless it is renewed" in until(find_notice, 15)
     sqs.delete_queue(QueueUrl=url)
     stop(metering, FORGOTTEN)
     with metering.api() as api:
@@ -138,7 +138,7 @@ def test_a_forgotten_endpoint_gets_a_lease_our_tag_and_a_notice(metering: Checko
         api.delete("/endpoint-expiry", params=query).raise_for_status()
 
 
-def test_endpoint_outside_of_what_may_be_adopted_is_refused_and_left_alone(
+def test_endpoint_that_does_not_match_adoptable_is_refused_and_left_alone(
     metering: Checkout,
 ) -> None:
     sagemaker = metering.client("sagemaker")
@@ -165,7 +165,7 @@ def test_adding_is_limited_by_config_by_number_and_by_day(metering: Checkout) ->
     model = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
     sagemaker.create_endpoint_config(EndpointConfigName="elsewhere", ProductionVariants=model)
 
-    token = metering.new_token("add renew")  # whose share of today nobody has used
+    token = metering.new_token("add renew")  # it has not used its daily quota yet
 
     def add(name: str, config: str) -> tuple[int, str | None]:
         body = {"EndpointName": name, "EndpointConfigName": config, "minutes": 1}

@@ -1,4 +1,4 @@
-"""Bringing the stack up: again, changed, through the CLI; and what it leaves open."""
+"""Bringing the stack up: again, changed, and through the CLI; and who can reach it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.e2e.checkout import Checkout, descendants, listening, until
 
 
 def plain(printed: str) -> str:
-    """What a terminal showed, without colours, cursor movements and line breaks."""
+    """Terminal output without colours, cursor movements and line breaks."""
     return " ".join(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", printed).split())
 
 
@@ -29,13 +29,13 @@ def test_nothing_listens_outside_loopback(checkout: Checkout) -> None:
     assert all(a.startswith(("127.", "::1", "::ffff:127.")) for a in addresses), addresses
 
 
-def test_what_the_stack_keeps_is_for_its_owner_only(checkout: Checkout) -> None:
+def test_files_of_the_stack_are_readable_only_by_their_owner(checkout: Checkout) -> None:
     assert (checkout.folder / ".local").stat().st_mode & 0o077 == 0
     assert (checkout.folder / ".local/stack.json").stat().st_mode & 0o077 == 0
 
 
 def test_cdktf_diff_and_deploy_work_against_the_embedded_aws(checkout: Checkout) -> None:
-    """As users deploy: the pinned CLI, a state of its own, another prefix beside the first."""
+    """As users deploy: with the pinned CLI, its own state, and another prefix beside the first."""
     config = {**checkout.config(), "project_prefix": "cli", "ddb_auth_table_name": "cli-auth"}
     path = checkout.write_config(config)
     environment = {**checkout.aws(), "CONFIG": path, "CONFIG_OVERLAY": "local/overlay.json"}
@@ -62,10 +62,12 @@ def test_changed_entry_moves_the_running_endpoint_and_keeps_its_lease(checkout: 
     assert after["LeaseExpiresAt"] == before["LeaseExpiresAt"]
     configs = checkout.client("sagemaker").list_endpoint_configs(MaxResults=100)
     names = {config["EndpointConfigName"] for config in configs["EndpointConfigs"]}
-    assert before["EndpointConfigName"] not in names, "the old config went after the move"
+    assert before["EndpointConfigName"] not in names, "the old config was deleted after the update"
 
 
-def test_entry_taken_out_is_stopped_before_its_config_goes(checkout: Checkout) -> None:
+def test_endpoint_of_a_removed_entry_is_stopped_before_its_config_is_deleted(
+    checkout: Checkout,
+) -> None:
     checkout.up()
     renew(checkout, FLAN, 60)
     until(lambda: get(checkout, FLAN)["Status"] == "InService", 60)
@@ -87,4 +89,6 @@ def test_entry_taken_out_is_stopped_before_its_config_goes(checkout: Checkout) -
     with checkout.api() as api:
         assert api.get("/endpoint-expiry", params={"EndpointName": FLAN}).status_code == 404
     checkout.up()
-    assert get(checkout, FLAN)["LeaseExpiresAt"] is None, "an entry that comes back is new"
+    assert get(checkout, FLAN)["LeaseExpiresAt"] is None, (
+        "an entry that was removed and added again is new"
+    )

@@ -1,4 +1,4 @@
-"""The end of a stack: endpoints first, then everything else. These tests run last."""
+"""Destroying a stack: endpoints first, then everything else. These tests run last."""
 
 from __future__ import annotations
 

@@ -462,7 +462,7 @@ MUTANTS = (
     Mutant(
         "a rolled-back update is tried again and again",
         f"{CORE}.decision",
-        "given_up = state.rolled_back == rollback_mark(spec, config)",
+        "given_up = is_rolled_back(spec, state, config)",
         "given_up = False",
         "reconcile: rolled back",
     ),

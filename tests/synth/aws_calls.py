@@ -1,9 +1,9 @@
 """Which AWS operations the code of a function can reach, read from its source.
 
-A call graph by names: from the handler on, every function and class whose name occurs is reached,
-in the modules that are imported. What speaks to AWS are the adapters in `lambdas.aws`. Lists and
-dictionaries have methods of the same names as theirs (`append`, `update`), so one of an adapter is
-reached only where what it is called on goes by a name of such an adapter or of a port it fills.
+This is a call graph by names. It starts at the handler: every function and class whose name occurs
+is reached, in the imported modules. Only the adapters in `lambdas.aws` call AWS. Lists and
+dictionaries have methods with the same names (`append`, `update`). So a method of an adapter counts
+as reached only if it is called on a name that can be this adapter, or a port that it implements.
 """
 
 from __future__ import annotations
@@ -20,27 +20,28 @@ from botocore import xform_name
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUTES = "lambdas.handlers.routes"
-"""The package of which the API takes in every module by itself."""
+"""The API imports every module of this package by itself."""
 ADAPTERS = "lambdas.aws."
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-# The prefix by which IAM knows a service, where it is not the name of its client.
+# The IAM prefix of a service, where it differs from the name of the boto3 client.
 PREFIXES = {"sagemaker-runtime": "sagemaker", "stepfunctions": "states"}
-# Where IAM calls an operation otherwise, or asks for more than the operation itself.
+# Operations with another name in IAM, or with more than one action.
 ACTIONS = {
     "lambda:Invoke": ("lambda:InvokeFunction",),
     "sqs:SendMessageBatch": ("sqs:SendMessage",),
-    # With tags; and SageMaker deregisters the targets of what is deleted in the caller's name.
+    # Endpoints are created with tags. On a delete, SageMaker deregisters scalable targets for the
+    # caller.
     "sagemaker:CreateEndpoint": ("sagemaker:CreateEndpoint", "sagemaker:AddTags"),
     "sagemaker:DeleteEndpoint": (
         "sagemaker:DeleteEndpoint",
         "application-autoscaling:DeregisterScalableTarget",
     ),
-    # The first target of an account makes scaling's own role.
+    # The first target of an account creates the service-linked role of Application Auto Scaling.
     "application-autoscaling:RegisterScalableTarget": (
         "application-autoscaling:RegisterScalableTarget",
         "iam:CreateServiceLinkedRole",
     ),
-    # Each part of a transaction is an action of its own, found beside it.
+    # Each part of a transaction has its own action, which is found separately.
     "dynamodb:TransactWriteItems": (),
 }
 CLIENT_TYPES = {
@@ -64,8 +65,8 @@ PARTS = {
 
 @dataclass
 class Reached:
-    """What was found so far. A name stands for the types that it is `bound` to, or else for those
-    that it is `declared` with, and that of a function for those `returned`."""
+    """What was found so far. The types of a name are those it is `bound` to, or else those it is
+    `declared` with; for the name of a function, those it `returned`."""
 
     returned: Mapping[str, set[str]]
     names: set[str] = field(default_factory=set)
@@ -93,7 +94,7 @@ class Reached:
                     pass
 
     def may_be(self, name: str, adapter: ast.ClassDef, ports: Mapping[str, set[str]]) -> bool:
-        """Whether what goes by the name can be such an adapter."""
+        """Whether something with this name can be an instance of the adapter."""
         if name == adapter.name:
             return True
         bare = _bare(name)
@@ -105,13 +106,13 @@ class Reached:
         )
 
     def _made_by(self, func: ast.expr) -> set[str]:
-        """The class itself, or what a function returns."""
+        """The types of the result of a call: the class itself, or what the function returns."""
         name = _called_on(func, "")
         return self.returned.get(name, {name} if name[:1].isupper() else set())
 
 
 def actions_of(module: str) -> set[str]:
-    """The IAM actions that `handler` of the module needs for the calls that it can make."""
+    """The IAM actions that `handler` of the module needs for the AWS calls it can reach."""
     modules = _modules()
     imported = _imported(module, modules)
     ports = _ports(modules)
@@ -158,7 +159,7 @@ def _is_reached(
 
 
 def _actions_in(method: Function, clients: Mapping[str, str]) -> Iterator[str]:
-    """Of the calls in a method of an adapter, whose attributes hold `clients` of these services."""
+    """The IAM actions of the calls in a method of an adapter; `clients`: service by attribute."""
     for node in ast.walk(method):
         match node:
             case ast.Call(func=ast.Attribute(value=value, attr=name), args=arguments):
@@ -175,8 +176,8 @@ def _actions_in(method: Function, clients: Mapping[str, str]) -> Iterator[str]:
 
 
 def _clients(adapter: ast.ClassDef) -> Mapping[str, str]:
-    """The services of the clients that it is made with, by the attribute that holds each: of the
-    type that is declared (SNSClient), or of the default (clients.autoscaling)."""
+    """The service of each boto3 client of the adapter, by the attribute that holds the client. The
+    declared type (SNSClient) or the default (clients.autoscaling) tells which it is."""
     found = {}
     for init in (method for method in _functions(adapter) if method.name == "__init__"):
         parameters = init.args.args
@@ -193,7 +194,7 @@ def _clients(adapter: ast.ClassDef) -> Mapping[str, str]:
 
 @cache
 def _operations(service: str) -> Mapping[str, tuple[str, ...]]:
-    """The IAM actions by the name of a client's method."""
+    """The IAM actions of a service, by the name of the client's method."""
     model = botocore.session.get_session().get_service_model(service)
     prefix = PREFIXES.get(service, service)
     actions = {xform_name(name): f"{prefix}:{name}" for name in model.operation_names}
@@ -212,7 +213,7 @@ def _modules() -> Mapping[str, ast.Module]:
 
 
 def _imported(module: str, modules: Mapping[str, ast.Module]) -> set[str]:
-    """The module and all of ours that it imports, and they."""
+    """The module and all of our modules that it imports, directly or indirectly."""
     seen: set[str] = set()
     waiting = [module]
     while waiting:
@@ -229,7 +230,7 @@ def _imported(module: str, modules: Mapping[str, ast.Module]) -> set[str]:
 
 
 def _ports(modules: Mapping[str, ast.Module]) -> Mapping[str, set[str]]:
-    """The methods of each Protocol of the core."""
+    """The names of the methods of each Protocol of the core."""
     return {
         node.name: {method.name for method in _functions(node)}
         for name, module in modules.items()
@@ -257,7 +258,7 @@ def _called_on(value: ast.expr, owner: str) -> str:
 
 
 def _returned(modules: Mapping[str, ast.Module]) -> Mapping[str, set[str]]:
-    """What the functions say that they return, by their names."""
+    """The declared return types of functions, by name."""
     found: dict[str, set[str]] = defaultdict(set)
     for module in modules.values():
         for node in module.body:

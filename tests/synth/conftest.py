@@ -16,13 +16,13 @@ Synthesize = Callable[[Mapping[str, Any]], Stack]
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """The stack of the config that is shipped."""
+    """The stack of the shipped config."""
     return synthesize(DEFAULT, tmp_path_factory.mktemp("default"))
 
 
 @pytest.fixture(scope="session")
 def stack_of(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
-    """Synthesizes a config, each one once."""
+    """Synthesizes a config; equal configs are synthesized once."""
     made: dict[str, Stack] = {}
 
     def of(config: Mapping[str, Any]) -> Stack:

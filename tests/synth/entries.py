@@ -1,4 +1,4 @@
-"""Entries of a config, and parts of them, that the tests about what an endpoint runs begin with."""
+"""Entries of a config, and parts of entries, for tests about what an endpoint runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Synthesized stacks, made once for each config in a test session, and readers of their JSON."""
+"""Synthesizing a config, and reading the JSON of the stack."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _REFERENCE = re.compile(r"\b(aws_\w+)\.([\w-]+)\.")
 
 
 def config_with(*models: Mapping[str, Any], **extra: Any) -> dict[str, Any]:
-    """A config that is right but for what the test puts into it."""
+    """A valid config with these models; `extra` adds fields."""
     return {
         "project_prefix": "demo",
         "region_name": "us-east-1",
@@ -47,7 +47,7 @@ def config_with(*models: Mapping[str, Any], **extra: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Stack:
-    """What Terraform would read."""
+    """A synthesized stack: the JSON that Terraform reads."""
 
     folder: Path
     document: Mapping[str, Any]
@@ -97,7 +97,7 @@ def synthesize(config: Path, outdir: Path, overlay: Path | None = None) -> Stack
     environment = {"CONFIG": str(config)}
     if overlay:
         environment["CONFIG_OVERLAY"] = str(overlay)
-    # imports the constructs: no test may before, since it also makes that quick
+    # main.build imports the constructs quickly: no test may import them before this call
     main.build(environment, outdir).synth()
     (folder,) = (outdir / "stacks").iterdir()
     return Stack(folder, json.loads((folder / "cdk.tf.json").read_text()))

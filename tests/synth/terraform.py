@@ -1,4 +1,4 @@
-"""The real Terraform and the real AWS provider, in a folder of a test's own."""
+"""The real Terraform and the real AWS provider, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools import terraform_cli
 
 @dataclass(frozen=True)
 class Terraform:
-    """Terraform in a folder of its own, which it keeps between calls."""
+    """Terraform in a folder of its own; state is kept between calls."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -26,7 +26,7 @@ class Terraform:
         return cls(folder, {**terraform_cli.environment(), "TF_IN_AUTOMATION": "1"})
 
     def with_aws(self, emulator: Emulator) -> Terraform:
-        """The same, with an AWS to ask."""
+        """The same, with the emulator as AWS."""
         aws = {
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -39,7 +39,7 @@ class Terraform:
         (self.folder / "cdk.tf.json").write_text(json.dumps(document, indent=1))
 
     def take_module(self, name: str, stack: Stack) -> None:
-        """Put a stack into a folder below, as a module."""
+        """Write a stack to a subfolder, as a module."""
         (self.folder / name).mkdir()
         replace(self, folder=self.folder / name).take(without_backend(stack))
 
@@ -56,7 +56,7 @@ class Terraform:
         return done.stdout
 
     def plan(self) -> Mapping[str, str]:
-        """What an apply would do, by address; nothing where nothing changes."""
+        """The planned action of each address that would change."""
         messages = map(json.loads, self.run("plan", "-input=false", "-json").splitlines())
         changes = [m["change"] for m in messages if m["type"] == "planned_change"]
         return {change["resource"]["addr"]: change["action"] for change in changes}
@@ -69,6 +69,6 @@ class Terraform:
 
 
 def without_backend(stack: Stack) -> dict[str, Any]:
-    """A stack whose state is where Terraform runs, or is another's."""
+    """The document of a stack without its backend: state stays in Terraform's folder."""
     settings = {k: v for k, v in stack.document["terraform"].items() if k != "backend"}
     return {**stack.document, "terraform": settings}

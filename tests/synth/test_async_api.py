@@ -1,4 +1,4 @@
-"""The state machine of asynchronous calls, and what it and its function may do."""
+"""The state machine for asynchronous calls, and the permissions of it and its function."""
 
 from __future__ import annotations
 
@@ -33,14 +33,16 @@ def callable_endpoints(stack: Stack, role: str) -> set[str]:
     }
 
 
-def test_the_machine_calls_exactly_the_endpoints_that_are_open_to_it(stack_of: Synthesize) -> None:
+def test_the_state_machine_may_call_exactly_the_endpoints_with_the_async_api_enabled(
+    stack_of: Synthesize,
+) -> None:
     stack = stack_of(config_with(SMALL, CLOSED))
     names = callable_endpoints(stack, "async")
     assert names == {"demo-Small-Endpoint", "demo-small-endpoint"}
     assert set(definition(stack)["States"]) == {"Call"}
 
 
-def test_a_body_is_passed_as_it_is_and_only_what_is_busy_is_called_again(
+def test_a_body_is_passed_unchanged_and_only_calls_of_busy_models_are_retried(
     stack_of: Synthesize,
 ) -> None:
     call = definition(stack_of(config_with(SMALL, CLOSED)))["States"]["Call"]
@@ -66,7 +68,7 @@ def test_large_answers_go_through_a_function_into_a_bucket(stack_of: Synthesize)
     assert expiry["expiration"] == [{"days": 7}]
 
 
-def test_without_asynchronous_calls_there_is_no_machine(stack_of: Synthesize) -> None:
+def test_without_asynchronous_calls_there_is_no_state_machine(stack_of: Synthesize) -> None:
     stack = stack_of(config_with(CLOSED))
     assert not stack.all("aws_sfn_state_machine")
     assert "invoker" not in stack.all("aws_lambda_function")
@@ -83,7 +85,7 @@ def test_without_asynchronous_calls_there_is_no_machine(stack_of: Synthesize) ->
         ),
     ],
 )
-def test_what_makes_no_sense_is_refused(entry: Mapping[str, Any], sentence: str) -> None:
+def test_contradictory_async_settings_are_refused(entry: Mapping[str, Any], sentence: str) -> None:
     with pytest.raises(InvalidConfig, match=r"jumpstart_models\[0\]\.") as refused:
         parse(config_with(entry))
     assert sentence in str(refused.value)

@@ -1,4 +1,4 @@
-"""checkov on the plan of all examples together: what it finds stays only for a written reason."""
+"""checkov on the plan of all examples together: each accepted finding has a written reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REASON = re.compile(r"  - (CKV\w*_AWS_\d+)  # [\w/].{4,}")
 
 @pytest.fixture(scope="module")
 def checkov() -> Path:
-    """The locked checkov, in an environment of its own."""
+    """The locked checkov, in its own environment."""
     environment = bootstrap.ROOT / ".cache" / "checkov"
     python = environment / "bin" / "python"
     settings = {**os.environ, **bootstrap.index_settings(Path(sys.executable))}
@@ -40,7 +40,7 @@ def checkov() -> Path:
 
 @pytest.fixture
 def plan(terraform: Terraform, emulator: Emulator, stack_of: Synthesize) -> Path:
-    """What Terraform would do, as JSON, with all examples in one config."""
+    """The Terraform plan of all examples in one config, as JSON."""
     stack = stack_of(json.loads(COMBINED.read_text()))
     here = terraform.with_aws(emulator)
     here.take(without_backend(stack))
@@ -53,7 +53,7 @@ def plan(terraform: Terraform, emulator: Emulator, stack_of: Synthesize) -> Path
 
 
 @pytest.mark.slow
-def test_checkov_finds_nothing_but_what_has_a_reason(checkov: Path, plan: Path) -> None:
+def test_checkov_finds_only_what_has_a_written_reason(checkov: Path, plan: Path) -> None:
     done = subprocess.run(
         [checkov, "--file", plan, "--config-file", RULES, "--output", "json"],
         capture_output=True,
@@ -66,15 +66,15 @@ def test_checkov_finds_nothing_but_what_has_a_reason(checkov: Path, plan: Path) 
     assert report["summary"]["passed"] > 500
     failed = report["results"]["failed_checks"]
     reasoned = set(REASON.findall(RULES.read_text()))
-    assert [said(each) for each in failed if each["check_id"] not in reasoned] == []
+    assert [one_line(each) for each in failed if each["check_id"] not in reasoned] == []
     assert done.returncode == 0
-    assert reasoned - {each["check_id"] for each in failed} == set(), "no longer found: strike out"
+    assert reasoned - {each["check_id"] for each in failed} == set(), "no longer found: remove them"
 
 
-def said(check: dict[str, Any]) -> str:
+def one_line(check: dict[str, Any]) -> str:
     return f"{check['check_id']} {check['resource']}: {check['check_name']}"
 
 
-def test_each_finding_that_stays_has_its_reason() -> None:
+def test_each_accepted_finding_has_a_reason() -> None:
     listed = [line for line in RULES.read_text().splitlines() if line.startswith("  - CKV")]
     assert [line for line in listed if not REASON.fullmatch(line)] == []

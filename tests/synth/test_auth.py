@@ -1,4 +1,4 @@
-"""Who may do what, as the stack is synthesized."""
+"""Authentication and authorization in the synthesized stack."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def cognito(**more: Any) -> dict[str, Any]:
     return config_with(FLAN, auth={"type": "cognito", "groups": GROUPS, **more})
 
 
-def told(stack: Stack) -> dict[str, str]:
+def authorizer_environment(stack: Stack) -> dict[str, str]:
     found: dict[str, str] = stack.one("aws_lambda_function", "authorizer")["environment"][
         "variables"
     ]
     return found
 
 
-def test_policy_of_the_authorizer_knows_every_route_that_asks_for_a_token(stack: Stack) -> None:
+def test_authorizer_knows_every_route_that_needs_a_token(stack: Stack) -> None:
     resources, methods = stack.all("aws_api_gateway_resource"), stack.all("aws_api_gateway_method")
     ids = {m["resource_id"] for m in methods.values() if m["authorization"] == "CUSTOM"}
     guarded = {
@@ -41,7 +41,7 @@ def test_policy_of_the_authorizer_knows_every_route_that_asks_for_a_token(stack:
         for name, resource in resources.items()
         if f"${{aws_api_gateway_resource.{name}.id}}" in ids
     }
-    known = set(GuardedRoutes.parse(told(stack)["ROUTES"]).endpoints)
+    known = set(GuardedRoutes.parse(authorizer_environment(stack)["ROUTES"]).endpoints)
     assert guarded <= known
     assert {path.strip("/") for path in paths() if not is_public(path)} <= guarded
 
@@ -55,18 +55,18 @@ def test_route_without_a_function_is_open_to_those_who_may_invoke_its_endpoint(
     stack_of: Synthesize,
 ) -> None:
     stack = stack_of(config_with({**FLAN, "integration": DIRECT}))
-    routes = GuardedRoutes.parse(told(stack)["ROUTES"])
+    routes = GuardedRoutes.parse(authorizer_environment(stack)["ROUTES"])
     assert "flan" in routes.open_to(Scopes.parse("invoke:demo-flant5-endpoint"))
     assert "flan" not in routes.open_to(Scopes.parse("read renew manage invoke:other"))
     assert "endpoint-expiry" in routes.open_to(Scopes.parse("read:other"))
-    assert routes.open_to(Scopes.parse("invoke")) == ["*"], "what is deployed next too"
+    assert routes.open_to(Scopes.parse("invoke")) == ["*"], "routes that are deployed later too"
 
 
 def test_paths_below_a_route_are_open_where_its_function_takes_them(stack_of: Synthesize) -> None:
     properties = {"api_resource_name": "web", "lambda_src": "functions/passthrough", "proxy": True}
     integration = {"type": "lambda", "properties": properties}
     stack = stack_of(config_with({**FLAN, "integration": integration}))
-    routes = GuardedRoutes.parse(told(stack)["ROUTES"])
+    routes = GuardedRoutes.parse(authorizer_environment(stack)["ROUTES"])
     assert {"web", "web/*"} <= set(routes.open_to(Scopes.parse("read:other")))
 
 
@@ -86,7 +86,7 @@ def test_new_user_pool_lets_nobody_sign_up_and_asks_for_strong_passwords(
     assert {group["name"] for group in groups} == set(GROUPS)
     client = stack.one("aws_cognito_user_pool_client", "users")
     assert not client["generate_secret"]
-    settings = UserPool.parse(told(stack)["USER_POOL"])
+    settings = UserPool.parse(authorizer_environment(stack)["USER_POOL"])
     assert settings.arn == "${aws_cognito_user_pool.users.arn}"
     assert settings.client_id == "${aws_cognito_user_pool_client.users.id}"
     assert settings.groups == GROUPS
@@ -101,12 +101,14 @@ def test_existing_user_pool_gets_an_app_client_and_nothing_else(stack_of: Synthe
     assert not stack.all("aws_cognito_user_group")
     client = stack.one("aws_cognito_user_pool_client", "users")
     assert client["user_pool_id"] == "us-east-1_AbCdEf"
-    assert UserPool.parse(told(stack)["USER_POOL"]).issuer.endswith("/us-east-1_AbCdEf")
+    assert UserPool.parse(authorizer_environment(stack)["USER_POOL"]).issuer.endswith(
+        "/us-east-1_AbCdEf"
+    )
 
 
 def test_without_auth_there_is_no_user_pool(stack: Stack) -> None:
     assert not stack.all("aws_cognito_user_pool")
-    assert told(stack)["USER_POOL"] == ""
+    assert authorizer_environment(stack)["USER_POOL"] == ""
     assert "user_pool_id" not in stack.document["output"]
 
 
@@ -139,7 +141,7 @@ def test_wrong_auth_is_refused_with_the_field(auth: dict[str, Any], problem: str
     assert problem in str(found)
 
 
-def test_more_routes_than_the_authorizer_can_be_told_are_refused() -> None:
+def test_more_routes_than_fit_the_environment_of_the_authorizer_are_refused() -> None:
     def entry(number: int) -> dict[str, Any]:
         integration = {"type": "api", "properties": {"api_resource_name": f"model-{number}"}}
         return {**FLAN, "name": f"Model{number}", "integration": integration}
@@ -152,7 +154,9 @@ def test_more_routes_than_the_authorizer_can_be_told_are_refused() -> None:
     assert f"room for {MAX_AUTHORIZER_BYTES}" in str(found)
 
 
-def test_environment_of_the_authorizer_stays_below_lambdas_limit(stack_of: Synthesize) -> None:
+def test_environment_of_the_authorizer_stays_below_the_limit_of_lambda(
+    stack_of: Synthesize,
+) -> None:
     groups = {f"group-{number}": "read renew manage invoke" for number in range(25)}
     entries = [
         {
@@ -164,5 +168,5 @@ def test_environment_of_the_authorizer_stays_below_lambdas_limit(stack_of: Synth
     ]
     auth = {"type": "cognito", "groups": groups, "user_pool_arn": ARN}
     stack = stack_of(config_with(*entries, auth=auth, ddb_auth_table_name="t" * 255))
-    variables = json.loads(json.dumps(told(stack)))
+    variables = json.loads(json.dumps(authorizer_environment(stack)))
     assert sum(len(name) + len(value) for name, value in variables.items()) < 4_096

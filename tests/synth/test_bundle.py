@@ -26,7 +26,7 @@ def layer(cache: Path, *, for_host: bool = False) -> Archive:
     return bundle_layer(LOCK, cache, architecture="arm64", for_host=for_host)
 
 
-def test_code_is_the_same_bytes_wherever_and_whenever_it_lies(tmp_path: Path) -> None:
+def test_archive_of_the_code_does_not_depend_on_folder_times_or_modes(tmp_path: Path) -> None:
     files = {"lambdas/a.py": "a = 1\n", "lambdas/core/b.py": "b = 2\n"}
     first = project_with(tmp_path / "one", files)
     second = project_with(tmp_path / "two", dict(reversed(files.items())))
@@ -55,7 +55,7 @@ def test_archives_of_older_code_are_dropped(tmp_path: Path) -> None:
     assert list((tmp_path / "cache").iterdir()) == [new]
 
 
-def test_the_layer_holds_what_is_locked_for_the_lambdas_platform() -> None:
+def test_the_layer_holds_the_locked_packages_for_the_platform_of_lambda() -> None:
     names = zipfile.ZipFile(layer(main.CACHE).path).namelist()
     assert "python/aws_lambda_powertools/__init__.py" in names
     assert "python/tzdata/zoneinfo/Australia/Melbourne" in names
@@ -77,7 +77,7 @@ def test_a_layer_built_twice_is_the_same_bytes(tmp_path: Path) -> None:
     assert first.path.read_bytes() == second.path.read_bytes()
 
 
-def test_a_kept_layer_needs_no_installer_and_no_time(
+def test_a_cached_layer_is_used_quickly_without_an_installer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer(main.CACHE)
@@ -93,7 +93,7 @@ def test_a_kept_layer_needs_no_installer_and_no_time(
         layer(tmp_path)
 
 
-def test_a_layer_that_cannot_be_built_says_why(tmp_path: Path) -> None:
+def test_the_error_for_a_layer_that_cannot_be_built_says_why(tmp_path: Path) -> None:
     digest = "sha256:" + "0" * 64
     locked = {"layer": {"tzdata": {"version": "==2024.1", "hashes": [digest]}}}
     (tmp_path / "Pipfile.lock").write_text(json.dumps(locked))
@@ -104,7 +104,7 @@ def test_a_layer_that_cannot_be_built_says_why(tmp_path: Path) -> None:
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_an_archive_knows_both_spellings_of_its_hash(tmp_path: Path) -> None:
+def test_an_archive_has_its_hash_in_hex_and_in_base64(tmp_path: Path) -> None:
     archive = Archive(tmp_path, bytes.fromhex("00ff" * 16))
     assert archive.hex_hash == "00ff" * 16
     assert archive.base64_hash == "AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8="

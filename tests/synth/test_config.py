@@ -59,22 +59,22 @@ def test_every_setting_of_an_entry_is_shown_by_an_example() -> None:
     parts = [part for e in entries for part in (e, *(e.variants or ()), *e.shadow_variants)]
     shown = {field for part in parts for field in part.model_fields_set}
     assert set(JumpstartModel.model_fields) - shown == {
-        "model_version",  # pinned where several are locked
+        "model_version",  # no example pins a version
     }
 
 
-def told(entry: Mapping[str, Any]) -> str:
-    """An entry without the names that have to differ where entries stand together."""
+def without_unique_names(entry: Mapping[str, Any]) -> str:
+    """An entry as text, without the names that must be unique in one config."""
     text = json.dumps({**entry, "name": ""}, sort_keys=True)
     return re.sub(r'("api_resource_name": ")[^"]*', r"\1", text)
 
 
 def test_one_config_combines_all_examples() -> None:
-    combined = [told(entry) for entry in read_json(COMBINED)["jumpstart_models"]]
+    combined = [without_unique_names(entry) for entry in read_json(COMBINED)["jumpstart_models"]]
     for path in EXAMPLES:
         if path != COMBINED:
             for entry in read_json(path)["jumpstart_models"]:
-                assert told(entry) in combined, path.stem
+                assert without_unique_names(entry) in combined, path.stem
 
 
 def test_the_schema_for_editors_is_current() -> None:
@@ -429,13 +429,13 @@ def test_the_schema_for_editors_is_current() -> None:
     ],
     ids=lambda value: value[:60] if isinstance(value, str) else "",
 )
-def test_a_mistake_is_told_with_its_place_and_its_mending(
+def test_a_mistake_is_reported_with_its_place_and_what_to_do(
     document: dict[str, Any], expected: str
 ) -> None:
     assert expected in problems(document)
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_together() -> None:
     found = problems(
         config_with(
             {**FLAN, "shedule": {}, "integration": api("health")},
@@ -454,17 +454,17 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("route", sorted(RESERVED_ROUTES))
-def test_no_model_takes_a_route_of_the_product(route: str) -> None:
+def test_no_model_may_use_a_route_of_the_product(route: str) -> None:
     assert problems(config_with({**FLAN, "integration": api(route.upper())}))
 
 
-def test_the_longest_endpoint_name_that_sagemaker_takes_is_taken() -> None:
+def test_the_longest_endpoint_name_that_sagemaker_accepts_is_accepted() -> None:
     longest = "a" * (63 - len("demo--Endpoint"))
     assert parse(config_with({**FLAN, "name": longest})).jumpstart_models
     assert problems(config_with({**FLAN, "name": longest + "a"}))
 
 
-def test_a_model_or_type_that_is_not_locked_names_those_that_are() -> None:
+def test_the_error_for_a_model_or_type_that_is_not_locked_names_the_locked_ones() -> None:
     config = parse(
         config_with(
             {**FLAN, "model_id": "gpt-2"},
@@ -488,14 +488,16 @@ def test_a_model_or_type_that_is_not_locked_names_those_that_are() -> None:
         ("[]", "it must be an object"),
     ],
 )
-def test_a_file_that_is_no_config_says_why(tmp_path: Path, text: str, expected: str) -> None:
+def test_the_error_for_a_file_that_is_no_config_says_why(
+    tmp_path: Path, text: str, expected: str
+) -> None:
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(InvalidConfig, match=r".") as caught:
         load(tmp_path / "config.json")
     assert expected in str(caught.value)
 
 
-def test_a_missing_file_says_so(tmp_path: Path) -> None:
+def test_a_missing_config_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfig, match="No such file"):
         load(tmp_path / "nothing.json")
 
@@ -512,18 +514,18 @@ def test_an_overlay_changes_what_it_names_and_nothing_else(tmp_path: Path) -> No
     assert config.jumpstart_models[0].name == "FlanT5"
 
 
-def said(config: DeployConfig) -> str:
+def notes_text(config: DeployConfig) -> str:
     return "\n".join(notes(config, NOON))
 
 
-def test_an_entry_without_a_schedule_is_said_to_stay_stopped() -> None:
-    assert "it stays stopped until someone renews it" in said(parse(config_with(FLAN)))
+def test_a_note_says_that_an_entry_without_a_schedule_stays_stopped() -> None:
+    assert "it stays stopped until someone renews it" in notes_text(parse(config_with(FLAN)))
 
 
 @pytest.mark.parametrize(("date", "past"), [("31/05/2026", True), ("01/06/2026", False)])
 def test_a_date_in_the_past_is_noted(date: str, past: bool) -> None:
     config = parse(with_schedule(days=None, date=date, timezone="UTC"))
-    assert ("is in the past" in said(config)) is past
+    assert ("is in the past" in notes_text(config)) is past
 
 
 def test_a_type_that_the_publisher_does_not_list_is_noted() -> None:
@@ -546,7 +548,7 @@ def test_the_lock_file_is_sorted() -> None:
 
 
 def windows_of(size: int) -> list[dict[str, Any]]:
-    """Windows whose stored form has exactly `size` bytes."""
+    """Windows that take exactly `size` bytes when stored."""
     first = date(2027, 1, 1)
     dates = [f"{first + timedelta(days=number):%d/%m/%Y}" for number in range(400)]
     base = {"start_time": "09:00", "stop_time": "17:00", "days": ["mon"], "except_dates": dates}
@@ -561,7 +563,7 @@ def windows_of(size: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("tags", [{}, {"team": "é" * 256}], ids=["no tags", "tags not in ASCII"])
-def test_an_entry_that_does_not_fit_into_a_spec_is_refused_at_the_byte(
+def test_an_entry_one_byte_too_large_for_a_spec_is_refused(
     tags: Mapping[str, str],
 ) -> None:
     rest = len(canonical(tags)) + len("{}") + len("[]")  # no update policy, no scaling

@@ -11,7 +11,7 @@ import pytest
 from constructs_lib import fast_bindings
 
 PROJECT = Path(__file__).parents[2]
-# A synth in this very process has chosen Node and its options for itself.
+# A synth in this process may have set Node and its options already.
 NOT_INHERITED = ("COV_CORE", "JSII_NODE", "NODE_OPTIONS")
 PRELOAD = PROJECT / "constructs_lib" / "lazy_provider.js"
 BODY = "import fake.heavy\n\n\nclass Rare:\n    pass\n"
@@ -48,7 +48,7 @@ def python(code: str, folder: Path, **environment: str) -> subprocess.CompletedP
 
 @pytest.fixture
 def bindings(tmp_path: Path) -> Path:
-    """A package like the bindings: a heavy body, `_jsii`, and a submodule."""
+    """A package like the bindings: a slow body, `_jsii`, and a submodule."""
     for name, text in (
         ("fake", BODY),
         ("fake/_jsii", ""),
@@ -79,21 +79,21 @@ def test_a_submodule_is_an_attribute_of_its_package(bindings: Path) -> None:
     assert run(bindings, "import fake; print(fake.light.Thing.__name__)") == "Thing\n"
 
 
-def test_a_name_that_is_no_submodule_runs_the_body_after_all(bindings: Path) -> None:
+def test_a_name_that_is_no_submodule_runs_the_package_body(bindings: Path) -> None:
     assert run(bindings, "from fake import Rare; print(Rare.__name__)") == "heavy\nRare\n"
 
 
-def test_a_name_that_is_nowhere_is_an_error_as_ever(bindings: Path) -> None:
+def test_an_unknown_name_is_an_attribute_error(bindings: Path) -> None:
     code = "import fake\ntry: fake.nothing\nexcept AttributeError as e: print(e)"
     assert "nothing" in run(bindings, code)
 
 
-def test_another_layout_is_imported_whole(bindings: Path) -> None:
+def test_a_package_with_another_layout_is_imported_completely(bindings: Path) -> None:
     (bindings / "fake/_jsii/__init__.py").unlink()
     assert run(bindings, "import fake") == "heavy\n"
 
 
-def test_the_switch_turns_it_off(bindings: Path) -> None:
+def test_the_environment_variable_turns_lazy_imports_off(bindings: Path) -> None:
     code = "import os, fake; print(os.environ.get('NODE_OPTIONS'))"
     assert run(bindings, code, ENDPOINT_METER_EAGER_BINDINGS="1") == "heavy\n--no-deprecation\n"
 
@@ -104,14 +104,14 @@ def test_installing_twice_changes_nothing(bindings: Path) -> None:
     assert run(bindings, code + again + "\nprint(a == os.environ['NODE_OPTIONS'])") == "True\n"
 
 
-def test_bytecode_is_kept_where_the_environment_keeps_none(bindings: Path) -> None:
+def test_bytecode_is_cached_even_if_the_environment_disables_it(bindings: Path) -> None:
     run(bindings, "import fake.light", PYTHONDONTWRITEBYTECODE="1")
     assert list((bindings / "cache").rglob("*.pyc"))
 
 
 @pytest.fixture
 def provider(tmp_path: Path) -> Path:
-    """A Node package like the provider's: each submodule says when it is loaded."""
+    """A Node package like the provider's: each submodule prints its name when it is loaded."""
     library = tmp_path / "node_modules" / "@cdktf" / "provider-aws" / "lib"
     library.mkdir(parents=True)
     manifest = {"name": "@cdktf/provider-aws", "main": "lib/index.js"}
@@ -143,21 +143,21 @@ def test_node_still_sees_every_export(provider: Path) -> None:
     assert run_node(provider, code) == "first,second\n"
 
 
-def test_an_index_with_an_unknown_line_is_left_to_node(provider: Path) -> None:
+def test_an_index_with_an_unknown_line_is_loaded_by_node_as_usual(provider: Path) -> None:
     plain = KNOWN_INDEX.replace('__importStar(require("./second"))', 'require("./second")')
     (provider / "index.js").write_text(plain + "exports.third = exports.first.is + '!';\n")
     code = "const p = require('@cdktf/provider-aws'); console.log(p.third)"
     assert run_node(provider, code) == "first\nsecond\nfirst!\n"
 
 
-def test_another_package_is_left_to_node(provider: Path) -> None:
+def test_other_packages_are_loaded_by_node_as_usual(provider: Path) -> None:
     manifest = {"name": "@other/provider-aws", "main": "lib/index.js"}
     (provider.parent / "package.json").write_text(json.dumps(manifest))
     (provider / "index.js").write_text(KNOWN_INDEX.replace("__importStar", ""))
     assert run_node(provider, "require('@cdktf/provider-aws')") == "first\nsecond\n"
 
 
-def test_a_first_run_waits_for_jsiis_index(tmp_path: Path) -> None:
+def test_a_first_run_waits_for_the_index_of_jsii(tmp_path: Path) -> None:
     package = tmp_path / "@cdktf/provider-aws/21.0.0/hash"
     package.mkdir(parents=True)
     (package / ".jsii-runtime-package-cache").touch()
@@ -166,5 +166,5 @@ def test_a_first_run_waits_for_jsiis_index(tmp_path: Path) -> None:
     assert not fast_bindings.wait_for_index(tmp_path)
 
 
-def test_no_cache_is_nothing_to_wait_for(tmp_path: Path) -> None:
+def test_without_a_cache_there_is_no_wait(tmp_path: Path) -> None:
     assert not fast_bindings.wait_for_index(tmp_path / "nowhere")

@@ -1,4 +1,4 @@
-"""What keeps the stack closed to those whom nobody thought of."""
+"""Hardening: logs, TLS, security headers and CORS."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BY_FUNCTION = {
     },
 }
 ORIGIN = "https://app.example.com"
-# Of a request, the access log may hold these; no header, no query, no body.
+# The access log may contain only these parts of a request: no header, query or body.
 LOGGED = {
     "$context.authorizer.principalId",
     "$context.error.responseType",
@@ -40,13 +40,13 @@ LOGGED = {
 
 @pytest.fixture(scope="module")
 def open_stack(stack_of: Synthesize) -> Stack:
-    """One with every kind of route, which pages of ORIGIN may call."""
+    """A stack with every kind of route, which web pages of ORIGIN may call."""
     other = {**FLAN, "name": "Web", "integration": BY_FUNCTION}
     return stack_of(config_with({**FLAN, "integration": DIRECT}, other, cors_origin=ORIGIN))
 
 
 def headers_of(parameters: dict[str, str]) -> dict[str, str]:
-    """The constant ones among the parameters of an answer."""
+    """The headers of an answer that have a constant value."""
     return {
         name.rpartition(".header.")[2]: value.strip("'")
         for name, value in parameters.items()
@@ -54,10 +54,10 @@ def headers_of(parameters: dict[str, str]) -> dict[str, str]:
     }
 
 
-def test_access_log_holds_nothing_that_callers_send(stack: Stack) -> None:
+def test_access_log_contains_no_headers_queries_or_bodies(stack: Stack) -> None:
     stage = stack.one("aws_api_gateway_stage", "api")
-    told = json.loads(stage["access_log_settings"]["format"])
-    assert set(told.values()) <= LOGGED
+    logged = json.loads(stage["access_log_settings"]["format"])
+    assert set(logged.values()) <= LOGGED
 
 
 def test_requests_are_not_logged_in_full(stack: Stack) -> None:
@@ -66,7 +66,7 @@ def test_requests_are_not_logged_in_full(stack: Stack) -> None:
     assert "logging_level" not in settings
 
 
-def test_every_log_is_forgotten_after_its_days(open_stack: Stack) -> None:
+def test_every_log_has_a_retention(open_stack: Stack) -> None:
     groups = open_stack.all("aws_cloudwatch_log_group")
     functions = open_stack.all("aws_lambda_function").values()
     names = {group["name"] for group in groups.values()}
@@ -74,7 +74,7 @@ def test_every_log_is_forgotten_after_its_days(open_stack: Stack) -> None:
     assert {group["retention_in_days"] for group in groups.values()} == {30}
 
 
-def test_queues_topics_and_buckets_take_nothing_that_comes_without_tls(stack: Stack) -> None:
+def test_queues_topics_and_buckets_refuse_requests_without_tls(stack: Stack) -> None:
     policies = {
         **{name: queue["policy"] for name, queue in stack.all("aws_sqs_queue").items()},
         **{name: topic["policy"] for name, topic in stack.all("aws_sns_topic").items()},
@@ -89,14 +89,16 @@ def test_queues_topics_and_buckets_take_nothing_that_comes_without_tls(stack: St
         assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_cloudwatch_of_this_account_may_tell_of_alarms(stack: Stack) -> None:
+def test_only_cloudwatch_of_this_account_may_publish_alarms(stack: Stack) -> None:
     policy = json.loads(stack.one("aws_sns_topic", "alarms")["policy"])
     (allowed,) = [s for s in policy["Statement"] if s["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert set(allowed["Condition"]["StringEquals"]) == {"aws:SourceAccount"}
 
 
-def test_every_answer_of_api_gateway_has_the_headers(open_stack: Stack, stack: Stack) -> None:
+def test_every_answer_of_api_gateway_has_the_security_headers(
+    open_stack: Stack, stack: Stack
+) -> None:
     for made, origin in ((stack, ""), (open_stack, ORIGIN)):
         wanted = dict(answer_headers(origin)).items()
         for kind in ("gateway_response", "integration_response"):
@@ -105,16 +107,16 @@ def test_every_answer_of_api_gateway_has_the_headers(open_stack: Stack, stack: S
     assert SECURITY.items() < answer_headers(ORIGIN).items()
 
 
-def test_no_page_may_call_unless_the_config_says_so(stack: Stack) -> None:
+def test_there_is_no_cors_unless_the_config_allows_an_origin(stack: Stack) -> None:
     for kind in ("gateway_response", "integration_response"):
         assert "Access-Control" not in json.dumps(stack.all(f"aws_api_gateway_{kind}"))
     assert not [
         m for m in stack.all("aws_api_gateway_method").values() if m["http_method"] == "OPTIONS"
     ]
-    assert told_to_functions(stack) == {""}
+    assert origins_of_functions(stack) == {""}
 
 
-def test_every_path_answers_browsers_where_pages_may_call(open_stack: Stack) -> None:
+def test_every_path_answers_preflights_if_an_origin_is_allowed(open_stack: Stack) -> None:
     methods = open_stack.all("aws_api_gateway_method")
     asked = {n: m for n, m in methods.items() if m["http_method"] == "OPTIONS"}
     every = {m["resource_id"] for m in methods.values()}
@@ -129,21 +131,21 @@ def test_every_path_answers_browsers_where_pages_may_call(open_stack: Stack) -> 
         assert "Authorization" in headers["Access-Control-Allow-Headers"].split(", ")
         declared = open_stack.one("aws_api_gateway_method_response", name)
         assert declared["response_parameters"].keys() == answer["response_parameters"].keys()
-    assert told_to_functions(open_stack) == {ORIGIN}
+    assert origins_of_functions(open_stack) == {ORIGIN}
 
 
-def told_to_functions(stack: Stack) -> set[str]:
+def origins_of_functions(stack: Stack) -> set[str]:
     variables = [
         function["environment"]["variables"]
         for function in stack.all("aws_lambda_function").values()
     ]
-    return {told["CORS_ORIGIN"] for told in variables if "CORS_ORIGIN" in told}
+    return {environment["CORS_ORIGIN"] for environment in variables if "CORS_ORIGIN" in environment}
 
 
 @pytest.mark.parametrize(
     "origin", ["app.example.com", "https://a/b", "https://a/", "null", "http://a b", "*.a", "", 1]
 )
-def test_what_is_no_origin_is_refused(origin: Any) -> None:
+def test_invalid_origins_are_refused(origin: Any) -> None:
     with pytest.raises(InvalidConfig) as caught:
         parse(config_with(FLAN, cors_origin=origin))
     (found,) = caught.value.problems
@@ -151,5 +153,5 @@ def test_what_is_no_origin_is_refused(origin: Any) -> None:
 
 
 @pytest.mark.parametrize("origin", [None, "*", ORIGIN, "http://localhost:3000"])
-def test_origins_are_taken(origin: str | None) -> None:
+def test_valid_origins_are_accepted(origin: str | None) -> None:
     assert parse(config_with(FLAN, cors_origin=origin)).cors_origin == origin

@@ -1,4 +1,4 @@
-"""What becomes of the models, variants and asynchronous settings of a config."""
+"""The resources that models, variants and asynchronous settings of a config become."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def roles_of_models(stack: Stack) -> dict[str, list[Mapping[str, Any]]]:
 
 
 def by_action(statements: list[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """The resources of each action."""
+    """The resources on which each action is allowed."""
     found: dict[str, list[str]] = {}
     for statement in statements:
         for action in statement["Action"]:
@@ -65,7 +65,7 @@ def by_action(statements: list[Mapping[str, Any]]) -> dict[str, list[str]]:
     return found
 
 
-def test_an_image_runs_under_a_role_that_reads_its_own_parts_alone(stack_of: Synthesize) -> None:
+def test_the_role_of_an_image_may_read_only_its_own_image_and_data(stack_of: Synthesize) -> None:
     stack = stack_of(config_with({**OWN, "environment": {"LEVEL": "20"}}))
     (container,) = [only(stack.all(MODEL))["primary_container"]]
     assert container == {
@@ -81,7 +81,7 @@ def test_an_image_runs_under_a_role_that_reads_its_own_parts_alone(stack_of: Syn
     assert {action for action in allowed if not action.startswith(("s3:", "ecr:"))} == TELEMETRY
 
 
-def test_a_folder_is_a_data_source(stack_of: Synthesize) -> None:
+def test_model_data_in_a_folder_becomes_a_data_source(stack_of: Synthesize) -> None:
     stack = stack_of(config_with({**OWN, "model_data_url": "s3://our-models/boston/"}))
     container = only(stack.all(MODEL))["primary_container"]
     assert "model_data_url" not in container
@@ -121,14 +121,14 @@ def test_a_pipeline_has_its_containers_in_order(stack_of: Synthesize) -> None:
     assert len(by_action(only(roles_of_models(stack)))["ecr:BatchGetImage"]) == 2
 
 
-def test_a_role_of_the_users_own_is_taken_as_it_is(stack_of: Synthesize) -> None:
+def test_a_role_given_by_the_user_is_used_unchanged(stack_of: Synthesize) -> None:
     role = "arn:aws:iam::123456789012:role/hosting"
     stack = stack_of(config_with({**OWN, "execution_role_arn": role}))
     assert only(stack.all(MODEL))["execution_role_arn"] == role
     assert not roles_of_models(stack)
 
 
-def test_in_a_vpc_the_role_makes_interfaces_in_its_subnets_and_groups_alone(
+def test_in_a_vpc_the_role_may_create_interfaces_only_in_its_subnets_and_groups(
     stack_of: Synthesize,
 ) -> None:
     stack = stack_of(config_with({**OWN, "vpc": VPC}))
@@ -178,7 +178,7 @@ def test_each_variant_has_a_model_of_its_own(stack_of: Synthesize) -> None:
     assert (scaling["variant"], scaling["max_capacity"]) == ("Linear", 2)
 
 
-def test_a_change_of_one_variant_makes_all_anew_and_shares_nothing(stack_of: Synthesize) -> None:
+def test_a_change_of_one_variant_replaces_all_models_and_the_config(stack_of: Synthesize) -> None:
     before = stack_of(config_with(TWO))
     after = stack_of(config_with({**TWO, "variants": [LINEAR, {**XGB, "weight": 2}]}))
     for kind in (CONFIG, MODEL):
@@ -219,7 +219,7 @@ def test_a_serverless_variant_has_no_instances(stack_of: Synthesize) -> None:
         ("arn:aws:kms:us-east-1:123456789012:key/x", "arn:aws:kms:us-east-1:123456789012:key/x"),
     ],
 )
-def test_volumes_are_encrypted_by_grants_that_the_reconciler_gives_to_aws_alone(
+def test_the_reconciler_may_create_grants_for_the_volume_key_only_for_aws_services(
     stack_of: Synthesize, key: str, arn: str
 ) -> None:
     stack = stack_of(config_with({**OWN, "kms_key_id": key}))
@@ -231,14 +231,14 @@ def test_volumes_are_encrypted_by_grants_that_the_reconciler_gives_to_aws_alone(
     assert by_alias == ({"kms:ResourceAliases": "alias/volumes"} if "alias" in key else None)
 
 
-def test_a_key_for_disks_that_encrypt_themselves_is_noted() -> None:
+def test_a_note_says_that_the_key_does_not_encrypt_local_disks() -> None:
     entry = {**OWN, "kms_key_id": "alias/volumes"}
     on_disks = parse(config_with({**entry, "inference_instance_type": "ml.g5.xlarge"}))
     assert "does not encrypt the disks of ml.g5.xlarge" in "\n".join(notes(on_disks, NOON))
     assert "kms_key_id" not in "\n".join(notes(parse(config_with(entry)), NOON))
 
 
-def test_what_is_captured_may_be_written_where_it_belongs(stack_of: Synthesize) -> None:
+def test_captured_data_may_be_written_to_its_destination(stack_of: Synthesize) -> None:
     capture = {**CAPTURE, "sampling_percentage": 20, "kms_key_id": "alias/captures"}
     stack = stack_of(config_with({**OWN, "data_capture": capture}))
     assert only(stack.all(CONFIG))["data_capture_config"] == {
@@ -257,11 +257,11 @@ def test_an_asynchronous_endpoint_gets_a_bucket_and_topics_of_the_stack(
     stack_of: Synthesize,
 ) -> None:
     stack = stack_of(config_with(ASYNC))
-    said = only(stack.all(CONFIG))["async_inference_config"]["output_config"]
+    output_config = only(stack.all(CONFIG))["async_inference_config"]["output_config"]
     bucket = "${aws_s3_bucket.data.bucket}"
-    assert said["s3_output_path"] == f"s3://{bucket}/Boston/output"
-    assert said["s3_failure_path"] == f"s3://{bucket}/Boston/failure"
-    assert said["notification_config"] == {
+    assert output_config["s3_output_path"] == f"s3://{bucket}/Boston/output"
+    assert output_config["s3_failure_path"] == f"s3://{bucket}/Boston/failure"
+    assert output_config["notification_config"] == {
         "success_topic": "${aws_sns_topic.async_success.arn}",
         "error_topic": "${aws_sns_topic.async_error.arn}",
     }
@@ -278,7 +278,7 @@ def test_an_asynchronous_endpoint_gets_a_bucket_and_topics_of_the_stack(
     assert stack.document["output"]["async_bucket_name"]["value"] == bucket
 
 
-def test_the_bucket_is_private_encrypted_by_tls_only_and_forgets(stack_of: Synthesize) -> None:
+def test_the_bucket_is_private_encrypted_tls_only_and_expires_objects(stack_of: Synthesize) -> None:
     stack = stack_of(config_with(ASYNC))
     block = stack.one("aws_s3_bucket_public_access_block", "data")
     assert all(
@@ -296,7 +296,9 @@ def test_the_bucket_is_private_encrypted_by_tls_only_and_forgets(stack_of: Synth
     assert expiry["expiration"] == [{"days": 30}]
 
 
-def test_an_asynchronous_endpoint_that_names_its_places_makes_none(stack_of: Synthesize) -> None:
+def test_an_asynchronous_endpoint_with_its_own_bucket_and_topics_gets_none_of_the_stack(
+    stack_of: Synthesize,
+) -> None:
     topic = "arn:aws:sns:us-east-1:123456789012:"
     places = {
         "input_path": "s3://ours/in",
@@ -308,9 +310,9 @@ def test_an_asynchronous_endpoint_that_names_its_places_makes_none(stack_of: Syn
         "kms_key_id": "alias/results",
     }
     stack = stack_of(config_with({**ASYNC, "async": places}))
-    said = only(stack.all(CONFIG))["async_inference_config"]
-    assert said["client_config"] == {"max_concurrent_invocations_per_instance": 4}
-    assert said["output_config"]["s3_output_path"] == "s3://ours/out"
+    async_config = only(stack.all(CONFIG))["async_inference_config"]
+    assert async_config["client_config"] == {"max_concurrent_invocations_per_instance": 4}
+    assert async_config["output_config"]["s3_output_path"] == "s3://ours/out"
     assert "data" not in stack.all("aws_s3_bucket")
     allowed = by_action(only(roles_of_models(stack)))
     assert allowed["sns:Publish"] == [f"{topic}done", f"{topic}failed"]
@@ -318,7 +320,7 @@ def test_an_asynchronous_endpoint_that_names_its_places_makes_none(stack_of: Syn
     assert "async_bucket_name" not in stack.document["output"]
 
 
-def test_what_jumpstart_says_holds_where_the_config_says_nothing(stack_of: Synthesize) -> None:
+def test_settings_of_the_entry_override_those_of_jumpstart(stack_of: Synthesize) -> None:
     entry = {**FLAN, "name": "Boston", "container_startup_timeout_seconds": 900}
     (variant,) = only(stack_of(config_with(entry)).all(CONFIG))["production_variants"]
     assert variant["container_startup_health_check_timeout_in_seconds"] == 900

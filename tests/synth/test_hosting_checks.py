@@ -34,7 +34,7 @@ def without(entry: Mapping[str, Any], *fields: str) -> dict[str, Any]:
 
 
 def problems(entry: Mapping[str, Any]) -> list[str]:
-    """What is wrong with an entry, by the path below it."""
+    """The problems of an entry; paths start below the entry."""
     with pytest.raises(InvalidConfig) as caught:
         parse(config_with(entry))
     return [str(p).removeprefix("jumpstart_models[0].") for p in caught.value.problems]
@@ -61,14 +61,14 @@ def problems(entry: Mapping[str, Any]) -> list[str]:
         {**ASYNC, "async": {"output_path": "s3://results"}},
     ],
 )
-def test_what_sagemaker_takes_is_taken(entry: Mapping[str, Any]) -> None:
+def test_what_sagemaker_accepts_is_accepted(entry: Mapping[str, Any]) -> None:
     assert parse(config_with(entry)).jumpstart_models
 
 
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        # --- where a model comes from
+        # --- source of a model
         (
             {**OWN, "model_id": "gpt"},
             "image: stands beside `model_id`; a model has one origin",
@@ -471,13 +471,13 @@ def test_what_sagemaker_takes_is_taken(entry: Mapping[str, Any]) -> None:
     ],
     ids=lambda value: value[:60] if isinstance(value, str) else "",
 )
-def test_a_mistake_is_told_with_its_place_and_its_mending(
+def test_a_mistake_is_reported_with_its_place_and_what_to_do(
     entry: Mapping[str, Any], expected: str
 ) -> None:
     assert expected in problems(entry)
 
 
-def test_what_an_entry_says_around_holds_for_its_variants_but_those_that_say_it() -> None:
+def test_settings_of_an_entry_apply_to_variants_that_do_not_override_them() -> None:
     role = "arn:aws:iam::123456789012:role/own"
     (entry,) = parse(
         config_with(
@@ -496,7 +496,7 @@ def test_what_an_entry_says_around_holds_for_its_variants_but_those_that_say_it(
     assert linear.execution_role_arn == role
 
 
-def test_all_mistakes_of_a_variant_are_told_at_once() -> None:
+def test_all_mistakes_of_a_variant_are_reported_together() -> None:
     found = problems(
         {**BARE, "variants": [{"name": "a b", "weight": -1, "instance": "ml.m5.large"}]}
     )

@@ -43,7 +43,7 @@ def project_with(folder: Path, files: Mapping[str, str]) -> Path:
 
 
 def packaged(project: Path, **properties: Any) -> list[str]:
-    """The names in the zip of the one entry."""
+    """The names of the files in the package of the entry."""
     document = calling(lambda_src="mine", **properties)
     config = parse({**document, "lambda": {"layer_platform": "host"}})
     archive = integration_packages(config, project, main.CACHE)["FlanT5"]
@@ -56,14 +56,14 @@ def problems_of(call: Callable[[], object]) -> list[str]:
     return [str(problem) for problem in refused.value.problems]
 
 
-def test_a_function_has_its_folder_and_the_package_that_it_imports_from(tmp_path: Path) -> None:
+def test_the_package_of_a_function_holds_its_folder_and_the_lambdas_package(tmp_path: Path) -> None:
     files = {"mine/index.py": "handler = print\n", "mine/bin/x.py": "", "mine/.git/x": ""}
     other = {"functions/falcon/index.py": "", "mine/__pycache__/x.pyc": ""}
     names = packaged(project_with(tmp_path, files | other))
     assert names == ["bin/x.py", "index.py", "lambdas/__init__.py", "lambdas/core/a.py"]
 
 
-def test_requirements_are_bundled_with_it(tmp_path: Path) -> None:
+def test_requirements_of_a_function_are_bundled(tmp_path: Path) -> None:
     files = {"mine/index.py": "handler = print\n", "mine/requirements.txt": TZDATA}
     names = packaged(project_with(tmp_path, files))
     assert "tzdata/zoneinfo/Australia/Melbourne" in names
@@ -120,14 +120,14 @@ def test_requirements_without_hashes_are_noted(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_folder_that_makes_no_function_is_told(
+def test_a_folder_that_holds_no_valid_function_is_reported(
     tmp_path: Path, files: dict[str, str], properties: dict[str, Any], problem: str
 ) -> None:
     project = project_with(tmp_path, files)
     assert problems_of(lambda: packaged(project, **properties)) == [f"{WHERE}.{problem}"]
 
 
-def test_requirements_that_cannot_be_installed_are_told_in_the_installers_words(
+def test_the_error_for_requirements_that_cannot_be_installed_quotes_the_installer(
     tmp_path: Path,
 ) -> None:
     wrong = re.sub("sha256:.{5}", "sha256:00000", TZDATA)
@@ -176,22 +176,22 @@ def test_requirements_that_cannot_be_installed_are_told_in_the_installers_words(
         ({"layers": ["mine"]}, "layers[0]: must be the ARN of a version of a layer"),
     ],
 )
-def test_settings_that_contradict_each_other_are_told(
+def test_invalid_and_contradictory_settings_are_reported(
     properties: dict[str, Any], problem: str
 ) -> None:
-    (told,) = problems_of(lambda: parse(calling(**properties)))
-    assert told.startswith(f"{WHERE}.{problem}")
+    (found,) = problems_of(lambda: parse(calling(**properties)))
+    assert found.startswith(f"{WHERE}.{problem}")
 
 
 @pytest.mark.parametrize("field", ["memory_mb", "timeout_seconds"])
-def test_what_is_for_functions_has_no_meaning_without_one(field: str) -> None:
+def test_function_settings_without_a_function_are_refused(field: str) -> None:
     properties = {"api_resource_name": "flan", field: 128 if field == "memory_mb" else 20}
     entry = {**FLAN, "integration": {"type": "api", "properties": properties}}
-    (told,) = problems_of(lambda: parse(config_with(entry)))
-    assert told.startswith(f"{WHERE}.{field}: has no meaning where `type` is 'api'")
+    (found,) = problems_of(lambda: parse(config_with(entry)))
+    assert found.startswith(f"{WHERE}.{field}: has no meaning where `type` is 'api'")
 
 
-def test_a_function_is_what_its_entry_asks_for(stack_of: Synthesize) -> None:
+def test_a_function_has_the_settings_of_its_entry(stack_of: Synthesize) -> None:
     arn = "arn:aws:lambda:us-east-1:123456789012:layer:mine:3"
     stack = stack_of(
         calling(layers=[arn], memory_mb=1024, timeout_seconds=20, environment={"TONE": "kind"})
@@ -212,7 +212,7 @@ def test_a_function_may_be_an_image(stack_of: Synthesize) -> None:
     assert not {"handler", "runtime", "layers", "s3_key"} & set(found)
 
 
-def test_a_function_may_call_its_own_endpoint_alone(stack_of: Synthesize) -> None:
+def test_a_function_may_call_only_its_own_endpoint(stack_of: Synthesize) -> None:
     statements = stack_of(calling()).statements("model-FlanT5")
     (invoke,) = [s for s in statements if "sagemaker:InvokeEndpoint" in s["Action"]]
     names = {resource.rpartition(":")[2] for resource in invoke["Resource"]}
@@ -224,7 +224,9 @@ def test_a_function_may_call_its_own_endpoint_alone(stack_of: Synthesize) -> Non
     }
 
 
-def test_ready_instances_wait_behind_an_alias_of_the_newest_version(stack_of: Synthesize) -> None:
+def test_provisioned_instances_are_behind_an_alias_of_the_newest_version(
+    stack_of: Synthesize,
+) -> None:
     stack = stack_of(calling(provisioned_concurrency=2))
     assert stack.one("aws_lambda_function", "model-FlanT5")["publish"] is True
     alias = stack.one("aws_lambda_alias", "model-FlanT5")
@@ -234,7 +236,7 @@ def test_ready_instances_wait_behind_an_alias_of_the_newest_version(stack_of: Sy
     assert ready["provisioned_concurrent_executions"] == 2
 
 
-def test_a_function_is_kept_warm_by_calls_that_it_answers_at_once(stack_of: Synthesize) -> None:
+def test_a_schedule_keeps_a_function_warm(stack_of: Synthesize) -> None:
     stack = stack_of(calling(keep_warm={"minutes": 4}))
     schedule = stack.one("aws_scheduler_schedule", "model-FlanT5")
     assert schedule["schedule_expression"] == "rate(4 minutes)"
@@ -255,7 +257,7 @@ def test_a_route_leads_to_its_function(stack_of: Synthesize) -> None:
     assert "aws_lambda_permission.model_flan" in stack.upstream("aws_api_gateway_deployment.api")
 
 
-def test_a_route_with_ready_instances_leads_to_their_alias(stack_of: Synthesize) -> None:
+def test_a_route_with_provisioned_instances_leads_to_their_alias(stack_of: Synthesize) -> None:
     stack = stack_of(calling(provisioned_concurrency=2))
     integration = stack.one("aws_api_gateway_integration", "model_flan")
     assert integration["uri"] == "${aws_lambda_alias.model-FlanT5.invoke_arn}"
@@ -263,7 +265,7 @@ def test_a_route_with_ready_instances_leads_to_their_alias(stack_of: Synthesize)
     assert permission["qualifier"] == "${aws_lambda_alias.model-FlanT5.name}"
 
 
-def test_an_application_gets_every_path_below_its_route(stack_of: Synthesize) -> None:
+def test_a_proxy_integration_gets_every_path_below_its_route(stack_of: Synthesize) -> None:
     stack = stack_of(calling(proxy=True))
     below = stack.one("aws_api_gateway_resource", "model_flan_below")
     assert below["path_part"] == "{proxy+}"
@@ -297,21 +299,19 @@ LAMBDA = {
         (waking({**LAMBDA, "public": True}), "goes with no `public` integration"),
     ],
 )
-def test_only_callers_with_a_token_and_a_function_wake(
-    document: dict[str, Any], problem: str
-) -> None:
-    (told,) = problems_of(lambda: parse(document))
-    assert told.startswith(f"jumpstart_models[0].wake_on_request: {problem}")
+def test_waking_needs_a_function_and_a_token(document: dict[str, Any], problem: str) -> None:
+    (found,) = problems_of(lambda: parse(document))
+    assert found.startswith(f"jumpstart_models[0].wake_on_request: {problem}")
 
 
-def test_waking_keeps_to_the_maximum_of_a_lease() -> None:
+def test_minutes_of_waking_over_the_maximum_lease_are_refused() -> None:
     document = {**waking(LAMBDA, minutes=61), "max_lease_minutes": 60}
-    (told,) = problems_of(lambda: parse(document))
+    (found,) = problems_of(lambda: parse(document))
     expected = "jumpstart_models[0].wake_on_request.minutes: must be at most 60 (max_lease_minutes)"
-    assert told == expected
+    assert found == expected
 
 
-def test_only_a_function_that_wakes_may_write(stack_of: Synthesize) -> None:
+def test_only_a_function_that_wakes_may_write_to_tables_and_queues(stack_of: Synthesize) -> None:
     calls = {"sagemaker:InvokeEndpoint", "dynamodb:Query", "dynamodb:GetItem"}
     logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
     wakes = {"dynamodb:UpdateItem", "dynamodb:PutItem", "sqs:SendMessage"}
@@ -320,8 +320,8 @@ def test_only_a_function_that_wakes_may_write(stack_of: Synthesize) -> None:
         assert {a for statement in statements for a in statement["Action"]} == allowed | logs
 
 
-def test_a_function_that_wakes_is_told_how(stack_of: Synthesize) -> None:
+def test_a_function_that_wakes_has_the_waking_settings(stack_of: Synthesize) -> None:
     stack = stack_of(waking(LAMBDA, wakes_per_token_an_hour=3))
     variables = stack.one("aws_lambda_function", "model-FlanT5")["environment"]["variables"]
-    told = WakingSettings.from_environment(variables)
-    assert (told.wake_minutes, told.wakes_per_token_an_hour) == (10, 3)
+    settings = WakingSettings.from_environment(variables)
+    assert (settings.wake_minutes, settings.wakes_per_token_an_hour) == (10, 3)

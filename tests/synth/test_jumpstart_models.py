@@ -1,4 +1,4 @@
-"""Gated models and models of the Marketplace, from the hub's documents to Terraform."""
+"""Gated models and models of the Marketplace, from the documents of the hub to Terraform."""
 
 from __future__ import annotations
 
@@ -106,7 +106,9 @@ def test_a_model_package_is_created_from_its_arn_alone_and_in_isolation(stack: S
 
 
 @pytest.mark.slow
-def test_both_are_valid_terraform(stack: Stack, terraform: Terraform) -> None:
+def test_gated_and_marketplace_models_are_valid_terraform(
+    stack: Stack, terraform: Terraform
+) -> None:
     terraform.take(stack.document)
     terraform.assert_valid()
 

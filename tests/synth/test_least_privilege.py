@@ -14,9 +14,9 @@ from tests.synth.synthesis import FLAN, Stack, config_with
 
 OUR_TAG = "endpoint-meter:stack"
 OURS = ["demo-us-east-1", "demo-us-east-1/adopted"]
-"""On what the stack made, and on what it took over."""
+"""The values of the tag on endpoints that the stack made and that it adopted."""
 ENDPOINTS = ":endpoint/*"
-# Each is explained beside the statement; a new one belongs here only with a reason there.
+# The reason of each stands beside its statement. Add one here only with such a reason.
 WITHOUT_RESOURCE = {
     "application-autoscaling:DescribeScalableTargets",
     "cloudwatch:PutMetricData",
@@ -29,7 +29,7 @@ OF_TASKS = {
     "aws-sdk:sagemakerruntime:invokeEndpoint": "sagemaker:InvokeEndpoint",
     "lambda:invoke": "lambda:InvokeFunction",
 }
-LOOKS = {"sagemaker:DescribeEndpoint", "sagemaker:ListTags"}
+READS = {"sagemaker:DescribeEndpoint", "sagemaker:ListTags"}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def full(stack_of: Synthesize) -> Stack:
         "lambda_src": "functions/flan",
         "handler": "index.handler",
     }
-    through = {
+    by_function = {
         **FLAN,
         "async_api_enabled": True,
         "async_api_results": "s3",
@@ -48,8 +48,8 @@ def full(stack_of: Synthesize) -> Stack:
         "integration": {"type": "lambda", "properties": {**called, "keep_warm": {"minutes": 5}}},
     }
     properties = {"api_resource_name": "direct"}
-    straight = {**FLAN, "name": "Direct", "integration": {"type": "api", "properties": properties}}
-    return stack_of(config_with(through, straight))
+    direct = {**FLAN, "name": "Direct", "integration": {"type": "api", "properties": properties}}
+    return stack_of(config_with(by_function, direct))
 
 
 def everything(stack: Stack) -> Iterator[Mapping[str, Any]]:
@@ -61,8 +61,8 @@ def allowed(stack: Stack, role: str) -> set[str]:
     return {action for statement in stack.statements(role) for action in statement["Action"]}
 
 
-def on_endpoints(stack: Stack, role: str, action: str) -> Mapping[str, Any]:
-    """The conditions under which `role` may do `action` to endpoints."""
+def conditions_on_endpoints(stack: Stack, role: str, action: str) -> Mapping[str, Any]:
+    """The conditions under which `role` is allowed `action` on endpoints."""
     (found,) = [
         statement
         for statement in stack.statements(role)
@@ -77,7 +77,9 @@ def test_no_policy_has_a_wildcard_action(stack: Stack) -> None:
         assert not [action for action in statement["Action"] if "*" in action]
 
 
-def test_only_actions_that_know_no_resource_are_allowed_on_all(stack: Stack) -> None:
+def test_only_actions_without_resource_level_permissions_are_allowed_on_all_resources(
+    stack: Stack,
+) -> None:
     for statement in everything(stack):
         if "*" in statement["Resource"]:
             assert set(statement["Action"]) <= WITHOUT_RESOURCE
@@ -119,7 +121,7 @@ def test_no_role_acts_on_an_endpoint_that_lacks_our_tag(full: Stack) -> None:
         for statement in everything(full)
         for action in statement["Action"]
         if any(":endpoint/" in resource for resource in statement["Resource"])
-        and action not in LOOKS
+        and action not in READS
     ]
     assert {action for action, _ in acting} == {
         "sagemaker:AddTags",
@@ -137,7 +139,7 @@ def test_no_role_acts_on_an_endpoint_that_lacks_our_tag(full: Stack) -> None:
         assert tagged or equal == {"sagemaker:TaggingAction": "CreateEndpoint"}, action
 
 
-def test_every_role_is_one_of_those_that_are_looked_at_here(full: Stack) -> None:
+def test_every_role_is_covered_by_these_tests(full: Stack) -> None:
     models = {
         name for name in full.all("aws_iam_role_policy") if name.startswith(("Flan", "Direct"))
     }
@@ -154,26 +156,26 @@ def test_every_role_is_one_of_those_that_are_looked_at_here(full: Stack) -> None
     ],
 )
 def test_only_endpoints_of_this_stack_are_changed_or_deleted(stack: Stack, action: str) -> None:
-    assert on_endpoints(stack, "reconciler", action) == {
+    assert conditions_on_endpoints(stack, "reconciler", action) == {
         "StringEquals": {f"aws:ResourceTag/{OUR_TAG}": OURS},
         "Null": {"aws:ResourceTag/endpoint-meter:ignore": "true"},
     }
 
 
 def test_an_endpoint_is_created_only_with_this_stacks_tag(stack: Stack) -> None:
-    assert on_endpoints(stack, "reconciler", "sagemaker:CreateEndpoint") == {
+    assert conditions_on_endpoints(stack, "reconciler", "sagemaker:CreateEndpoint") == {
         "StringEquals": {f"aws:RequestTag/{OUR_TAG}": "demo-us-east-1"}
     }
 
 
 def test_the_reconciler_tags_only_while_it_creates(stack: Stack) -> None:
-    assert on_endpoints(stack, "reconciler", "sagemaker:AddTags") == {
+    assert conditions_on_endpoints(stack, "reconciler", "sagemaker:AddTags") == {
         "StringEquals": {"sagemaker:TaggingAction": "CreateEndpoint"}
     }
 
 
 def test_only_the_adopter_tags_live_endpoints_and_only_untagged_ones(stack: Stack) -> None:
-    assert on_endpoints(stack, "adopter", "sagemaker:AddTags") == {
+    assert conditions_on_endpoints(stack, "adopter", "sagemaker:AddTags") == {
         "StringEquals": {f"aws:RequestTag/{OUR_TAG}": "demo-us-east-1/adopted"},
         "Null": {
             f"aws:ResourceTag/{OUR_TAG}": "true",
@@ -183,14 +185,14 @@ def test_only_the_adopter_tags_live_endpoints_and_only_untagged_ones(stack: Stac
     }
 
 
-def test_the_adopter_takes_off_no_tag_but_that_of_an_adoption(stack: Stack) -> None:
-    assert on_endpoints(stack, "adopter", "sagemaker:DeleteTags") == {
+def test_the_adopter_may_remove_only_the_tag_of_an_adoption(stack: Stack) -> None:
+    assert conditions_on_endpoints(stack, "adopter", "sagemaker:DeleteTags") == {
         "StringEquals": {f"aws:ResourceTag/{OUR_TAG}": "demo-us-east-1/adopted"},
         "ForAllValues:StringEquals": {"aws:TagKeys": [OUR_TAG]},
     }
 
 
-def test_only_the_reconciler_may_have_endpoints_adopted(stack: Stack) -> None:
+def test_only_the_reconciler_may_invoke_the_adopter(stack: Stack) -> None:
     arn = "${aws_lambda_function.adopter.arn}"
     asking = {
         role
@@ -206,7 +208,7 @@ def test_only_the_reconciler_may_have_endpoints_adopted(stack: Stack) -> None:
     [(None, ["*"]), (["Team-A-*"], ["Team-A-*", "team-a-*"]), ([], [])],
     ids=["any", "a pattern", "none"],
 )
-def test_adopter_may_tag_what_the_config_lets_be_adopted_and_no_more(
+def test_adopter_may_tag_only_endpoints_that_the_config_allows_to_adopt(
     stack_of: Synthesize, adoptable: list[str] | None, names: list[str]
 ) -> None:
     stack = stack_of(config_with(FLAN, adoptable=adoptable))
@@ -235,7 +237,7 @@ def test_a_model_reads_its_own_artifact_and_image_only(stack: Stack) -> None:
     ]
 
 
-def test_api_gateway_may_call_the_api_and_the_authorizer_on_our_behalf_only(stack: Stack) -> None:
+def test_only_our_rest_api_may_invoke_functions_through_api_gateway(stack: Stack) -> None:
     for permission in stack.all("aws_lambda_permission").values():
         assert permission["source_arn"].startswith("${aws_api_gateway_rest_api.api.execution_arn}/")
 
@@ -266,7 +268,7 @@ def test_statements_on_the_same_things_become_one() -> None:
     assert document.count('"Action":["a:A","b:B","c:C"]') == 1
 
 
-def test_history_is_append_only_but_for_the_counters_of_requests(stack: Stack) -> None:
+def test_history_is_append_only_except_for_the_rate_counters(stack: Stack) -> None:
     arn = "${aws_dynamodb_table.history.arn}"
     changes = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
     may_change = [

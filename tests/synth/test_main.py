@@ -32,7 +32,7 @@ def run(
 
 
 def copy_of_the_project(folder: Path) -> Path:
-    """A checkout elsewhere, with other times and the layer that is kept here."""
+    """A copy of the checkout with new file times, and the cached layer of this one."""
     for name in INPUTS:
         source = main.PROJECT / name
         if source.is_dir():
@@ -66,7 +66,7 @@ def test_two_checkouts_synthesize_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_synth_without_the_tricks_writes_the_same_json(tmp_path: Path) -> None:
+def test_eager_and_lazy_synth_write_the_same_json(tmp_path: Path) -> None:
     for name, switch in (("quick", "0"), ("eager", "1")):
         outdir = str(tmp_path / name)
         done = run(main.PROJECT, CDKTF_OUTDIR=outdir, ENDPOINT_METER_EAGER_BINDINGS=switch)
@@ -99,14 +99,14 @@ def test_the_tests_themselves_load_only_the_bindings_that_are_used(stack: Stack)
 
 @pytest.mark.timing
 def test_a_warm_synth_takes_at_most_four_times_as_long_as_cdktf_takes_to_load() -> None:
-    """Two seconds, say; eagerly it is twenty."""
+    """A warm synth takes about two seconds; with eager imports it takes twenty."""
     seconds_to_synth(eager=False)
     synths = [seconds_to_synth(eager=False) for _ in range(4)]
     loads = [seconds_to_load_cdktf() for _ in range(4)]
     assert min(synths) <= 4 * min(loads), (synths, loads)
 
 
-def test_a_wrong_config_is_told_without_a_traceback(tmp_path: Path) -> None:
+def test_a_wrong_config_is_reported_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"project_prefix": "demo", "regoin_name": "us-east-1"}')
     done = run(main.PROJECT, CONFIG="config.json", folder=tmp_path)
     assert done.returncode == 2
@@ -120,22 +120,22 @@ def test_a_wrong_config_is_told_without_a_traceback(tmp_path: Path) -> None:
     ]
 
 
-def test_help_says_what_can_be_set() -> None:
+def test_help_names_the_environment_variables() -> None:
     done = run(main.PROJECT, "--help")
     assert done.returncode == 0
     assert "CONFIG_OVERLAY" in done.stderr
 
 
-def test_an_argument_that_means_nothing_is_refused() -> None:
+def test_an_unknown_argument_is_refused() -> None:
     assert run(main.PROJECT, "configs/configs.json").returncode == 2
 
 
-def test_synth_says_what_may_surprise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_synth_prints_notes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     example = next(path for path in EXAMPLES if path.stem == "flan-async")
     synthesize(example, tmp_path)
-    said = capsys.readouterr().err
-    assert "Note: jumpstart_models[0] (FlanT5Async): has no `schedule`" in said
-    assert "ml.g5.8xlarge is not among the instance types" in said
+    output = capsys.readouterr().err
+    assert "Note: jumpstart_models[0] (FlanT5Async): has no `schedule`" in output
+    assert "ml.g5.8xlarge is not among the instance types" in output
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
@@ -145,7 +145,7 @@ def test_every_example_synthesizes(example: Path, tmp_path: Path) -> None:
     assert len(stack.all("aws_dynamodb_table_item")) == len(declared)
 
 
-def test_an_overlay_names_the_layer_of_this_machine(tmp_path: Path) -> None:
+def test_an_overlay_may_select_the_layer_for_this_machine(tmp_path: Path) -> None:
     (tmp_path / "overlay.json").write_text('{"lambda": {"layer_platform": "host"}}')
     stack = synthesize(
         main.PROJECT / "configs" / "configs.json", tmp_path / "out", tmp_path / "overlay.json"
@@ -153,7 +153,7 @@ def test_an_overlay_names_the_layer_of_this_machine(tmp_path: Path) -> None:
     assert sys.implementation.cache_tag in stack.one("aws_s3_object", "layer")["source"]
 
 
-def test_nothing_of_the_machine_gets_into_the_json(stack: Stack) -> None:
+def test_the_json_contains_no_path_of_this_machine(stack: Stack) -> None:
     text = (stack.folder / "cdk.tf.json").read_text()
     for trace in (str(main.PROJECT), str(stack.folder), str(Path.home()), os.sep + "tmp"):
         assert trace not in text

@@ -27,7 +27,7 @@ def test_an_api_integration_leads_straight_to_its_endpoint(stack: Stack) -> None
         ":us-east-1:runtime.sagemaker:path/endpoints/demo-FlanT5-Endpoint/invocations"
     )
     assert integration["timeout_milliseconds"] == 29_000
-    assert "request_templates" not in integration  # bodies pass as they are
+    assert "request_templates" not in integration  # bodies pass unchanged
     assert integration["passthrough_behavior"] == "WHEN_NO_TEMPLATES"
     assert stack.one("aws_api_gateway_rest_api", "api")["binary_media_types"] == ["*/*"]
 
@@ -78,7 +78,7 @@ def test_api_gateway_may_call_the_endpoints_of_its_routes_and_nothing_else(
     assert json.loads(role)["Statement"][0]["Principal"] == {"Service": "apigateway.amazonaws.com"}
 
 
-def test_without_direct_routes_there_is_no_such_role(stack_of: Synthesize) -> None:
+def test_without_direct_routes_there_is_no_role_to_call_endpoints(stack_of: Synthesize) -> None:
     assert "endpoint_caller" not in stack_of(config_with(FLAN)).all("aws_iam_role")
 
 
@@ -92,10 +92,10 @@ def test_a_route_is_deployed_with_all_its_parts(stack: Stack) -> None:
     assert "aws_iam_role_policy.endpoint_caller" in stack.upstream("aws_api_gateway_deployment.api")
 
 
-def test_each_answer_of_sagemaker_finds_one_of_ours(stack: Stack) -> None:
+def test_each_status_of_sagemaker_matches_at_most_one_integration_response(stack: Stack) -> None:
     answers = stack.all("aws_api_gateway_integration_response").values()
     patterns = [answer.get("selection_pattern") for answer in answers]
-    assert patterns.count(None) == 1  # what matches none is an error of AWS, not a good answer
+    assert patterns.count(None) == 1  # the default is an error of AWS, not a success
     for status in range(100, 600):
         found = [p for p in patterns if p and re.fullmatch(p, str(status))]
         assert len(found) <= 1
@@ -103,7 +103,7 @@ def test_each_answer_of_sagemaker_finds_one_of_ours(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 413, 424, 502, 503])
-def test_refusals_are_read_as_text_and_told_as_json(stack: Stack, status: int) -> None:
+def test_refusals_are_read_as_text_and_answered_as_json(stack: Stack, status: int) -> None:
     answer = stack.one("aws_api_gateway_integration_response", f"model_flan-{status}")
     assert answer["content_handling"] == "CONVERT_TO_TEXT"
     kind = answer["response_parameters"]["method.response.header.Content-Type"]
@@ -112,7 +112,7 @@ def test_refusals_are_read_as_text_and_told_as_json(stack: Stack, status: int) -
     assert declared["response_parameters"].keys() >= answer["response_parameters"].keys()
 
 
-def test_addresses_of_routes_differ_where_routes_do(stack_of: Synthesize) -> None:
+def test_different_routes_have_different_resource_addresses(stack_of: Synthesize) -> None:
     names = ["a-b", "a.b", "a_b", "a_dot_b", "a__b"]
     models = [entry(f"M{index}", name) for index, name in enumerate(names)]
     resources = stack_of(config_with(*models)).all("aws_api_gateway_resource")

@@ -1,7 +1,8 @@
-"""In which order Terraform does things, tried with the real Terraform on the stack's own graph.
+"""In which order Terraform creates, updates and deletes the resources of the stack.
 
-Every resource is replaced by a `terraform_data` with the same dependencies and lifecycle: the
-order comes from these alone, and nothing is called.
+Run with the real Terraform on the graph of the stack. Every resource is replaced by a
+`terraform_data` with the same dependencies and lifecycle. Only these decide the order, and no AWS
+call is made.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def node(address: str) -> str:
 
 
 class Deployment:
-    """Applies stacks one after another and tells what was begun and completed, in order."""
+    """Applies stacks one after another; returns what Terraform began and ended, in order."""
 
     def __init__(self, folder: Path) -> None:
         environment = {**terraform_cli.environment(), "TF_IN_AUTOMATION": "1"}
@@ -102,7 +103,7 @@ def in_order(happened: Sequence[str], *expected: str) -> bool:
     return places == sorted(places)
 
 
-def test_a_withdrawn_endpoint_is_stopped_before_its_config_goes(
+def test_a_withdrawn_endpoint_is_stopped_before_its_config_is_deleted(
     deployment: Deployment, stack_of: Synthesize
 ) -> None:
     both = stack_of(config_with(FALCON, FLAN, deletion_protection=False))
@@ -123,7 +124,7 @@ def test_a_withdrawn_endpoint_is_stopped_before_its_config_goes(
     )
 
 
-def test_a_changed_model_is_created_moved_to_and_only_then_taken_away(
+def test_a_changed_model_is_created_and_served_before_the_old_one_is_deleted(
     deployment: Deployment, stack_of: Synthesize
 ) -> None:
     before = stack_of(config_with(FALCON, deletion_protection=False))
@@ -147,8 +148,8 @@ def test_a_changed_model_is_created_moved_to_and_only_then_taken_away(
 def test_a_changed_spec_is_written_after_the_functions_that_read_it(
     deployment: Deployment, stack_of: Synthesize
 ) -> None:
-    """Else old code would meet a new spec. What is changed here stands in the spec, and in the
-    environment of the API and of the function that calls the model."""
+    """Otherwise old code would read a new spec. The settings changed here are in the spec, and in
+    the environment of the API and of the function that calls the model."""
     properties = {"api_resource_name": "flan", "lambda_src": "functions/flan"}
     integration = {"type": "lambda", "properties": {**properties, "handler": "index.handler"}}
     flan = {**FLAN, "integration": integration}
@@ -160,7 +161,7 @@ def test_a_changed_spec_is_written_after_the_functions_that_read_it(
         assert in_order(happened, changed_code, f"begin update {item_of('FlanT5')}")
 
 
-def test_a_destroy_drains_before_it_takes_anything_away(
+def test_a_destroy_drains_before_it_deletes_anything(
     deployment: Deployment, stack_of: Synthesize
 ) -> None:
     deployment.deploy(stack_of(config_with(FALCON, FLAN, deletion_protection=False)))

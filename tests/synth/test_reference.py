@@ -15,15 +15,15 @@ ROW = re.compile(r"\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| (.+) \|")
 ENTRY = "jumpstart_models[]."
 INHERITED = ("variants[].", "shadow_variants[].")
 Shape = tuple[str, str]
-"""Type and default, as the reference shows them."""
+"""Type and default, as docs/configuration.md shows them."""
 
 
 def fields(schema: Mapping[str, Any]) -> dict[str, Shape]:
-    """Each field by its path in the file; those of an entry by their path in the entry."""
+    """Each field by its path in the file; fields of an entry by their path in the entry."""
     found: dict[str, Shape] = {}
     for full, (kind, default) in _below(schema, schema, ""):
         path = full.removeprefix(ENTRY)
-        if path in found:  # what tells the shapes of a union apart
+        if path in found:  # another shape of a union has the field too
             found[path] = (f"{found[path][0]} or {kind}", found[path][1])
         else:
             found[path] = (kind, default)
@@ -44,7 +44,7 @@ def _below(
 
 
 def _choices(schema: Mapping[str, Any], field: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The shapes that a field may have, but for null, which stands for leaving it out."""
+    """The shapes that a field may have, without null, which means that it is left out."""
     if "$ref" in field:
         return [schema["$defs"][field["$ref"].rpartition("/")[2]]]
     every = [*field.get("anyOf", ()), *field.get("oneOf", ())]
@@ -77,22 +77,22 @@ def _default(field: Mapping[str, Any], *, required: bool) -> str:
 
 
 def rows() -> dict[str, Shape]:
-    """What the reference says, by field."""
+    """Type and default of each field in docs/configuration.md."""
     found: dict[str, Shape] = {}
     lines = iter((main.PROJECT / "docs" / "configuration.md").read_text().splitlines())
     for line in lines:
         if line == HEADER:
             next(lines)
             for row in iter(lambda: next(lines), ""):
-                told = ROW.fullmatch(row)
-                assert told, f"no row of the reference: {row}"
-                assert told[1] not in found, f"`{told[1]}` stands there twice"
-                found[told[1]] = (told[2], told[3])
+                cells = ROW.fullmatch(row)
+                assert cells, f"no row of the reference: {row}"
+                assert cells[1] not in found, f"`{cells[1]}` stands there twice"
+                found[cells[1]] = (cells[2], cells[3])
     return found
 
 
 def inherited(path: str, known: Mapping[str, Shape]) -> bool:
-    """Whether a variant's field is one that entries, or other variants, have too."""
+    """Whether a field of a variant is a field of entries, or of production variants, too."""
     for prefix in INHERITED:
         name = path.removeprefix(prefix)
         if name != path and (name in known or f"variants[].{name}" in known):
@@ -100,12 +100,12 @@ def inherited(path: str, known: Mapping[str, Shape]) -> bool:
     return False
 
 
-def test_the_reference_has_each_field_with_its_type_and_default() -> None:
+def test_configuration_md_lists_each_field_with_its_type_and_default() -> None:
     schema = fields(json.loads(SCHEMA_FILE.read_text()))
-    told = rows()
-    wrong = {path: shape for path, shape in told.items() if schema.get(path) != shape}
+    documented = rows()
+    wrong = {path: shape for path, shape in documented.items() if schema.get(path) != shape}
     assert wrong == {}, {path: schema.get(path, "no such field") for path in wrong}
-    own = {path: shape for path, shape in schema.items() if not inherited(path, told)}
+    own = {path: shape for path, shape in schema.items() if not inherited(path, documented)}
     missing = [f"| `{p}` | {kind} | {default} | … |" for p, (kind, default) in own.items()
-               if p not in told]  # fmt: skip
+               if p not in documented]  # fmt: skip
     assert missing == []

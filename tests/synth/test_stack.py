@@ -33,14 +33,14 @@ def item(stack: Stack, endpoint: str) -> dict[str, Any]:
     return decode(json.loads(stack.one("aws_dynamodb_table_item", endpoint)["item"]))
 
 
-def test_the_provider_is_the_one_of_the_registry_in_the_versions_we_tried(stack: Stack) -> None:
+def test_the_aws_provider_is_limited_to_the_tested_versions(stack: Stack) -> None:
     assert stack.document["terraform"]["required_providers"]["aws"] == {
         "source": "hashicorp/aws",
         "version": ">= 5.100.0, < 7.0.0",
     }
 
 
-def test_local_state_outlives_a_new_synth_and_names_no_machine(stack: Stack) -> None:
+def test_local_state_is_kept_outside_the_synth_output_under_a_relative_path(stack: Stack) -> None:
     path = stack.document["terraform"]["backend"]["local"]["path"]
     assert path == "../../../.terraform-state/endpoint-manager.tfstate"
 
@@ -58,7 +58,7 @@ def test_state_in_a_bucket_has_a_lock_file(stack_of: Synthesize) -> None:
 
 
 def test_the_invocation_that_drains_keeps_its_address_and_its_function(stack: Stack) -> None:
-    """Terraform replaces it where either changes, and a replacement stops every endpoint."""
+    """If either changes, Terraform replaces the invocation, and that stops every endpoint."""
     sync = stack.one("aws_lambda_invocation", "sync")
     assert sync["function_name"] == "demo-sweep"
     assert sync["lifecycle_scope"] == "CRUD"
@@ -76,7 +76,7 @@ def test_the_invocation_that_drains_keeps_its_address_and_its_function(stack: St
     ],
     ids=str,
 )
-def test_a_deploy_waits_in_turn_for_as_long_as_its_updates_may_take(
+def test_a_deploy_has_enough_chained_waits_for_the_longest_update(
     stack_of: Synthesize, policy: dict[str, Any], count: int
 ) -> None:
     routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
@@ -91,12 +91,12 @@ def test_a_deploy_waits_in_turn_for_as_long_as_its_updates_may_take(
 
 
 def waits(stack: Stack) -> list[str]:
-    """The invocations that wait, first to last."""
+    """The invocations that wait, in their order."""
     named = [step for step in stack.all("aws_lambda_invocation") if step.startswith("wait")]
     return sorted(named, key=lambda step: int(step.partition("_")[2] or 1))
 
 
-def test_whatever_a_drain_needs_is_there_before_sync_and_goes_after_it(stack: Stack) -> None:
+def test_sync_depends_on_every_resource_that_a_drain_needs(stack: Stack) -> None:
     before = stack.upstream("aws_lambda_invocation.sync")
     after_sync = {f"aws_lambda_invocation.{step}" for step in ("sync", *waits(stack), "verdict")}
     everything = {
@@ -108,7 +108,7 @@ def test_whatever_a_drain_needs_is_there_before_sync_and_goes_after_it(stack: St
     assert everything - after_sync == before
 
 
-def test_old_configs_wait_for_the_verdict(stack: Stack) -> None:
+def test_old_configs_are_deleted_only_after_the_verdict(stack: Stack) -> None:
     before = stack.upstream("terraform_data.settled")
     asked = {f"aws_lambda_invocation.{step}" for step in ("sync", *waits(stack), "verdict")}
     assert asked < before
@@ -119,17 +119,17 @@ def test_old_configs_wait_for_the_verdict(stack: Stack) -> None:
             assert kept == {"create_before_destroy": True}
 
 
-def test_items_go_before_sync_so_that_it_finds_what_was_withdrawn(stack: Stack) -> None:
-    """Terraform destroys what sync depended on before it updates sync, except what is kept
-    until after by create_before_destroy."""
+def test_items_of_withdrawn_entries_are_deleted_before_sync(stack: Stack) -> None:
+    """Terraform deletes dependencies of sync before it updates sync, unless they have
+    create_before_destroy."""
     for found in stack.all("aws_dynamodb_table_item").values():
         assert "lifecycle" not in found
 
 
-def test_a_spec_is_written_once_every_function_that_reads_it_runs_the_new_code(
+def test_a_spec_is_written_after_all_functions_that_read_it_have_the_new_code(
     stack_of: Synthesize,
 ) -> None:
-    """An alias is what callers of a function with provisioned instances reach."""
+    """Callers of a function with provisioned instances reach it through its alias."""
     called = {"api_resource_name": "flan", "lambda_src": "functions/flan"}
     properties = {**called, "handler": "index.handler", "provisioned_concurrency": 1}
     integration = {"type": "lambda", "properties": properties}
@@ -161,9 +161,9 @@ def test_a_stack_without_protection_can_be_destroyed(stack_of: Synthesize) -> No
     assert not stack.one("aws_dynamodb_table", "state")["deletion_protection_enabled"]
 
 
-def test_what_is_not_settled_fails_applies_but_no_plan(stack: Stack) -> None:
-    """A data source would be read by every plan. A resource that could not be created is tried
-    again by each apply."""
+def test_an_unsettled_endpoint_fails_every_apply_but_no_plan(stack: Stack) -> None:
+    """Every plan would read a data source. A resource that could not be created is tried again by
+    each apply only."""
     verdict = stack.one("aws_lambda_invocation", "verdict")
     assert verdict["lifecycle_scope"] == "CREATE_ONLY"
     assert json.loads(verdict["input"])["action"] == "settle"
@@ -181,7 +181,7 @@ def test_what_is_not_settled_fails_applies_but_no_plan(stack: Stack) -> None:
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else str(value),
 )
-def test_a_deploy_asks_whether_it_is_settled_when_configs_change(
+def test_a_deploy_asks_for_a_new_verdict_only_if_configs_change(
     stack_of: Synthesize, change: dict[str, Any], asked: bool
 ) -> None:
     def question(model: dict[str, Any]) -> str:
@@ -191,7 +191,7 @@ def test_a_deploy_asks_whether_it_is_settled_when_configs_change(
     assert (question({**FLAN}) != question({**FLAN, **change})) is asked
 
 
-def test_the_manifest_names_what_the_items_say(stack: Stack) -> None:
+def test_the_manifest_names_the_same_configs_as_the_items(stack: Stack) -> None:
     for step in ("sync", *waits(stack)):
         event = json.loads(stack.one("aws_lambda_invocation", step)["input"])
         assert event["action"] == step.partition("_")[0]
@@ -203,7 +203,7 @@ def test_the_manifest_names_what_the_items_say(stack: Stack) -> None:
             assert declared["name"] == config
 
 
-def test_an_item_is_what_the_functions_read(stack_of: Synthesize) -> None:
+def test_functions_can_read_the_spec_item(stack_of: Synthesize) -> None:
     stack = stack_of(config_with({**FLAN, "schedule": [WORKDAYS]}, max_lease_minutes=600))
     found = item(stack, "demo-FlanT5-Endpoint")
     spec = spec_of(found)
@@ -242,19 +242,19 @@ def test_a_changed_entry_changes_its_hash_and_calls_sync(
     assert before[1] != after[1]
 
 
-def test_another_instance_type_is_another_config_beside_the_old(stack_of: Synthesize) -> None:
+def test_another_instance_type_makes_another_config(stack_of: Synthesize) -> None:
     before = stack_of(config_with(FLAN))
     after = stack_of(config_with({**FLAN, "inference_instance_type": "ml.g5.24xlarge"}))
     assert configs(before).isdisjoint(configs(after))
 
 
-def test_a_changed_schedule_leaves_the_config_alone(stack_of: Synthesize) -> None:
+def test_a_changed_schedule_does_not_change_the_endpoint_config(stack_of: Synthesize) -> None:
     assert configs(stack_of(config_with(FLAN))) == configs(
         stack_of(config_with({**FLAN, "schedule": [WORKDAYS]}))
     )
 
 
-def test_no_entry_at_all_is_a_stack_too(stack_of: Synthesize) -> None:
+def test_a_config_without_entries_makes_a_stack(stack_of: Synthesize) -> None:
     stack = stack_of(config_with())
     assert json.loads(stack.one("aws_lambda_invocation", "sync")["input"])["manifest"] == {}
 
@@ -267,14 +267,14 @@ def test_tables_are_protected_encrypted_and_restorable(stack: Stack, table: str)
     assert found["point_in_time_recovery"] == {"enabled": True}
 
 
-def test_the_due_index_is_the_one_that_the_tick_asks(stack: Stack) -> None:
+def test_the_due_index_has_the_keys_that_the_tick_queries(stack: Stack) -> None:
     (index,) = stack.one("aws_dynamodb_table", "state")["global_secondary_index"]
     assert index["name"] == DUE_INDEX
     assert (index["hash_key"], index["range_key"]) == ("due_shard", "next_due")
     assert index["non_key_attributes"] == ["claimed_until", "next_step"]
 
 
-def test_only_history_items_end_by_themselves(stack: Stack) -> None:
+def test_only_history_items_expire(stack: Stack) -> None:
     assert stack.one("aws_dynamodb_table", "history")["ttl"]["attribute_name"] == "ttl"
     assert "ttl" not in stack.one("aws_dynamodb_table", "state")
 
@@ -298,7 +298,7 @@ def test_an_auth_table_that_exists_already_is_only_read(stack_of: Synthesize) ->
         ("adopter", settings.AdopterSettings),
     ],
 )
-def test_a_function_is_told_what_its_handler_asks(
+def test_a_function_has_the_settings_that_its_handler_reads(
     stack: Stack, function: str, of: type[settings.Settings]
 ) -> None:
     found = stack.one("aws_lambda_function", function)
@@ -313,7 +313,7 @@ def test_a_function_is_told_what_its_handler_asks(
 def test_the_longest_lists_of_names_fit_into_the_environment_of_a_function(
     stack_of: Synthesize,
 ) -> None:
-    """4 KB in all. What Terraform fills in is taken for 100 characters."""
+    """The limit is 4 KB. A value that Terraform fills in counts as 100 characters."""
     longest = [f"{number:02}".ljust(63, "x") for number in range(MAX_PATTERNS)]
     lists = {"adoptable": longest, "addable_configs": longest}
     origin = f"https://{'x' * 100}.example.com"
@@ -325,21 +325,21 @@ def test_the_longest_lists_of_names_fit_into_the_environment_of_a_function(
         assert sum(len(key) + len(text) for key, text in filled.items()) <= 4_096
 
 
-def test_each_function_has_its_own_role_and_a_log_that_ends(stack: Stack) -> None:
+def test_each_function_has_its_own_role_and_a_log_with_retention(stack: Stack) -> None:
     roles = [function["role"] for function in stack.all("aws_lambda_function").values()]
     assert len(set(roles)) == len(roles) == 7
     for function in stack.all("aws_lambda_function"):
         assert stack.one("aws_cloudwatch_log_group", function)["retention_in_days"] == 30
 
 
-def test_code_comes_from_a_bucket_so_that_functions_are_made_at_once(stack: Stack) -> None:
+def test_code_of_all_functions_comes_from_a_bucket(stack: Stack) -> None:
     for name, function in stack.all("aws_lambda_function").items():
         archive = name if name.startswith("model-") else "lambdas"
         assert "filename" not in function
         assert function["s3_key"] == f"${{aws_s3_object.{archive}.key}}"
 
 
-def test_a_batch_is_hidden_six_times_as_long_as_its_function_may_take(stack: Stack) -> None:
+def test_visibility_timeout_is_six_times_the_timeout_of_the_function(stack: Stack) -> None:
     timeout = stack.one("aws_lambda_function", "reconciler")["timeout"]
     for queue in ("starts", "work"):
         found = stack.one("aws_sqs_queue", queue)
@@ -348,14 +348,14 @@ def test_a_batch_is_hidden_six_times_as_long_as_its_function_may_take(stack: Sta
         assert redrive["deadLetterTargetArn"] == f"${{aws_sqs_queue.{queue}_dead.arn}}"
 
 
-def test_single_messages_of_a_batch_may_fail(stack: Stack) -> None:
+def test_failed_messages_of_a_batch_are_reported_individually(stack: Stack) -> None:
     for queue in ("starts", "work"):
         found = stack.one("aws_lambda_event_source_mapping", queue)
         assert found["function_response_types"] == ["ReportBatchItemFailures"]
         assert found["scaling_config"] == {"maximum_concurrency": 10}
 
 
-def test_silence_is_an_alarm(stack: Stack) -> None:
+def test_a_missing_heartbeat_is_an_alarm(stack: Stack) -> None:
     heartbeat = stack.one("aws_cloudwatch_metric_alarm", "no_heartbeat")
     assert heartbeat["treat_missing_data"] == "breaching"
     assert heartbeat["namespace"] == settings.METRICS_NAMESPACE
@@ -363,7 +363,7 @@ def test_silence_is_an_alarm(stack: Stack) -> None:
     assert heartbeat["dimensions"] == {"service": variables["POWERTOOLS_SERVICE_NAME"]}
 
 
-def test_everything_that_may_go_wrong_is_an_alarm(stack: Stack) -> None:
+def test_there_are_exactly_these_alarms(stack: Stack) -> None:
     expected = {"no_heartbeat", "no_sweep", "late", "orphans", "restored_table"}
     expected |= {"gave_up", "failures", "throttled", "starts_dead", "work_dead"}
     functions = stack.all("aws_lambda_function")
@@ -379,19 +379,21 @@ def test_unmanaged_endpoints_are_an_alarm_where_they_are_reported(
     assert ("unmanaged" in stack.all("aws_cloudwatch_metric_alarm")) is watched
 
 
-def test_alarms_on_what_the_sweep_says_look_as_far_back_as_it_is_apart(stack: Stack) -> None:
+def test_alarms_on_metrics_of_the_sweep_have_the_period_of_its_schedule(stack: Stack) -> None:
     apart = stack.one("aws_scheduler_schedule", "sweep")["schedule_expression"]
     assert apart == "rate(15 minutes)"
     for name in ("late", "orphans", "restored_table"):
         alarm = stack.one("aws_cloudwatch_metric_alarm", name)
         assert (alarm["period"], alarm["statistic"]) == (15 * 60, "Maximum")
-        assert alarm["treat_missing_data"] == "ignore", "between two sweeps it stays as it is"
+        assert alarm["treat_missing_data"] == "ignore", (
+            "between two sweeps the alarm keeps its state"
+        )
     silence = stack.one("aws_cloudwatch_metric_alarm", "no_sweep")
     assert (silence["period"], silence["evaluation_periods"]) == (15 * 60, 2)
     assert silence["treat_missing_data"] == "breaching"
 
 
-def test_throttling_is_an_alarm_when_it_lasts_longer_than_a_crowd(stack: Stack) -> None:
+def test_throttling_is_an_alarm_only_if_it_lasts_longer_than_a_crowd_needs(stack: Stack) -> None:
     alarm = stack.one("aws_cloudwatch_metric_alarm", "throttled")
     assert (alarm["metric_name"], alarm["statistic"]) == ("Throttled", "Sum")
     assert alarm["period"] * alarm["evaluation_periods"] == 20 * 60
@@ -413,7 +415,7 @@ def test_alarms_watch_metrics_that_the_functions_publish(stack: Stack) -> None:
     assert all(alarm["dimensions"] == {"service": "demo"} for alarm in own)
 
 
-def test_every_alarm_tells_the_topic_and_is_on_the_dashboard(stack: Stack) -> None:
+def test_every_alarm_notifies_the_topic_and_is_on_the_dashboard(stack: Stack) -> None:
     dashboard = stack.one("aws_cloudwatch_dashboard", "endpoints")
     (listed,) = [
         widget["properties"]["alarms"]
@@ -453,7 +455,7 @@ def test_alarms_reach_the_addresses_of_the_config(stack_of: Synthesize) -> None:
     assert subscription["endpoint"] == "ops@example.org"
 
 
-def test_the_outputs_are_those_that_others_rely_on(stack: Stack) -> None:
+def test_the_outputs_are_exactly_these(stack: Stack) -> None:
     outputs = {name: output["value"] for name, output in stack.document["output"].items()}
     assert outputs == {
         "api_url": "${aws_api_gateway_stage.api.invoke_url}",
@@ -480,7 +482,7 @@ def test_refusals_of_the_gateway_are_json_with_a_code(stack: Stack) -> None:
         assert set(body) == {"error", "code", "requestId"}
 
 
-def test_the_accounts_logging_role_is_left_alone_unless_asked_for(
+def test_the_logging_role_of_the_account_is_set_only_on_request(
     stack: Stack, stack_of: Synthesize
 ) -> None:
     assert not stack.all("aws_api_gateway_account")
@@ -497,14 +499,16 @@ def test_a_model_is_hosted_as_locked(stack: Stack) -> None:
     assert source["s3_uri"].endswith("/inference-prepack/v1.0.1/")
     (variant,) = stack.one("aws_sagemaker_endpoint_configuration", address)["production_variants"]
     assert variant["instance_type"] == "ml.g5.12xlarge"
-    assert "volume_size_in_gb" not in variant  # its disk is local
+    assert "volume_size_in_gb" not in variant  # the type has a local disk
 
 
-def test_refusals_of_the_gateway_promise_nothing_that_is_not_known(stack: Stack) -> None:
-    told = stack.all("aws_api_gateway_gateway_response")
+def test_refusals_of_the_gateway_claim_nothing_unknown_and_only_throttling_has_retry_after(
+    stack: Stack,
+) -> None:
+    responses = stack.all("aws_api_gateway_gateway_response")
     for name in ("integration_timeout", "default_5xx"):
-        assert "may or may not" in told[name]["response_templates"]["application/json"]
+        assert "may or may not" in responses[name]["response_templates"]["application/json"]
     wait = "gatewayresponse.header.Retry-After"
-    waits = {name: each["response_parameters"].get(wait) for name, each in told.items()}
+    waits = {name: each["response_parameters"].get(wait) for name, each in responses.items()}
     assert waits.pop("throttled") == "'1'"
     assert not any(waits.values())

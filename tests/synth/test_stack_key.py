@@ -1,4 +1,4 @@
-"""One key of the customer's for all that the stack stores, and who may use it for what."""
+"""A KMS key of the customer for everything the stack stores: who may use it, and for what."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def keyed(stack_of: Synthesize) -> Stack:
 
 
 def used(stack: Stack, role: str) -> dict[str, set[str]]:
-    """What the role may do with the key, by the service through which."""
+    """The actions on the key that the role is allowed, by the service that calls KMS for it."""
     found: dict[str, set[str]] = {}
     for statement in stack.statements(role):
         if any(action.startswith("kms:") for action in statement["Action"]):
@@ -46,7 +46,7 @@ def encryption(bucket: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def test_all_that_is_stored_is_under_the_key(keyed: Stack) -> None:
+def test_everything_stored_is_encrypted_with_the_key(keyed: Stack) -> None:
     tables = keyed.all("aws_dynamodb_table").values()
     assert {t["server_side_encryption"]["kms_key_arn"] for t in tables} == {KEY}
     for kind in ("aws_sqs_queue", "aws_sns_topic"):
@@ -59,14 +59,14 @@ def test_all_that_is_stored_is_under_the_key(keyed: Stack) -> None:
         assert bucket["rule"][0]["bucket_key_enabled"] is True
 
 
-def test_a_queue_is_encrypted_in_one_way_alone(keyed: Stack, stack: Stack) -> None:
+def test_a_queue_is_encrypted_either_with_the_key_or_by_sqs(keyed: Stack, stack: Stack) -> None:
     for queue in keyed.all("aws_sqs_queue").values():
         assert "sqs_managed_sse_enabled" not in queue
     for queue in stack.all("aws_sqs_queue").values():
         assert (queue["sqs_managed_sse_enabled"], "kms_master_key_id" in queue) == (True, False)
 
 
-def test_without_a_key_nobody_needs_one(stack: Stack) -> None:
+def test_without_a_key_no_role_has_kms_permissions(stack: Stack) -> None:
     assert "arn:aws:kms" not in str(stack.document)
     for role in stack.all("aws_iam_role_policy"):
         assert used(stack, role) == {}
@@ -92,8 +92,8 @@ def test_a_role_uses_the_key_through_the_services_that_it_calls(
     assert used(keyed, role).keys() == services
 
 
-def test_every_action_on_what_is_encrypted_takes_its_part_of_the_key(keyed: Stack) -> None:
-    """One that is new to the code must not be forgotten: each call of it would fail."""
+def test_every_action_on_encrypted_data_has_its_key_permissions(keyed: Stack) -> None:
+    """An action that is new in the code needs its entry, or each call of it would fail."""
     without = {"dynamodb:DescribeTable", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
     for role in keyed.all("aws_lambda_function"):
         for action in {a for each in keyed.statements(role) for a in each["Action"]} - without:
@@ -102,12 +102,14 @@ def test_every_action_on_what_is_encrypted_takes_its_part_of_the_key(keyed: Stac
             assert action in kms.BEHIND or service not in {"dynamodb", "s3", "sns", "sqs"}
 
 
-def test_who_reads_does_not_encrypt(keyed: Stack) -> None:
+def test_a_role_that_only_reads_may_only_decrypt(keyed: Stack) -> None:
     assert used(keyed, "api")["s3"] == {"kms:Decrypt"}
     assert used(keyed, "invoker")["s3"] == {"kms:Decrypt", "kms:GenerateDataKey"}
 
 
-def test_a_model_uses_the_key_for_the_stacks_own_places_alone(stack_of: Synthesize) -> None:
+def test_a_model_may_use_the_key_only_for_the_buckets_and_topics_of_the_stack(
+    stack_of: Synthesize,
+) -> None:
     own = {
         "input_path": "s3://mine/in",
         "output_path": "s3://mine/out",
@@ -127,13 +129,13 @@ def test_a_model_uses_the_key_for_the_stacks_own_places_alone(stack_of: Synthesi
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "expected"),
     [
         ("alias/mine", "kms_key_arn: must be the ARN of a KMS key"),
         (KEY.replace("us-east-1", "eu-west-1"), "kms_key_arn: must be in us-east-1"),
     ],
 )
-def test_a_key_that_cannot_be_used_is_told_at_synth(key: str, told: str) -> None:
+def test_a_key_that_cannot_be_used_is_refused_at_synth(key: str, expected: str) -> None:
     with pytest.raises(InvalidConfig) as refused:
         parse(config_with(FLAN, kms_key_arn=key))
-    assert told in str(refused.value)
+    assert expected in str(refused.value)

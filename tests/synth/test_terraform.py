@@ -1,4 +1,4 @@
-"""The synthesized JSON under the real Terraform and the real AWS provider."""
+"""The synthesized JSON, checked by the real Terraform and the real AWS provider."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.synth.terraform import Terraform
 pytestmark = pytest.mark.slow
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-# The data sources that name the account and its partition, which the arns of the API hold.
+# The data sources for the account and the partition, which are in the ARNs of the API.
 WHERE = ("aws_caller_identity", "aws_partition")
 
 
@@ -46,7 +46,7 @@ def test_each_example_of_the_original_is_valid(terraform: Terraform, stack_of: S
 
 @pytest.fixture
 def deployed_api(terraform: Terraform, emulator: Emulator, stack: Stack) -> Terraform:
-    """The API alone, deployed: its parts take no time, its functions would."""
+    """Only the API, deployed: its parts are created quickly, its functions would not be."""
     here = terraform.with_aws(emulator)
     here.take(api_of(stack))
     here.run("init", "-input=false", "-no-color")
@@ -55,7 +55,7 @@ def deployed_api(terraform: Terraform, emulator: Emulator, stack: Stack) -> Terr
 
 
 def api_of(stack: Stack) -> dict[str, Any]:
-    """The API's own resources, with constants where they refer to others."""
+    """Only the resources of the API, with constants in place of references to others."""
     resources = {
         kind: {name: without_dependencies(body) for name, body in found.items()}
         for kind, found in stack.document["resource"].items()
@@ -111,7 +111,7 @@ def with_another_function(document: dict[str, Any]) -> dict[str, Any]:
     return edited(document, "aws_api_gateway_integration", "health", uri=uri)
 
 
-def test_the_api_is_deployed_anew_exactly_when_a_part_of_it_changes(
+def test_the_api_is_redeployed_exactly_when_a_part_of_it_changes(
     deployed_api: Terraform, stack: Stack
 ) -> None:
     assert deployed_api.plan() == {}
@@ -131,7 +131,7 @@ def test_the_api_is_deployed_anew_exactly_when_a_part_of_it_changes(
     assert deployment not in deployed_api.plan()
 
 
-def test_pages_may_call_from_the_next_deploy_on_and_then_nothing_changes(
+def test_a_changed_cors_origin_redeploys_the_api_once(
     deployed_api: Terraform, stack_of: Synthesize
 ) -> None:
     shipped = json.loads(DEFAULT.read_text())

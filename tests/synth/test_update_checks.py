@@ -1,4 +1,4 @@
-"""Each limit of UpdateEndpoint, violated on purpose, has an error of its own."""
+"""Each violated limit of UpdateEndpoint has its own error."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def refused(update: object, **entry: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("violation", LIMITS.values(), ids=LIMITS)
-def test_violating_a_limit_says_which(violation: Violation) -> None:
+def test_the_error_for_a_violated_limit_names_the_limit(violation: Violation) -> None:
     found = refused(violation.options, **_entry(violation.variants))
     assert any(problem.startswith(f"{AT}.{violation.said}") for problem in found), found
 
 
 def _entry(variants: tuple[Variant, ...]) -> dict[str, Any]:
-    """What an entry of these variants says, as far as updates care."""
+    """The fields of an entry with these variants, as far as updates need them."""
     match variants:
         case (Variant(instance_count=None),):
             return {"serverless": {"memory_mb": 2048, "max_concurrency": 5}}
@@ -55,7 +55,7 @@ def _entry(variants: tuple[Variant, ...]) -> dict[str, Any]:
             }
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_all_problems_of_an_update_are_reported_together() -> None:
     update = {
         **canary(percent(60), WaitIntervalInSeconds=4000),
         "RetainDeploymentConfig": 1,
@@ -79,14 +79,14 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     ],
     ids=str,
 )
-def test_what_keeps_the_limits_is_taken(update: dict[str, Any]) -> None:
+def test_updates_within_the_limits_are_accepted(update: dict[str, Any]) -> None:
     (entry,) = parse(
         config_with({**FLAN, "inference_instance_count": 4, "update": update})
     ).jumpstart_models
     assert entry.update == update
 
 
-def test_waits_of_all_steps_count() -> None:
+def test_the_timeout_must_cover_the_waits_of_all_steps() -> None:
     slow = linear(percent(10), WaitIntervalInSeconds=3600)
     policy = slow["DeploymentConfig"]["BlueGreenUpdatePolicy"]
     policy["MaximumExecutionTimeoutInSeconds"] = 28800
@@ -108,7 +108,7 @@ def test_sizes_are_measured_against_the_instances_of_each_variant() -> None:
     assert not any("'Big'" in problem for problem in found)
 
 
-def test_rolling_takes_one_variant_with_instances() -> None:
+def test_rolling_updates_need_one_variant_with_instances() -> None:
     found = refused(rolling(percent(10)), variants=[{"name": "A", "serverless": {}}, {"name": "B"}])
     assert (
         f"{AT}.{ROLLING}: cannot update serverless variants (A); use BlueGreenUpdatePolicy"
@@ -119,11 +119,11 @@ def test_rolling_takes_one_variant_with_instances() -> None:
     ) in found
 
 
-def test_something_else_than_an_object_is_said_to_be_so() -> None:
+def test_an_update_that_is_no_object_is_refused() -> None:
     assert refused([]) == [f"{AT}: must be an object {{...}}"]
 
 
-def test_the_policy_stands_in_the_spec(tmp_path: Path) -> None:
+def test_the_update_policy_is_written_to_the_spec(tmp_path: Path) -> None:
     example = main.PROJECT / "configs/examples/falcon-all-settings.json"
     (item,) = synthesize(example, tmp_path).all("aws_dynamodb_table_item").values()
     written = json.loads(json.loads(item["item"])["update"]["S"])

@@ -71,7 +71,9 @@ def test_wakes_are_limited_per_token_and_hour(world: World) -> None:
     with pytest.raises(TooManyWakes, match="2 times an hour") as refused:
         wake(world)
     assert refused.value.retry_after_seconds == 20 * 60 + 1
-    assert not world.state("falcon").last_wanted
+    last = world.state("falcon").last_wanted
+    assert last is not None
+    assert not last.running
     wake(world, share=WakeShare("token-2", 2))
     world.advance(minutes=20)
     wake(world)
