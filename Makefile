@@ -1,6 +1,6 @@
-# What users type. Each target first sees to its own set-up: `ready` compares two files when there
-# is nothing to do. Variables given to make (CONFIG=path, LOCAL_PORT=8081, …) reach the programs
-# through the environment.
+# The commands for users. Each target first checks its own set-up; if there is nothing to do, `ready`
+# only compares two files. Variables of make (CONFIG=path, LOCAL_PORT=8081, …) are passed to the
+# programs through the environment.
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
@@ -10,7 +10,7 @@ ARGS ?=
 SEED ?=
 VENV := .venv/bin/python
 
-# uv trusts what the machine trusts: companies have certificate authorities of their own.
+# uv uses the machine's certificate authorities, because companies have their own.
 export UV_SYSTEM_CERTS ?= 1
 
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -27,7 +27,7 @@ help: ## show this list
 # --- the product ------------------------------------------------------------------------------
 
 .PHONY: up
-up: ready-terraform ## run it all on this machine: synth, terraform apply, a URL to call
+up: ready-terraform ## run everything on this machine: synth, terraform apply, a URL to call
 	@$(VENV) -m local.up
 
 .PHONY: down
@@ -51,7 +51,7 @@ deploy: ready-cdktf ## deploy to AWS with your credentials (ARGS=--auto-approve 
 	@$(VENV) -m tools.cdktf_cli deploy $(ARGS)
 
 .PHONY: token
-token: ready ## hand out, list or revoke tokens (ARGS="create --help", ARGS="list --local" …)
+token: ready ## create, list or revoke tokens (ARGS="create --help", ARGS="list --local" …)
 	@$(VENV) -m client token $(ARGS)
 
 .PHONY: destroy
@@ -62,7 +62,7 @@ destroy: ready-cdktf ## stop every endpoint, then remove the stack from AWS (ARG
 
 .PHONY: test
 test: ready-cdktf ## the whole test suite, end-to-end tests and coverage gate included
-# What deploys, measures or simulates runs by itself, untraced.
+# Tests that deploy, measure or simulate run separately, without coverage.
 	@$(VENV) -m coverage erase
 	$(VENV) -m pytest -q -n auto -m "not (e2e or simulation or timing)" --cov --cov-report= $(ARGS)
 	$(VENV) -m coverage report --fail-under=95
@@ -80,11 +80,11 @@ check: ready ## format, lint, types, import rules, unit tests: under a minute
 	$(VENV) -m pytest -q -m "not e2e and not slow" tests/unit $(ARGS)
 
 .PHONY: audit
-audit: ready-terraform ## checkov on the plan of all examples: audit/checkov.yaml has what stays, and why
+audit: ready-terraform ## checkov on the plan of all examples; audit/checkov.yaml lists exceptions with reasons
 	$(VENV) -m pytest -q tests/synth/test_audit.py $(ARGS)
 
 .PHONY: format
-format: ready ## put the code into the form that `make check` asks for
+format: ready ## format and fix the code for `make check`
 	$(VENV) -m ruff format .
 	$(VENV) -m ruff check --fix .
 
@@ -97,11 +97,11 @@ simulate: ready ## 10,000 endpoint-days of faults by seed (SEED=number, ARGS=--s
 	@$(VENV) -m tests.simulation $(SEED:%=--seed %) $(ARGS)
 
 .PHONY: schema
-schema: ready ## write configs/schema.json, by which editors complete the config
+schema: ready ## write configs/schema.json, with which editors complete the config
 	@$(VENV) -m constructs_lib.config.schema
 
 .PHONY: lock-deps
-lock-deps: ready ## resolve Pipfile and package.json anew into their locks
+lock-deps: ready ## resolve Pipfile and package.json into new locks
 	@$(VENV) -m tools.lock_dependencies
 
 # --- set-up -----------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
     python main.py [--help]
 
-Environment: CONFIG names the config (default configs/configs.json), CONFIG_OVERLAY a file laid
-over it, CDKTF_OUTDIR the folder to write to (default cdktf.out beside this file).
+Environment: CONFIG is the config file (default configs/configs.json), CONFIG_OVERLAY a file that is
+merged over it, CDKTF_OUTDIR the output folder (default cdktf.out beside this file).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ USAGE_ERROR = 2
 
 
 def build(environment: Mapping[str, str], outdir: Path) -> App:
-    """The app with the stack of the config that `environment` names. Raises InvalidConfig and
-    BundleFailed; nothing that is synthesized depends on the clock or on this folder's path."""
+    """The app with the stack of the config that `environment` names. The output depends neither on
+    the clock nor on this folder's path. Raises InvalidConfig and BundleFailed."""
     chosen = _path(environment.get("CONFIG")) or PROJECT / "configs" / "configs.json"
     config = load(chosen, _path(environment.get("CONFIG_OVERLAY")))
     lock = ModelsLock.read(PROJECT / "configs" / "models.lock.json", config.region_name)
@@ -51,7 +51,7 @@ def build(environment: Mapping[str, str], outdir: Path) -> App:
     )
 
     fast_bindings.install(CACHE)
-    # after install: it is what makes these imports quick
+    # imported after install, which makes these imports fast
     from cdktf import App  # noqa: PLC0415
 
     from constructs_lib.stack import EndpointManagerStack  # noqa: PLC0415

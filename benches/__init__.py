@@ -1,2 +1,2 @@
-"""Benchmarks: `make bench` prints one table. Ratios and counts rather than absolute times, which
-say more about the machine than about the code."""
+"""Benchmarks: `make bench` prints one table. It prefers ratios and counts, because absolute times
+depend more on the machine than on the code."""

@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those whose module is named, and print one table."""
+"""Run all benchmarks, or only the named ones, and print one table."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ BENCHES = ("idle_tick", "transitions", "cold_start", "synth", "simulation", "due
 
 
 def main() -> int:
-    """Print a row as soon as it is measured; the exit status is 1 where one must not be so."""
+    """Print each row as soon as it is measured. The exit status is 1 if a figure is not allowed."""
     parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
-    parser.add_argument("bench", nargs="*", choices=[*BENCHES, []], help="all, if none is named")
+    parser.add_argument("bench", nargs="*", choices=[*BENCHES, []], help="default: all")
     chosen = parser.parse_args().bench or BENCHES
     print(f"{'what':<42} {'figure':<54} should be")
     status = 0

@@ -1,4 +1,4 @@
-"""What a cold start imports: each function against a bare `import boto3`."""
+"""How long the imports of a cold start take: each function compared with `import boto3`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RUNS = 5
 
 
 def seconds_to_import(module: str) -> float:
-    """The median over some fresh interpreters, less what an interpreter takes to start."""
+    """The median over some fresh interpreters, without the start of the interpreter itself."""
 
     def run(statement: str) -> float:
         began = time.perf_counter()

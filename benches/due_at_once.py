@@ -1,4 +1,4 @@
-"""Two thousand endpoints due at the same second, on simulated AWS: what becomes of them."""
+"""Two thousand endpoints that are due at the same second, on simulated AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many AWS calls a tick makes when nothing is due, by the number of endpoints."""
+"""How many AWS calls a tick makes when nothing is due, for different numbers of endpoints."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BATCH = 25
 
 
 def calls_of_an_idle_tick(endpoints: int) -> Counter[str]:
-    """Fill a state table with endpoints that are due tomorrow; count what one tick calls."""
+    """Fill a state table with endpoints that are due tomorrow, and count the calls of one tick."""
     os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
     os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
     with mock_aws():

@@ -1,4 +1,4 @@
-"""One line of the table."""
+"""A row of the table."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured, the figure with its unit, and what it should be read against.
+    """What was measured, the figure with its unit, and the figure that it should have.
 
-    `ok` is False where it must not be so."""
+    `ok` is False if the figure is not allowed.
+    """
 
     what: str
     figure: str

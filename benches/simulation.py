@@ -1,4 +1,4 @@
-"""How much of the meter's life is simulated in a second, and what was found wrong in it."""
+"""How many endpoint-days the simulation runs per second, and how many violations it finds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much sooner a synth is through with the bindings loaded on demand than without."""
+"""How much faster synth is when the bindings are loaded on demand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def seconds_to_synth(*, eager: bool) -> float:
 
 
 def seconds_to_load_cdktf() -> float:
-    """What every synth begins with: the library, and the Node.js process behind it."""
+    """The start of every synth: loading the library and starting its Node.js process."""
     return _seconds("-c", "import cdktf; cdktf.App()")
 
 

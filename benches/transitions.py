@@ -1,4 +1,4 @@
-"""How long the next transition of an endpoint takes to find."""
+"""How long it takes to find the next transition of an endpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def milliseconds_each(schedules: Sequence[Schedule]) -> float:
-    """The mean over a thousand instants, once the zones are loaded."""
+    """The mean over a thousand instants, after the time zones have been loaded."""
     meter = Meter(schedules=schedules)
     instants = [START + timedelta(minutes=7 * step) for step in range(1000)]
     meter.next_transition(START)

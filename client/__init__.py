@@ -1,1 +1,1 @@
-"""The command line of whoever runs a stack."""
+"""The command line for people who run a stack."""

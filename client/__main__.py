@@ -1,7 +1,7 @@
 """`python -m client token create | list | revoke`: who may use the API.
 
-Exits with 0 when it is done, 1 when it could not be, 2 when it was asked wrongly. What a program
-may want of it is on standard output, everything else on standard error.
+Exit codes: 0 done, 1 failed, 2 wrong arguments. Data for other programs goes to standard output,
+everything else to standard error.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from lambdas.core.errors import AwsRefused, InvalidField
 from lambdas.core.scopes import SCOPES
 
 _SCOPES = f"""\
-scopes: {", ".join(SCOPES)}, separated by blanks; each may be limited to an endpoint:
+scopes: {", ".join(SCOPES)}, separated by spaces. Each can be limited to an endpoint:
   --scopes "read renew:demo-FlanT5-Endpoint"
 """
 _WHERE = """\
-The table: --local takes the one of `make up`; otherwise --table and --region, where not given,
-are those of the stack that was synthesized last (`make synth`, `make deploy`). Credentials are
-looked for as by the AWS command line.
+The table: --local uses the stack of `make up`. Otherwise the defaults of --table and --region come
+from the last synthesized stack (`make synth`, `make deploy`). Credentials are found in the same
+places as by the AWS command line.
 """
 
 
@@ -46,17 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m client", description="Runs a stack's API.")
+    parser = argparse.ArgumentParser(prog="python -m client", description="Manages a stack's API.")
     token = parser.add_subparsers(metavar="token", required=True).add_parser(
-        "token", help="hand out, list and revoke tokens"
+        "token", help="create, list and revoke tokens"
     )
     commands = token.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    def command(name: str, told: str, epilog: str = "") -> argparse.ArgumentParser:
+    def command(name: str, summary: str, epilog: str = "") -> argparse.ArgumentParser:
         added = commands.add_parser(
             name,
-            help=told,
-            description=told,
+            help=summary,
+            description=summary,
             epilog=f"{epilog}{_WHERE}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -65,13 +65,15 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--region", help="AWS region of the table")
         return added
 
-    create = command("create", "make a token and show its secret, once", _SCOPES)
-    create.add_argument("--name", required=True, help="whose it is; stands in every history")
+    create = command("create", "create a token and show its secret once", _SCOPES)
+    create.add_argument("--name", required=True, help="whose token it is; shown in the history")
     create.add_argument("--scopes", required=True, help="what it may do, see below")
-    create.add_argument("--days", required=True, type=_days, help="days until it ends, or 'never'")
+    create.add_argument(
+        "--days", required=True, type=_days, help="days until it expires, or 'never'"
+    )
     command("list", "show all tokens, without their secrets")
-    revoke = command("revoke", "end a token; within a minute nothing knows it")
-    revoke.add_argument("token", metavar="NAME|ID", help="as `list` shows them")
+    revoke = command("revoke", "revoke a token; it may work for up to a minute longer")
+    revoke.add_argument("token", metavar="NAME|ID", help="as shown by `list`")
     return parser
 
 

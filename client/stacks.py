@@ -1,4 +1,4 @@
-"""Where the auth table of a stack is."""
+"""Finds the auth table of a stack."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _SYNTHESIZED = ROOT / "cdktf.out" / "stacks" / "endpoint-manager" / "cdk.tf.json
 
 
 class NoStack(Exception):
-    """No stack is to be found; says what to do about it."""
+    """No stack was found. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """`endpoint_url` is where the embedded AWS is; None: AWS itself."""
+    """`endpoint_url` is the address of the embedded AWS; None means AWS itself."""
 
     table: str
     region: str
     endpoint_url: str | None = None
 
     def reach(self, environment: MutableMapping[str, str]) -> None:
-        """Let AWS clients find it; nothing of a real account is sent to the embedded one."""
+        """Point AWS clients at the stack. No real credentials are sent to the embedded AWS."""
         environment["AWS_REGION"] = environment["AWS_DEFAULT_REGION"] = self.region
         if self.endpoint_url:
             for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB"):
@@ -39,30 +39,30 @@ class Stack:
             environment["AWS_ACCESS_KEY_ID"] = environment["AWS_SECRET_ACCESS_KEY"] = "test"  # noqa: S105  # the emulator's
 
     def token_list(self) -> DynamoTokenList:
-        """Raises AwsRefused where the settings of the machine are no good."""
+        """Raises AwsRefused if the AWS settings of this machine are not usable."""
         with named():
             return DynamoTokenList(clients.dynamodb_once(), self.table)
 
 
 def of_local() -> Stack:
-    """The stack of `make up`; raises NoStack."""
-    told = _read(_LOCAL, "no stack is up here: run `make up`")
-    return Stack(told["auth_table"], told["region"], told["aws_endpoint_url"])
+    """The stack of `make up`. Raises NoStack."""
+    stack = _read(_LOCAL, "no stack is up here: run `make up`")
+    return Stack(stack["auth_table"], stack["region"], stack["aws_endpoint_url"])
 
 
 def of(table: str | None, region: str | None) -> Stack:
-    """The stack on AWS; what is not given is that of the last synth. Raises NoStack."""
+    """The stack on AWS. Missing values come from the last synth. Raises NoStack."""
     if table and region:
         return Stack(table, region)
-    told = _read(_SYNTHESIZED, "no stack was synthesized here: give --table and --region")
+    synthesized = _read(_SYNTHESIZED, "no stack was synthesized here: give --table and --region")
     return Stack(
-        table or told["output"]["auth_table_name"]["value"],
-        region or told["provider"]["aws"][0]["region"],
+        table or synthesized["output"]["auth_table_name"]["value"],
+        region or synthesized["provider"]["aws"][0]["region"],
     )
 
 
-def _read(path: Path, otherwise: str) -> Any:
+def _read(path: Path, missing: str) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise NoStack(otherwise) from None
+        raise NoStack(missing) from None

@@ -1,4 +1,4 @@
-"""What the commands about tokens do."""
+"""The token commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEAD = ("ID", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED")
 
 
 class NotDone(Exception):
-    """Says why."""
+    """A command failed. The message says why."""
 
 
 def run(chosen: argparse.Namespace, tokens: DynamoTokenList, now: datetime) -> None:
@@ -34,13 +34,15 @@ def run(chosen: argparse.Namespace, tokens: DynamoTokenList, now: datetime) -> N
 def create(
     tokens: DynamoTokenList, name: str, scopes: str, days: int | None, now: datetime
 ) -> None:
-    """Print the secret alone to standard output."""
+    """Create a token. Only the secret is printed to standard output."""
     made, secret = now.replace(microsecond=0), new_secret()
     expires_at = made + timedelta(days=days) if days is not None else None
     token = Token(hashed(secret), token_name(name), Scopes.parse(scopes), made, expires_at)
     tokens.add(token)
-    until = f"until {iso(expires_at)}" if expires_at else "without an end"
-    _tell(f"Token {token.id} of '{token.name}' may {token.scopes} {until}. Its secret, shown once:")
+    until = f"until {iso(expires_at)}" if expires_at else "without expiry"
+    _print_note(
+        f"Token {token.id} of '{token.name}' may {token.scopes} {until}. Its secret, shown once:"
+    )
     print(secret)
 
 
@@ -55,7 +57,9 @@ def revoke(tokens: DynamoTokenList, name_or_id: str) -> None:
         tokens.revoke(found[0])
     except Conflict:
         raise NotDone(f"token {found[0].id} was revoked meanwhile") from None
-    _tell(f"Token {found[0].id} of '{found[0].name}' is revoked: within a minute nothing knows it.")
+    _print_note(
+        f"Token {found[0].id} of '{found[0].name}' is revoked. It may work for up to a minute longer."
+    )
 
 
 def _row(token: Token, now: datetime) -> tuple[str, ...]:
@@ -71,12 +75,12 @@ def _row(token: Token, now: datetime) -> tuple[str, ...]:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they have to be."""
+    """A table with aligned columns."""
     lines = [_HEAD, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
     padded = ("  ".join(map(str.ljust, line, widths)) for line in lines)
     return "\n".join(line.rstrip() for line in padded)
 
 
-def _tell(sentence: str) -> None:
+def _print_note(sentence: str) -> None:
     print(sentence, file=sys.stderr)

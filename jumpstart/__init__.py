@@ -1,4 +1,4 @@
-"""Resolves JumpStart models to what hosts them, once, into `configs/models.lock.json`.
+"""Resolves JumpStart models to what hosts them, and writes `configs/models.lock.json`.
 
-`document` is pure; `locking` puts config, hub and lock together; `hub` alone knows boto3.
+`hub_document` is pure, `locking` combines config, hub and lock, and only `hub` uses boto3.
 """

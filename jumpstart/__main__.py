@@ -17,14 +17,14 @@ from jumpstart.locking import Wanted, make
 
 PROJECT = Path(__file__).resolve().parent.parent
 DESCRIPTION = """\
-Looks up each JumpStart model of the config with your AWS credentials (sagemaker:DescribeHubContent
-alone; the List actions make errors name alternatives) and writes what hosts it, on each instance
-type, into configs/models.lock.json. Synth needs that file and no network. What the lock holds for
-other configs and regions stays.
+Looks up each JumpStart model of the config with your AWS credentials and writes what hosts it, for
+each instance type, to configs/models.lock.json. It only needs sagemaker:DescribeHubContent; with
+the List actions, errors also name alternatives. Synth needs that file and no network. The lock
+keeps its content for other configs and regions.
 """
 EPILOG = """\
-environment: CONFIG names the config, CONFIG_OVERLAY a file laid over it.
-exit codes: 0 done, 1 config and lock (or hub) disagree, 2 it could not be tried.
+environment: CONFIG is the config file, CONFIG_OVERLAY a file that is merged over it.
+exit codes: 0 done, 1 config and lock (or hub) disagree, 2 it could not run.
 """
 DISAGREED = 1
 NOT_TRIED = 2
@@ -98,20 +98,24 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    lock.add_argument("--check", action="store_true", help="only compare, without any network")
+    lock.add_argument("--check", action="store_true", help="only compare, without network")
     lock.add_argument(
-        "--config", type=Path, action="append", metavar="PATH", help="may be given several times"
+        "--config",
+        type=Path,
+        action="append",
+        metavar="PATH",
+        help="may be given several times",
     )
-    lock.add_argument("--region", help="instead of the config's region_name")
+    lock.add_argument("--region", help="default: the config's region_name")
     lock.add_argument(
-        "--prune", action="store_true", help="drop what none of these configs asks for"
+        "--prune", action="store_true", help="remove everything that these configs do not need"
     )
     lock.add_argument(
         "--lock",
         type=Path,
         default=PROJECT / "configs" / "models.lock.json",
         metavar="PATH",
-        help="instead of configs/models.lock.json",
+        help="default: configs/models.lock.json",
     )
     return parser
 

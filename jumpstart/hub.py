@@ -1,4 +1,4 @@
-"""Reads JumpStart's public hub, over boto3."""
+"""Reads JumpStart's public hub with boto3."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _NEAR = 5
 
 
 class HubUnreachable(Exception):
-    """No credentials, no network, no permission, or throttled for too long: one line says which."""
+    """No credentials, no network, no permission, or throttled too long. The message says which."""
 
 
 class ModelMissing(Exception):
-    """The hub has no such model; `near` are names like it."""
+    """The hub has no such model. `near` are similar names."""
 
     def __init__(self, near: Sequence[str]) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class ModelMissing(Exception):
 
 
 class VersionMissing(Exception):
-    """The hub has the model in other versions, newest first."""
+    """The hub only has other versions of the model: `versions`, newest first."""
 
     def __init__(self, versions: Sequence[str]) -> None:
         super().__init__()
@@ -43,13 +43,13 @@ class VersionMissing(Exception):
 
 
 class DocumentUnreadable(Exception):
-    """What the hub answered with is no document; the text says what it is."""
+    """The hub's answer is not a valid document. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A version of a model as the hub has it. `support` is Supported, Deprecated or Restricted,
-    `status` Available unless the hub is at work on it."""
+    """A version of a model in the hub. `support` is Supported, Deprecated or Restricted. `status`
+    is Available unless the hub is processing it."""
 
     version: str
     support: str
@@ -66,7 +66,7 @@ class Listed:
 
 
 def connect(region: str) -> SageMakerClient:
-    """A client of the user's own credentials. Raises HubUnreachable where they make none."""
+    """A client with the user's credentials. Raises HubUnreachable if they are not usable."""
     config = Config(
         connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 4}
     )
@@ -83,8 +83,8 @@ class Hub:
         self._client = client
 
     def describe(self, model_id: str, version: str | None) -> Published:
-        """That version, or the latest. Raises ModelMissing, VersionMissing, DocumentUnreadable and
-        HubUnreachable."""
+        """The given version, or the latest. Raises ModelMissing, VersionMissing, DocumentUnreadable
+        and HubUnreachable."""
         which = {"HubContentVersion": version} if version else {}
         try:
             answer = self._client.describe_hub_content(
@@ -107,7 +107,7 @@ class Hub:
         )
 
     def versions(self, model_id: str) -> list[Listed]:
-        """All versions, newest first; none where there is no such model. Raises HubUnreachable."""
+        """All versions, newest first; none if there is no such model. Raises HubUnreachable."""
         listed = [
             Listed(each["HubContentVersion"], each.get("SupportStatus", "Supported"))
             for each in self._pages(
@@ -118,7 +118,7 @@ class Hub:
         return sorted(listed, key=lambda each: _numbers(each.version), reverse=True)
 
     def _near(self, model_id: str) -> list[str]:
-        """Names like this one; none where the caller may not list them."""
+        """Similar names; none if the caller may not list them."""
         try:
             pages = self._pages("list_hub_contents", HubName=HUB, HubContentType=_MODEL)
             names = [each["HubContentName"] for each in pages]
@@ -129,13 +129,13 @@ class Hub:
         return list(dict.fromkeys([*alike, *longer]))[:_NEAR]
 
     def _pages(
-        self, operation: Literal["list_hub_contents", "list_hub_content_versions"], **asked: str
+        self, operation: Literal["list_hub_contents", "list_hub_content_versions"], **request: str
     ) -> Iterator[HubContentInfoTypeDef]:
-        """Both lists have pages, but botocore no paginator for them."""
+        """Both operations return pages, but botocore has no paginator for them."""
         token: dict[str, str] = {}
         while True:
             try:
-                answer = getattr(self._client, operation)(MaxResults=_PAGE, **asked, **token)
+                answer = getattr(self._client, operation)(MaxResults=_PAGE, **request, **token)
             except ClientError as error:
                 if error.response["Error"]["Code"] == "ResourceNotFound":
                     return
@@ -163,8 +163,8 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _refusal(error: ClientError) -> str:
-    said = error.response["Error"]
-    return _one_line(f"{error.operation_name}: {said.get('Code')}: {said.get('Message')}")
+    details = error.response["Error"]
+    return _one_line(f"{error.operation_name}: {details.get('Code')}: {details.get('Message')}")
 
 
 def _one_line(error: object) -> str:

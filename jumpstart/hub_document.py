@@ -1,8 +1,8 @@
-"""What a JumpStart model runs on an instance type, by the document that its publisher wrote.
+"""What hosts a JumpStart model on an instance type, according to its publisher's document.
 
-The documents are what DescribeHubContent answers with, parsed: JSON with fields that come and go,
-so whatever is not understood is passed over. Pure: no network, no boto3. The rules follow the
-JumpStart part of https://github.com/aws/sagemaker-python-sdk.
+The documents are the parsed JSON of DescribeHubContent. Their fields change over time, so unknown
+values are ignored. Pure: no network, no boto3. The rules follow the JumpStart part of
+https://github.com/aws/sagemaker-python-sdk.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 _SUPPORTED = "SupportedInferenceInstanceTypes"
-# What an inference config may say otherwise than the document's top level.
+# The fields in which an inference config may differ from the document's top level.
 _HOSTING_FIELDS = (
     "ContainerStartupHealthCheckTimeout",
     "HostingAdditionalDataSources",
@@ -34,24 +34,24 @@ _HOSTING_FIELDS = (
 )
 _FAMILY = re.compile(r"ml[._]([a-z\d-]+)\.?\w*")
 _GATED_BUCKETS = re.compile(r"s3://jumpstart-private-cache-prod-")
-# Families with disks of their own, beside those that say so by a "d". SageMaker uses these disks
-# and refuses to add a volume: https://aws.amazon.com/ec2/instance-types/accelerated-computing/
+# Families with local disks, besides those with a "d" in the name. SageMaker uses these disks and
+# refuses to add a volume: https://aws.amazon.com/ec2/instance-types/accelerated-computing/
 _OWN_DISKS = ("g5", "g6", "g7", "gr6", "p5", "p6", "trn1", "trn2")
 _NOT_HOSTED = ("local_cpu", "local_gpu")  # variants for a laptop
 _ADDITIONAL_SOURCES = "/opt/ml/additional-model-data-sources/"
 
 
 class Unhostable(Exception):
-    """The document leads to nothing that could be hosted; the text says why."""
+    """The document has nothing that can be hosted. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hosting:
-    """What hosts a model on one instance type: an image, or a model package, which brings image,
-    environment and artifact along.
+    """What hosts a model on one instance type: an image, or a model package, which contains image,
+    environment and artifact.
 
-    `inference_config` is the name of the publisher's config that was chosen. `additional_sources`
-    are further artifacts by channel: those without which the container cannot start.
+    `inference_config` is the name of the chosen config of the publisher. `additional_sources` are
+    further artifacts by channel, without which the container cannot start.
     """
 
     image: str | None
@@ -70,12 +70,12 @@ class Hosting:
 
 
 def resolve(document: Mapping[str, Any], instance_type: str) -> Hosting:
-    """What hosts the model on `instance_type`. Raises Unhostable naming where it can run."""
+    """What hosts the model on `instance_type`. Raises Unhostable with the types that it runs on."""
     name, fields = _chosen(document, instance_type)
     package = _target(fields, instance_type, "ModelPackageArn", "HostingModelPackageArn")
     image = _target(fields, instance_type, "ImageUri", "HostingEcrUri")
     if not (package or image):
-        raise Unhostable(_nowhere(document, instance_type))
+        raise Unhostable(_no_target(document, instance_type))
     artifact = None if package else _artifact(fields)
     eula = None if package else _text(fields.get("HostingEulaUri"))
     gated = bool(eula or fields.get("GatedBucket") or _GATED_BUCKETS.match(artifact or ""))
@@ -86,7 +86,7 @@ def resolve(document: Mapping[str, Any], instance_type: str) -> Hosting:
         model_package=package,
         environment=environment,
         artifact=artifact,
-        # SageMaker runs what comes from the Marketplace in isolation only
+        # SageMaker only runs models from the Marketplace in isolation
         network_isolation=bool(package or fields.get("InferenceEnableNetworkIsolation")),
         gated=gated and not package,
         eula=eula,
@@ -100,8 +100,8 @@ def resolve(document: Mapping[str, Any], instance_type: str) -> Hosting:
 
 
 def supported_instance_types(document: Mapping[str, Any]) -> list[str]:
-    """What the publisher lists, in its order, the inference configs' own types last."""
-    listed = (fields.get(_SUPPORTED) for fields in _tops(document))
+    """The types that the publisher lists, in its order, those of the inference configs last."""
+    listed = (fields.get(_SUPPORTED) for fields in _all_fields(document))
     return list(dict.fromkeys(kind for kinds in listed for kind in _texts(kinds)))
 
 
@@ -110,33 +110,34 @@ def default_instance_type(document: Mapping[str, Any]) -> str | None:
 
 
 def subscription_link(document: Mapping[str, Any]) -> str | None:
-    """Where an account subscribes to a model of the Marketplace."""
+    """The page where an account subscribes to a model of the Marketplace."""
     return _text(document.get("ModelSubscriptionLink"))
 
 
 def family_of(instance_type: str) -> str | None:
-    """`ml.p6-b200.48xlarge` is of `p6-b200`."""
+    """`p6-b200` of `ml.p6-b200.48xlarge`."""
     match = _FAMILY.fullmatch(instance_type)
     return match.group(1) if match else None
 
 
 def web_address(uri: str, region: str) -> str:
-    """Where a browser reads an object of a public bucket, s3://… ."""
+    """The web address of an object `s3://…` in a public bucket."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     suffix = ".cn" if region.startswith("cn-") else ""
     return f"https://{bucket}.s3.{region}.amazonaws.com{suffix}/{quote(key)}"
 
 
 def _chosen(document: Mapping[str, Any], kind: str) -> tuple[str | None, Mapping[str, Any]]:
-    """The inference config for this instance type, laid over the document, and its name.
+    """The inference config for this instance type, merged over the document, and its name.
 
-    The first in the publisher's ranking that lists the type, preferably one that needs no
-    additional sources; else the first that leads to anything. Without any config: the document.
+    It is the first in the publisher's ranking that lists the type, if possible one that needs no
+    additional sources. Otherwise it is the first that has an image or a model package for the type.
+    Without inference configs it is the document.
     """
     choices = list(_choices(document))
     fitting = (
         [choice for choice in choices if kind in _texts(choice[1].get(_SUPPORTED))]
-        or [choice for choice in choices if _leads_anywhere(choice[1], kind)]
+        or [choice for choice in choices if _has_target(choice[1], kind)]
         or choices
     )
     plain = (c for c in fitting if not _needed_sources(c[1], _environment(c[1], kind)))
@@ -155,7 +156,7 @@ def _choices(document: Mapping[str, Any]) -> Iterator[tuple[str | None, Mapping[
     yield None, document
 
 
-def _tops(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _all_fields(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [document, *(fields for _, fields in _choices(document))]
 
 
@@ -164,12 +165,12 @@ def _overlaid(
 ) -> Mapping[str, Any]:
     fields = dict(document)
     for component in components:
-        said = {name: component.get(name) for name in _HOSTING_FIELDS}
-        fields.update({name: value for name, value in said.items() if value is not None})
+        overrides = {name: component.get(name) for name in _HOSTING_FIELDS}
+        fields.update({name: value for name, value in overrides.items() if value is not None})
     return fields
 
 
-def _leads_anywhere(fields: Mapping[str, Any], kind: str) -> bool:
+def _has_target(fields: Mapping[str, Any], kind: str) -> bool:
     return bool(
         _target(fields, kind, "ModelPackageArn", "HostingModelPackageArn")
         or _target(fields, kind, "ImageUri", "HostingEcrUri")
@@ -177,7 +178,7 @@ def _leads_anywhere(fields: Mapping[str, Any], kind: str) -> bool:
 
 
 def _target(fields: Mapping[str, Any], kind: str, property_: str, fallback: str) -> str | None:
-    """An image or a model package: of the exact type, of its family, or of the model."""
+    """An image or a model package: for the exact type, for its family, or for the whole model."""
     for properties in _properties(fields, kind):
         value = _text(_member(properties, property_))
         if value:
@@ -186,7 +187,7 @@ def _target(fields: Mapping[str, Any], kind: str, property_: str, fallback: str)
 
 
 def _looked_up(fields: Mapping[str, Any], value: str) -> str:
-    """`$name` stands for an entry of `Aliases`. Raises Unhostable where there is none."""
+    """`$name` stands for an entry of `Aliases`. Raises Unhostable if there is no such entry."""
     if not value.startswith("$"):
         return value
     aliases = _mapping(_mapping(fields.get("HostingInstanceTypeVariants")).get("Aliases"))
@@ -198,7 +199,7 @@ def _looked_up(fields: Mapping[str, Any], value: str) -> str:
 
 
 def _environment(fields: Mapping[str, Any], kind: str) -> dict[str, str]:
-    """The defaults, then what the family, then what the exact type says otherwise."""
+    """The defaults, overridden by the family's values and then by runnable of the exact type."""
     environment = {}
     for variable in map(_mapping, _list(fields.get("InferenceEnvironmentVariables"))):
         name, default = _text(variable.get("Name")), variable.get("Default")
@@ -211,14 +212,14 @@ def _environment(fields: Mapping[str, Any], kind: str) -> dict[str, str]:
 
 
 def _properties(fields: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
-    """What is said about an instance type: of itself first, then of its family."""
+    """The properties of an instance type: first its own, then runnable of its family."""
     variants = _mapping(_mapping(fields.get("HostingInstanceTypeVariants")).get("Variants"))
     keys = [kind, family_of(kind)]
     return [_mapping(_member(_mapping(variants.get(key)), "Properties")) for key in keys if key]
 
 
 def _artifact(fields: Mapping[str, Any]) -> str | None:
-    """Raises Unhostable where the artifact would have to be packed with a script first."""
+    """Raises Unhostable if the artifact would have to be repacked with a script first."""
     prepacked = _text(fields.get("HostingPrepackedArtifactUri"))
     if prepacked:
         return prepacked
@@ -245,10 +246,10 @@ def _needed_sources(fields: Mapping[str, Any], environment: Mapping[str, str]) -
     return needed
 
 
-def _nowhere(document: Mapping[str, Any], kind: str) -> str:
+def _no_target(document: Mapping[str, Any], kind: str) -> str:
     keys = {
         key
-        for fields in _tops(document)
+        for fields in _all_fields(document)
         for key in _mapping(_mapping(fields.get("HostingInstanceTypeVariants")).get("Variants"))
     }
     exact = sorted(key for key in keys if _FAMILY.fullmatch(key))
@@ -256,16 +257,16 @@ def _nowhere(document: Mapping[str, Any], kind: str) -> str:
     families = sorted(
         key for key in keys - {*exact, *_NOT_HOSTED} if _runs_on(document, f"ml.{key}.any")
     )
-    those = [
+    runnable = [
         *(other for other in kinds if _runs_on(document, other)),
         *(f"any ml.{family}" for family in families),
     ]
-    return f"no image is published for '{kind}'; it can run on: {', '.join(those) or 'none'}"
+    return f"no image is published for '{kind}'; it can run on: {', '.join(runnable) or 'none'}"
 
 
 def _runs_on(document: Mapping[str, Any], kind: str) -> bool:
     try:
-        return any(_leads_anywhere(fields, kind) for fields in _tops(document))
+        return any(_has_target(fields, kind) for fields in _all_fields(document))
     except Unhostable:
         return False
 
@@ -275,7 +276,7 @@ def _has_disks(family: str | None) -> bool:
 
 
 def _member(mapping: Mapping[str, Any], name: str) -> Any:
-    """Published documents spell the members of variants in two ways: ImageUri and image_uri."""
+    """Published documents spell the fields of variants in two ways: ImageUri and image_uri."""
     snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
     return mapping.get(name, mapping.get(snake))
 

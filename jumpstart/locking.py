@@ -1,4 +1,5 @@
-"""Makes the lock: what the configs ask for, as the hub has it, beside what was locked before."""
+"""Makes the lock: the models that the configs ask for, resolved with the hub, and the previous
+content of the lock."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ LOOK_UP = (
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A config and the region that it is to be locked for."""
+    """A config, and the region to lock it for."""
 
     source: str
     config: DeployConfig
@@ -44,7 +45,7 @@ class Wanted:
 
 @dataclass(slots=True)
 class Outcome:
-    """The new lock; and what stands against it, by the config that it concerns."""
+    """The new lock, and its problems by config."""
 
     lock: dict[str, Any]
     problems: dict[str, list[Problem]] = field(default_factory=dict)
@@ -58,9 +59,8 @@ def make(
     *,
     prune: bool = False,
 ) -> Outcome:
-    """Lock what the configs want. `before` is the lock so far (empty where there is none): the
-    models, versions, instance types and regions in it that these configs do not want stay, unless
-    `prune`. Raises HubUnreachable."""
+    """Lock the models of the configs. `before` is the previous lock (empty if there is none). It
+    keeps its other models, versions, types and regions, unless `prune`. Raises HubUnreachable."""
     kept = {} if prune or before.get("format") != FORMAT else before["regions"]
     outcome = Outcome({"format": FORMAT, "regions": dict(kept)})
     for region in dict.fromkeys(each.region for each in wanted):
@@ -74,16 +74,18 @@ def make(
         lock = ModelsLock.of(outcome.lock, "the new lock", region)
         for each in here:
             found = outcome.problems.setdefault(each.source, [])
-            found += _further(lock, each.config, found)
+            found += _more_problems(lock, each.config, found)
             if not found:
                 outcome.notes += lock.notes(each.config)
     outcome.problems = {source: found for source, found in outcome.problems.items() if found}
     return outcome
 
 
-def _further(lock: ModelsLock, config: DeployConfig, told: Sequence[Problem]) -> list[Problem]:
-    """What synth would refuse, less what is told already."""
-    paths = {problem.path for problem in told}
+def _more_problems(
+    lock: ModelsLock, config: DeployConfig, known: Sequence[Problem]
+) -> list[Problem]:
+    """The problems that synth would report, without the known ones."""
+    paths = {problem.path for problem in known}
     return [
         problem
         for model in requested_models(config)
@@ -94,7 +96,7 @@ def _further(lock: ModelsLock, config: DeployConfig, told: Sequence[Problem]) ->
 
 
 class _Region:
-    """What is being locked in one region."""
+    """The lock of one region while it is made."""
 
     def __init__(self, region: str, hub: Hub, before: Mapping[str, Any]) -> None:
         self._region = region
@@ -106,7 +108,7 @@ class _Region:
         self.notes: list[str] = []
 
     def add(self, model: RequestedModel) -> Iterator[Problem]:
-        """Look the model up, and say what is wrong with it."""
+        """Look up the model and yield its problems."""
         published = id_too_long(model) or self._look_up(model)
         if isinstance(published, Problem):
             yield published
@@ -129,7 +131,7 @@ class _Region:
             before = models.get(name, {"versions": {}})
             models[name] = {
                 "versions": {**before["versions"], version: self._version(name, version)},
-                **_said(latest=self._latest.get(name, before.get("latest"))),
+                **_without_none(latest=self._latest.get(name, before.get("latest"))),
             }
         return models
 
@@ -138,7 +140,7 @@ class _Region:
         if key not in self._published:
             self._published[key] = self._described(model)
         found = self._published[key]
-        if isinstance(found, Problem):  # the same at another entry
+        if isinstance(found, Problem):  # the same problem at another entry
             return Problem(f"{model.where}.{found.path.rpartition('.')[2]}", found.sentence)
         self._published[(model.model_id, found.version)] = found
         return found
@@ -189,7 +191,7 @@ class _Region:
             "document_sha256": digest(document),
             "supported_instance_types": supported,
             "instance_types": dict(self._hostings(document, kinds)),
-            **_said(
+            **_without_none(
                 default_instance_type=default_instance_type(document),
                 subscription_link=subscription_link(document),
             ),
@@ -198,7 +200,7 @@ class _Region:
     def _hostings(
         self, document: Mapping[str, Any], kinds: Sequence[str]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Those that resolve: whoever asks for another was told by `add`."""
+        """The instance types that can be resolved. `add` has reported the others."""
         for kind in kinds:
             try:
                 yield kind, _locked(resolve(document, kind), self._region)
@@ -213,8 +215,8 @@ def _locked(hosting: Hosting, region: str) -> dict[str, Any]:
         del fields["environment"]
     if not hosting.additional_sources:
         del fields["additional_sources"]
-    return _said(**fields, licence=eula and web_address(eula, region))
+    return _without_none(**fields, licence=eula and web_address(eula, region))
 
 
-def _said(**fields: Any) -> dict[str, Any]:
+def _without_none(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}

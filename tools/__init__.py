@@ -1,2 +1,2 @@
-"""What works on a checkout, and is neither the product nor the embedded AWS: the set-up, the locks
-of the dependencies, the command lines of Terraform and cdktf."""
+"""Tools for a checkout, apart from the product and the embedded AWS: the set-up, the dependency
+locks, and the command lines of Terraform and cdktf."""

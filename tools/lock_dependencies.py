@@ -1,8 +1,8 @@
-"""Write Pipfile.lock, audit/requirements.txt and package-lock.json anew: `make lock-deps`.
+"""Write new Pipfile.lock, audit/requirements.txt and package-lock.json: `make lock-deps`.
 
-Pipenv and uv resolve in a folder of their own, on the oldest Python that the project supports,
-with no extra package sources of this machine. Then the locks are stripped of registry addresses
-and proved to install on every supported Python and platform.
+Pipenv and uv resolve in a temporary folder, on the oldest supported Python, without this machine's
+extra package sources. Then registry addresses are removed from the locks, and a dry run checks that
+they install on every supported Python and platform.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Lock = dict[str, Any]
 
 
 def main() -> int:
-    """Resolve, strip, check, and only then replace the locks."""
+    """Resolve, strip and check. Replace the locks only if all of that works."""
     with tempfile.TemporaryDirectory(prefix="lock-deps-") as folder:
         lock = strip_addresses(resolve(Path(folder)))
         audit_lock = resolve_audit(Path(folder))
@@ -85,7 +85,7 @@ def resolve(folder: Path) -> Lock:
 
 
 def resolve_audit(folder: Path) -> str:
-    """Let uv lock audit/requirements.in for every platform, and return the requirements."""
+    """Lock audit/requirements.in for every platform with uv; returns the requirements."""
     target = folder / "audit.txt"
     subprocess.run(
         [
@@ -109,13 +109,13 @@ def resolve_audit(folder: Path) -> str:
 
 
 def without_extra_sources() -> dict[str, str]:
-    """The environment less what adds sources of packages to the index."""
+    """The environment without the variables that add package sources to the index."""
     extra = {"PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX", "VIRTUAL_ENV"}
     return {name: value for name, value in os.environ.items() if name not in extra}
 
 
 def strip_addresses(lock: Lock) -> Lock:
-    """Drop where the packages were found: who installs decides that."""
+    """Remove the addresses of the packages: whoever installs them chooses the index."""
     lock["_meta"]["sources"] = []
     for category in CATEGORIES:
         for package in lock[category].values():
@@ -124,7 +124,7 @@ def strip_addresses(lock: Lock) -> Lock:
 
 
 def flaws(lock: Lock) -> list[str]:
-    """Packages without hashes, from a place of this machine, or locked at two versions."""
+    """Packages without hashes, from a local path, or locked at two versions."""
     found = []
     versions: dict[str, set[str]] = {}
     for category in CATEGORIES:
@@ -142,14 +142,14 @@ def flaws(lock: Lock) -> list[str]:
 
 
 def python_requirements(lock: Lock) -> str:
-    """All categories together, in pip's requirements format."""
+    """All categories in pip's requirements format."""
     everything = {**lock["default"], **lock["develop"], **lock["layer"]}
     return "\n".join(requirement_lines(everything))
 
 
 def uninstallable(requirements: str) -> list[str]:
-    """Pythons and platforms for which requirements lack a package, a wheel or a hash, or name a
-    version that was yanked, as far as the index tells."""
+    """Pythons and platforms on which the requirements do not install: a package, a wheel or a hash
+    is missing, or the index says that a version was yanked."""
     found = []
     for python, platform in itertools.product(PYTHONS, PLATFORMS):
         with tempfile.TemporaryDirectory(prefix="lock-deps-") as nothing:
@@ -170,7 +170,7 @@ def uninstallable(requirements: str) -> list[str]:
 
 
 def resolve_node(folder: Path) -> Lock:
-    """Let npm lock package.json in `folder`, and drop the addresses of who asks for money."""
+    """Lock package.json with npm in `folder`, and remove the funding addresses."""
     for file in ("package.json", ".npmrc"):
         shutil.copy(ROOT / file, folder)
     npm("install", "--package-lock-only", "--ignore-scripts", folder=folder)
@@ -181,7 +181,7 @@ def resolve_node(folder: Path) -> Lock:
 
 
 def node_flaws(lock: Lock) -> list[str]:
-    """Node packages without a hash, or with the address that they came from."""
+    """Node packages without a hash, or with the address of a registry."""
     locked = {name: package for name, package in lock["packages"].items() if name}
     return [
         f"{name} has no hash"

@@ -1,9 +1,9 @@
-"""Which Terraform runs here and where it gets the AWS provider from.
+"""Finds Terraform, and decides where it gets the AWS provider from.
 
-The provider comes from the Terraform registry, or from a filesystem mirror: the one that
-`TF_PLUGIN_MIRROR` names, else whatever the user's own CLI configuration says, else one found in
-the usual places. A found mirror goes into a CLI configuration of ours under `.local`, beside the
-user's own settings; their files are never written. Standard library only: the bootstrap uses it.
+The provider comes from the Terraform registry or from a filesystem mirror: the one that
+`TF_PLUGIN_MIRROR` names, else the one in the user's CLI configuration, else one in the usual
+places. A found mirror is written to a separate CLI configuration under `.local`, together with the
+user's settings. The user's files are never changed. Standard library only, for the bootstrap.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ ADD_ON_FOLDERS = ("/opt", "/usr/local/share", "/usr/share", "/var/lib")  # of th
 
 
 class TerraformMissing(Exception):
-    """No usable Terraform, or no mirror where one was named; the message says what to do."""
+    """No usable Terraform, or no provider in the named mirror. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Provision:
-    """How Terraform is to be run: its environment, and whether a filesystem mirror serves it."""
+    """How to run Terraform: its environment, and whether it uses a filesystem mirror."""
 
     environment: dict[str, str]
     mirrored: bool
 
 
 def environment() -> dict[str, str]:
-    """The environment to run `terraform` with in this checkout."""
+    """The environment for `terraform` in this checkout."""
     return provision(os.environ).environment
 
 
 def require(environ: Mapping[str, str] = os.environ) -> str:
-    """The path of a Terraform that is new enough; raises TerraformMissing with one clear line."""
+    """The path of a Terraform that is new enough. Raises TerraformMissing with one clear line."""
     name = environ.get("TERRAFORM_BINARY_NAME", "terraform")
     binary = shutil.which(name, path=environ.get("PATH"))
     wanted = ".".join(str(part) for part in OLDEST_TERRAFORM)
@@ -58,14 +58,14 @@ def require(environ: Mapping[str, str] = os.environ) -> str:
             "https://developer.hashicorp.com/terraform/install"
         )
     quiet = without_absent_config(environ) | {"CHECKPOINT_DISABLE": "1"}
-    told = subprocess.run(
+    result = subprocess.run(
         [binary, "version", "-json"], env=quiet, capture_output=True, text=True, check=False
     )
     try:
-        version = numbers(json.loads(told.stdout)["terraform_version"])
+        version = numbers(json.loads(result.stdout)["terraform_version"])
     except (ValueError, KeyError) as unreadable:
-        said = (told.stderr or told.stdout).strip()
-        raise TerraformMissing(f"{binary} version -json does not work: {said}") from unreadable
+        output = (result.stderr or result.stdout).strip()
+        raise TerraformMissing(f"{binary} version -json does not work: {output}") from unreadable
     if version < OLDEST_TERRAFORM:
         found = ".".join(str(part) for part in version)
         raise TerraformMissing(f"terraform >= {wanted} is needed, {binary} is {found}: upgrade it")
@@ -78,7 +78,7 @@ def provision(
     own_config: Path = ROOT / ".local" / "terraform.tfrc",
     add_on_folders: tuple[str, ...] = ADD_ON_FOLDERS,
 ) -> Provision:
-    """Decide where the provider comes from, and write `own_config` where that needs one."""
+    """Decide where the provider comes from, and write `own_config` if a mirror needs it."""
     settings = without_absent_config(environ)
     settings["CHECKPOINT_DISABLE"] = "1"
     users = users_config(environ)
@@ -95,7 +95,7 @@ def provision(
     else:
         mirror = find_mirror(environ, add_on_folders)
     if mirror is None:
-        # Each working folder would download the provider anew, some 150 MB.
+        # Without a cache, each working folder would download the provider: some 150 MB.
         if "plugin_cache_dir" not in users and "TF_PLUGIN_CACHE_DIR" not in settings:
             cache = own_config.parent.parent / ".cache" / "terraform-plugins"
             cache.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def provision(
 
 
 def installation(mirror: Path) -> str:
-    """The block of a CLI configuration that takes our provider from `mirror` and nowhere else."""
+    """The block of a CLI configuration that takes our provider only from `mirror`."""
     return (
         "provider_installation {\n"
         "  filesystem_mirror {\n"
@@ -126,7 +126,7 @@ def installation(mirror: Path) -> str:
 
 
 def without_absent_config(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment, less a TF_CLI_CONFIG_FILE that does not exist: Terraform warns of it."""
+    """The environment without a TF_CLI_CONFIG_FILE that does not exist: Terraform would warn."""
     settings = dict(environ)
     named = settings.get("TF_CLI_CONFIG_FILE")
     if named is not None and not Path(named).is_file():
@@ -135,7 +135,7 @@ def without_absent_config(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def users_config(environ: Mapping[str, str]) -> str:
-    """What the files say that Terraform itself would read for this user."""
+    """The text of the files that Terraform itself would read for this user."""
     named = without_absent_config(environ).get("TF_CLI_CONFIG_FILE")
     if named:
         files = [Path(named)]
@@ -147,7 +147,7 @@ def users_config(environ: Mapping[str, str]) -> str:
 
 
 def without_provider_installation(config: str) -> str:
-    """The configuration less its `provider_installation` block, of which one alone may stand."""
+    """The configuration without its `provider_installation` block: only one is allowed."""
     opening = re.search(r"^[ \t]*provider_installation\s*\{", config, re.MULTILINE)
     if opening is None:
         return config
@@ -169,13 +169,13 @@ def home_of(environ: Mapping[str, str]) -> Path:
 def find_mirror(
     environ: Mapping[str, str], add_on_folders: tuple[str, ...] = ADD_ON_FOLDERS
 ) -> Path | None:
-    """The first folder in the usual places that holds a provider we can use on this platform."""
+    """The first folder in the usual places that has a usable provider for this platform."""
     places = [*implied_mirrors(environ), *add_on_mirrors(add_on_folders)]
     return next((found for place in places if (found := mirror_root(place))), None)
 
 
 def implied_mirrors(environ: Mapping[str, str]) -> Iterator[Path]:
-    """The folders in which Terraform itself looks when nothing is configured."""
+    """The folders that Terraform itself searches if nothing is configured."""
     home = home_of(environ)
     yield ROOT / "terraform.d" / "plugins"
     yield home / ".terraform.d" / "plugins"
@@ -189,7 +189,7 @@ def implied_mirrors(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def add_on_mirrors(folders: tuple[str, ...] = ADD_ON_FOLDERS) -> Iterator[Path]:
-    """Mirrors one or two levels below where machines keep software that was added to them."""
+    """Mirrors one or two levels below the folders for add-on software."""
     for folder in folders:
         for depth in ("*", "*/*"):
             for registry in sorted(Path(folder).glob(f"{depth}/{REGISTRY}")):
@@ -197,7 +197,7 @@ def add_on_mirrors(folders: tuple[str, ...] = ADD_ON_FOLDERS) -> Iterator[Path]:
 
 
 def mirror_root(folder: Path) -> Path | None:
-    """`folder`, or its parent where it is the registry's own folder, if the provider is there."""
+    """`folder`, or its parent if it is the registry's own folder, if it has the provider."""
     for root in (folder, folder.parent) if folder.name == REGISTRY else (folder,):
         if any(OLDEST_PROVIDER <= version < TOO_NEW_PROVIDER for version in versions(root)):
             return root.absolute()
@@ -205,7 +205,7 @@ def mirror_root(folder: Path) -> Path | None:
 
 
 def versions(mirror: Path) -> Iterator[tuple[int, ...]]:
-    """The provider's versions in the mirror, unpacked or zipped, for this platform."""
+    """The versions of the provider in the mirror for this platform, unpacked or zipped."""
     folder, here = mirror / PROVIDER, this_platform()
     for unpacked in folder.glob(f"*/{here}"):
         yield numbers(unpacked.parent.name)
@@ -214,22 +214,23 @@ def versions(mirror: Path) -> Iterator[tuple[int, ...]]:
 
 
 def this_platform() -> str:
-    """This machine in Terraform's words, such as linux_amd64."""
+    """This machine in Terraform's notation, such as linux_amd64."""
     machine = platform.machine().lower()
     names = {"x86_64": "amd64", "aarch64": "arm64"}
     return f"{platform.system().lower()}_{names.get(machine, machine)}"
 
 
-# --- small things -----------------------------------------------------------------------------
+# --- shared functions -------------------------------------------------------------------------
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """A version as comparable numbers; a pre-release counts as its release."""
+    """A version as comparable numbers. A pre-release counts as its release."""
     return tuple(int(part) for part in re.findall(r"\d+", version.partition("-")[0]))
 
 
 def write(file: Path, text: str) -> None:
-    """Replace a file in one step, for runs side by side; credentials may stand in it."""
+    """Replace a file in one step, for concurrent runs. Only its owner may read it: it may hold
+    credentials."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     draft.touch(mode=0o600)

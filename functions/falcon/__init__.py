@@ -1,1 +1,1 @@
-"""The integration of Falcon and other models that generate text with TGI."""
+"""The integration for Falcon and other models that generate text with TGI."""

@@ -1,8 +1,8 @@
-"""`{"inputs": prompt, "parameters": {…}}` is answered with `[{"generated_text": text}]`.
+"""Answers `{"inputs": prompt, "parameters": {…}}` with `[{"generated_text": text}]`.
 
-Which of a list, an object or a text the container gives depends on its version; a container that
-gives the request back, as the embedded SageMaker's does, has generated its prompt. Other requests
-and answers pass as they are.
+Depending on its version, the container answers with a list, an object or a text. The echo model of
+the embedded SageMaker returns the request; its generated text is the prompt. Other requests and
+answers pass unchanged.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from lambdas.handlers.shapes import json_shape
 
 
 def shape(request: Any, answer: Any) -> Any:
-    """The answer as callers of the original know it."""
+    """The answer in the form that callers of the original product expect."""
     if not isinstance(request, dict) or not isinstance(request.get("inputs"), str):
         return answer
     if answer == request:

@@ -1,1 +1,1 @@
-"""A web application as the integration of a model."""
+"""A web application as the integration for a model."""

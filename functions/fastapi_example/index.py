@@ -1,7 +1,7 @@
 """FastAPI under Mangum, with Powertools from the layer.
 
-`guarded` answers warm-ups and checks the caller's scope; all else is the application's own, which
-calls its model with `call_model`. FastAPI and Mangum come by `requirements.txt`.
+`guarded` answers warm-up calls and checks the caller's scope. The application does the rest and
+calls its model with `call_model`. `requirements.txt` adds FastAPI and Mangum to the zip.
 """
 
 import json
@@ -21,7 +21,7 @@ log = Logger()
 app = FastAPI(
     title=settings().endpoint_name,
     servers=[{"url": f"/prod/{settings().route}"}],
-    docs_url=None,  # pages for browsers, which send no token
+    docs_url=None,  # browsers would open these pages, and they send no token
     redoc_url=None,
 )
 
@@ -42,14 +42,14 @@ class Text(BaseModel):
 
 @app.get("/ping")
 def ping() -> dict[str, str]:
-    """Tell that the function is there; the model is not asked."""
+    """Check that the function answers. This does not call the model."""
     return {"status": "ok"}
 
 
 @app.post("/generate")
-def generate(asked: Prompt, request: Request) -> Text:
+def generate(prompt: Prompt, request: Request) -> Text:
     """Let the model go on from a prompt."""
-    body = {"inputs": asked.prompt, "parameters": {"max_new_tokens": asked.max_new_tokens}}
+    body = {"inputs": prompt.prompt, "parameters": {"max_new_tokens": prompt.max_new_tokens}}
     invocation = Invocation(json.dumps(body).encode(), "application/json")
     answer = call_model(request.scope["aws.event"], invocation)
     log.info("generated", variant=answer.variant, characters=len(answer.body))
@@ -58,16 +58,16 @@ def generate(asked: Prompt, request: Request) -> Text:
 
 @app.exception_handler(MeterError)
 @app.exception_handler(CallRefused)
-def tell(request: Request, error: MeterError | CallRefused) -> Response:
-    """Answer as all routes do where the model cannot be called now."""
+def error_response(request: Request, error: MeterError | CallRefused) -> Response:
+    """If the model cannot be called now, answer with the same error as all routes."""
     known = error if isinstance(error, CallRefused) else refused(error)
     reply = known.reply(request.scope["aws.event"]["requestContext"]["requestId"])
     return Response(reply["body"], reply["statusCode"], reply["headers"])
 
 
 def _generated(document: object) -> str:
-    """The text in an answer of TGI: an object, or a list of one. A container that gives the
-    request back, as the embedded SageMaker's does, has generated its prompt."""
+    """The text in an answer of TGI: an object, or a list of one. The echo model of the embedded
+    SageMaker returns the request; its generated text is the prompt."""
     first = document[0] if isinstance(document, list) and document else document
     if not isinstance(first, dict):
         return str(first)

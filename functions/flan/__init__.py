@@ -1,1 +1,1 @@
-"""The integration of FLAN-T5 and other models that JumpStart calls text2text."""
+"""The integration for FLAN-T5 and other models that JumpStart calls text2text."""

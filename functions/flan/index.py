@@ -1,7 +1,7 @@
-"""`{"text_inputs": prompt, "max_length": …}` is answered with `{"generated_texts": [text, …]}`.
+"""Answers `{"text_inputs": prompt, "max_length": …}` with `{"generated_texts": [text, …]}`.
 
-Containers differ in how they say it; one that gives the request back, as the embedded SageMaker's
-does, has generated its prompt. Other requests and answers pass as they are.
+Containers answer in different forms. The echo model of the embedded SageMaker returns the request;
+its generated text is the prompt. Other requests and answers pass unchanged.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from lambdas.handlers.shapes import json_shape
 
 
 def shape(request: Any, answer: Any) -> Any:
-    """The answer as callers of the original know it."""
+    """The answer in the form that callers of the original product expect."""
     if not isinstance(request, dict) or not isinstance(request.get("text_inputs"), str | list):
         return answer
     if answer == request:

@@ -1,1 +1,1 @@
-"""The integration of any model: requests and answers pass as they are."""
+"""The integration for any model: requests and answers pass unchanged."""

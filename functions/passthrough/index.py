@@ -1,4 +1,4 @@
-"""For models whose own requests and answers suit their callers."""
+"""Passes requests and answers unchanged, for models that need no translation."""
 
 from lambdas.handlers.integration import integration
 
