@@ -30,7 +30,7 @@ OPENAPI_PATH = "/openapi.json"
 
 
 def _found() -> Iterator[Operation]:
-    """What the modules of `routes` answer; each one that lies there is taken in."""
+    """The operations of all modules in the package `routes`; a new module needs no line here."""
     for module in pkgutil.iter_modules(routes.__path__, f"{routes.__name__}."):
         found = importlib.import_module(module.name)
         _app.include_router(found.router)
@@ -68,7 +68,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
 
 
 def _operation(event: Mapping[str, Any]) -> Operation:
-    """What is asked for; raises RequestRefused where there is no such path or method."""
+    """The operation of the request. Raises RequestRefused if the path or the method is unknown."""
     path = event["path"].rstrip("/")
     methods = {
         each.route.method: each for each in (*OPERATIONS, _ITSELF) if each.route.path == path
@@ -89,7 +89,7 @@ def _operation(event: Mapping[str, Any]) -> Operation:
 @_app.get(OPENAPI_PATH, include_in_schema=False)
 def _openapi() -> Response[str]:
     context = _app.current_event.raw_event["requestContext"]
-    path = str(context.get("path", ""))  # as the caller sees it: with the stage, if it has one
+    path = str(context.get("path", ""))  # as the caller sees it, with the stage
     server = path.removesuffix(OPENAPI_PATH) if path.endswith(OPENAPI_PATH) else ""
     return Response(200, "application/json", _document(server))
 

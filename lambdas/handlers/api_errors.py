@@ -44,7 +44,7 @@ _NOT_BY_WAITING = {
 
 
 class RequestRefused(Exception):
-    """A request that no route gets to see; the arguments of its answer."""
+    """A request that is refused before its route runs. Its arguments are those of the answer."""
 
     def __init__(
         self,
@@ -75,8 +75,8 @@ def problem(
 
 
 def problem_of(error: errors.MeterError, request_id: str, *, changes: bool) -> Response[str]:
-    """The answer to an error of the core; `changes` says whether the request was to change
-    anything. What a service said is kept to the log."""
+    """The answer to an error of the core. `changes` says whether the request was one that changes
+    something. The message of an AWS service goes to the log only."""
     kind = next(kind for kind in type(error).__mro__ if kind in _STATUS)
     status = _STATUS[kind]
     seconds = getattr(error, "retry_after_seconds", _RETRY_AFTER_SECONDS)

@@ -30,9 +30,9 @@ def _settings() -> AuthorizerSettings:
 
 @cache
 def _tokens() -> DynamoTokens:
-    told = _settings()
-    hasty = clients.dynamodb_hasty() if told.notes_use else None
-    return DynamoTokens(clients.dynamodb(), told.auth_table, hasty)
+    environment = _settings()
+    hasty = clients.dynamodb_hasty() if environment.notes_use else None
+    return DynamoTokens(clients.dynamodb(), environment.auth_table, hasty)
 
 
 @cache
@@ -50,7 +50,7 @@ def _routes() -> GuardedRoutes:
 
 
 def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
-    """Open to the holder of a known token what its scopes cover; nothing to everybody else."""
+    """Answer with a policy: for a known token what its scopes cover, for all others nothing."""
     try:
         principal = _principal(event, datetime.now(UTC))
     except Denied as reason:

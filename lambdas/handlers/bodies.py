@@ -1,5 +1,5 @@
-"""Bodies of API Gateway's events: the API takes every media type as binary, so that those of the
-models pass as they are, and hands them to functions in Base64."""
+"""Bodies of API Gateway's events. The API treats every media type as binary, so that the bodies of
+models pass unchanged. Functions get all bodies in Base64."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lambdas.handlers.api_errors import RequestRefused
 
 
 def with_text_body(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The event with its body as text; raises RequestRefused where it is none."""
+    """The event with its body as text. Raises RequestRefused if the body is not UTF-8."""
     if not event.get("isBase64Encoded"):
         return dict(event)
     try:

@@ -1,4 +1,5 @@
-"""Who asks, as the authorizer told API Gateway. Needs the core alone: any function may use it."""
+"""The caller, from what the authorizer passed to API Gateway. Imports the core only: any function
+may use it."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from lambdas.handlers.headers import values_of
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose token it is: `name` for people, `identity` to tell one token from another."""
+    """The holder of the token: `name` is for people, `identity` is unique for each token."""
 
     name: str
     identity: str
@@ -20,7 +21,7 @@ class Caller:
 
 
 def caller_of(event: Mapping[str, Any]) -> Caller | None:
-    """The token's holder; None where no token was asked for."""
+    """The holder of the token. None if the route needs no token."""
     context = event["requestContext"].get("authorizer")
     if not context:
         return None
@@ -30,5 +31,6 @@ def caller_of(event: Mapping[str, Any]) -> Caller | None:
 
 
 def has_several_tokens(event: Mapping[str, Any]) -> bool:
-    """Whether more than one was sent: a cached answer of the authorizer may be for either."""
+    """Whether the request has several tokens. A cached answer of the authorizer may be for any of
+    them."""
     return len(values_of(event, "authorization")) > 1

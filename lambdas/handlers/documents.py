@@ -18,7 +18,7 @@ _Expiry = Annotated[
     Field(pattern="^[0-9]{2}-[0-9]{2}-[0-9]{4}(-[0-9]{2}){3}$", examples=["21-11-2026-03-44-12"]),
 ]
 Owner = Literal["config", "api"]
-# Built when first asked for: a cold start has no use for them.
+# Built on first use: a cold start does not need them.
 _OF_ANSWERS = ConfigDict(extra="forbid", defer_build=True)
 
 
@@ -35,7 +35,7 @@ class Error(BaseModel):
 
 
 class Endpoint(BaseModel):
-    """What is on the meter of an endpoint, and how the endpoint is."""
+    """The meter of an endpoint, and the status of the endpoint."""
 
     model_config = _OF_ANSWERS
 

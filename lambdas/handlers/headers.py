@@ -1,4 +1,4 @@
-"""Headers of API Gateway's events, which come in any case and as often as they were sent."""
+"""Headers of API Gateway's events: in any case, and repeated as the client sent them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def values_of(event: Mapping[str, Any], name: str) -> list[str]:
-    """All that was sent under a header; `name` in lower case."""
+    """All values of a header. `name` is in lower case."""
     several = event.get("multiValueHeaders") or {}
     single = event.get("headers") or {}
     values = [value for sent, vs in several.items() if sent.lower() == name for value in vs or []]
@@ -15,7 +15,7 @@ def values_of(event: Mapping[str, Any], name: str) -> list[str]:
 
 
 def answered_with(reply: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
-    """A reply with those of `headers` that it does not set itself."""
+    """The reply, with those of `headers` that it does not have yet."""
     single = reply.get("headers") or {}
     own = {name.lower() for name in (*single, *(reply.get("multiValueHeaders") or {}))}
     added = {name: value for name, value in headers.items() if name.lower() not in own}
@@ -23,7 +23,7 @@ def answered_with(reply: Mapping[str, Any], headers: Mapping[str, str]) -> dict[
 
 
 def with_header(event: Mapping[str, Any], name: str, value: str) -> dict[str, Any]:
-    """The event as if `value` alone had been sent under `name`, which is in lower case."""
+    """The event with `value` as the only value of the header `name`, which is in lower case."""
     several, single = (
         {sent: v for sent, v in (event.get(where) or {}).items() if sent.lower() != name}
         for where in ("multiValueHeaders", "headers")

@@ -1,10 +1,10 @@
-"""What a function of an entry's own is made of: it hands requests to its model.
+"""The building blocks of a function that calls the model of its entry.
 
-A `lambda_src` folder needs no more than `handler = integration()`, with a `shape` where requests
-or answers are to look different from what the model takes and gives. An application of another
-kind (a web framework's, say) is wrapped in `guarded` and calls its model with `call_model`.
+A `lambda_src` folder needs no more than `handler = integration()`. A `shape` changes the answers of
+the model. Another kind of application, such as one of a web framework, is wrapped in `guarded` and
+calls its model with `call_model`.
 
-Needs boto3 and the standard library alone, so that it starts quickly.
+Imports boto3 and the standard library only, so that it starts quickly.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def _runtime() -> SageMakerRuntime:
 
 
 def integration(shape: Shape | None = None) -> Handler:
-    """A handler that gives requests to the model as they are, and its answers back, the way that
-    `shape` makes them from both."""
+    """A handler that passes each request to the model, and the answer back. `shape` may make
+    another answer from the request and the answer."""
 
     def handle(event: Event, _context: object) -> Reply:
         if event["httpMethod"] != "POST":
@@ -81,7 +81,8 @@ def integration(shape: Shape | None = None) -> Handler:
 
 
 def guarded(handle: Handler) -> Handler:
-    """A handler that answers warm-ups, lets in only who may call this model, and never raises."""
+    """A handler that answers warm-ups, refuses callers who may not call this model, and never
+    raises."""
 
     def handler(event: Event, context: object) -> Reply:
         if event == WARM_UP:
@@ -105,7 +106,7 @@ def guarded(handle: Handler) -> Handler:
 
 
 def invocation_of(event: Event) -> Invocation:
-    """The request that API Gateway hands on; raises CallRefused where no model could take it."""
+    """The request that API Gateway passed on. Raises CallRefused if no model could take it."""
     text = event.get("body") or ""
     body = (
         base64.b64decode(text)
@@ -135,10 +136,10 @@ def invocation_of(event: Event) -> Invocation:
 
 
 def call_model(event: Event, asked: Invocation) -> ModelAnswer:
-    """Give a request to this function's model. `event` is what API Gateway sent.
+    """Call the model of this function. `event` is what API Gateway sent.
 
-    An endpoint that is stopped is woken where the config says so and the request is a POST: those
-    of health probes are not. Raises MeterError and CallRefused, which `guarded` turns into answers.
+    A stopped endpoint is woken if the config says so and the request is a POST: health probes are
+    not. Raises MeterError and CallRefused, which `guarded` turns into answers.
     """
     try:
         return _runtime().invoke(settings().endpoint_name, asked)
@@ -154,16 +155,16 @@ def _may_wake() -> bool:
 
 
 def _woken(who: Caller) -> MeterError:
-    """Start the endpoint if nobody has; what to tell the caller."""
-    told, now = _waking_settings(), datetime.now(UTC)
-    history = wiring.history(told.history_table, told.history_days)
+    """Start the endpoint, unless somebody has done so. Returns the error for the caller."""
+    environment, now = _waking_settings(), datetime.now(UTC)
+    history = wiring.history(environment.history_table, environment.history_days)
     waking = Waking(
         wiring.store(settings().state_table, history),
-        wiring.hints(told.starts_queue_url, told.work_queue_url),
+        wiring.hints(environment.starts_queue_url, environment.work_queue_url),
         history,
-        told.wake_minutes,
+        environment.wake_minutes,
     )
-    share = WakeShare(who.identity, told.wakes_per_token_an_hour)
+    share = WakeShare(who.identity, environment.wakes_per_token_an_hour)
     record = waking.wake(settings().endpoint_name, now, who.name, share)
     why = not_serving(record, now)
     failing = record.state is not None and record.state.attempts
@@ -188,7 +189,7 @@ def _why_not_served() -> MeterError:
 
 
 def reply_of(answer: ModelAnswer) -> Reply:
-    """What API Gateway is told to answer: the bytes of the model, as text where they are text."""
+    """The answer for API Gateway: the bytes of the model, as text if they are text."""
     headers = {"Content-Type": answer.content_type}
     if answer.custom_attributes:
         headers[ATTRIBUTES] = answer.custom_attributes
@@ -215,7 +216,7 @@ def _size(reply: Reply) -> int:
 
 
 def _header(event: Event, name: str) -> str | None:
-    """The value of a header; of one that was sent more than once, all of them."""
+    """The value of a header. If it was sent more than once: all values."""
     return ", ".join(values_of(event, name.lower())) or None
 
 

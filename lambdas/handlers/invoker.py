@@ -1,4 +1,4 @@
-"""Calls a model for the state machine where its answer may be larger than what that carries."""
+"""Calls a model for the state machine, for answers that are too large for Step Functions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def _results() -> S3Results:
 
 
 def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
-    """The output of the execution. What is raised is known to the state machine by its class."""
+    """The output of the execution. The state machine tells errors apart by the names of their
+    classes."""
     body = json.dumps(event["body"], ensure_ascii=False, separators=(",", ":")).encode()
     invocation = Invocation(body, content_type="application/json")
     answer = SageMakerRuntime(clients.sagemaker_runtime(MODEL_SECONDS)).invoke(

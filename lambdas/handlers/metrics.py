@@ -1,6 +1,5 @@
-"""Counts for the alarms, written to the log in CloudWatch's embedded metric format. Their one
-dimension tells the stacks of an account apart: a metric for each endpoint would cost more than
-it tells."""
+"""Counts for the alarms, written to the log in CloudWatch's embedded metric format. The only
+dimension is the stack: a metric for each endpoint would cost too much."""
 
 from __future__ import annotations
 

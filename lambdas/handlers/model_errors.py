@@ -1,6 +1,6 @@
 """The one place where errors of functions that call models become HTTP answers: `{"error", "code",
-"requestId"}`, as everywhere. Unlike `problems` it needs nothing of Powertools, which would cost
-each cold start."""
+"requestId"}`, as everywhere. Unlike `api_errors` it does not import Powertools, which would make
+each cold start slower."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lambdas.core import errors, invocation, waking
 
 
 class CallRefused(Exception):
-    """A request that is not carried out: the status, code and headers of its answer."""
+    """A call that is refused. Its arguments are status, code and headers of the answer."""
 
     def __init__(
         self, status: HTTPStatus, code: str, sentence: str, headers: Mapping[str, str] | None = None
@@ -24,7 +24,7 @@ class CallRefused(Exception):
         self.headers = headers or {}
 
     def reply(self, request_id: str) -> Mapping[str, Any]:
-        """What API Gateway is told to answer."""
+        """The answer for API Gateway."""
         body = {"error": str(self), "code": self.code, "requestId": request_id}
         headers = {"Content-Type": "application/json", **self.headers}
         return {"statusCode": int(self.status), "headers": headers, "body": json.dumps(body)}
@@ -51,7 +51,7 @@ _ANSWERS: Mapping[type[errors.MeterError], tuple[HTTPStatus, str, int | None]] =
 
 
 def refused(error: errors.MeterError) -> CallRefused:
-    """The answer to an error. What a service said is kept to the log."""
+    """The answer to an error. The message of an AWS service goes to the log only."""
     kind = next(kind for kind in type(error).__mro__ if kind in _ANSWERS)
     status, code, wait = _ANSWERS[kind]
     seconds = getattr(error, "retry_after_seconds", wait)
@@ -60,7 +60,7 @@ def refused(error: errors.MeterError) -> CallRefused:
 
 
 def bug() -> CallRefused:
-    """The answer to an error that nobody thought of."""
+    """The answer to an unexpected error."""
     sentence = "The function failed to handle this request; its log has the reason."
     return CallRefused(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", sentence)
 

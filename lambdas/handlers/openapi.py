@@ -1,4 +1,4 @@
-"""What GET /openapi.json answers: Powertools' document, and what Powertools cannot say."""
+"""The answer of GET /openapi.json: the document of Powertools, completed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
     "example": "7c0e2f9a-renewal-of-monday",
 }
-# Powertools promises its own answer to a wrong request; ours is a 400 and an Error.
+# Powertools documents its own answer to a wrong request; ours is a 400 with an Error.
 _NOT_OURS = ("HTTPValidationError", "ResponseValidationError", "ValidationError")
 
 
@@ -59,8 +59,8 @@ def document(
     for operation in operations:
         route = operation.route
         _complete(described["paths"][route.path][route.method.lower()], operation)
-    told = described["paths"]
-    described["paths"] = {path: told[path] for path in paths() if path in told}
+    by_path = described["paths"]
+    described["paths"] = {path: by_path[path] for path in paths() if path in by_path}
     schemas = described["components"]["schemas"]
     for name in _NOT_OURS:
         schemas.pop(name, None)
@@ -85,35 +85,35 @@ def _scheme() -> APIKey:
     )
 
 
-def _complete(told: dict[str, Any], operation: Operation) -> None:
-    """Say of one operation what Powertools cannot."""
+def _complete(described: dict[str, Any], operation: Operation) -> None:
+    """Add to one operation what Powertools cannot express."""
     known = {str(status) for status in operation.responses()}
-    told["responses"] = {
+    described["responses"] = {
         status: response
-        for status, response in sorted(told["responses"].items())
+        for status, response in sorted(described["responses"].items())
         if status in known
     }
     scope = operation.route.scope
     if scope is None:
-        told["security"] = []
+        described["security"] = []
     else:
-        told["description"] += (
+        described["description"] += (
             f"\n\nNeeds the scope `{scope}`, for all endpoints or for the one at hand."
         )
         if operation.scopes_told:
-            told["description"] += f" {operation.scopes_told}"
+            described["description"] += f" {operation.scopes_told}"
     if operation.keyed:
-        told["parameters"] = [*told.get("parameters", []), _IDEMPOTENCY_KEY]
+        described["parameters"] = [*described.get("parameters", []), _IDEMPOTENCY_KEY]
 
 
-def _untitled(told: Any) -> Any:
-    """Without the titles that pydantic makes of the wire's names, `Endpointname` for one."""
-    if isinstance(told, list):
-        return [_untitled(each) for each in told]
-    if isinstance(told, dict):
+def _untitled(value: Any) -> Any:
+    """The value without the titles that pydantic makes from field names, such as `Endpointname`."""
+    if isinstance(value, list):
+        return [_untitled(each) for each in value]
+    if isinstance(value, dict):
         return {
-            name: _untitled(value)
-            for name, value in told.items()
-            if name != "title" or not isinstance(value, str)
+            name: _untitled(each)
+            for name, each in value.items()
+            if name != "title" or not isinstance(each, str)
         }
-    return told
+    return value

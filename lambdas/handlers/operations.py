@@ -1,4 +1,4 @@
-"""What each route does: which parameters it takes, how it may end.
+"""The operation of each route: its parameters and its possible answers.
 
 A function is registered through its Operation, so that what is checked before it runs and what
 /openapi.json says are the same.
@@ -48,11 +48,11 @@ _MEANINGS: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a route of the list does. `query` are the parameters that it takes. `answers` are the
-    successes as Powertools' `responses` take them, `refusals` the statuses it may have besides
-    those of every call; `keyed` says that it takes an Idempotency-Key. `names_endpoint` is the
-    parameter or field of the body that names the endpoint which the scope must cover; where a call
-    may do without one, its module sees to the scope."""
+    """What a route of the list does. `query` are its parameters. `answers` are the successes, in
+    the form of Powertools' `responses`. `refusals` are the statuses of errors, besides those that
+    every operation has. `keyed`: it takes an Idempotency-Key. `names_endpoint` is the parameter or
+    the field of the body with the name of the endpoint that the scope must cover. If the name is
+    optional, the module of the route checks the scope itself."""
 
     route: Route
     summary: str
@@ -64,7 +64,7 @@ class Operation:
     keyed: bool = False
     names_endpoint: str = "EndpointName"
     scopes_told: str = ""
-    """When it is one of the route's `or_scopes` that is needed, for people."""
+    """For people: when one of the route's `or_scopes` is needed."""
 
     def on(self, router: APIGatewayRouter) -> Callable[[Answering], Answering]:
         """Register the function that answers this call."""
@@ -81,7 +81,7 @@ class Operation:
         return decorate
 
     def responses(self) -> Any:
-        """Every status that this call may end with."""
+        """All possible answers."""
         statuses = {*_ANY_CALL, *self.refusals}
         if self.route.scope:
             statuses |= {*_WITH_TOKEN}
@@ -92,7 +92,7 @@ class Operation:
 
 
 def answer(description: str, model: Any, **more: Any) -> dict[str, Any]:
-    """A success, in Powertools' words."""
+    """A success, in the form of Powertools."""
     content = {"application/json": {"model": model}}
     return {"description": description, "content": content, **more}
 

@@ -29,7 +29,7 @@ from lambdas.handlers.metrics import count
 
 _log = Logger()
 _NEEDED_MILLISECONDS = 24_000
-"""What one hint takes at the worst: a describe and a create that both end in time-outs."""
+"""The longest time for one hint: a describe and a create that both time out."""
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -57,20 +57,22 @@ def _reconciler(owner: str) -> Reconciler:
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, Any]:
-    """Heed each hint of a batch; one that fails is delivered again, the others are done."""
+    """Reconcile the endpoint of each hint. A hint that fails is delivered again, and stops no
+    other."""
 
     def heed(record: SQSRecord) -> None:
         try:
             hint = Hint.from_body(record.body)
         except ValueError:
-            # Delivering it again would not mend it.
+            # A second delivery would not help.
             _log.exception("not a hint", body=record.body[:200])
             return
         if context.get_remaining_time_in_millis() < _NEEDED_MILLISECONDS:
-            # Slow answers before this one left too little time: better soon than half done.
+            # Slow answers to earlier hints left too little time: send it again instead of stopping
+            # halfway.
             _hints().send([hint])
             return
-        # The message id keeps two hints of one batch from sharing a lock.
+        # The message id is part of the owner: two hints of one batch must not share a lock.
         owner = f"{context.aws_request_id}/{record.message_id}"
         _report(hint, _reconciler(owner).heed(hint))
 

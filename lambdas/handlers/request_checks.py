@@ -1,5 +1,5 @@
-"""What is checked of every request before a route sees it: the share of its token, the scope,
-the query's parameters, and that a body is JSON."""
+"""Checks of every request before its route runs: the rate of its token, the scope, the parameters
+of the query, and that a body is JSON."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from lambdas.handlers.operations import Operation
 
 MAX_BODY_BYTES = 128_000
 MAX_BODY_DEPTH = 200
-"""Of arrays and objects in one another: what is read here must also be readable further in."""
+"""Depth of nested arrays and objects. What is accepted here must be readable later, too."""
 _JSON = "application/json"
 _READ_AS_JSON = frozenset({_JSON, "application/x-www-form-urlencoded"})
-"""The second is what curl's `--data` says of itself; the body is JSON all the same."""
+"""The second is the default of curl's `--data`, though the body is JSON."""
 _log = Logger(child=True)
 
 
@@ -36,7 +36,7 @@ def within_rate(event: Mapping[str, Any], rates: Callable[[], DynamoRates], now:
         return
     try:
         seconds = rates().wait_seconds(who.identity, now)
-    except AwsRefused as error:  # better one request too many than an API that is down
+    except AwsRefused as error:  # one request too many is better than an API that is down
         _log.warning("request not counted", error=str(error))
         return
     if seconds is not None:
@@ -49,7 +49,7 @@ def within_rate(event: Mapping[str, Any], rates: Callable[[], DynamoRates], now:
 
 
 def checked(event: Mapping[str, Any], operation: Operation) -> dict[str, Any]:
-    """The event, fit for its route; raises RequestRefused."""
+    """The event, ready for its route. Raises RequestRefused."""
     _require_scope(event, operation)
     _require_known_parameters(event, operation)
     if not operation.route.takes_body:
@@ -61,7 +61,7 @@ def checked(event: Mapping[str, Any], operation: Operation) -> dict[str, Any]:
 
 
 def _require_scope(event: Mapping[str, Any], operation: Operation) -> None:
-    """The scope for some endpoint at least: nobody else gets as far as what is wrong with it."""
+    """The caller needs the scope for at least one endpoint, before anything else is checked."""
     route = operation.route
     if route.scope is None:
         return
@@ -77,7 +77,7 @@ def _require_scope(event: Mapping[str, Any], operation: Operation) -> None:
 def _require_scope_for_endpoint(
     event: Mapping[str, Any], operation: Operation, body: Mapping[str, Any]
 ) -> None:
-    """The scope for every endpoint that is named, in the query and in the body."""
+    """The caller needs the scope for every endpoint that the query or the body names."""
     who, route = caller_of(event), operation.route
     if route.scope is None or who is None:
         return
@@ -94,12 +94,12 @@ def _names(event: Mapping[str, Any], body: Mapping[str, Any], field: str) -> Ite
 
 
 def scope_missing(scope: Scope, endpoint: str | None = None) -> RequestRefused:
-    """What a token is told that may not do this, or not to this endpoint."""
+    """The refusal for a token that lacks the scope, in general or for this endpoint."""
     return RequestRefused(HTTPStatus.FORBIDDEN, "ScopeMissing", str(ScopeMissing(scope, endpoint)))
 
 
 def _require_known_parameters(event: Mapping[str, Any], operation: Operation) -> None:
-    """A misspelt `forget` must not pass for none."""
+    """Unknown parameters are refused: a misspelt `forget` must not be ignored."""
     sent = {
         **{name: [value] for name, value in (event.get("queryStringParameters") or {}).items()},
         **(event.get("multiValueQueryStringParameters") or {}),
@@ -139,7 +139,7 @@ def _json_of(event: Mapping[str, Any]) -> dict[str, Any]:
         )
     try:
         document = json.loads(body, parse_constant=_refuse_constant)
-        json.dumps(document, ensure_ascii=False).encode()  # no half characters (surrogates)
+        json.dumps(document, ensure_ascii=False).encode()  # refuses lone surrogates
     except (ValueError, RecursionError) as error:
         raise RequestRefused(
             HTTPStatus.BAD_REQUEST, "MalformedJson", f"The body is no JSON: {error}."

@@ -1,4 +1,4 @@
-"""What the routes share: who asks, when, and the adapters of the use cases."""
+"""What the routes share: the caller, the time, and the adapters of the use cases."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def utc_now() -> datetime:
 
 
 def caller(router: APIGatewayRouter) -> Caller:
-    """The holder of the token of the request at hand."""
+    """The holder of the token of this request."""
     found = caller_of(router.current_event.raw_event)
     assert found is not None, "the scope was checked before the route"
     return found
@@ -68,15 +68,15 @@ def caller(router: APIGatewayRouter) -> Caller:
 def requested(
     router: APIGatewayRouter, route: str = "", body: Mapping[str, Any] | None = None
 ) -> Request:
-    """Who asks, and where a `route` is given under which Idempotency-Key; raises InvalidField for
-    an unusable one."""
+    """The caller; if a `route` is given, with the Idempotency-Key of this request. Raises
+    InvalidField if the key is not usable."""
     who = caller(router)
     request = Request(who.name, who.identity, who.scopes)
     return request.under(idempotency_key(router), route, body or {}) if route else request
 
 
 def idempotency_key(router: APIGatewayRouter) -> str | None:
-    """The Idempotency-Key of the request at hand; raises InvalidField for an unusable one."""
+    """The Idempotency-Key of this request. Raises InvalidField if it is not usable."""
     keys = values_of(router.current_event.raw_event, "idempotency-key")
     if len(keys) > 1:
         raise InvalidField("Idempotency-Key", "send it once")

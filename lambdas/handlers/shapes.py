@@ -1,4 +1,4 @@
-"""Answers of models in the shapes that callers of the original know."""
+"""Answers of models in another shape, such as the one that clients of the original expect."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from lambdas.handlers.integration import Shape
 
 
 def json_shape(shape: Callable[[Any, Any], Any]) -> Shape:
-    """Shapes JSON documents: `shape` takes the request and the answer and returns another answer,
-    or the same object to leave it alone, byte for byte. What is no JSON is left alone too."""
+    """A shape for JSON: `shape` takes the documents of request and answer, and returns the document
+    of the new answer. If it returns the same object, or if one of them is not JSON, the answer
+    stays as it is, byte for byte."""
 
     def shaped(asked: Invocation, answer: ModelAnswer) -> ModelAnswer:
         try:

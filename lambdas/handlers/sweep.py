@@ -1,4 +1,4 @@
-"""The sweep, and what Terraform asks of the meter during a deploy and before a destroy."""
+"""The sweep, and the calls of Terraform during a deploy and before a destroy."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def _now() -> datetime:
 
 @cache
 def _deploys() -> Deploys:
-    told = _settings()
+    environment = _settings()
     return Deploys(
-        store=wiring.store(told.state_table),
-        endpoints=wiring.endpoints(told.stack_tag),
-        hints=wiring.hints(told.starts_queue_url, told.work_queue_url),
+        store=wiring.store(environment.state_table),
+        endpoints=wiring.endpoints(environment.stack_tag),
+        hints=wiring.hints(environment.starts_queue_url, environment.work_queue_url),
         clock=_now,
         sleep=time.sleep,
         report=lambda unsettled: _log.info("waiting", unsettled=list(unsettled)[:100]),
@@ -48,20 +48,20 @@ def _deploys() -> Deploys:
 
 @cache
 def _sweep() -> Sweep:
-    told = _settings()
+    environment = _settings()
     return Sweep(
-        store=wiring.store(told.state_table),
-        endpoints=wiring.endpoints(told.stack_tag),
-        hints=wiring.hints(told.starts_queue_url, told.work_queue_url),
-        history=wiring.history(told.history_table, told.history_days),
-        notices=SnsNotices(clients.sns(), told.alarm_topic_arn),
+        store=wiring.store(environment.state_table),
+        endpoints=wiring.endpoints(environment.stack_tag),
+        hints=wiring.hints(environment.starts_queue_url, environment.work_queue_url),
+        history=wiring.history(environment.history_table, environment.history_days),
+        notices=SnsNotices(clients.sns(), environment.alarm_topic_arn),
         clock=_now,
         policy=Policy(
-            Unmanaged(told.unmanaged_endpoints),
-            timedelta(minutes=told.unmanaged_lease_minutes),
-            timedelta(minutes=told.late_minutes),
-            NamePatterns.stored(told.adoptable),
-            told.max_lease_minutes,
+            Unmanaged(environment.unmanaged_endpoints),
+            timedelta(minutes=environment.unmanaged_lease_minutes),
+            timedelta(minutes=environment.late_minutes),
+            NamePatterns.stored(environment.adoptable),
+            environment.max_lease_minutes,
         ),
     )
 
@@ -70,8 +70,8 @@ def handler(event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
     """Do what `action` says: sweep (by schedule), sync, wait or settle (by Terraform),
     verdict or accept_restored_table (by hand).
 
-    Terraform's `delete` of the sync drains the stack; it fails, and with it the destroy, while
-    an endpoint is left. `settle` fails, and with it the deploy, while one serves something else.
+    Terraform's `delete` of the sync drains the stack. It fails while an endpoint is left, and the
+    destroy with it. `settle` fails while an endpoint serves something else, and the deploy with it.
     """
     action = event.get("action", "sweep")
     manifest: Mapping[str, str] = event.get("manifest", {})

@@ -1,4 +1,4 @@
-"""The once-a-minute look for due endpoints."""
+"""Runs once a minute: sends hints for due endpoints."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def history(table: str, days: int) -> DynamoHistory:
 
 
 def store(state_table: str, events: DynamoHistory | None = None) -> DynamoStateStore:
-    """The state table; functions that begin no steps need no history with it."""
+    """The state table. Only functions that begin steps need the history with it."""
     return DynamoStateStore(clients.dynamodb(), clients.dynamodb_once(), state_table, events)
 
 

@@ -42,7 +42,7 @@ def get(
     limit: Annotated[int, Query(ge=1, le=1000, description="Of the answer")] = 100,
 ) -> Sequence[Mapping[str, Any]]:
     events = use_cases().newest(EndpointName, limit)
-    # The history knows the case-folded name; of what was forgotten nothing better is left.
+    # The history has the case-folded name. The display name is in the spec, if there still is one.
     spec = use_cases().store.load(endpoint_key(EndpointName)).spec
     name = {"EndpointName": spec.name} if spec else {}
     return [{**event_document(event), **name} for event in events]

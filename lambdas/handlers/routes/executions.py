@@ -76,11 +76,11 @@ class DescribeRequest(BaseModel):
 
 @cache
 def _calls() -> AsyncCalls:
-    told = settings()
-    arn = told.async_state_machine_arn
+    environment = settings()
+    arn = environment.async_state_machine_arn
     executions = StepFunctionsExecutions(clients.stepfunctions(), arn)
-    results = S3Results(clients.s3(), told.async_results_bucket)
-    return AsyncCalls(wiring.store(told.state_table), executions, results, arn)
+    results = S3Results(clients.s3(), environment.async_results_bucket)
+    return AsyncCalls(wiring.store(environment.state_table), executions, results, arn)
 
 
 @START.on(router)

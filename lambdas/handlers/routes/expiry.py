@@ -152,7 +152,8 @@ def delete(
 def _listed(
     readable: frozenset[str] | None, now: datetime, limit: int | None, after: str | None
 ) -> tuple[Sequence[Mapping[str, Any]], str | None]:
-    """A page of what the token may read (None: all), and the token of the next page."""
+    """A page of the endpoints that the caller may read (None: all), and the token of the next
+    page."""
     if readable is None:
         return use_cases().list(now, limit, after)
     names = [name for name in sorted(readable) if after is None or name > after]

@@ -1,4 +1,4 @@
-"""/health: whether the meter itself is well. No token needed."""
+"""/health: whether the functions do their work. Needs no token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/endpoint-update and /endpoint-weights: what a running endpoint runs, by hand."""
+"""/endpoint-update and /endpoint-weights: change by hand what an endpoint runs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ OPERATIONS = (UPDATE, WEIGHTS)
 
 
 def _with_options(schema: dict[str, Any]) -> None:
-    """The options stand beside the names; the core checks them."""
+    """Add the options of UpdateEndpoint to the schema. The core checks them."""
     schema["properties"].update(OPTIONS.schema()["properties"])
     schema["additionalProperties"] = False
 
