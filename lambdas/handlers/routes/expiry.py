@@ -56,7 +56,7 @@ POST = Operation(
     scopes_told="To add an endpoint that is not on the meter yet takes `add` instead, and to adopt "
     "a live one of somebody else `manage`.",
     description="Adds `minutes` to what is left, or counts from now where nothing is. With "
-    "EndpointConfigName the endpoint is put on the meter first if it is not yet. Renewals at once "
+    "EndpointConfigName the endpoint is put on the meter first if it is not yet. Concurrent renewals "
     "add up exactly.",
 )
 DELETE = Operation(
