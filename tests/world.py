@@ -131,7 +131,7 @@ class World:
         """Let the reconciler take what is on the queue now."""
         while ready := self.hints.receive():
             for hint in ready:
-                self.outcomes.append(self.reconciler().heed(hint))
+                self.outcomes.append(self.reconciler().handle(hint))
 
     def reconciler(self) -> Reconciler:
         self._runs += 1

@@ -1,4 +1,5 @@
-"""What to do next about one endpoint: a pure function of what is declared, recorded and seen."""
+"""Decides the next step for one endpoint: a pure function of its spec, its state and what SageMaker
+says."""
 
 from __future__ import annotations
 
@@ -33,36 +34,36 @@ from lambdas.core.wanted_config import (
 )
 
 POLL = timedelta(seconds=15)
-"""How soon an endpoint in transition is looked at again if no event comes first."""
+"""How long until the next look at an endpoint that is changing, if no event comes first."""
 LONGEST_POLL = timedelta(minutes=1)
 POLL_DELETING = timedelta(seconds=5)
-"""SageMaker sends no event when a deletion is through."""
+"""SageMaker sends no event at the end of a deletion."""
 POLL_RESTART = timedelta(seconds=2)
-"""How soon a deletion is looked at again when the endpoint is wanted once more."""
+"""How long until the next look at a deletion if the endpoint is wanted again."""
 TURN = timedelta(milliseconds=75)
-"""How far apart those of a crowd ask: 13 a second. SageMaker does not say how many calls it takes;
-five creates a second are used up even where some asks are lost or late, and however many endpoints
-wait, no more than these are made. 2,000 have all asked once after two and a half minutes."""
+"""The time between two calls if many endpoints wait for the same step: 13 calls a second. SageMaker
+does not document its rate limit. This rate uses up five creates a second even if some calls are
+lost or late, and it does not grow with the number of endpoints that wait. 2,000 endpoints have each
+called once after two and a half minutes."""
 SOONEST_TURN = timedelta(seconds=2)
 FIRST_BACKOFF = timedelta(seconds=15)
 MAX_BACKOFF = timedelta(minutes=15)
 ORPHAN_GRACE = timedelta(hours=1)
-"""How long an endpoint that nobody declared is left alone, and alarmed about, before it goes."""
+"""How long an orphan is left alone before it is deleted. An alarm reports it meanwhile."""
 LOOK_AGAIN = timedelta(minutes=15)
-"""How soon a situation that only people can mend is looked at again."""
+"""How long until the next look if only a person can solve the problem."""
 LOOK_AGAIN_WANTED = timedelta(minutes=1)
 UNSURE = "maybe"
-"""Stands for the scaling that is in place (`State.restored`) while that is being changed: some of
-it may be there or not."""
+"""The value of `State.restored` while scaling is being changed: parts of it may be in place."""
 UNSEEN = timedelta(minutes=2)
-"""How long after a CreateEndpoint without an answer its endpoint may still turn up."""
+"""How long after a CreateEndpoint without an answer its endpoint may still appear."""
 TAG_SETTLES = timedelta(seconds=10)
-"""How long after we tagged an endpoint another stack's tag may still replace ours: of two that
-adopt one endpoint at once the last tag stays, and whose that is both then see."""
+"""How long after we tagged an endpoint another stack's tag may still replace ours. If two stacks
+adopt one endpoint concurrently, the last tag stays. After this time both see which one it is."""
 
 DRAINED = "the stack is being destroyed"
 NO_CAPACITY = "InsufficientInstanceCapacity"
-"""Stands in the FailureReason of an endpoint that found no instances."""
+"""Part of the FailureReason of an endpoint for which SageMaker had no instances."""
 
 _IN_TRANSITION = frozenset(
     {
@@ -90,9 +91,9 @@ _NOT_WHEN_RESTORED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The step to take, why, and the state to save if it is a step without an action.
+    """The step to take, its reason, and the state to save if the step makes no call.
 
-    `config_name` is the endpoint config of a create or an update.
+    `config_name` is the endpoint config for a create or an update.
     """
 
     step: Step
@@ -106,16 +107,17 @@ class Decision:
 
 
 def meter_of(spec: Spec | None, state: State) -> Meter:
-    """The meter of an endpoint; one without a spec has no schedules and no lease."""
+    """The meter of an endpoint. Without a spec it has no schedules and no lease."""
     if spec is None:
         return Meter()
     return Meter(state.expires_at, spec.schedules, state.held_since)
 
 
 def undecided(spec: Spec | None, state: State, now: datetime) -> bool:
-    """Whether nobody can say if the endpoint is wanted: its schedules cannot be read, such as by
-    code that is older than they are. Then what runs goes on, unless somebody stopped it by hand
-    since the meter last could say, and what does not run is not started."""
+    """Whether it is unknown if the endpoint is wanted, because its schedules cannot be read (such
+    as by code that is older than they are). Then a running endpoint goes on, unless somebody
+    stopped it by hand after the last time that this was known. A stopped endpoint is not
+    started."""
     if spec is None or not spec.unreadable or meter_of(spec, state).leased(now):
         return False
     held, last = state.held_since, state.last_wanted
@@ -123,12 +125,12 @@ def undecided(spec: Spec | None, state: State, now: datetime) -> bool:
 
 
 def unread(spec: Spec) -> str:
-    """What to say of an endpoint whose spec cannot be read."""
+    """The reason for people, if the spec of an endpoint cannot be read."""
     return f"its spec cannot be read ({spec.unreadable}): what runs goes on, only leases act"
 
 
 def backoff(attempts: int) -> timedelta:
-    """How long to wait after `attempts` failures in a row (1 or more)."""
+    """The wait after `attempts` (1 or more) failures in a row."""
     doublings = min(attempts - 1, 10)
     return min(FIRST_BACKOFF * (1 << doublings), MAX_BACKOFF)
 
@@ -142,10 +144,10 @@ def decide(
     draining: bool = False,
     restored: bool = False,
 ) -> Decision:
-    """Return the one step that brings the endpoint nearer to what is wanted at `now`.
+    """Return the one step that brings the endpoint closer to what is wanted at `now`.
 
-    While `draining`, nothing is wanted. With a `restored` state table no endpoint is changed: what
-    it says of leases, configs and weights may be long out of date.
+    While `draining`, nothing is wanted. If the state table was `restored`, no endpoint is changed:
+    its leases, configs and weights may be out of date.
     """
     decision = _decide(spec, state, observed, now, draining=draining)
     if restored and not draining and decision.step in _NOT_WHEN_RESTORED:
@@ -161,8 +163,8 @@ def _decide(
     meter = meter_of(None if draining else spec, state)
     wanted = meter.wanted(now)
     before, state = state, _with_observation(spec, state, observed, now)
-    known = draining or spec is None or not spec.unreadable
-    if known and (state.last_wanted is None or state.last_wanted.running is not wanted):
+    readable = draining or spec is None or not spec.unreadable
+    if readable and (state.last_wanted is None or state.last_wanted.running is not wanted):
         state = replace(state, last_wanted=Wanted(wanted, now))
     if state.adopting is not None:
         taking_over = _decide_adoption(
@@ -188,7 +190,7 @@ def _decide(
 def _decide_settled(
     spec: Spec | None, state: State, observed: Observed, meter: Meter, now: datetime
 ) -> Decision:
-    """What to do about an endpoint of ours that is in no transition."""
+    """Decide for an endpoint of ours that is not changing now."""
     wanted = meter.wanted(now)
     if spec is not None and spec.unreadable and (wanted or undecided(spec, state, now)):
         return _decide_unread(spec, state, meter, now)
@@ -214,14 +216,15 @@ def _decide_adoption(
     *,
     draining: bool,
 ) -> Decision | None:
-    """Carry an accepted takeover through; None once that is done, or no longer asked for.
+    """Take the next step of an accepted adoption. None if the adoption is complete or was
+    withdrawn.
 
-    It is of that very endpoint: if its owner deleted it meanwhile, made it anew, set the tag
-    `endpoint-meter:ignore` or gave it to another stack, it is not ours, and nothing is done to it.
+    The adoption is for this one endpoint only. If its owner deleted it, created it again, set the
+    tag `endpoint-meter:ignore` or gave it to another stack, it is not ours and stays unchanged.
     """
     same = observed.created_at == adoption.created_at and observed.status is not Status.DELETING
     if spec is None and same and (observed.ours or observed.owner is Owner.NOBODY):
-        return None  # it was forgotten meanwhile: to be deleted if it is ours, else left alone
+        return None  # it was forgotten meanwhile: it is deleted if it is ours, else left alone
     settles = adoption.tagged_at + TAG_SETTLES if adoption.tagged_at else None
     settled = settles is not None and now >= settles
     void = _why_void(observed, same=same, settled=settled, draining=draining)
@@ -233,14 +236,16 @@ def _decide_adoption(
         if state.retry_at and state.retry_at > now:
             return _wait(state, state.retry_at, state.reason)
         return Decision(Step.ADOPT, "an accepted request put it on the meter", state)
-    # Until it settles the tags may not show ours yet, or show it though it is another stack's now.
+    # Until then the tags may not show ours yet, or may show ours though another stack's replaces
+    # it.
     tagged = replace(state, adopting=replace(adoption, tagged_at=adoption.tagged_at or now))
     return _wait(tagged, settles or now + TAG_SETTLES, "it is being put on the meter")
 
 
 def on_record(state: State, observed: Observed) -> bool:
-    """Whether the state accounts for our tag on this very endpoint: we made it, or somebody asked
-    for its adoption and nobody took that back. A tag that came late may be on another's."""
+    """Whether the state says that this endpoint is ours: we created it, or its adoption was
+    requested and not taken back. Our tag alone is no proof: a late TagResource may have hit a later
+    endpoint."""
     if observed.owner is not Owner.ADOPTED:
         return observed.ours
     underway = state.adopting is not None and state.adopting.created_at == observed.created_at
@@ -248,7 +253,7 @@ def on_record(state: State, observed: Observed) -> bool:
 
 
 def _why_void(observed: Observed, *, same: bool, settled: bool, draining: bool) -> str | None:
-    """Why an adoption comes to nothing; None while it may still work, or has worked."""
+    """Why an adoption is void. None if it may still succeed, or has succeeded."""
     if observed.status in (Status.ABSENT, Status.DELETING):
         return "it was deleted before it was on the meter"
     if not same:
@@ -268,12 +273,12 @@ def _decide_unread(spec: Spec, state: State, meter: Meter, now: datetime) -> Dec
 
 
 def _decide_moving(state: State, observed: Observed, now: datetime, *, wanted: bool) -> Decision:
-    """Look again: often at what is to be stopped, and rarer and rarer at what is being started.
+    """Look again: often before a stop, and less and less often during a start.
 
-    SageMaker tells when a start is through. A crowd that starts must not fill the queue in which
-    the stops are, so those who look at it queue with the starts.
+    SageMaker sends an event at the end of a start. The looks at a start wait in the queue of the
+    starts: many starts at once must not fill the queue of the stops.
     """
-    # A failure stays in sight until the endpoint is well again.
+    # The reason shows a failure until the endpoint is in service again.
     reason = state.reason if state.attempts else f"SageMaker is {_doing(observed.status)}"
     if observed.status is Status.CREATING and wanted:
         age = now - (observed.created_at or now)
@@ -287,8 +292,8 @@ def _decide_unwanted(
     spec: Spec | None, state: State, observed: Observed, now: datetime
 ) -> Decision:
     if spec is None and state.orphaned_at and now < state.orphaned_at + ORPHAN_GRACE:
-        leaves = state.orphaned_at + ORPHAN_GRACE
-        return _wait(state, leaves, "nobody declared it, though it carries our tag")
+        grace_ends = state.orphaned_at + ORPHAN_GRACE
+        return _wait(state, grace_ends, "nobody declared it, though it carries our tag")
     return Decision(Step.DELETE, _why_stopped(spec, state), state, observed.config_name)
 
 
@@ -330,10 +335,10 @@ def _decide_foreign(
         return Decision(Step.FORGET, "the endpoint of that name is not ours", state)
     if observed.status is Status.DELETING:
         return _wait(state, now + POLL_DELETING, "SageMaker is deleting another's endpoint")
-    # Nobody tells when the owner has deleted it: while ours is wanted, look every minute.
+    # No event says that its owner has deleted it: while ours is wanted, look every minute.
     soon = LOOK_AGAIN_WANTED if meter.wanted(now) else LOOK_AGAIN
     due = _earlier(now + soon, meter.next_transition(now))
-    if observed.owner is Owner.IGNORED:  # nobody is told of what asked to be left alone
+    if observed.owner is Owner.IGNORED:  # its owner wants no meter to mention it
         return _wait(state, due, "its tag endpoint-meter:ignore keeps it off the meter")
     whose = (
         "that belongs to another stack"
@@ -351,8 +356,8 @@ def _decide_running(
     config = wanted_config(spec, state)
     kept = _why_kept(spec, state, observed, meter, now)
     restored = state.restored == restored_mark(spec, observed)
-    to_be_weighed = state.reweighing is not None and not state.reweighing.begun
-    if restored and kept and not to_be_weighed:
+    must_reweigh = state.reweighing is not None and not state.reweighing.begun
+    if restored and kept and not must_reweigh:
         recovered = replace(state, attempts=0, retry_at=None)
         return _wait(recovered, due, kept, Step.DELETE)
     if state.retry_at and state.retry_at > now:
@@ -362,7 +367,7 @@ def _decide_running(
         return Decision(Step.RESTORE, why, replace(state, restored=UNSURE), config)
     if kept:
         return Decision(Step.REWEIGH, "weights or capacities were set by hand", state)
-    # Scaling steps aside for an update, then comes back.
+    # Scaling is removed for an update, and put back afterwards.
     aside = replace(state, restored=UNSURE if state.restored else None)
     return Decision(Step.UPDATE, f"it is to run {config}", aside, config)
 
@@ -370,7 +375,7 @@ def _decide_running(
 def _why_kept(
     spec: Spec, state: State, observed: Observed, meter: Meter, now: datetime
 ) -> str | None:
-    """Why a running endpoint stays on the config that it serves; None: it is to be updated."""
+    """Why a running endpoint keeps the config that it serves. None: it must be updated."""
     config = wanted_config(spec, state)
     if observed.config_name == config:
         return rolled_back(spec, state) or weights_undone(state) or _why_started(state, now)
@@ -383,7 +388,7 @@ def _why_kept(
 
 
 def _with_observation(spec: Spec | None, state: State, observed: Observed, now: datetime) -> State:
-    """The state that records what was observed: a new failure or rollback counts once."""
+    """The state with what was observed. A new failure or rollback is counted once."""
     seen = replace(
         state,
         observed_status=observed.status,
@@ -393,12 +398,14 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
     )
     if observed.status in _BROKEN and state.observed_status is not observed.status:
         attempts = state.attempts + 1
-        full = spec is not None and NO_CAPACITY in observed.failure_reason
-        fallback = next_fallback(spec, state, observed.config_name) if spec and full else None
+        no_capacity = spec is not None and NO_CAPACITY in observed.failure_reason
+        fallback = (
+            next_fallback(spec, state, observed.config_name) if spec and no_capacity else None
+        )
         seen = replace(
             seen,
             attempts=attempts,
-            # Another instance type has a capacity of its own: no reason to wait long for it.
+            # Another instance type has its own capacity: there is no reason for a long wait.
             retry_at=now + (FIRST_BACKOFF if fallback else backoff(attempts)),
             fallback_config=fallback,
             reason=f"{observed.status}: {observed.failure_reason or 'no reason given'}",
@@ -413,22 +420,27 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
 
 
 def _with_weights(spec: Spec | None, seen: State, observed: Observed) -> State:
-    """The state that records what became of weights that were set by hand."""
-    asked = seen.reweighing
-    if not asked or not asked.begun or asked.undone or observed.status is not Status.IN_SERVICE:
+    """The state with the result of weights that were set by hand."""
+    reweighing = seen.reweighing
+    if (
+        not reweighing
+        or not reweighing.begun
+        or reweighing.undone
+        or observed.status is not Status.IN_SERVICE
+    ):
         return seen
     scaled = {each.variant for each in spec.scaling} if spec else set()
-    if asked.served_by(observed.variants, scaled):
+    if reweighing.served_by(observed.variants, scaled):
         return replace(seen, reweighing=None)
     why = observed.failure_reason or "SageMaker gave no reason"
-    return replace(seen, reweighing=replace(asked, undone=why))
+    return replace(seen, reweighing=replace(reweighing, undone=why))
 
 
 def _with_update(spec: Spec | None, before: State, seen: State, observed: Observed) -> State:
-    """The state that records how an update of ours goes, also one whose begin was not heard."""
+    """The state with the progress of our update, also if its UpdateEndpoint got no answer."""
     intent = before.intent
     moving = observed.status in (Status.UPDATING, Status.ROLLING_BACK)
-    # Over already: the endpoint was changed since just before the call.
+    # Or it is over already: the endpoint was changed after we last looked, before the call.
     moved = moving or observed.modified_at != before.observed_modified
     if intent and intent.step is Step.UPDATE and spec and moved:
         mark = rollback_mark(spec, intent.config_name)
@@ -446,14 +458,14 @@ def _with_update(spec: Spec | None, before: State, seen: State, observed: Observ
 
 
 def _start_seconds(observed: Observed) -> int | None:
-    """How long an endpoint that has just come into service took."""
+    """How long the start of an endpoint took that is now in service."""
     if observed.created_at is None or observed.modified_at is None:
         return None
     return math.ceil((observed.modified_at - observed.created_at).total_seconds())
 
 
 def restored_mark(spec: Spec, observed: Observed) -> str | None:
-    """Names the creation and the scaling that is in place on it; None: it never had any."""
+    """Identifies a created endpoint and the scaling that it should have. None: no scaling."""
     if not spec.scaling:
         return None
     scaling = digest([each.document() for each in spec.scaling])
@@ -472,8 +484,8 @@ def _give_up(state: State, due: datetime, reason: str, next_step: Step = Step.WA
 
 
 def refused(state: State, step: Step, why: str, now: datetime) -> State:
-    """The state after SageMaker refused a step: the next try waits longer and longer. A stop
-    is tried again every minute: what it fails to stop costs money."""
+    """The state after SageMaker refused a step. The retry backs off. A stop is tried again every
+    minute, because the endpoint costs money until it is stopped."""
     attempts = state.attempts + 1
     reason = f"{step} refused: {why}"
     state = replace(state, attempts=attempts, reason=reason, intent=None)
@@ -484,23 +496,24 @@ def refused(state: State, step: Step, why: str, now: datetime) -> State:
 
 
 def dropped(state: State, step: Step, why: str, now: datetime) -> State:
-    """The state after SageMaker refused for good what was asked for by hand."""
+    """The state after SageMaker refused weights set by hand, with an error that no retry
+    changes."""
     return replace(
         state, reweighing=None, reason=f"{step} refused: {why}", intent=None, next_due=now
     )
 
 
 def throttled(state: State, step: Step, place: datetime) -> State:
-    """The state of an endpoint that waits for its place in the line: SageMaker takes no more
-    calls just now, which is no failure of this endpoint's and lengthens no wait."""
+    """The state of an endpoint that was throttled and waits for its place in the line. The limit is
+    per account: this is no failure of the endpoint, and the backoff does not grow."""
     reason = f"{step} throttled: it waits for its turn"
     waiting = replace(state, next_due=place, next_step=step, reason=reason, intent=None)
     return waiting if step is Step.DELETE else replace(waiting, retry_at=place)
 
 
 def not_seen(state: State, why: str, now: datetime) -> State:
-    """The state after SageMaker did not say how the endpoint is. Looked at again soon: what
-    runs unwanted meanwhile costs money."""
+    """The state after SageMaker did not describe the endpoint. The next look is soon: an endpoint
+    that runs unwanted costs money."""
     attempts = state.attempts + 1
     soon = now + min(backoff(attempts), timedelta(minutes=1))
     return replace(state, attempts=attempts, reason=f"not seen: {why}", next_due=soon)

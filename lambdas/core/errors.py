@@ -55,6 +55,9 @@ class InvalidField(MeterError):
         self.sentence = sentence
 
 
+WRONG_PAGE_TOKEN = "is not a page token of this API: send the X-Next of the page before, unchanged"
+
+
 class UnknownEndpoint(MeterError):
     def __init__(self, name: str) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""Hints: messages that say "look at this endpoint". Losing or repeating one does no harm."""
+"""Hints: messages that say "look at this endpoint". A lost or repeated hint does no harm."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lambdas.core.names import endpoint_key
 from lambdas.core.state import Step
 
 ARM_AHEAD = timedelta(seconds=120)
-"""How far ahead an instant is put on the queue with its exact delay (SQS allows 15 min)."""
+"""How far ahead a hint is put on the queue, with the exact delay (SQS allows 15 min)."""
 
 
 class Cause(StrEnum):
-    """Who sent the hint. Only EVENT and SWEEP are heeded where nothing is due."""
+    """Who sent the hint. Only EVENT and SWEEP lead to a reconcile if nothing is due."""
 
     TICK = "tick"
     API = "api"
@@ -23,13 +23,13 @@ class Cause(StrEnum):
     SWEEP = "sweep"
     RETRY = "retry"
     CANARY = "canary"
-    """Sent by the tick to no endpoint: the reconciler answers it with the heartbeat."""
+    """Sent by the tick, without an endpoint. The reconciler answers it with the heartbeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """`endpoint` is the case-folded name, None for the canary. `start` chooses the queue:
-    a flood of starts must not delay the stops. `at` is when it should arrive; None: at once."""
+    """`endpoint` is the case-folded name, None for the canary. `start` selects the queue: many
+    starts must not delay the stops. `at` is when it should arrive. None: at once."""
 
     endpoint: str | None
     cause: Cause
@@ -37,8 +37,8 @@ class Hint:
     at: datetime | None = None
 
     def delay_seconds(self, now: datetime) -> int:
-        """How long to delay it at `now`, so that it arrives at `at` and never before: SQS
-        counts whole seconds."""
+        """The delay of a hint that is sent at `now`, rounded up: it arrives at `at` or later, as
+        SQS counts whole seconds."""
         remaining = (self.at - now).total_seconds() if self.at else 0.0
         return int(-(-max(remaining, 0.0) // 1))
 
@@ -48,7 +48,7 @@ class Hint:
 
     @classmethod
     def from_body(cls, body: str) -> Hint:
-        """Read a message; raises ValueError where it is no hint."""
+        """Read a message. Raises ValueError if it is no hint."""
         document = json.loads(body)
         if not isinstance(document, dict):
             raise ValueError("a hint must be a JSON object")  # noqa: TRY004 (bad data, not code)

@@ -28,12 +28,13 @@ from lambdas.core.state import (
 )
 
 NO_CONFIG = "Could not find endpoint configuration"
-"""Begins what SageMaker says of an endpoint config that is not there, or not to be seen yet."""
+"""The start of SageMaker's message if an endpoint config does not exist, or is not visible yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """An Idempotency-Key: `id` = hash of token, route and key; `stale` ids may be pruned."""
+    """An Idempotency-Key. `id` is the hash of token, route and key. The `stale` ids may be
+    removed."""
 
     id: str
     operation: Operation
@@ -42,8 +43,8 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True)
 class AddLimits:
-    """What one add is counted against: how many endpoints that were added over the API may be
-    there at once, and how many a token (by its identity) may add in a day (UTC)."""
+    """The limits for one add: how many endpoints added over the API may exist at once, and how many
+    a token (by its identity) may add per day (UTC)."""
 
     identity: str
     most: int
@@ -52,10 +53,11 @@ class AddLimits:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What puts an endpoint on the meter, all at once: its spec, and a lease until `expires_at`.
+    """All that one transaction writes to put an endpoint on the meter: its spec, and a lease until
+    `expires_at`.
 
-    `over` is the STATE that was loaded, where one is left of an earlier life; `observed` the live
-    endpoint that is adopted by it, if one is. `limits` None: it is not counted.
+    `over` is the loaded STATE, if an earlier life left one. `observed` is the live endpoint, if
+    this adopts one. `limits` None: it is not counted.
     """
 
     spec: Spec
@@ -67,7 +69,7 @@ class Declaration:
     limits: AddLimits | None = None
 
     def state(self, now: datetime) -> State:
-        """What STATE says from then on."""
+        """The STATE after it."""
         before = self.over or State(rev=-1)
         status = self.observed.status if self.adopting else before.observed_status
         return replace(
@@ -88,7 +90,7 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class WakeShare:
-    """What a token (by its identity, not by its name) may wake in an hour by the clock."""
+    """How many endpoints a token (by its identity, not its name) may wake per clock hour."""
 
     identity: str
     most_an_hour: int
@@ -113,42 +115,43 @@ class Control:
     last_reconcile: datetime | None = None
     last_sweep: datetime | None = None
     table_id: str | None = None
-    """The id of the table that this item was written into; a restored table has another."""
+    """The id of the table into which this item was written. A restored table has another id."""
 
     def draining(self, now: datetime) -> bool:
         return self.drain_until is not None and self.drain_until > now
 
 
 class StateStore(Protocol):
-    """The state table. Every write is conditional; Conflict says that its condition failed."""
+    """The state table. Every write is conditional. Raises Conflict if the condition fails."""
 
     def load(self, key: str) -> Record:
-        """All items of one endpoint in one consistent read; an empty Record if there is none."""
+        """All items of one endpoint, by one consistent read. An empty Record if there are none."""
         ...
 
     def list(self, limit: int | None = None, after: str | None = None) -> RecordPage:
-        """The records of all endpoints, consistently read, page by page where `limit` is given."""
+        """The records of all endpoints, by consistent reads. One page of them if `limit` is
+        given."""
         ...
 
     def create_state(self, key: str, state: State) -> None:
-        """Write STATE where there is none; Conflict where there is one."""
+        """Write STATE. Raises Conflict if there is one."""
         ...
 
     def declare(self, declaration: Declaration, now: datetime) -> State:
-        """Put an endpoint on the meter: SPEC#api, STATE and what is counted, by one transaction.
+        """Put an endpoint on the meter: SPEC#api, STATE and the counters, by one transaction.
 
-        Raises TooManyAdded and TooManyAddedToday; Conflict where there is a spec by now, of the
-        API or of the deployed config, or STATE is not what was loaded.
+        Raises TooManyAdded and TooManyAddedToday. Raises Conflict if a spec of the API or of the
+        deployed config exists by now, or if STATE is not the loaded one.
         """
         ...
 
     def void(
         self, key: str, owner: str, state: State, forgetting: Forgotten | None, event: Event
     ) -> None:
-        """Take an adoption back and give the lock back, under the lock and the revision of
-        `state`, whose lease and hold are those from now on. Where the spec of `forgetting` came
-        with it, that goes too. All by one transaction, with the history entry; the endpoint is due
-        then, and nothing on record says that it is ours."""
+        """Undo an adoption and release the lock, under the lock and the revision of `state`. The
+        lease and the hold become those of `state`. If the adoption brought the spec of
+        `forgetting`, the spec is removed. All this is one transaction, with the event for the
+        history. Then the endpoint is due, and nothing on record says that it is ours."""
         ...
 
     def renew(
@@ -162,9 +165,9 @@ class StateStore(Protocol):
     ) -> State:
         """Add minutes to the lease in one conditional write and make the endpoint due now.
 
-        max(now, expires_at) + minutes; ends a hold; begins an adoption where one is given. Raises
-        LeaseTooLong, UnknownEndpoint where there is no STATE, and Conflict where `keyed` was
-        recorded meanwhile.
+        The lease ends at max(now, expires_at) + minutes. A hold ends. `adopting` begins an
+        adoption. Raises LeaseTooLong, UnknownEndpoint if there is no STATE, and Conflict if `keyed`
+        was recorded meanwhile.
         """
         ...
 
@@ -176,53 +179,53 @@ class StateStore(Protocol):
         keyed: Keyed | None = None,
         forgetting: Forgotten | None = None,
     ) -> State:
-        """Save the lease and hold of `state` over its revision; Conflict where that moved.
+        """Save the lease and hold of `state` over its revision. Raises Conflict if that changed.
 
-        By the same write or not at all, the spec of `forgetting` is removed, with the place that
-        it took up, and the override that was set by hand where `state` has none; what is
-        `forgetting` is kept instead.
+        The same write removes the spec of `forgetting`, with its place among the added endpoints,
+        and keeps `forgetting` instead. It also removes the override if `state` has none.
         """
         ...
 
     def change_running(
         self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
     ) -> State:
-        """Record what was asked for by hand, in one conditional write, and make the endpoint due
-        now. An Override also ends what stood in its way: a fallback, an earlier rollback, a
-        Reweighing that was meant for another config. Raises UnknownEndpoint where there is no
-        STATE, and Conflict where `keyed` was recorded meanwhile.
+        """Record a change by hand in one conditional write, and make the endpoint due now.
+
+        An Override also ends what would prevent it: a fallback, an earlier rollback, a Reweighing
+        for another config. Raises UnknownEndpoint if there is no STATE, and Conflict if `keyed` was
+        recorded meanwhile.
         """
         ...
 
     def wake(self, key: str, rev: int, until: datetime, now: datetime, share: WakeShare) -> None:
-        """Give a lease over the revision `rev` and count it against the share, by one write;
-        Conflict where the revision moved or the share is used up."""
+        """Grant a lease over the revision `rev` and count it against the share, by one write.
+        Raises Conflict if the revision changed or the share is used up."""
         ...
 
     def touch(self, key: str, now: datetime, step: Step | None = None) -> None:
-        """Make the endpoint due now, and say which step is likely where another was expected;
-        Conflict where there is no STATE."""
+        """Make the endpoint due now. `step` is the likely next step, if it changes. Raises Conflict
+        if there is no STATE."""
         ...
 
     def replace_api_spec(self, spec: Spec, *, replacing: str, due: datetime) -> None:
-        """Write SPEC#api over the spec of hash `replacing`, else Conflict; by the same write or
-        not at all the endpoint is made due, as `touch` does."""
+        """Write SPEC#api over the spec with the hash `replacing`, and make the endpoint due, by one
+        transaction. Raises Conflict if the hash is another."""
         ...
 
     def lock(self, key: str, owner: str, now: datetime, until: datetime) -> None:
-        """Take the endpoint's lock; raises Locked where another holds it."""
+        """Take the lock of the endpoint. Raises Locked if another holds it."""
         ...
 
     def unlock(self, key: str, owner: str) -> None:
-        """Give the lock back where `owner` still holds it."""
+        """Release the lock if `owner` still holds it."""
         ...
 
     def begin(self, key: str, owner: str, state: State, intent: Intent, event: Event) -> None:
-        """Write the intent and its history entry at once, under the lock and the revision."""
+        """Write the intent and its event, by one transaction, under the lock and the revision."""
         ...
 
     def save(self, key: str, owner: str, state: State, claimed_until: datetime | None) -> None:
-        """Save what a reconcile found and give the lock back, under the lock and the revision."""
+        """Save the result of a reconcile and release the lock, under the lock and the revision."""
         ...
 
     def forget(self, key: str, owner: str, rev: int) -> None:
@@ -230,48 +233,49 @@ class StateStore(Protocol):
         ...
 
     def drop_forgotten(self, key: str, at: datetime) -> None:
-        """Remove what is kept of an endpoint that was forgotten at `at`; Conflict where it was
+        """Remove what is kept of an endpoint that was forgotten at `at`. Raises Conflict if it was
         forgotten again since."""
         ...
 
     def due(self, until: datetime, now: datetime) -> Iterator[Due]:
-        """What is due by `until` and not claimed at `now`, earliest first."""
+        """All that is due by `until` and not claimed at `now`, the earliest first."""
         ...
 
     def claim(self, claims: Mapping[Due, datetime]) -> None:
-        """Note until when a hint for each is on its way; what changed meanwhile is left alone."""
+        """Record until when a hint for each is on its way. Entries that changed meanwhile are
+        skipped."""
         ...
 
     def control(self) -> Control: ...
 
     def table_id(self) -> str | None:
-        """The id of the table that is read now; None where the service does not tell."""
+        """The id of the table that is read now. None if the service does not say."""
         ...
 
     def set_table_id(self, table_id: str, *, replacing: str | None) -> None:
-        """Record the table's id over `replacing` (None: over none); else Conflict."""
+        """Record the table's id over `replacing` (None: there is none yet), else raise Conflict."""
         ...
 
     def set_drain(self, until: datetime | None) -> None: ...
 
     def take_place(self, step: Step, earliest: datetime, gap: timedelta) -> datetime:
-        """The next free place, at `earliest` or later, in the line of those who wait to take
-        `step`; the one behind it comes `gap` later."""
+        """The next free instant, at `earliest` or later, in the line of endpoints that wait for
+        `step`. The place after it is `gap` later."""
         ...
 
     def beat(self, what: str, now: datetime) -> None:
-        """Record in CONTROL that `what` (deploy, tick, reconcile, sweep) was well at `now`."""
+        """Record in CONTROL that `what` (deploy, tick, reconcile, sweep) worked at `now`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RecordPage:
-    """Some records, and the token of the next page if there are more."""
+    """Some records, and the page token if there are more."""
 
     records: Sequence[Record]
     next_token: str | None = None
     forgotten: Sequence[Record] = ()
-    """Those that keep something of a forgotten endpoint, whether or not they have more."""
+    """The records that keep something of a forgotten endpoint, with or without other items."""
 
 
 class History(Protocol):
@@ -282,7 +286,7 @@ class History(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An endpoint as a listing shows it: enough to see whether something disagrees."""
+    """An endpoint as ListEndpoints shows it: enough to find disagreements."""
 
     name: str
     status: Status
@@ -292,66 +296,69 @@ class Listed:
 
 
 class Endpoints(Protocol):
-    """SageMaker. Refusals are raised as the AwsRefused family of `errors`."""
+    """SageMaker. A refused call raises AwsRefused or a subclass."""
 
     def describe(self, name: str) -> Observed | None:
-        """The endpoint; None where there is none. `ours` is not looked up here."""
+        """The endpoint, None if it does not exist. Its owner is not looked up."""
         ...
 
     def owner(self, arn: str) -> Owner:
-        """Whose tag the endpoint carries; NOBODY's where it is gone."""
+        """The owner of the endpoint, by its tags. NOBODY if it is gone."""
         ...
 
     def config_owner(self, config_name: str) -> Owner:
-        """Whose stack's tag the endpoint config carries; nobody's where there is none."""
+        """The owner of the endpoint config, by its tags. NOBODY if there is none."""
         ...
 
     def config_variants(self, config_name: str) -> Sequence[Variant] | None:
-        """The production variants of an endpoint config; None where SageMaker has no such."""
+        """The production variants of an endpoint config. None if it does not exist."""
         ...
 
     def create(self, name: str, config_name: str, tags: Mapping[str, str]) -> None:
-        """Start the endpoint with our tag and `tags`; AlreadyExists, Throttled, AwsRefused."""
+        """Start the endpoint with our tag and `tags`. Raises AlreadyExists, Throttled,
+        AwsRefused."""
         ...
 
     def delete(self, name: str) -> None:
-        """Gone, InProgress, Throttled, AwsRefused."""
+        """Raises Gone, InProgress, Throttled, AwsRefused."""
         ...
 
     def update(self, name: str, config_name: str, options: Mapping[str, Any]) -> None:
-        """Gone, InProgress, Throttled, AwsRefused."""
+        """Raises Gone, InProgress, Throttled, AwsRefused."""
         ...
 
     def reweigh(self, name: str, desired: Sequence[Mapping[str, Any]]) -> None:
-        """Give variants other weights and capacities; Gone, InProgress, Throttled, AwsRefused."""
+        """Change the weights and capacities of variants. Raises Gone, InProgress, Throttled,
+        AwsRefused."""
         ...
 
     def scale(self, name: str, scaling: Sequence[Scaling]) -> None:
-        """Replace the endpoint's scaling targets and policies; Throttled, AwsRefused."""
+        """Replace the scaling targets and policies of the endpoint. Raises Throttled,
+        AwsRefused."""
         ...
 
     def list(self) -> Iterator[Listed]:
-        """All endpoints of the region, whosever they are."""
+        """All endpoints of the region, of any owner."""
         ...
 
 
 class Adopter(Protocol):
     def adopt(self, arn: str) -> None:
-        """Tag a live endpoint as taken over by this stack; AwsRefused."""
+        """Tag a live endpoint as adopted by this stack. Raises AwsRefused."""
         ...
 
     def release(self, arn: str) -> None:
-        """Take that tag off again; AwsRefused."""
+        """Remove that tag. Raises AwsRefused."""
         ...
 
 
 class Notices(Protocol):
     def tell(self, subject: str, text: str) -> None:
-        """Tell people; what cannot be told is logged, not raised."""
+        """Notify people. A failure is logged, not raised."""
         ...
 
 
 class Hints(Protocol):
     def send(self, hints: Iterable[Hint]) -> None:
-        """Put hints on the queues; raises AwsRefused if any could not be sent."""
+        """Put hints on the queues. Raises AwsRefused if one could not be sent."""
         ...

@@ -1,7 +1,7 @@
-"""Reconcile: compare what is wanted of one endpoint with what SageMaker says; take one step.
+"""Reconcile: compare what is wanted of one endpoint with what SageMaker says, and take one step.
 
-A crash between any two calls heals by itself: the intent is written before the call, the lock
-runs out, and `next_due` stays in the past until a reconcile has saved.
+A crash between any two calls heals: the intent is written before the call, the lock expires, and
+`next_due` stays in the past until a reconcile has saved.
 """
 
 from __future__ import annotations
@@ -54,22 +54,22 @@ from lambdas.core.wanted_config import (
 _log = logging.getLogger(__name__)
 
 LOCK = timedelta(seconds=45)
-"""Outlives the reconciler's timeout of 30 s."""
+"""Longer than the reconciler's timeout of 30 s."""
 EARLY = timedelta(seconds=5)
-"""A hint that comes this much too early is sent again, not dropped: the clock of who sent it
-and that of who gets it may each be two seconds off."""
+"""A hint that is up to this much too early is sent again, not dropped. The clocks of the sender and
+of the receiver may each be wrong by two seconds."""
 CLAIM_GRACE = timedelta(seconds=30)
 MAX_ROUNDS = 5
-_FOR_GOOD = frozenset({"ValidationException", "ResourceLimitExceeded"})
-"""Codes with which SageMaker says that it will not give such weights or capacities."""
-_HEEDED_ALWAYS = frozenset({Cause.EVENT, Cause.SWEEP})
+_NO_RETRY = frozenset({"ValidationException", "ResourceLimitExceeded"})
+"""Error codes of SageMaker that mean: no retry with these weights or capacities can succeed."""
+_EVEN_IF_NOT_DUE = frozenset({Cause.EVENT, Cause.SWEEP})
 _ACTIONS = frozenset(
     {Step.CREATE, Step.DELETE, Step.UPDATE, Step.RESTORE, Step.REWEIGH, Step.ADOPT}
 )
 _ON_OURS = _ACTIONS - {Step.CREATE, Step.ADOPT}
-"""Steps that change an endpoint, which must be ours."""
+"""Steps that change an existing endpoint. It must be ours."""
 THROTTLED = "throttled"
-"""The word of an Outcome where SageMaker took no more calls."""
+"""The word of an Outcome if SageMaker throttled the call."""
 _NOTABLE = frozenset(
     {Status.IN_SERVICE, Status.FAILED, Status.OUT_OF_SERVICE, Status.UPDATE_ROLLBACK_FAILED}
 )
@@ -77,14 +77,14 @@ _NOTABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a hint, for the log: a word, and the decision if one was taken."""
+    """The result of a hint, for the log: a word, and the decision if there was one."""
 
     word: str
     decision: Decision | None = None
 
 
 def new_state(spec: Spec, now: datetime) -> State:
-    """The first STATE of an endpoint, with the initial lease that is granted once."""
+    """The first STATE of an endpoint, with its initial lease. That is granted only once."""
     minutes = spec.initial_provision_minutes
     expires_at = _whole_second(now) + timedelta(minutes=minutes) if minutes else None
     return State(
@@ -93,20 +93,20 @@ def new_state(spec: Spec, now: datetime) -> State:
 
 
 def load_or_create(store: StateStore, key: str, now: datetime) -> Record:
-    """The record of an endpoint; a spec without a STATE gets one (and its initial lease), once it
-    can be read."""
+    """The record of an endpoint. If it has a readable spec and no STATE, the STATE (with the
+    initial lease) is created."""
     record = store.load(key)
     if record.state is not None or record.spec is None or record.spec.unreadable:
         return record
-    with suppress(Conflict):  # another was first: the same outcome
+    with suppress(Conflict):  # another created it first: the same result
         store.create_state(key, new_state(record.spec, now))
     return store.load(key)
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """The use case; `owner` names this run in locks (a request id). The clock is read anew after
-    each call that may take long: what is waited for counts from its answer."""
+    """The use case. `owner` identifies this run in locks (a request id). The clock is read again
+    after each call that may take long: waits count from the answer."""
 
     store: StateStore
     endpoints: Endpoints
@@ -116,10 +116,10 @@ class Reconciler:
     owner: str
     clock: Callable[[], datetime]
 
-    def heed(self, hint: Hint) -> Outcome:
+    def handle(self, hint: Hint) -> Outcome:
         """Look at the endpoint that a hint names and take one step if something is due.
 
-        Raises AwsRefused where the state table failed: the hint should be delivered again.
+        Raises AwsRefused if the state table failed: the hint must be delivered again.
         """
         now = self.clock()
         if hint.endpoint is None:
@@ -129,9 +129,9 @@ class Reconciler:
         if record.state is None:
             return Outcome("unknown")
         due = record.state.next_due
-        if hint.cause not in _HEEDED_ALWAYS and (due is None or due > now):
+        if hint.cause not in _EVEN_IF_NOT_DUE and (due is None or due > now):
             if due is None or due - now > EARLY or hint.at not in (None, due):
-                return Outcome("not due")  # who set a new instant sent a hint for it
+                return Outcome("not due")  # if the instant was changed, another hint is on its way
             self.hints.send([hint_at(record.key, Cause.RETRY, record.state.next_step, due)])
             return Outcome("early")
         try:
@@ -148,7 +148,7 @@ class Reconciler:
             raise
 
     def _reconcile(self, key: str) -> Outcome:
-        """Decide and act until a save meets the revision that it was decided on."""
+        """Decide and act. Repeat if a user wrote to the state before the result was saved."""
         for _ in range(MAX_ROUNDS):
             record = self.store.load(key)
             if record.state is None or record.lock_owner != self.owner:
@@ -157,7 +157,7 @@ class Reconciler:
                 return self._round(record, record.state)
             except Conflict:
                 continue
-        self.store.unlock(key, self.owner)  # still due: the tick will send another hint
+        self.store.unlock(key, self.owner)  # it is still due: the tick sends another hint
         return Outcome("too many changes")
 
     def _round(self, record: Record, state: State) -> Outcome:
@@ -168,7 +168,7 @@ class Reconciler:
             control = self.store.control()
             state, decision = self._decide(spec, state, observed, control)
             if decision.step in _ON_OURS:
-                # Whose it is may have changed since its tags were last read.
+                # The owner may have changed since the tags were last read.
                 observed = replace(observed, owner=self.endpoints.owner(observed.arn))
                 state, decision = self._decide(spec, state, observed, control)
         except AwsRefused as error:
@@ -176,7 +176,7 @@ class Reconciler:
             self._save(record.key, not_seen(state, str(error), now), now)
             return Outcome(THROTTLED if isinstance(error, Throttled) else "not seen")
         now = self.clock()
-        for event in _noted(record.key, state, decision, now):
+        for event in _observed_events(record.key, state, decision, now):
             self.history.append(event)
         if decision.step is Step.FORGET:
             self.store.forget(record.key, self.owner, state.rev)
@@ -185,12 +185,12 @@ class Reconciler:
             return self._void(record, decision, observed, now)
         saved = decision.state
         if saved.next_due is None and control.draining(now):
-            saved = replace(saved, next_due=control.drain_until)  # in case nobody ends the drain
+            saved = replace(saved, next_due=control.drain_until)  # if nobody ends the drain
         word = "settled"
         if decision.step in _ACTIONS:
             refusal = self._act(record, name, decision, now)
             now = self.clock()
-            saved = self._led_to(record, decision, observed, refusal, now)
+            saved = self._state_after_call(record, decision, observed, refusal, now)
             word = _word(refusal)
         self._save(record.key, saved, now)
         return Outcome(word, decision)
@@ -207,7 +207,7 @@ class Reconciler:
     def _decide(
         self, spec: Spec | None, state: State, observed: Observed, control: Control
     ) -> tuple[State, Decision]:
-        """What to do now, and the state that knows whose the endpoint is."""
+        """The decision, and the state that says if the endpoint is ours."""
         now = self.clock()
         if observed.created_at is not None:
             owned_since = observed.created_at if on_record(state, observed) else None
@@ -225,8 +225,8 @@ class Reconciler:
     def _void(
         self, record: Record, decision: Decision, observed: Observed, now: datetime
     ) -> Outcome:
-        """Take an adoption back, with the spec and the lease that came with it, and our tag off
-        an endpoint that no accepted request covers."""
+        """Undo an adoption: remove the spec and the lease that came with it. Also remove our tag
+        from an endpoint that no accepted request covers."""
         state = decision.state
         if observed.owner is Owner.ADOPTED:
             try:
@@ -235,12 +235,12 @@ class Reconciler:
                 self._save(record.key, refused(state, Step.VOID, str(error), self.clock()), now)
                 return Outcome("refused", decision)
         api_spec, declared = record.api_spec, bool(state.adopting and state.adopting.declared)
-        brought = api_spec if declared else None
+        removed = api_spec if declared else None
         self.store.void(
             record.key,
             self.owner,
             before_adoption(state),
-            forgotten(record, brought, now) if brought else None,
+            forgotten(record, removed, now) if removed else None,
             Event(record.key, now, "adoption void", decision.reason),
         )
         self.hints.send([hint_at(record.key, Cause.RETRY, Step.WAIT, now)])
@@ -249,12 +249,14 @@ class Reconciler:
     def _act(
         self, record: Record, name: str, decision: Decision, now: datetime
     ) -> AwsRefused | None:
-        """Write the intent and make the call; returns how it was refused, None if it was not."""
+        """Write the intent and make the call. Returns the error if the call was refused."""
         step, config = decision.step, decision.config_name or ""
         self.store.begin(
             record.key,
             self.owner,
-            replace(decision.state, next_step=step),  # after a crash, the queue of this step
+            replace(
+                decision.state, next_step=step
+            ),  # so that a hint after a crash takes the queue of this step
             Intent(step, config, now),
             Event(record.key, now, step, decision.reason),
         )
@@ -264,7 +266,7 @@ class Reconciler:
             return refusal
         return None
 
-    def _led_to(
+    def _state_after_call(
         self,
         record: Record,
         decision: Decision,
@@ -272,7 +274,7 @@ class Reconciler:
         refusal: AwsRefused | None,
         now: datetime,
     ) -> State:
-        """The state that the call led to, which was answered at `now`."""
+        """The state after the call, which was answered at `now`."""
         step, state = decision.step, decision.state
         before = record.state.intent if record.state else None
         look_again = replace(state, next_due=now + POLL, next_step=Step.WAIT)
@@ -281,12 +283,12 @@ class Reconciler:
                 gone = now + POLL_DELETING
                 return replace(look_again, next_due=gone, observed_status=Status.ABSENT)
             case Unanswered() if step is Step.UPDATE:
-                # Should it turn out to be under way, then it is ours.
+                # If an update is under way, it is this one.
                 return replace(look_again, intent=Intent(step, decision.config_name or "", now))
             case InProgress() | Unanswered():
                 return look_again
             case AlreadyExists() if before is None or before.step is not Step.CREATE:
-                # Not ours from before a crash: what was deleted may not be quite gone yet.
+                # We did not create it before a crash. Perhaps its deletion is not complete yet.
                 return refused(state, step, refusal.message, now)
             case None | AlreadyExists():
                 pass
@@ -307,11 +309,11 @@ class Reconciler:
     def _refused(
         self, record: Record, state: State, step: Step, error: AwsRefused, now: datetime
     ) -> State:
-        """The state after a refusal, which the history tells once, not with each try."""
+        """The state after a refusal. The history gets one event per reason, not one per retry."""
         if isinstance(error, Throttled):
             place = self.store.take_place(step, now + SOONEST_TURN, TURN)
             waiting = throttled(state, step, place)
-        elif step is Step.REWEIGH and error.code in _FOR_GOOD:
+        elif step is Step.REWEIGH and error.code in _NO_RETRY:
             waiting = dropped(state, step, str(error), now)
         else:
             waiting = refused(state, step, str(error), now)
@@ -320,7 +322,7 @@ class Reconciler:
         if record.state is None or record.state.reason != waiting.reason:
             try:
                 self.history.append(Event(record.key, now, f"{step} refused", str(error)))
-            except AwsRefused:  # what was decided is saved all the same
+            except AwsRefused:  # the state is saved all the same
                 _log.warning("history of %s lacks a refusal", record.key, exc_info=True)
         return waiting
 
@@ -336,17 +338,18 @@ class Reconciler:
             case Step.RESTORE:
                 self.endpoints.scale(name, spec.scaling if spec else ())
             case Step.REWEIGH:
-                asked = decision.state.reweighing
-                self.endpoints.reweigh(name, asked.desired if asked else ())
+                reweighing = decision.state.reweighing
+                self.endpoints.reweigh(name, reweighing.desired if reweighing else ())
             case _:
                 if record.state and record.state.restored:
-                    # SageMaker refuses to change the instance type of a variant that is scaled.
+                    # SageMaker refuses another instance type for a variant with scaling.
                     self.endpoints.scale(name, ())
                 options = update_policy(spec, decision.state).options if spec else {}
                 self.endpoints.update(name, config, options)
 
     def _save(self, key: str, state: State, now: datetime) -> None:
-        """Save, then put a near instant on the queue: the tick arms only from minute to minute."""
+        """Save. If the next instant is near, send its hint now: the tick runs only once a
+        minute."""
         due = state.next_due
         near = due is not None and due - now <= ARM_AHEAD
         claimed_until = max(due, now) + CLAIM_GRACE if due and near else None
@@ -366,7 +369,7 @@ def _word(refusal: AwsRefused | None) -> str:
 
 
 def _begun(state: State, decision: Decision, now: datetime) -> State:
-    """The state once SageMaker has accepted the step."""
+    """The state after SageMaker has accepted the step."""
     match decision.step:
         case Step.CREATE:
             reason = state.reason if state.attempts else f"being created: {decision.reason}"
@@ -393,17 +396,17 @@ def _begun(state: State, decision: Decision, now: datetime) -> State:
                 reason=f"being updated: {decision.reason}",
             )
         case _:
-            asked = state.reweighing
+            before = state.reweighing
             return replace(
                 state,
                 observed_status=Status.UPDATING,
-                reweighing=None if asked and asked.begun else asked,
+                reweighing=None if before and before.begun else before,
                 reason=f"being updated: {decision.reason}",
             )
 
 
-def _noted(key: str, before: State, decision: Decision, now: datetime) -> Iterator[Event]:
-    """What the history should say about a change that was observed."""
+def _observed_events(key: str, before: State, decision: Decision, now: datetime) -> Iterator[Event]:
+    """The events for the history: changes that were observed."""
     after = decision.state
     status = after.observed_status
     if status is not before.observed_status:

@@ -1,4 +1,4 @@
-"""What the Lambdas recorded about an endpoint, and what SageMaker says about it."""
+"""What the functions recorded about an endpoint, and what SageMaker says about it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Status(StrEnum):
     FAILED = "Failed"
     UPDATE_ROLLBACK_FAILED = "UpdateRollbackFailed"
     UNKNOWN = "Unknown"
-    """A status that SageMaker invented after this was written: wait and look again."""
+    """A status that is newer than this code: wait and look again."""
 
 
 class Step(StrEnum):
@@ -40,27 +40,27 @@ class Step(StrEnum):
     DELETE = "delete"
     UPDATE = "update"
     RESTORE = "restore"
-    """Put back what SageMaker dropped when the endpoint was deleted: its scaling."""
+    """Put the scaling back, which is lost when the endpoint is deleted."""
     REWEIGH = "reweigh"
-    """Give the variants the weights and instance counts that were asked for."""
+    """Give the variants the requested weights and instance counts."""
     WAIT = "wait"
     GIVE_UP = "give up"
-    """Nothing that the meter may do helps: say so and look again later."""
+    """The meter can do nothing about it: say so and look again later."""
     FORGET = "forget"
     """No spec and no endpoint are left: remove the state."""
     ADOPT = "adopt"
-    """Tag a live endpoint that an accepted request put on the meter."""
+    """Tag a live endpoint after its adoption was accepted."""
     VOID = "void"
-    """Take back an adoption whose endpoint is gone, was replaced or belongs to somebody else."""
+    """Undo an adoption: its endpoint is gone, was replaced or belongs to somebody else."""
 
 
 class Owner(StrEnum):
-    """What the tags of an endpoint say of whose it is."""
+    """The owner of an endpoint, by its tags."""
 
     US = "us"
-    """This stack made it."""
+    """This stack created it."""
     ADOPTED = "adopted"
-    """This stack took it over from whoever made it."""
+    """Somebody else created it, and this stack adopted it."""
     ANOTHER_STACK = "another stack"
     NOBODY = "nobody"
     IGNORED = "ignored"
@@ -74,9 +74,9 @@ class Owner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """An endpoint as SageMaker describes it. `created_at` tells one endpoint from a later one
-    of the same name, `modified_at` shows that somebody changed it; `owner` is what its tags say;
-    `variants` are those that it serves, and `last_deployment` is the DeploymentConfig of its last
+    """An endpoint as SageMaker describes it. `created_at` differs between two endpoints of the same
+    name, one after the other. `modified_at` shows that somebody changed it. `owner` is from its
+    tags. `variants` are those that it serves. `last_deployment` is the DeploymentConfig of its last
     update."""
 
     status: Status
@@ -99,11 +99,11 @@ ABSENT = Observed(Status.ABSENT)
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """The takeover of the live endpoint that was created at `created_at`, and of no later one of
-    that name. `tagged_at` is when its tag was first seen to be ours; whose tag it stays is known a
-    moment later. `declared` says that the adoption brought the spec and the lease along: where it
-    is void, both go with it. To a meter that stood before, a void adoption gives back what it was:
-    without the `minutes` that were paid with it, and held since `held_since`."""
+    """The adoption of the live endpoint that was created at `created_at`, and of no later one of
+    that name. `tagged_at` is when our tag was first seen on it; a moment later it is certain that
+    the tag stays. `declared`: the adoption brought the spec and the lease, and both go with it if
+    it is void. Otherwise a void adoption restores the earlier meter: without the `minutes` that
+    were paid with it, and held since `held_since`."""
 
     arn: str
     created_at: datetime
@@ -115,7 +115,7 @@ class Adoption:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A mutating call that is about to be made; still there after a crash in between."""
+    """A mutating call that is about to be made. After a crash it is still there."""
 
     step: Step
     config_name: str
@@ -124,8 +124,8 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An update of ours that is under way: to which config, the mark of what asked for it
-    (`wanted_config.rollback_mark`), and what SageMaker says of it in passing."""
+    """Our update that is under way: its config, the mark of the declaration behind it
+    (`wanted_config.rollback_mark`), and the latest failure reason of SageMaker."""
 
     config_name: str
     mark: str
@@ -134,7 +134,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """The last update that SageMaker rolled back: its mark, and why."""
+    """The last update that SageMaker rolled back: its mark and the reason."""
 
     mark: str
     reason: str | None
@@ -142,7 +142,7 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a reconcile last found, and when it first did."""
+    """Whether the endpoint is wanted, as the last reconcile found it, and since when."""
 
     running: bool
     since: datetime
@@ -150,8 +150,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A config set by hand, with the options of UpdateEndpoint that lead to it; in force while
-    the `declaration` that it overrides is."""
+    """A config set by hand, with its options of UpdateEndpoint. It is in force until the
+    `declaration` that it overrides changes."""
 
     config_name: str
     options: Mapping[str, Any]
@@ -160,9 +160,10 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Reweighing:
-    """Weights and capacities asked for by hand, as UpdateEndpointWeightsAndCapacities takes them,
-    for the endpoint that was created at `life` and no later one of that name. `begun` says that
-    SageMaker accepted them, `undone` why it rolled them back in the end: they stay to tell so."""
+    """Weights and capacities set by hand, in the form of UpdateEndpointWeightsAndCapacities. They
+    are for the endpoint that was created at `life`, and for no later one of that name. `begun`:
+    SageMaker accepted them. `undone`: why SageMaker rolled them back; they are kept to show
+    that."""
 
     desired: Sequence[Mapping[str, Any]]
     life: datetime
@@ -170,7 +171,7 @@ class Reweighing:
     undone: str | None = None
 
     def served_by(self, variants: Iterable[Variant], scaled: Collection[str]) -> bool:
-        """Whether they are in force. How many instances a `scaled` variant has is not for us."""
+        """Whether they are in force. The instance count of a `scaled` variant is not compared."""
         by_name = {variant.name: variant for variant in variants}
         return all(
             (variant := by_name.get(each["VariantName"])) is not None
@@ -187,9 +188,9 @@ class Reweighing:
 class State:
     """The STATE item. All instants are aware and in UTC.
 
-    `rev` counts the users' writes: the reconciler saves only over the revision that it loaded.
-    `attempts` counts failures in a row, `retry_at` is when the next start may be tried.
-    `fallback_config` is the one that a shortage of capacity led to, until the next start.
+    `rev` counts the writes of users: the reconciler saves only over the revision that it loaded.
+    `attempts` counts failures in a row. `retry_at` is the time of the next try of a start.
+    `fallback_config` is the config chosen after a shortage of capacity, until the next start.
     """
 
     rev: int = 0
@@ -209,22 +210,23 @@ class State:
     override: Override | None = None
     reweighing: Reweighing | None = None
     restored: str | None = None
-    """Names the creation and spec for which scaling was put in place, or says that some may be."""
+    """The mark of the endpoint and scaling for which scaling was put in place
+    (`decision.restored_mark`), or `decision.UNSURE`."""
     owned_since: datetime | None = None
-    """Creation time of the endpoint that was last verified to carry our tag."""
+    """The creation time of the endpoint that was last seen with our tag."""
     observed_modified: datetime | None = None
     last_wanted: Wanted | None = None
     start_seconds: int | None = None
-    """How long it last took from its creation to InService, as SageMaker tells."""
+    """How long the last start took from creation to InService, by SageMaker's times."""
     orphaned_at: datetime | None = None
-    """When a sweep found the endpoint with our tag though nobody had declared it."""
+    """When a sweep found this orphan."""
     adopting: Adoption | None = None
-    """The takeover of a live endpoint that was accepted and is not through yet."""
+    """An adoption that was accepted and is not complete yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A write made under an Idempotency-Key, with what its answer was made of."""
+    """A write made under an Idempotency-Key, with the data of its answer."""
 
     body_hash: str
     at: datetime
@@ -234,14 +236,14 @@ class Operation:
     reason: str
     expires_at: datetime | None
     chosen_config: str | None = None
-    """The config that people meant to run then, where it was not the declared one."""
+    """The config that people had chosen then, if it was not the declared one."""
     held_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What is left of a forgotten endpoint for a day, so that repeated requests get the same answer
-    and have no second effect: its spec, and what was done under Idempotency-Keys."""
+    """What is kept of a forgotten endpoint for a day: its spec and its operations under
+    Idempotency-Keys. Repeated requests get the same answer and have no second effect."""
 
     spec: Spec
     operations: Mapping[str, Operation]
@@ -250,7 +252,7 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All that the state table holds of one endpoint, read at once."""
+    """All items of one endpoint in the state table, from one read."""
 
     key: str
     config_spec: Spec | None = None
@@ -263,10 +265,10 @@ class Record:
 
     @property
     def spec(self) -> Spec | None:
-        """The spec in force: that of the deployed config shadows that of the API."""
+        """The spec in force. That of the deployed config comes before that of the API."""
         return self.config_spec or self.api_spec
 
 
-def _close(asked: float | None, weight: float | None) -> bool:
-    """SageMaker keeps weights with fewer digits than they are asked for with."""
-    return asked is None or (weight is not None and math.isclose(asked, weight, rel_tol=1e-5))
+def _close(desired: float | None, weight: float | None) -> bool:
+    """Compare with a tolerance: SageMaker rounds weights."""
+    return desired is None or (weight is not None and math.isclose(desired, weight, rel_tol=1e-5))

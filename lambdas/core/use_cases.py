@@ -1,4 +1,4 @@
-"""What all use cases of the REST API do around their one write."""
+"""The base of all use cases of the REST API: what they do before and after their one write."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from lambdas.core.state import Record, State, Status
 _log = logging.getLogger(__name__)
 
 TRIES = 10
-"""How often a write is tried that others keep getting ahead of."""
+"""How often a write is tried if concurrent writes come first."""
 
 
 @dataclass(frozen=True, slots=True)
 class UseCases:
-    """Base of the use cases: where they read and write, and whom they tell."""
+    """Base of the use cases, with their adapters."""
 
     store: StateStore
     endpoints: Endpoints
@@ -39,12 +39,12 @@ class UseCases:
 
     @classmethod
     def over(cls, adapters: UseCases, **more: Any) -> Self:
-        """These use cases over the same adapters as others; `more` are their own fields."""
+        """These use cases with the adapters of others. `more` are their own fields."""
         return cls(adapters.store, adapters.endpoints, adapters.hints, adapters.history, **more)
 
     def record(self, name: str, now: datetime) -> Record:
-        """The record of a known endpoint in whatever case, with a STATE; raises UnknownEndpoint and
-        SpecUnreadable."""
+        """The record of a known endpoint, with a STATE. `name` may be in any case. Raises
+        UnknownEndpoint and SpecUnreadable."""
         record = load_or_create(self.store, known_key(name), now)
         if record.spec is not None and record.spec.unreadable and record.state is None:
             raise SpecUnreadable(record.spec.name, record.spec.unreadable)
@@ -53,8 +53,8 @@ class UseCases:
         return record
 
     def record_for(self, name: str, now: datetime, request: Request) -> Record | Answer:
-        """The record for a request; the answer itself where it was given under the request's
-        Idempotency-Key before the endpoint was forgotten."""
+        """The record for a request. If the request repeats one from before the endpoint was
+        forgotten (same Idempotency-Key): its answer."""
         try:
             return self.record(name, now)
         except UnknownEndpoint:
@@ -75,24 +75,24 @@ class UseCases:
 
 
 def make_known(hints: Hints, key: str, state: State) -> None:
-    """Have the reconciler look at an endpoint that was written to."""
+    """Send a hint after a write to an endpoint."""
     start = state.observed_status is Status.ABSENT
     try:
         hints.send([Hint(key, Cause.API, start)])
-    except AwsRefused:  # the write is accepted; the tick finds it due within the minute
+    except AwsRefused:  # the write is done; the tick finds it due within a minute
         _log.warning("hint for %s not sent", key, exc_info=True)
 
 
 def write_down(history: History, event: Event) -> None:
-    """Tell people what was written."""
+    """Add an event to the history after a write."""
     try:
         history.append(event)
-    except AwsRefused:  # the write is accepted: the answer must say so
+    except AwsRefused:  # the write is done: the answer must say so
         _log.warning("history of %s lacks '%s'", event.endpoint, event.kind, exc_info=True)
 
 
 def known_key(name: str) -> str:
-    """The key of an endpoint that may be known; raises UnknownEndpoint for what can be none."""
+    """The key of an endpoint that may be known. Raises UnknownEndpoint if the name is not valid."""
     try:
         return endpoint_key(sagemaker_name(name, "EndpointName"))
     except InvalidField as error:

@@ -60,7 +60,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, An
     """Reconcile the endpoint of each hint. A hint that fails is delivered again, and stops no
     other."""
 
-    def heed(record: SQSRecord) -> None:
+    def handle(record: SQSRecord) -> None:
         try:
             hint = Hint.from_body(record.body)
         except ValueError:
@@ -74,10 +74,10 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, An
             return
         # The message id is part of the owner: two hints of one batch must not share a lock.
         owner = f"{context.aws_request_id}/{record.message_id}"
-        _report(hint, _reconciler(owner).heed(hint))
+        _report(hint, _reconciler(owner).handle(hint))
 
     return process_partial_response(
-        event=dict(event), record_handler=heed, processor=_processor, context=context
+        event=dict(event), record_handler=handle, processor=_processor, context=context
     )
 
 

@@ -279,8 +279,8 @@ MUTANTS = (
     Mutant(
         "hints of a drain are dropped where nothing is due",
         f"{CORE}.reconcile",
-        "_HEEDED_ALWAYS = frozenset({Cause.EVENT, Cause.SWEEP})",
-        "_HEEDED_ALWAYS = frozenset({Cause.EVENT})",
+        "_EVEN_IF_NOT_DUE = frozenset({Cause.EVENT, Cause.SWEEP})",
+        "_EVEN_IF_NOT_DUE = frozenset({Cause.EVENT})",
         "drain",
     ),
     Mutant(

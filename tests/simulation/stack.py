@@ -213,20 +213,20 @@ class Stack:
         actor = self._actor("reconciler", "", {})
         began = self.kernel.now
 
-        def heed_all() -> None:
+        def handle_all() -> None:
             failed, hints = list(batch), [Hint.from_body(message.body) for message in batch]
             try:
                 for number, (message, hint) in enumerate(zip(batch, hints, strict=True)):
                     # A crash undoes what is done for all that are left of the batch.
                     actor.notes["subjects"] = [left.endpoint or "" for left in hints[number:]]
-                    if self._heed(actor, message, hint):
+                    if self._handle(actor, message, hint):
                         failed.remove(message)
             finally:
                 queue.over(batch, failed, began)
 
-        self.kernel.spawn(actor, heed_all)
+        self.kernel.spawn(actor, handle_all)
 
-    def _heed(self, actor: Actor, message: Message, hint: Hint) -> bool:
+    def _handle(self, actor: Actor, message: Message, hint: Hint) -> bool:
         if actor.deadline - self.kernel.now < NEEDED:
             return self._send_back(actor, hint)
         owner = f"{actor.name}/{message.id}"
@@ -241,7 +241,7 @@ class Stack:
         )
         self.trespass.begins(actor)
         try:
-            outcome = reconciler.heed(hint)
+            outcome = reconciler.handle(hint)
         except MeterError as refusal:
             self.wire.trace(f"{actor.name} {hint.endpoint} {type(refusal).__name__}")
             return False

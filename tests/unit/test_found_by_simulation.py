@@ -70,7 +70,7 @@ def test_hint_that_a_slow_clock_receives_early_is_sent_again(world: World) -> No
     sent = len(world.hints.sent)
 
     early = replace(world.reconciler(), clock=lambda: clock(9, 9, 56))
-    outcome = early.heed(Hint("falcon", Cause.TICK))
+    outcome = early.handle(Hint("falcon", Cause.TICK))
 
     assert outcome.word == "early"
     assert world.hints.sent[sent].at == clock(9, 10)
@@ -82,7 +82,7 @@ def test_hint_for_an_instant_that_is_no_longer_due_is_not_sent_again(world: Worl
     sent = len(world.hints.sent)
 
     early = replace(world.reconciler(), clock=lambda: clock(9, 9, 56))
-    outcome = early.heed(Hint("falcon", Cause.RETRY, at=clock(9, 9, 55)))
+    outcome = early.handle(Hint("falcon", Cause.RETRY, at=clock(9, 9, 55)))
 
     assert outcome.word == "not due"
     assert len(world.hints.sent) == sent

@@ -150,7 +150,7 @@ def test_reconcile_that_lost_its_lock_writes_nothing(world: World) -> None:
         lambda: world.store.lock("falcon", "another run", late, late + timedelta(seconds=45)),
     )
     world.hints.queue.clear()
-    outcome = world.reconciler().heed(Hint("falcon", Cause.TICK))
+    outcome = world.reconciler().handle(Hint("falcon", Cause.TICK))
     assert outcome.word == "lock lost"
     assert not world.endpoints.calls
 
@@ -164,7 +164,7 @@ def test_reconcile_gives_up_for_now_if_the_state_changes_in_every_round(world: W
         times=100,
     )
     world.hints.queue.clear()
-    outcome = world.reconciler().heed(Hint("falcon", Cause.TICK))
+    outcome = world.reconciler().handle(Hint("falcon", Cause.TICK))
     assert outcome.word == "too many changes"
     record = world.store.load("falcon")
     assert record.lock_owner is None
@@ -175,7 +175,7 @@ def test_reconcile_gives_up_for_now_if_the_state_changes_in_every_round(world: W
 def test_state_forgotten_before_the_lock_is_no_error(world: World) -> None:
     world.store.lock = failing(Conflict("no STATE"))  # type: ignore[method-assign]
     world.store.touch("falcon", world.now)
-    assert world.reconciler().heed(Hint("falcon", Cause.TICK)).word == "unknown"
+    assert world.reconciler().handle(Hint("falcon", Cause.TICK)).word == "unknown"
 
 
 def test_create_is_tried_again_while_the_old_endpoint_is_not_gone_yet(world: World) -> None:

@@ -417,7 +417,7 @@ def test_renewal_during_a_reconcile_prevents_the_delete(world: World) -> None:
         return seen
 
     world.endpoints.describe = describe_then_renew  # type: ignore[assignment,method-assign]
-    late.heed(Hint("falcon", Cause.TICK))
+    late.handle(Hint("falcon", Cause.TICK))
     world.settle()
     assert world.endpoints.made("delete", "falcon") == 0
     assert world.status("falcon") is Status.IN_SERVICE
@@ -426,7 +426,7 @@ def test_renewal_during_a_reconcile_prevents_the_delete(world: World) -> None:
 def test_hint_for_a_locked_endpoint_is_sent_again_for_the_end_of_the_lock(world: World) -> None:
     world.store.lock("falcon", "someone", world.now, world.now + timedelta(seconds=20))
     world.store.touch("falcon", world.now)
-    outcome = world.reconciler().heed(Hint("falcon", Cause.API))
+    outcome = world.reconciler().handle(Hint("falcon", Cause.API))
     assert outcome.word == "locked"
     assert world.hints.sent[-1].delay_seconds(world.now) == 20
 
@@ -437,16 +437,16 @@ def test_hint_that_comes_too_early_is_sent_again_not_dropped(world: World) -> No
     early = clock(9, 9, 58)
     world.advance_to(early)
     sent = len(world.hints.sent)
-    assert world.reconciler().heed(Hint("falcon", Cause.TICK)).word == "early"
+    assert world.reconciler().handle(Hint("falcon", Cause.TICK)).word == "early"
     assert world.hints.sent[sent].delay_seconds(early) == 2
 
 
 def test_hint_for_an_unknown_endpoint_is_dropped(world: World) -> None:
-    assert world.reconciler().heed(Hint("nobody", Cause.EVENT)).word == "unknown"
+    assert world.reconciler().handle(Hint("nobody", Cause.EVENT)).word == "unknown"
 
 
 def test_canary_records_a_heartbeat(world: World) -> None:
-    world.reconciler().heed(Hint(None, Cause.CANARY))
+    world.reconciler().handle(Hint(None, Cause.CANARY))
     assert world.store.control().last_reconcile == world.now
 
 

@@ -611,7 +611,7 @@ def test_tag_set_on_a_later_endpoint_after_a_void_adoption_is_removed(
     world.endpoints.refusals["adopt"] = [Unanswered("ReadTimeoutError", "no answer")]
     hints = world.hints.queue
     world.advance(seconds=49)
-    reconciled = world.reconciler().heed(Hint(FOREIGN, Cause.API))
+    reconciled = world.reconciler().handle(Hint(FOREIGN, Cause.API))
     assert reconciled.word == "void"
     hints.clear()
     world.endpoints.run_by_hand(FOREIGN, "their-cfg", Owner.ADOPTED)
@@ -863,7 +863,7 @@ def test_override_of_a_void_adoption_does_not_apply_to_the_next_life(world: Worl
     world.updates.update(FOREIGN, "cfg", {}, world.now, by())
     world.hints.queue.clear()
     del world.endpoints.live[FOREIGN]
-    world.reconciler().heed(Hint(FOREIGN, Cause.API))
+    world.reconciler().handle(Hint(FOREIGN, Cause.API))
     world.add(FOREIGN, "their-cfg", 60)
     world.advance(minutes=5)
     assert world.endpoints.live[FOREIGN].config_name == "their-cfg"

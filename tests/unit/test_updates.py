@@ -173,7 +173,7 @@ def test_rollback_reason_that_sagemaker_shows_only_during_the_rollback_is_kept(
     live = world.endpoints.live["falcon"]
     live.status, live.failure_reason = Status.ROLLING_BACK, "too many errors"
     world.advance(seconds=1)
-    world.reconciler().heed(Hint("falcon", Cause.SWEEP))
+    world.reconciler().handle(Hint("falcon", Cause.SWEEP))
     world.endpoints.rolling_back = ""
     live.status, live.failure_reason, live.settles_at = Status.IN_SERVICE, "", None
     world.advance(seconds=30)
