@@ -67,6 +67,11 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if arguments[0] in ("-h", "--help") else USAGE_ERROR
     outdir = _path(os.environ.get("CDKTF_OUTDIR")) or PROJECT / "cdktf.out"
     try:
+        outdir.mkdir(parents=True, exist_ok=True)  # jsii makes no parents
+    except OSError as error:
+        print(f"error: cannot make the folder {outdir}: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    try:
         build(os.environ, outdir).synth()
     except (InvalidConfig, BundleFailed) as error:
         print(error, file=sys.stderr)

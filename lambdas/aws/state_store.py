@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
 import logging
+import re
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +40,7 @@ from lambdas.aws.items import (
 from lambdas.aws.rates import add_counted, wake_counted
 from lambdas.aws.update_expression import UpdateExpression
 from lambdas.core.errors import (
+    NOT_A_PAGE,
     Busy,
     Conflict,
     InvalidField,
@@ -68,6 +69,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _log = logging.getLogger(__name__)
+
+_PLACE = re.compile(rb"[a-z0-9-]{1,63} (SPEC#[a-z]{1,20}|STATE)")
+"""The place of an item in the table, which a page token holds: a page goes on behind it."""
 
 DUE_INDEX = "due"
 DUE_SHARDS = ("0", "1", "2", "3")
@@ -124,10 +128,10 @@ class DynamoStateStore:
         for pk, items in groups:
             if limit is not None and len(records) == limit:
                 return RecordPage(records, _token_of_key(last) if last else None, left)
-            group = list(items)
-            last = {"pk": pk, "sk": group[-1]["sk"]}
             if not pk.startswith(PK_PREFIX):
                 continue
+            group = list(items)
+            last = {"pk": pk, "sk": group[-1]["sk"]}
             try:
                 record = record_of(pk.removeprefix(PK_PREFIX), group)
             except (InvalidField, KeyError, ValueError):  # one bad item never stops the rest
@@ -621,16 +625,18 @@ def _floor(now: datetime) -> Decimal:
     return Decimal(int(now.timestamp()))
 
 
-def _token_of_key(key: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps([key["pk"], key["sk"]]).encode()).decode()
+def _token_of_key(key: Mapping[str, str]) -> str:
+    place = f"{key['pk'].removeprefix(PK_PREFIX)} {key['sk']}"
+    return base64.urlsafe_b64encode(place.encode()).decode()
 
 
 def _key_of_token(token: str) -> dict[str, Any]:
-    """The table key in a page token; raises InvalidField for anything else."""
+    """The table key in a page token. Raises InvalidField for anything else."""
     try:
-        pk, sk = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (ValueError, TypeError) as error:
-        raise InvalidField("next", "is no token of this API: use X-Next as it came") from error
-    if not isinstance(pk, str) or not isinstance(sk, str):
-        raise InvalidField("next", "is no token of this API: use X-Next as it came")
-    return encode({"pk": pk, "sk": sk})
+        found = _PLACE.fullmatch(base64.b64decode(token, altchars="-_", validate=True))
+    except ValueError:
+        found = None
+    if found is None:
+        raise InvalidField("next", NOT_A_PAGE)
+    key, sort_key = found[0].decode().split(" ")
+    return key_of(key, sort_key)

@@ -55,7 +55,7 @@ class InvalidField(MeterError):
         self.sentence = sentence
 
 
-WRONG_PAGE_TOKEN = "is not a page token of this API: send the X-Next of the page before, unchanged"
+NOT_A_PAGE = "is not a page token of this API: send the X-Next of the page before, unchanged"
 
 
 class UnknownEndpoint(MeterError):

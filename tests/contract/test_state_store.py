@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -675,7 +676,8 @@ def test_history_is_newest_first_and_limited(subject: Subject) -> None:
 def test_invalid_page_token_is_refused(subject: Subject) -> None:
     if isinstance(subject.store, FakeStateStore):
         return  # page tokens of the fake are names
-    for token in ("x", "W10=", "WzEsMl0=", "%%%"):
+    brackets = base64.urlsafe_b64encode(b"[" * 5000).decode()
+    for token in ("x", "W10=", "WzEsMl0=", "%%%", "ZmFsY29u", brackets, "a" * 9000, "\u00e9"):
         with pytest.raises(InvalidField):
             subject.store.list(1, token)
 

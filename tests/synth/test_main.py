@@ -53,6 +53,20 @@ def bytes_of(folder: Path) -> dict[str, str]:
     }
 
 
+def test_the_folder_to_write_to_is_made_with_its_parents(tmp_path: Path) -> None:
+    outdir = tmp_path / "a" / "b" / "c"
+    assert run(main.PROJECT, CDKTF_OUTDIR=str(outdir)).returncode == 0
+    assert (outdir / "manifest.json").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run(main.PROJECT, CDKTF_OUTDIR=str(tmp_path / "file" / "out"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: cannot make the folder {tmp_path / 'file' / 'out'}: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.slow
 def test_two_checkouts_synthesize_the_same_bytes(tmp_path: Path) -> None:
     elsewhere = tmp_path / "a folder with blanks"

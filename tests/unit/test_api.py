@@ -92,6 +92,17 @@ def test_list_is_paged_where_a_limit_is_given(call: Client) -> None:
     assert "X-Next" not in second.headers
 
 
+def test_page_token_that_a_token_for_one_endpoint_made_up_is_refused(call: Client) -> None:
+    scopes = f"read:{FALCON} read:demo-FlanT5-Endpoint"
+    first = call("GET", "/endpoint-expiry", query={"limit": "1"}, scopes=scopes)
+    query = {"limit": "1", "next": first.headers["X-Next"]}
+    assert call("GET", "/endpoint-expiry", query=query, scopes=scopes).status == 200
+    for made_up in ("[" * 5000, "demo-other", "\x00"):
+        query = {"limit": "1", "next": made_up}
+        reply = call("GET", "/endpoint-expiry", query=query, scopes=scopes)
+        assert (reply.status, reply.document["code"]) == (400, "InvalidField")
+
+
 def test_endpoint_names_are_found_in_any_case(call: Client) -> None:
     reply = call("GET", "/endpoint-expiry", query={"EndpointName": FALCON.upper()})
     assert reply.document["EndpointName"] == FALCON

@@ -14,7 +14,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from lambdas.core.errors import InvalidField
+from lambdas.core.errors import NOT_A_PAGE, InvalidField
 from lambdas.core.expiry import ExpiryUseCases
 from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.names import sagemaker_name
@@ -56,8 +56,8 @@ POST = Operation(
     scopes_told="To add an endpoint that is not on the meter yet takes `add` instead, and to adopt "
     "a live one of somebody else `manage`.",
     description="Adds `minutes` to what is left, or counts from now where nothing is. With "
-    "EndpointConfigName the endpoint is put on the meter first if it is not yet. Concurrent renewals "
-    "add up exactly.",
+    "EndpointConfigName the endpoint is put on the meter first if it is not yet. Concurrent "
+    "renewals add up exactly.",
 )
 DELETE = Operation(
     route("DELETE", PATH),
@@ -156,6 +156,8 @@ def _listed(
     page."""
     if readable is None:
         return use_cases().list(now, limit, after)
+    if after is not None and after not in readable:
+        raise InvalidField("next", NOT_A_PAGE)
     names = [name for name in sorted(readable) if after is None or name > after]
     page = names[:limit]
     return use_cases().list_some(page, now), page[-1] if len(page) < len(names) else None
