@@ -1,1 +1,1 @@
-"""Adapters: the ports of `lambdas.core` spoken to AWS through boto3."""
+"""Adapters: they implement the ports of `lambdas.core` with boto3."""

@@ -1,4 +1,4 @@
-"""The one place that makes boto3 clients: one switch for time-outs, retries and endpoints."""
+"""The only place that makes boto3 clients, with their time-outs, retries and endpoints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 _READ = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
-# A write that timed out may have worked: the SDK must not repeat it by itself.
+# A write that timed out may have worked: the SDK must not retry it.
 _WRITE = Config(
     connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1}
 )
@@ -34,13 +34,13 @@ def dynamodb() -> DynamoDBClient:
 
 @cache
 def dynamodb_once() -> DynamoDBClient:
-    """For writes that must not be repeated blindly."""
+    """For writes that the SDK must not retry."""
     return boto3.client("dynamodb", config=_WRITE)
 
 
 @cache
 def dynamodb_hasty() -> DynamoDBClient:
-    """For what a request must not wait for."""
+    """For writes that must not delay a request."""
     return boto3.client("dynamodb", config=_WRITE.merge(Config(connect_timeout=1, read_timeout=1)))
 
 
@@ -65,7 +65,7 @@ def sagemaker_once() -> SageMakerClient:
 
 @cache
 def sagemaker_runtime(read_seconds: int) -> SageMakerRuntimeClient:
-    """For calls of models. None is repeated: it costs GPU time, and may do something."""
+    """For calls of models. They are not retried: each costs GPU time, and may have side effects."""
     return boto3.client("sagemaker-runtime", config=_WRITE.merge(Config(read_timeout=read_seconds)))
 
 
@@ -80,7 +80,8 @@ def sns() -> SNSClient:
 
 
 def user_pool_url(region: str) -> str:
-    """Where the keys of a region's user pools are. They are no API call, so no client knows."""
+    """The base URL of the public keys of user pools. No API call returns them, so there is no
+    client."""
     return os.environ.get("AWS_ENDPOINT_URL") or f"https://cognito-idp.{region}.amazonaws.com"
 
 
@@ -96,5 +97,5 @@ def stepfunctions() -> SFNClient:
 
 @cache
 def autoscaling() -> Any:
-    """Application Auto Scaling; its calls may be repeated."""
+    """Application Auto Scaling. Its calls may be retried."""
     return boto3.client("application-autoscaling", config=_READ)

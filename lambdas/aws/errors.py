@@ -1,4 +1,4 @@
-"""Turns botocore's exceptions into the core's."""
+"""Translates exceptions of botocore to errors of the core."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ _THROTTLES = frozenset(
 _TRANSACTION_THROTTLES = frozenset(
     {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 )
-# DynamoDB may have made a write that it answers with 500:
+# DynamoDB may have done a write that it answers with 500:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 _MAYBE_DONE = frozenset({"InternalServerError"})
 _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, SSLError)
-# "Gone" and "busy" share one error code; only the message tells them apart.
+# "Gone" and "busy" have the same error code. Only the messages differ.
 _BY_MESSAGE = (
     ("Cannot create already existing endpoint ", AlreadyExists),
     ("Could not find endpoint ", Gone),
@@ -56,7 +56,8 @@ _NOT_AN_ENDPOINT = "endpoint configuration"
 
 @contextmanager
 def named() -> Iterator[None]:
-    """Re-raise what botocore raises: a failed condition as Conflict, all else as AwsRefused."""
+    """Translate exceptions of botocore: a failed condition to Conflict, all others to
+    AwsRefused."""
     try:
         yield
     except ClientError as error:
@@ -70,10 +71,10 @@ def named() -> Iterator[None]:
 
 
 def refusal(error: ClientError) -> AwsRefused | Conflict:
-    """The core's error for a service's."""
+    """The core's error for an error of a service."""
     details = error.response.get("Error", {})
     code, message = details.get("Code", "Unknown"), details.get("Message", "")
-    # A cancelled transaction gives the reason of each of its parts.
+    # A cancelled transaction has one reason for each part.
     reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
     if "ConditionalCheckFailed" in reasons or code == "ConditionalCheckFailedException":
         return Conflict(message)
@@ -89,7 +90,7 @@ def refusal(error: ClientError) -> AwsRefused | Conflict:
 
 
 def unmet_parts(conflict: Conflict) -> frozenset[int]:
-    """Which parts of a transaction, by their places in it, had a condition that did not hold."""
+    """The indexes of the parts of a transaction with a failed condition."""
     error = conflict.__cause__
     assert isinstance(error, ClientError), "raised by `named`"
     reasons: Any = error.response.get("CancellationReasons", [])

@@ -1,4 +1,4 @@
-"""Executions of the state machine, behind `executions.Executions`."""
+"""Executions of the state machine: implements `executions.Executions`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNKNOWN = frozenset({"ExecutionDoesNotExist", "InvalidArn"})
 
 
 class StepFunctionsExecutions:
-    """The client may repeat calls: a start of the same name and input starts nothing anew."""
+    """The client may retry calls: a start with the same name and input starts nothing new."""
 
     def __init__(self, client: SFNClient, state_machine_arn: str) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""The history table, behind `ports.History`: append-only, entries expire by `ttl`."""
+"""The history table: implements `ports.History`. It is append-only. Entries expire by `ttl`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class DynamoHistory:
         self.table = table
 
     def item(self, event: Event) -> dict[str, Any]:
-        """The item of an event. The sort key is made of what happened and when, so that an
-        append that is repeated after a time-out writes the same entry again."""
+        """The item of an event. The sort key contains the kind and the time, so that a retry after
+        a time-out writes the same item again."""
         return encode(
             {
                 "pk": PK_PREFIX + event.endpoint,

@@ -1,5 +1,5 @@
-"""DynamoDB items of the state table to and from the core's dataclasses. Instants are stored as
-epoch seconds."""
+"""Converts between DynamoDB items of the state table and dataclasses of the core. Instants are
+stored as epoch seconds."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def key_of(key: str, sort_key: str = STATE) -> dict[str, Any]:
 
 
 def state_values(state: State) -> dict[str, Any]:
-    """The attributes that a reconcile owns; None means: not there."""
+    """The attributes that a reconcile owns. None: the attribute is removed."""
     intent = state.intent
     return {
         "observed_status": state.observed_status.value,
@@ -126,7 +126,7 @@ def _wanted_of(item: Item) -> Wanted | None:
 
 
 def lease_values(state: State) -> dict[str, Any]:
-    """The attributes that users' writes own."""
+    """The attributes that writes of users own."""
     return {
         "rev": state.rev,
         "expires_at": epoch(state.expires_at),
@@ -141,17 +141,17 @@ def _by_hand(override: Override | None, reweighing: Reweighing | None) -> dict[s
 
 
 def change_values(change: Override | Reweighing | None) -> dict[str, Any]:
-    """The attribute that holds what was asked for by hand. What SageMaker is to be told is JSON:
-    DynamoDB knows no floats."""
+    """The attribute of a change by hand. Its parameters for SageMaker are stored as JSON, because
+    boto3 writes no floats to DynamoDB."""
     match change:
         case Override():
             options = json.dumps(change.options, sort_keys=True)
-            told = {"config_name": change.config_name, "declaration": change.declaration}
-            return {"override": {**told, "options": options}}
+            named = {"config_name": change.config_name, "declaration": change.declaration}
+            return {"override": {**named, "options": options}}
         case Reweighing():
             desired = json.dumps(list(change.desired), sort_keys=True)
-            asked = {"desired": desired, "life": epoch(change.life), "begun": change.begun}
-            return {"reweighing": {**asked, "undone": change.undone and change.undone[:1000]}}
+            values = {"desired": desired, "life": epoch(change.life), "begun": change.begun}
+            return {"reweighing": {**values, "undone": change.undone and change.undone[:1000]}}
         case _:
             return {}
 
@@ -170,7 +170,7 @@ def adoption_values(adoption: Adoption | None) -> dict[str, Any] | None:
 
 
 def state_of(item: Item) -> State:
-    """Read a STATE item; attributes that a newer version added are passed over."""
+    """Read a STATE item. Attributes of a newer version are ignored."""
     intent = item.get("intent")
     return State(
         rev=int(item.get("rev", 0)),
@@ -243,14 +243,14 @@ def step_of(text: str) -> Step:
 
 
 def spec_values(spec: Spec) -> Mapping[str, Any]:
-    """The attributes of a SPEC item; the constructs write the same."""
+    """The attributes of a SPEC item. The constructs write the same."""
     return spec.document()
 
 
 def spec_of(item: Item) -> Spec:
-    """Read a SPEC item. One that is cut short, or that a newer version wrote in a form unknown
-    here, is named `unreadable` as a whole: what is not understood might be what keeps the endpoint
-    running. The lease still decides then, and a stop still works."""
+    """Read a SPEC item. If an attribute is missing, or a newer version wrote something unknown, the
+    whole spec is `unreadable`: the unknown part may be what keeps the endpoint running. Then the
+    lease still acts, and a stop still works."""
     try:
         return _whole_spec(item)
     except (InvalidField, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -260,7 +260,7 @@ def spec_of(item: Item) -> Spec:
             name=name if name.casefold() == key else key,
             endpoint_config_name=str(item.get("endpoint_config_name", "")),
             origin=Origin(item["sk"]),
-            # A lease that is paid meanwhile starts the endpoint: within its limit, with its tags.
+            # A lease still starts the endpoint: so its limit and its tags are needed.
             max_lease_minutes=_if_readable(_max_lease, item, DEFAULT_MAX_LEASE_MINUTES),
             tags=_if_readable(_tags, item, {}),
             spec_hash=str(item.get("spec_hash", "")),
@@ -359,7 +359,7 @@ def operations_of(item: Item) -> dict[str, Operation]:
 
 
 def record_of(key: str, items: Iterable[Item]) -> Record:
-    """Assemble the record of one endpoint from its items."""
+    """Build the record of one endpoint from its items."""
     by_sort_key = {item["sk"]: item for item in items}
     config, api, state, left = (
         by_sort_key.get(sk) for sk in (Origin.CONFIG, Origin.API, STATE, FORGOTTEN)

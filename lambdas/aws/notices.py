@@ -1,4 +1,4 @@
-"""Notices to people over SNS, behind `ports.Notices`."""
+"""Notices to people over SNS: implements `ports.Notices`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SUBJECT_LENGTH = 100
 
 
 class SnsNotices:
-    """Publishes to the topic of the alarms."""
+    """Publishes to the alarm topic."""
 
     def __init__(self, client: SNSClient, topic_arn: str) -> None:
         self._client = client

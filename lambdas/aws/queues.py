@@ -1,4 +1,4 @@
-"""The two SQS queues, behind `ports.Hints`."""
+"""The two SQS queues: implements `ports.Hints`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _TRIES = 3
 
 
 class SqsHints:
-    """Starts go to a queue of their own: a flood of them must not delay the stops. Delays are
-    counted when a message is sent, which may be seconds after it was decided on."""
+    """Starts have their own queue: many of them must not delay the stops. The delay is computed
+    when a message is sent, which may be seconds after the decision."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class SqsHints:
             self._send_batch(url, entries)
 
     def _send_batch(self, url: str, entries: list[Any]) -> None:
-        """SQS may take some messages of a batch and refuse others: send those again."""
+        """SQS may accept some messages of a batch and refuse others: send those again."""
         for _ in range(_TRIES):
             with named():
                 answer = self._client.send_message_batch(QueueUrl=url, Entries=entries)

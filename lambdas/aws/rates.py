@@ -1,5 +1,5 @@
-"""How many requests each token makes a minute, how often it wakes an endpoint in an hour and how
-many it adds in a day, counted in the history table."""
+"""Counters in the history table: requests per token and minute, wakes per token and hour, adds per
+token and day."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ADDS_KEPT_SECONDS = 2 * 86_400
 
 
 class DynamoRates:
-    """Every token has `per_minute` requests each minute by the clock, so a burst may be as many."""
+    """Each token may make `per_minute` requests per clock minute, also in one burst."""
 
     def __init__(self, client: DynamoDBClient, table: str, per_minute: int) -> None:
         self._client = client
@@ -29,9 +29,9 @@ class DynamoRates:
         self._per_minute = per_minute
 
     def wait_seconds(self, identity: str, now: datetime) -> int | None:
-        """Count a request; how long to wait where it is one too many, else None.
+        """Count a request. Returns how long to wait if it is over the limit, else None.
 
-        Raises AwsRefused where it could not be counted.
+        Raises AwsRefused if it could not be counted.
         """
         with named():
             answer = self._client.update_item(
@@ -49,15 +49,15 @@ class DynamoRates:
 
 
 def wake_counted(table: str, share: WakeShare, now: datetime) -> dict[str, Any]:
-    """The update that counts a wake in its hour by the clock, if the share allows one more; a part
-    of the transaction that wakes."""
+    """The update that counts a wake in its clock hour, if the share allows another. It is part of
+    the transaction that wakes."""
     update = _counted("wakes", share.most_an_hour, now, _WAKES_KEPT_SECONDS)
     key = {"pk": RATE_PREFIX + share.identity, "sk": f"{now:%Y-%m-%dT%HZ} wakes"}
     return {"TableName": table, "Key": encode(key), **update.arguments()}
 
 
 def add_counted(table: str, limits: AddLimits, now: datetime) -> dict[str, Any]:
-    """The update that counts an add in its day (UTC), if one more is allowed; a part of the
+    """The update that counts an add in its day (UTC), if another is allowed. It is part of the
     transaction that declares."""
     update = _counted("adds", limits.most_a_day, now, _ADDS_KEPT_SECONDS)
     key = {"pk": RATE_PREFIX + limits.identity, "sk": f"{now:%Y-%m-%d} adds"}

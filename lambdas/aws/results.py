@@ -1,4 +1,4 @@
-"""Answers of models that are too large for Step Functions: kept in S3, read through links."""
+"""Answers that are too large for Step Functions: stored in S3, read through links."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LINK_SECONDS = 900
 
 
 class S3Results:
-    """One object for each execution, by its name."""
+    """One object per execution, with its name."""
 
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
 
     def keep(self, execution: str, content: bytes, content_type: str) -> None:
-        """Write an answer; the same again does no harm."""
+        """Write an answer. Repeating it does no harm."""
         with named():
             self._client.put_object(
                 Bucket=self._bucket,
@@ -31,8 +31,8 @@ class S3Results:
             )
 
     def link(self, execution: str) -> str:
-        """An address at which whoever holds it may read the answer for LINK_SECONDS. Made here,
-        without asking anyone: nothing is looked up."""
+        """A link with which anybody can read the answer for LINK_SECONDS. It is computed here,
+        without a call to AWS, and does not check that the answer exists."""
         return self._client.generate_presigned_url(
             "get_object",
             Params={"Bucket": self._bucket, "Key": RESULTS_PREFIX + execution},

@@ -1,4 +1,4 @@
-"""SageMaker's runtime, behind `core.invocation.Models`."""
+"""SageMaker's runtime: implements `core.invocation.Models`."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class SageMakerRuntime:
         self._client = client
 
     def invoke(self, endpoint_name: str, invocation: Invocation) -> ModelAnswer:
-        said = {
+        given = {
             "ContentType": invocation.content_type,
             "Accept": invocation.accept,
             "CustomAttributes": invocation.custom_attributes,
             "TargetVariant": invocation.target_variant,
         }
-        options: dict[str, Any] = {name: value for name, value in said.items() if value}
+        options: dict[str, Any] = {name: value for name, value in given.items() if value}
         with named():
             try:
                 answer = self._client.invoke_endpoint(
@@ -59,7 +59,7 @@ class SageMakerRuntime:
 
 
 def _failure(error: ClientError) -> Exception | None:
-    """The kind of InvocationFailed; None where it is none of a model's.
+    """The InvocationFailed for an error. None if it is an error of another kind.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
     """
@@ -71,7 +71,7 @@ def _failure(error: ClientError) -> Exception | None:
     if code in _NOT_READY:
         return ModelNotReady()
     if code == "AccessDeniedException":
-        # The role may call what carries our tag, which an endpoint that is gone does not.
+        # The role may call endpoints with our tag only. An endpoint that is gone has no tag.
         return NotServed()
     if code == "ValidationError":
         gone = message.startswith("Endpoint ") and message.endswith("not found.")

@@ -1,4 +1,4 @@
-"""SageMaker, behind `ports.Endpoints` and `ports.Adopter`."""
+"""SageMaker: implements `ports.Endpoints` and `ports.Adopter`."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _TARGET: Mapping[str, Any] = {
 
 
 class SageMakerEndpoints:
-    """`once` must be a client that does not repeat calls by itself; `stack_tag` is the value of
-    our tag, which every endpoint that we make carries. `autoscaling` makes the client of
-    Application Auto Scaling when it is first needed: most endpoints are not scaled."""
+    """`once` must be a client that does not retry. `stack_tag` is the value of our tag on every
+    endpoint that we create. `autoscaling` makes the client of Application Auto Scaling on first
+    use: most endpoints have no scaling."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class SageMakerEndpoints:
         ]
 
     def _config(self, config_name: str) -> DescribeEndpointConfigOutputTypeDef | None:
-        """The endpoint config; None where there is none."""
+        """The endpoint config. None if it does not exist."""
         try:
             with named():
                 return self._client.describe_endpoint_config(EndpointConfigName=config_name)
@@ -136,15 +136,15 @@ class SageMakerEndpoints:
             )
 
     def adopt(self, arn: str) -> None:
-        """Tag a live endpoint as taken over; only the adopter's role may. The tag differs from
-        that of what we made: only that is ever deleted where nobody declares it any more."""
+        """Tag a live endpoint as adopted. Only the adopter's role may do this. The value differs
+        from that of endpoints that we created: only those are deleted as orphans."""
         tag = {"Key": STACK_TAG_KEY, "Value": adopted_tag(self._stack_tag)}
         with named():
             self._once.add_tags(ResourceArn=arn, Tags=[cast("Any", tag)])
 
     def release(self, arn: str) -> None:
-        """Take that tag off. Where tag or endpoint are gone already IAM may deny it: the next look
-        shows that there is nothing left to do."""
+        """Remove that tag. If the tag or the endpoint is gone already, IAM may deny the call: the
+        next look shows that nothing is left to do."""
         try:
             with named():
                 self._once.delete_tags(ResourceArn=arn, TagKeys=[STACK_TAG_KEY])
@@ -152,7 +152,7 @@ class SageMakerEndpoints:
             return
 
     def scale(self, name: str, scaling: Sequence[Scaling]) -> None:
-        """Deregistering a target drops its policies, also those that were taken out since."""
+        """Deregister all targets first: this also removes policies that are no longer declared."""
         with named():
             for resource_id in self._scaled(name):
                 self._autoscaling().deregister_scalable_target(**_TARGET, ResourceId=resource_id)
@@ -174,7 +174,7 @@ class SageMakerEndpoints:
                     )
 
     def _scaled(self, name: str) -> Sequence[str]:
-        """The scalable targets of the endpoint's variants, as resource ids."""
+        """The resource ids of the scalable targets of the endpoint's variants."""
         seen = self._client.describe_endpoint(EndpointName=name)
         ids = [
             f"endpoint/{name}/variant/{variant['VariantName']}"
@@ -201,19 +201,19 @@ class SageMakerEndpoints:
 
 
 class AdopterFunction:
-    """Asks the adopter Lambda, whose role alone may tag endpoints that are not ours."""
+    """Calls the adopter function. Only its role may tag endpoints that are not ours."""
 
     def __init__(self, client: LambdaClient, function: str) -> None:
         self._client = client
         self._function = function
 
     def adopt(self, arn: str) -> None:
-        self._ask(arn, release=False)
+        self._call(arn, release=False)
 
     def release(self, arn: str) -> None:
-        self._ask(arn, release=True)
+        self._call(arn, release=True)
 
-    def _ask(self, arn: str, *, release: bool) -> None:
+    def _call(self, arn: str, *, release: bool) -> None:
         event = json.dumps({"arn": arn, "release": release}).encode()
         with named():
             answer = self._client.invoke(FunctionName=self._function, Payload=event)
@@ -222,6 +222,6 @@ class AdopterFunction:
 
 
 def _utc_milliseconds(instant: datetime) -> datetime:
-    """What SageMaker counts in; finer digits would come from float arithmetic."""
+    """Round down to milliseconds, as SageMaker counts: finer digits are artefacts of floats."""
     utc = instant.astimezone(UTC)
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)

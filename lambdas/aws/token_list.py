@@ -1,4 +1,4 @@
-"""The auth table, as whoever hands out tokens changes it."""
+"""The auth table, for people who hand out tokens."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class DynamoTokenList:
-    """Every call raises AwsRefused where AWS does."""
+    """All methods raise AwsRefused if AWS refuses."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
         self._table = table
 
     def add(self, token: Token) -> None:
-        """Raises Conflict where the key is there already."""
+        """Raises Conflict if the key exists already."""
         item = {
             "token": token.key,
             "name": token.name,
@@ -39,7 +39,7 @@ class DynamoTokenList:
             )
 
     def every(self) -> Sequence[Token]:
-        """All tokens, by name and then the newest last."""
+        """All tokens by name, and tokens of the same name by age, the newest last."""
         with named():
             pages = self._client.get_paginator("scan").paginate(
                 TableName=self._table, ConsistentRead=True
@@ -48,7 +48,7 @@ class DynamoTokenList:
         return sorted(tokens, key=lambda each: (each.name, epoch(each.created_at) or 0, each.id))
 
     def revoke(self, token: Token) -> None:
-        """Raises Conflict where it is gone already."""
+        """Raises Conflict if the token is gone already."""
         with named():
             self._client.delete_item(
                 TableName=self._table,

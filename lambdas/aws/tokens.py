@@ -1,4 +1,4 @@
-"""The auth table, as the authorizer reads it."""
+"""The auth table, for the authorizer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 
 
 class DynamoTokens:
-    """`hasty` is for what a request must not wait for; without it no use is noted."""
+    """`hasty` is a client with short time-outs, for the last use of a token: requests must not wait
+    for that write. Without it no use is recorded."""
 
     def __init__(
         self, client: DynamoDBClient, table: str, hasty: DynamoDBClient | None = None
@@ -33,7 +34,8 @@ class DynamoTokens:
         self._hasty = hasty
 
     def holder(self, sent: str, now: datetime) -> Principal:
-        """Whose token was sent; raises Denied, or AwsRefused where that cannot be told."""
+        """The holder of the sent token. Raises Denied, or AwsRefused if the table cannot be
+        read."""
         keys = keys_of(sent)
         if not keys:
             raise Denied("no token")
@@ -47,7 +49,7 @@ class DynamoTokens:
         return Principal(token.name, token.scopes, identity_of(secret))
 
     def _first(self, keys: tuple[str, ...]) -> Token | None:
-        """The item of the first key that has one."""
+        """The token of the first key that has an item."""
         wanted = {"Keys": [encode({"token": key}) for key in keys], "ConsistentRead": True}
         with named():
             answer = self._client.batch_get_item(RequestItems={self._table: wanted})  # type: ignore[dict-item]
@@ -58,7 +60,8 @@ class DynamoTokens:
         return next((by_key[key] for key in keys if key in by_key), None)
 
     def _note_use(self, token: Token, now: datetime) -> None:
-        """Now and then, and never in the way: a token revoked meanwhile stays so."""
+        """Record the last use, once in USE_NOTED_EVERY at most. A failure is only logged. A token
+        that was revoked meanwhile is not written again."""
         if self._hasty is None or (token.last_used and now - token.last_used < USE_NOTED_EVERY):
             return
         try:
@@ -81,8 +84,8 @@ class DynamoTokens:
 
 
 def token_of(item: Mapping[str, Any]) -> Token:
-    """What an item says. One that says nothing of scopes may do all, as in the original; what
-    cannot be read allows nothing."""
+    """Read an item. Without scopes the token may do everything, as in the original. Scopes that
+    cannot be read allow nothing."""
     scopes = item.get("scopes")
     return Token(
         key=str(item["token"]),
@@ -95,7 +98,7 @@ def token_of(item: Mapping[str, Any]) -> Token:
 
 
 def _when(value: object, otherwise: datetime | None) -> datetime | None:
-    """An instant in epoch seconds; `otherwise` where it is something else."""
+    """Read epoch seconds. `otherwise` if the value is something else."""
     if value is None:
         return None
     try:

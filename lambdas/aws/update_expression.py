@@ -1,4 +1,5 @@
-"""Composes one conditional UpdateItem: names and values are bound, never spliced."""
+"""Builds one conditional UpdateItem. Names and values are bound as placeholders, never inserted as
+text."""
 
 from __future__ import annotations
 
@@ -9,10 +10,11 @@ from lambdas.aws.items import encode
 
 
 class UpdateExpression:
-    """Collects SET, REMOVE, ADD, DELETE and a condition; `arguments` gives boto3's keywords.
+    """Collects SET, REMOVE, ADD, DELETE and a condition. `arguments` returns the keywords for
+    boto3.
 
-    Text is an expression in which attributes stand as `{name}` (dots inside a path as
-    `{ops}.{id}`) and values as `:name`.
+    In expressions attributes are written as `{name}` (a path as `{ops}.{id}`) and values as
+    `:name`.
     """
 
     def __init__(self) -> None:
@@ -29,7 +31,7 @@ class UpdateExpression:
         return self
 
     def assign(self, attributes: Mapping[str, Any]) -> UpdateExpression:
-        """SET each attribute to its value; None removes it."""
+        """SET each attribute to its value. None removes it."""
         for name, value in attributes.items():
             if value is None:
                 self.remove(name)
@@ -56,7 +58,7 @@ class UpdateExpression:
         return self
 
     def path(self, attribute: str) -> str:
-        """Bind each part of a dotted path and return its placeholder."""
+        """Bind each part of a dotted path and return its placeholders."""
         parts = attribute.split(".", 1)
         for part in parts:
             self._names.setdefault(part, f"#n{len(self._names)}")

@@ -1,4 +1,4 @@
-"""Checks tokens of Cognito by the public keys of their user pool."""
+"""Checks Cognito tokens with the public keys of the user pool."""
 
 from __future__ import annotations
 
@@ -32,14 +32,15 @@ class CognitoUsers:
         self._keys = keys
 
     def holder(self, sent: str, now: datetime) -> Principal:
-        """Who signed in; raises Denied, or Unanswered where the keys cannot be had."""
-        import jwt  # noqa: PLC0415  # 0.3 s, which holders of other tokens need not wait
+        """The user of the sent token. Raises Denied, or Unanswered if the keys cannot be
+        fetched."""
+        import jwt  # noqa: PLC0415  # takes 0.3 s: only holders of JWTs wait for it
 
         token = bare(sent)
         try:
             key = self._keys.find(str(jwt.get_unverified_header(token).get("kid")), now)
-            # Its own clock decides about exp, nbf and iat. The client is checked by the pool:
-            # access tokens have no audience.
+            # PyJWT checks exp, nbf and iat with its own clock. UserPool checks the client: access
+            # tokens have no audience.
             claims = jwt.decode(
                 token,
                 key,
@@ -48,15 +49,16 @@ class CognitoUsers:
                 leeway=LEEWAY_SECONDS,
                 options={"require": list(_REQUIRED), "verify_aud": False},
             )
-        # The last for a header that is nested too deeply. Their words may hold parts of the token.
+        # RecursionError: a header that is nested too deeply. Messages may contain parts of the
+        # token.
         except (jwt.InvalidTokenError, RecursionError) as error:
             raise Denied(f"JWT: {type(error).__name__}") from None
         return self._pool.principal_of(claims)
 
 
 class PoolKeys:
-    """The keys of a pool, fetched when they are first needed, when they are old, and when a
-    token names one that is not there; the last at most once a minute, whoever asks."""
+    """The keys of a pool. They are fetched on first use, when they are old, and if a token names an
+    unknown key; the last at most once a minute for all callers."""
 
     def __init__(self, fetch: Callable[[], KeySet]) -> None:
         self._fetch = fetch
@@ -88,7 +90,7 @@ class PoolKeys:
 
 
 def fetch_keys(url: str) -> KeySet:
-    """The JSON Web Key Set at `url`; raises Unanswered."""
+    """The JSON Web Key Set at `url`. Raises Unanswered."""
     try:
         answer = urllib3.request("GET", url, timeout=_TIMEOUT, retries=False, redirect=False)
         if answer.status != 200:

@@ -1,5 +1,5 @@
-"""Headers that every answer of the API carries, whoever gives it: a function, API Gateway itself
-or SageMaker through it."""
+"""Headers of every answer of the API: of functions, of API Gateway itself and of SageMaker behind
+it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SECURITY: Mapping[str, str] = {
     "Strict-Transport-Security": "max-age=31536000",
     "X-Content-Type-Options": "nosniff",
 }
-# What scripts of a page may read besides the body; browsers hide all others from them.
+# Headers that scripts of a web page may read. Browsers hide all others from them.
 _EXPOSED = (
     "Retry-After",
     "X-Amzn-SageMaker-Custom-Attributes",
@@ -20,7 +20,7 @@ _EXPOSED = (
 
 
 def answer_headers(cors_origin: str) -> Mapping[str, str]:
-    """`cors_origin` is the web origin whose pages may call the API, `*` for all, empty for none."""
+    """`cors_origin` is the web origin that may call the API: `*` for all, empty for none."""
     if not cors_origin:
         return SECURITY
     return {

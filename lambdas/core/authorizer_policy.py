@@ -1,12 +1,12 @@
-"""Which routes of the API a caller's policy opens.
+"""The routes of the API that the policy of a caller allows.
 
-A function checks the scopes of each request, so that its routes are open to every known caller.
-Where API Gateway calls a model by itself nothing comes after the policy: such a route is open
-only to those who may invoke its endpoint. The policy names what is open instead of what is closed:
-a path in some odd spelling then matches nothing.
+A function checks the scopes of each request itself, so all known callers may call its routes. If
+API Gateway calls a model directly, nothing after the policy checks the caller: such a route is open
+only to callers who may invoke its endpoint. The policy lists what is allowed, not what is denied:
+then a path in an unusual spelling matches nothing.
 
-Whoever may invoke every model is let through everywhere: there is nothing left that only the policy
-could refuse, and a route deployed while the policy is cached works at once.
+Callers who may invoke every model get all routes: there is nothing left that only the policy could
+refuse, and a route deployed while the policy is cached works at once.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ CHECKED_BY_FUNCTION = ""
 
 @dataclass(frozen=True, slots=True)
 class GuardedRoutes:
-    """`endpoints` leads from a route, such as `flan`, to the endpoint that API Gateway calls, or
-    to CHECKED_BY_FUNCTION."""
+    """`endpoints` maps a route, such as `flan`, to the endpoint that API Gateway calls, or to
+    CHECKED_BY_FUNCTION."""
 
     endpoints: Mapping[str, str]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What `str()` gave."""
+        """Read the text that `str()` wrote."""
         return cls(json.loads(text))
 
     def __str__(self) -> str:
         return json.dumps(self.endpoints, separators=(",", ":"), sort_keys=True)
 
     def open_to(self, scopes: Scopes) -> Sequence[str]:
-        """Patterns of paths, as policies have them."""
+        """Patterns of the allowed paths, in the form of policies."""
         if scopes.allows("invoke"):
             return ["*"]
         return [
@@ -49,7 +49,7 @@ class GuardedRoutes:
 
 
 def policy_for(principal: Principal, method_arn: str, routes: GuardedRoutes) -> Mapping[str, Any]:
-    """What an authorizer answers; right for every method and path, so that it may be cached.
+    """The answer of an authorizer. It holds for all methods and paths, so that it may be cached.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
     """

@@ -1,4 +1,4 @@
-"""What Terraform asks of the meter while a deploy or a destroy is under way.
+"""The calls of Terraform to the meter during a deploy or a destroy.
 
 A manifest maps the names of declared endpoints to their endpoint configs. The order of the calls:
 docs/decisions/0011.
@@ -33,7 +33,7 @@ _REPORT_EVERY = timedelta(seconds=30)
 
 
 class DrainIncomplete(MeterError):
-    """Some endpoints could not be deleted in time; Terraform must not go on."""
+    """Some endpoints could not be deleted in time. Terraform must stop."""
 
     def __init__(self, left: Sequence[str]) -> None:
         super().__init__(
@@ -44,14 +44,15 @@ class DrainIncomplete(MeterError):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One endpoint that is not as declared; `hopeless` if waiting will not change that."""
+    """One endpoint that is not as declared. `hopeless`: waiting does not change that."""
 
     text: str
     hopeless: bool = False
 
 
 class NotSettled(MeterError):
-    """Running endpoints do not serve what is declared; Terraform must not take configs away."""
+    """Running endpoints do not serve what is declared. Terraform must not delete endpoint
+    configs."""
 
     def __init__(self, unsettled: Sequence[str]) -> None:
         super().__init__(
@@ -61,7 +62,8 @@ class NotSettled(MeterError):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether all running endpoints serve what the manifest says; else who does not, and why."""
+    """Whether all running endpoints serve the configs of the manifest. If not: which do not, and
+    why."""
 
     settled: bool
     unsettled: Sequence[str]
@@ -73,8 +75,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Deploys:
-    """The use cases; `sleep` waits some seconds between two looks, `report` is told again and
-    again who is waited for."""
+    """The use cases. `sleep` waits between two looks. `report` gets the list of unsettled endpoints
+    from time to time during the wait."""
 
     store: StateStore
     endpoints: Endpoints
@@ -84,8 +86,8 @@ class Deploys:
     report: Callable[[Sequence[str]], None] = lambda _unsettled: None
 
     def sync(self, manifest: Mapping[str, str]) -> Sequence[str]:
-        """After Terraform changed specs: end a drain, grant new endpoints their initial lease,
-        and have every endpoint looked at whose spec was added, changed or withdrawn."""
+        """After Terraform changed specs: end a drain, grant initial leases to new endpoints, and
+        send hints for all endpoints with a spec that was added, changed or withdrawn."""
         self.store.set_drain(None)
         self._pin_table()
         now = self.clock()
@@ -105,29 +107,30 @@ class Deploys:
         return looked_at
 
     def wait(self, manifest: Mapping[str, str]) -> Verdict:
-        """Wait until every running endpoint serves its manifest's config, 10 min at most, and
-        no longer than there is hope.
+        """Wait until every running endpoint serves its config of the manifest. Stop after 10
+        minutes, or as soon as all that are left are hopeless.
 
-        A destroy that failed left its drain behind and took Terraform's wait along: the deploy
-        that brings the wait back ends the drain, since sync itself may have nothing to do.
+        After a failed destroy the drain is still on, and the wait is gone from the Terraform state.
+        The next deploy creates the wait again, and must end the drain here: it may have no change
+        that calls sync.
         """
         if self.store.control().draining(self.clock()):
             self.sync(manifest)
         report_at = self.clock()
         deadline = report_at + WAIT_LIMIT
-        told: Sequence[str] = ()
+        reported: Sequence[str] = ()
         while True:
             unsettled = self._unsettled(manifest)
             verdict, now = Verdict.of(unsettled), self.clock()
-            if now >= report_at or verdict.unsettled != told:
-                told, report_at = verdict.unsettled, now + _REPORT_EVERY
-                self.report(told)
+            if now >= report_at or verdict.unsettled != reported:
+                reported, report_at = verdict.unsettled, now + _REPORT_EVERY
+                self.report(reported)
             if all(each.hopeless for each in unsettled) or now >= deadline:
                 return verdict
             self.sleep(_PAUSE_SECONDS)
 
     def verdict(self, manifest: Mapping[str, str]) -> Verdict:
-        """Compare the live endpoints of the config with the manifest; stopped ones are fine."""
+        """Compare the live endpoints with the manifest. Stopped endpoints count as settled."""
         return Verdict.of(self._unsettled(manifest))
 
     def _unsettled(self, manifest: Mapping[str, str]) -> Sequence[Difference]:
@@ -137,20 +140,22 @@ class Deploys:
         for record in self.store.list().records:
             config = declared.get(record.key)
             if config is None and record.api_spec is not None:
-                if not self._left_behind(record, configs):
+                if not self._serves_withdrawn_config(record, configs):
                     continue
                 config = record.api_spec.endpoint_config_name
             seen = self.endpoints.describe(_name(record))
-            why = _why_unsettled(record, config, seen, self.clock())
-            if why is None and config and seen and seen.status is not Status.DELETING:
-                why = self._taken_away(record, configs)
-            if why:
-                found.append(why)
+            difference = _difference(record, config, seen, self.clock())
+            if difference is None and config and seen and seen.status is not Status.DELETING:
+                difference = self._serves_undeclared_override(record, configs)
+            if difference:
+                found.append(difference)
         return found
 
-    def _taken_away(self, record: Record, declared: Collection[str]) -> Difference | None:
-        """Whether the config that was set by hand, and is served, is one of the stack's own that
-        no entry declares any more: Terraform is about to take it away."""
+    def _serves_undeclared_override(
+        self, record: Record, declared: Collection[str]
+    ) -> Difference | None:
+        """A Difference if the endpoint serves a config that was set by hand, that this stack made
+        and that no entry declares any more: Terraform is about to delete that config."""
         spec, state = record.spec, record.state
         override = override_in_force(spec, state) if spec and state else None
         served = override.config_name if override else None
@@ -164,9 +169,9 @@ class Deploys:
             hopeless=True,
         )
 
-    def _left_behind(self, record: Record, declared: Collection[str]) -> bool:
-        """Whether the withdrawn entry's config is what still serves, though the spec of the API,
-        in force again, names another: Terraform is about to take it away."""
+    def _serves_withdrawn_config(self, record: Record, declared: Collection[str]) -> bool:
+        """Whether the endpoint still serves the config of a withdrawn entry, though the API's spec
+        is in force again and names another: Terraform is about to delete the served config."""
         served = record.state.observed_config if record.state else None
         if served is None or served in declared or not _serves_another(record):
             return False
@@ -181,7 +186,7 @@ class Deploys:
     def drain(self, wait_seconds: int) -> None:
         """Before a destroy: want nothing, and wait until every endpoint is gone.
 
-        Raises DrainIncomplete naming those that could not be deleted within `wait_seconds`.
+        Raises DrainIncomplete with the endpoints that were not deleted within `wait_seconds`.
         """
         start = now = hint_at = self.clock()
         self.store.set_drain(start + DRAIN)
@@ -199,9 +204,9 @@ class Deploys:
     def _still_there(
         self, now: datetime, owners: dict[tuple[str, datetime | None], Owner]
     ) -> Sequence[str]:
-        """Endpoints of ours that exist, or that may turn up: a listing may lag behind our own
-        create, and a reconcile begun before the drain may be about to make one. `owners` keeps
-        what was learned of each creation: tags are not read again and again."""
+        """Our endpoints that exist or may still appear: a listing may lag behind our own create,
+        and a reconcile that began before the drain may be about to create one. `owners` is a cache,
+        so that the tags of each created endpoint are read once."""
         records = {record.key: record for record in self.store.list().records}
         left, strangers = set(), set()
         for seen in self.endpoints.list():
@@ -213,7 +218,7 @@ class Deploys:
             creation = (seen.arn, seen.created_at)
             if creation not in owners:
                 owners[creation] = self.endpoints.owner(seen.arn)
-            # What was taken over and then lost sight of is nobody's to delete.
+            # The meter does not delete an adopted endpoint of which it has no record.
             if owners[creation] is Owner.US or (owners[creation].ours and key in records):
                 left.add(seen.name)
             else:
@@ -222,7 +227,7 @@ class Deploys:
         return sorted(left)
 
     def _pin_table(self) -> None:
-        """Record the id of a new table; from then on another id means that it was restored."""
+        """Record the id of a new table. Later another id means that the table was restored."""
         table_id = self.store.table_id()
         if self.store.control().table_id is None and table_id is not None:
             self.store.set_table_id(table_id, replacing=None)
@@ -230,7 +235,7 @@ class Deploys:
     def _touch(self, key: str, now: datetime) -> None:
         try:
             self.store.touch(key, now)
-        except Conflict:  # forgotten meanwhile: nothing to look at
+        except Conflict:  # forgotten meanwhile: there is nothing to look at
             return
 
     def _hint(self, keys: Iterable[str]) -> None:
@@ -238,24 +243,24 @@ class Deploys:
 
 
 def _is_missed(record: Record, now: datetime) -> bool:
-    """Whether it should run and does not, such as after a drain that this deploy ends."""
+    """Whether it should run and does not, such as after a drain."""
     state = record.state
     running = state is not None and state.observed_status is Status.IN_SERVICE
     return state is not None and meter_of(record.spec, state).wanted(now) and not running
 
 
 def _serves_another(record: Record) -> bool:
-    """Whether it was last seen with a config that its spec does not lead to."""
+    """Whether it was last seen with a config that does not fit its spec."""
     spec, state = record.spec, record.state
     if spec is None or state is None or state.observed_config is None:
         return False
     return state.observed_config not in fitting_configs(spec, state)
 
 
-def _why_unsettled(
+def _difference(
     record: Record, config: str | None, seen: Observed | None, now: datetime
 ) -> Difference | None:
-    """What keeps an endpoint from being as `config` (None: withdrawn) declares it."""
+    """The difference between an endpoint and its declared `config` (None: withdrawn)."""
     name = _name(record)
     if seen is None or seen.status is Status.DELETING:
         return Difference(f"{name}: being deleted") if seen and config is None else None
@@ -279,7 +284,7 @@ def _why_unsettled(
 
 
 def _may_turn_up(record: Record, now: datetime, strangers: Collection[str]) -> bool:
-    """Whether an endpoint of ours may exist though no listing shows it yet."""
+    """Whether our endpoint may exist though no listing shows it yet."""
     if record.locked_until and record.locked_until > now:
         return True
     state = record.state

@@ -1,4 +1,4 @@
-"""The wire shapes of the REST API: field names and formats of the original, and ours."""
+"""The answers of the REST API: field names and formats of the original, and new ones."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lambdas.core.state import Record, State, Status
 from lambdas.core.wanted_config import chosen_config
 
 LEGACY_EXPIRY_KEY = "EndpointExpiry "
-"""The original misspelt the key with a trailing blank; its clients still read it."""
+"""The original wrote the key with a trailing space. Its clients still read it."""
 
 
 def endpoint_document(
     record: Record, now: datetime, *, draining: bool = False
 ) -> Mapping[str, Any]:
-    """The answer about one endpoint. `record.spec` must be there.
+    """The answer about one endpoint. `record.spec` must not be None.
 
-    EndpointExpiry and ExpiresAt are when it stops if nothing changes; null, like TimeLeft, where
-    it is open for ever; the lease's past end (or null) where it is not to run.
+    EndpointExpiry and ExpiresAt are when it stops if nothing changes. They and TimeLeft are null if
+    it is open for ever. If it is not wanted, they are the past end of the lease, or null.
     """
     spec, state = record.spec, record.state or State()
     assert spec is not None, "only endpoints with a spec are answered about"
@@ -30,7 +30,7 @@ def endpoint_document(
     wanted = meter.wanted(now)
     stops_at = meter.wanted_until(now) if wanted else _past(state.expires_at, now)
     if not draining and undecided(spec, state, now) and state.observed_status is not Status.ABSENT:
-        wanted, stops_at = True, None  # it goes on as it is, and nobody can say until when
+        wanted, stops_at = True, None  # it goes on running; until when is not known
     left = timedelta() if not wanted else stops_at - now if stops_at else None
     expiry = f"{stops_at:%d-%m-%Y-%H-%M-%S}" if stops_at else None
     return {
@@ -72,7 +72,7 @@ def event_document(event: Event) -> Mapping[str, Any]:
 
 
 def time_left(left: timedelta) -> str:
-    """`H:MM:SS[.ffffff]`, hours beyond 24 counted on (the original wrote `1 day, 0:00:00`)."""
+    """`H:MM:SS[.ffffff]`, with hours above 24 (the original wrote `1 day, 0:00:00`)."""
     seconds, micros = divmod(max(left, timedelta()) // timedelta(microseconds=1), 1_000_000)
     minutes, second = divmod(seconds, 60)
     hour, minute = divmod(minutes, 60)
@@ -80,7 +80,7 @@ def time_left(left: timedelta) -> str:
 
 
 def iso(instant: datetime | None) -> str | None:
-    """ISO-8601 in UTC with a Z; fractions only where there are any."""
+    """ISO-8601 in UTC with a Z. Fractions of a second only if they are not 0."""
     return instant.isoformat().replace("+00:00", "Z") if instant else None
 
 

@@ -1,29 +1,29 @@
-"""Everything that the core raises.
+"""All errors that the core raises.
 
 MeterError
-├── InvalidField            a value that breaks a rule; names the field
-├── UnknownEndpoint         no spec under that name
-├── SpecUnreadable          a new endpoint whose spec this code does not understand
-├── ScopeMissing            the token may not do this, or not to this endpoint
+├── InvalidField            a value breaks a rule; names the field
+├── UnknownEndpoint         there is no spec of that name
+├── SpecUnreadable          the endpoint is new, and this code cannot read its spec
+├── ScopeMissing            the token may not do this, or not with this endpoint
 ├── NameTaken               the name belongs to something else
 ├── NotAdoptable            the config does not let this endpoint be adopted
 ├── ConfigNotAddable        the config does not let this endpoint config be added
-├── TooManyAdded            as many endpoints were added over the API as may be
-├── TooManyAddedToday       the token has added as many endpoints today as it may
+├── TooManyAdded            the limit of endpoints added over the API is reached
+├── TooManyAddedToday       the token has used up its adds of today
 ├── UnknownEndpointConfig   SageMaker has no such endpoint config
-├── ConfigOwned             the deployed config owns what was to be changed
-├── LeaseTooLong            the meter would hold more than its maximum
-├── NotInService            only a running, settled endpoint can be changed in that way
+├── ConfigOwned             the deployed config owns this: change it there
+├── LeaseTooLong            the lease would be longer than its maximum
+├── NotInService            the change needs an endpoint that is InService
 ├── IdempotencyConflict     the key was used for another request
-├── Denied                  no token, or one that allows nothing (internal: never told why)
+├── Denied                  no token, or one that allows nothing (the caller is not told why)
 ├── Draining                the stack is being destroyed
-├── NotServing              a model was called whose endpoint does not run
+├── NotServing              the endpoint of the called model does not run
 │   ├── EndpointStopped
 │   └── EndpointStarting
 ├── AsyncApiDisabled        the config does not let the model be called asynchronously
 ├── UnknownExecution        no asynchronous call of that ARN
 ├── NotYourExecution        another caller started it
-├── Busy                    too many writers at once: nothing was changed, try again
+├── Busy                    too many concurrent writes: nothing was changed, try again
 ├── Locked                  another reconcile holds the endpoint (internal)
 ├── Conflict                a conditional write found another revision (internal)
 └── AwsRefused              SageMaker or another service refused a call
@@ -43,11 +43,11 @@ _LONGEST_NAME = 63
 
 
 class MeterError(Exception):
-    """Base of all errors that the meter raises on purpose; `str()` is a sentence for users."""
+    """Base of all errors that the meter raises on purpose. `str()` is a sentence for users."""
 
 
 class InvalidField(MeterError):
-    """A value breaks a rule. `field` is its path, the message says how to mend it."""
+    """A value breaks a rule. `field` is its path. The message says what is right."""
 
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(f"{field}: {sentence}")
@@ -84,7 +84,8 @@ class ScopeMissing(MeterError):
 
 
 class NameTaken(MeterError):
-    """The name is in use: by another spelling, another config, or an endpoint not ours."""
+    """The name is in use: in another case, with another config, or by an endpoint that is not
+    ours."""
 
 
 class NotAdoptable(MeterError):
@@ -159,7 +160,7 @@ class IdempotencyConflict(MeterError):
 
 
 class Denied(MeterError):
-    """Whoever sent this may do nothing; the reason is for the log and holds no token."""
+    """The caller may do nothing. The reason is for the log and contains no token."""
 
 
 class Draining(MeterError):
@@ -168,7 +169,7 @@ class Draining(MeterError):
 
 
 class NotServing(MeterError):
-    """A model cannot be called now; `retry_after_seconds` says when to ask again."""
+    """A model cannot be called now. `retry_after_seconds` says when to try again."""
 
     def __init__(self, sentence: str, retry_after_seconds: int) -> None:
         super().__init__(sentence)
@@ -215,11 +216,11 @@ class Busy(MeterError):
 
 
 class Conflict(MeterError):
-    """A conditional write found a state other than the one that was loaded."""
+    """The condition of a write failed: somebody else wrote after the load."""
 
 
 class Locked(MeterError):
-    """Another reconcile holds the endpoint's lock, at most until `until`."""
+    """Another reconcile holds the lock of the endpoint, until `until` at most."""
 
     def __init__(self, until: datetime) -> None:
         super().__init__(f"locked until {until.isoformat()}")
@@ -227,7 +228,7 @@ class Locked(MeterError):
 
 
 class AwsRefused(MeterError):
-    """A service refused a call for a reason that the core has no better name for."""
+    """An AWS service refused a call. The reasons that matter to the core are subclasses."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -236,15 +237,15 @@ class AwsRefused(MeterError):
 
 
 class Throttled(AwsRefused):
-    """Too many calls: nothing happened, call later."""
+    """Too many calls. The call did nothing; try again later."""
 
 
 class Unanswered(AwsRefused):
-    """No answer came: the call may or may not have worked."""
+    """There was no answer: the call may or may not have worked."""
 
 
 class AlreadyExists(AwsRefused):
-    """CreateEndpoint found the name in use, in whatever status."""
+    """CreateEndpoint found the name in use, in any status."""
 
 
 class Gone(AwsRefused):
@@ -252,4 +253,4 @@ class Gone(AwsRefused):
 
 
 class InProgress(AwsRefused):
-    """The endpoint is in a transition and takes no other operation now."""
+    """SageMaker is changing the endpoint, and accepts no other operation now."""

@@ -1,4 +1,4 @@
-"""The use case of /endpoint-events: what happened to an endpoint."""
+"""The use case of /endpoint-events: the history of an endpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lambdas.core.use_cases import UseCases, known_key
 @dataclass(frozen=True, slots=True)
 class EventUseCases(UseCases):
     def newest(self, name: str, limit: int) -> Sequence[Event]:
-        """The newest events first; also of endpoints that were forgotten."""
+        """The newest events first. Forgotten endpoints have events too."""
         key = known_key(name)
         events = self.history.newest(key, limit)
         if not events and self.store.load(key).spec is None:

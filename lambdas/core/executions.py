@@ -1,7 +1,7 @@
 """Asynchronous calls of models: each is one execution of the stack's state machine.
 
-Its name begins with the identity of the token that started it, so that an execution's ARN alone
-says whose it is and no record of it need be kept.
+The name of an execution begins with the identity of the token that started it. So its ARN says
+who may read it, and no record is needed.
 """
 
 from __future__ import annotations
@@ -28,22 +28,23 @@ from lambdas.core.serving import require_serving
 from lambdas.core.spec import AsyncMode, Spec
 
 MAX_INPUT_BYTES = 262_144
-"""What StartExecution takes: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+"""The limit of StartExecution:
+https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
 VIA, THROUGH_LAMBDA = "via", "lambda"
-"""Stand in the input of an execution that calls the model through a function."""
+"""A key and its value in the input of an execution that calls the model through a function."""
 
 
 MAX_OUTPUT_BYTES = 180_000
-"""An answer stays in the output if its JSON text, escapes and all, is no longer than this, which
-leaves room below Step Functions' 256 KiB."""
+"""An answer stays in the output if its JSON text, with escapes, is not longer than this. The rest
+of Step Functions' 256 KiB is reserve."""
 RESULTS_PREFIX = "results/"
-"""Begins the key of each answer that is kept in S3; the execution's name follows."""
+"""The beginning of the S3 key of an answer. The name of the execution follows."""
 KEPT, LINK = "ResultKept", "ResultUrl"
-"""Stand in an output: the answer is kept elsewhere, and where it is to be read."""
+"""Keys in an output: that the answer is in S3, and the link to it."""
 
 
 class ExecutionExists(Exception):
-    """An execution of that name was started before, with another input or finished."""
+    """An execution of that name exists with another input, or is finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,16 @@ class Started:
 
 
 class Executions(Protocol):
-    """Executions of the state machine. Refusals are raised as the AwsRefused family."""
+    """Executions of the state machine. A refused call raises AwsRefused or a subclass."""
 
     def start(self, name: str, text: str) -> Started:
-        """Start the execution with JSON `text` as its input; started already with the same input
-        and still running, it is returned. Raises ExecutionExists."""
+        """Start the execution with JSON `text` as its input. If it is running already with the same
+        input, it is returned. Raises ExecutionExists."""
         ...
 
     def describe(self, arn: str) -> Mapping[str, Any] | None:
-        """What DescribeExecution says, dates in epoch seconds; None where there is none."""
+        """The answer of DescribeExecution, with dates in epoch seconds. None if it does not
+        exist."""
         ...
 
 
@@ -69,13 +71,13 @@ class Results(Protocol):
     """Answers that are too large for an output, by the name of their execution."""
 
     def link(self, execution: str) -> str:
-        """An address at which the answer can be read for a while."""
+        """A link with which the answer can be read for a while."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class AsyncCalls:
-    """The use cases; `state_machine_arn` is that of the stack."""
+    """The use cases. `state_machine_arn` is that of the stack."""
 
     store: StateStore
     executions: Executions
@@ -87,9 +89,9 @@ class AsyncCalls:
     ) -> Mapping[str, Any]:
         """Begin a call of the endpoint's model with the JSON value `body`.
 
-        `unique` tells the call from all others of `identity`: the same again is the same call.
-        Raises UnknownEndpoint, AsyncApiDisabled, the refusals of `require_serving`, InvalidField
-        for a body that is too long, IdempotencyConflict where `unique` went with another input.
+        `unique` identifies the call among those of `identity`: the same again is the same call.
+        Raises UnknownEndpoint, AsyncApiDisabled, the errors of `require_serving`, InvalidField if
+        the body is too long, IdempotencyConflict if `unique` was used with another input.
         """
         record = self.store.load(endpoint_key(sagemaker_name(name, "endpointname")))
         if record.spec is None:
@@ -109,8 +111,8 @@ class AsyncCalls:
         return {"executionArn": started.arn, "startDate": started.at.timestamp()}
 
     def describe(self, arn: str, identity: str) -> Mapping[str, Any]:
-        """What became of a call; raises UnknownExecution, and NotYourExecution where another
-        identity began it."""
+        """The state of a call. Raises UnknownExecution, and NotYourExecution if another identity
+        began it."""
         name = arn.removeprefix(self._arn(""))
         if name == arn or not name:
             raise UnknownExecution
@@ -122,7 +124,7 @@ class AsyncCalls:
         return self._linked(name, found)
 
     def _linked(self, name: str, found: Mapping[str, Any]) -> Mapping[str, Any]:
-        """With a link in the output where the answer is kept elsewhere."""
+        """The execution, with a link in its output if the answer is in S3."""
         output = json.loads(found.get("output", "null"))
         if not isinstance(output, dict) or not output.pop(KEPT, False):
             return found
@@ -133,26 +135,26 @@ class AsyncCalls:
 
 
 def output_of(answer: ModelAnswer) -> dict[str, Any] | None:
-    """An execution's output, as Step Functions itself would make it of a model's answer; None
-    where the answer is no text or too long for it."""
+    """The output for a model's answer, in the form that Step Functions itself makes. None if the
+    answer is no text or too long."""
     try:
-        output = {"Body": answer.body.decode(), **_told(answer)}
+        output = {"Body": answer.body.decode(), **_metadata(answer)}
     except UnicodeDecodeError:
         return None
     return output if len(json.dumps(output).encode()) <= MAX_OUTPUT_BYTES else None
 
 
 def output_of_kept(answer: ModelAnswer) -> dict[str, Any]:
-    """The output of an execution whose answer is kept elsewhere."""
-    return {**_told(answer), KEPT: True}
+    """The output if the answer is in S3."""
+    return {**_metadata(answer), KEPT: True}
 
 
-def _told(answer: ModelAnswer) -> dict[str, Any]:
+def _metadata(answer: ModelAnswer) -> dict[str, Any]:
     return {"ContentType": answer.content_type, "InvokedProductionVariant": answer.variant}
 
 
 def unique_of(key: str) -> str:
-    """What tells the call under an Idempotency-Key from all others of its caller."""
+    """The part of the execution's name that stands for the Idempotency-Key."""
     return hashlib.sha256(f"startexecution {key}".encode()).hexdigest()[:32]
 
 

@@ -45,8 +45,8 @@ from lambdas.core.wanted_config import chosen_config
 
 @dataclass(frozen=True, slots=True)
 class ExpiryUseCases(UseCases):
-    """Everything that users do to the meter. Times are passed in; see `errors` for what the
-    methods raise, above all UnknownEndpoint, NameTaken, LeaseTooLong, Draining and Busy."""
+    """All that users do with the meter. The time is an argument. The methods raise above all
+    UnknownEndpoint, NameTaken, LeaseTooLong, Draining and Busy; see `errors`."""
 
     max_lease_minutes: int
     limits: Limits = field(default_factory=Limits)
@@ -58,14 +58,14 @@ class ExpiryUseCases(UseCases):
     def list(
         self, now: datetime, limit: int | None, after: str | None
     ) -> tuple[Sequence[Mapping[str, Any]], str | None]:
-        """All endpoints by page; the token of the next page if there is one."""
+        """One page of all endpoints, and the page token if there is another page."""
         draining = self.store.control().draining(now)
         page = self.store.list(limit, after)
         known = [record for record in page.records if record.spec is not None]
         return [endpoint_document(r, now, draining=draining) for r in known], page.next_token
 
     def list_some(self, names: Iterable[str], now: datetime) -> Sequence[Mapping[str, Any]]:
-        """Those of the names that are on the meter."""
+        """The named endpoints that are on the meter."""
         draining = self.store.control().draining(now)
         found = []
         for name in names:
@@ -90,10 +90,10 @@ class ExpiryUseCases(UseCases):
         *,
         adopt: bool = False,
     ) -> Answer:
-        """Add an endpoint (201), or renew one that was added with the same config (200).
+        """Add an endpoint (201), or renew one that has the same config (200).
 
-        With `adopt`, a live endpoint of somebody else is put on the meter. All that can be refused
-        is refused before the first write, which brings the lease along.
+        With `adopt`, put a live endpoint of somebody else on the meter. All checks come before the
+        first write, which grants the lease.
         """
         self.refuse_while_draining(now)
         sagemaker_name(config_name, "EndpointConfigName")
@@ -110,7 +110,7 @@ class ExpiryUseCases(UseCases):
                 if not may_adopt:
                     request.require("renew", name)
                 takeover = Takeover(record.spec.name, config_name, adopt=adopt)
-                _same_endpoint(record, record.spec, takeover, name)
+                _require_same_endpoint(record, record.spec, takeover, name)
                 adoption = self._adoption_of_known(record, takeover, minutes, now, request)
                 if adoption is None:
                     request.require("renew", name)
@@ -121,8 +121,8 @@ class ExpiryUseCases(UseCases):
         raise Busy
 
     def stop(self, name: str, now: datetime, request: Request, *, forget: bool) -> Answer:
-        """End the lease and hold the windows that are open; with `forget` remove an endpoint
-        that was added over the API, by the same write."""
+        """End the lease and hold the open windows. With `forget`, the same write removes an
+        endpoint that was added over the API."""
         request.require("add" if forget else "renew", name)
         for _ in range(TRIES):
             record = self.record_for(name, now, request)
@@ -149,7 +149,7 @@ class ExpiryUseCases(UseCases):
             stopped = replace(
                 state, expires_at=expires_at, held_since=now if hold else state.held_since
             )
-            if forget:  # an override was of this life: an endpoint that is added later is another
+            if forget:  # the override is for this life: an endpoint added later is another one
                 stopped = replace(stopped, override=None)
             ended = [
                 *(["the lease was ended"] if expires_at != state.expires_at else []),
@@ -158,10 +158,10 @@ class ExpiryUseCases(UseCases):
             reason = f"{' and '.join(ended) or 'nothing was running it'}, by hand"
             operation = operation_of(spec, stopped, request, now, 200, reason)
             keyed = keyed_with(record, request, operation)
-            leaving = forgotten(record, spec, now, keyed) if forget else None
+            forgetting = forgotten(record, spec, now, keyed) if forget else None
             try:
-                written = self.store.stop(record.key, stopped, now, keyed, leaving)
-            except Conflict:  # a renewal or another stop came between: look again
+                written = self.store.stop(record.key, stopped, now, keyed, forgetting)
+            except Conflict:  # a concurrent renewal or stop was first: look again
                 continue
             self.note(record.key, now, "forgotten" if forget else "stopped", reason, request)
             self.look_at(record.key, written)
@@ -171,9 +171,8 @@ class ExpiryUseCases(UseCases):
     def _forget_shadowed(
         self, record: Record, api_spec: Spec, state: State, now: datetime, request: Request
     ) -> Answer:
-        """Remove what was added over the API under a name that the config declares since: it
-        decides nothing while the config does, and takes a place of `max_added_endpoints`. Nothing
-        is stopped."""
+        """Remove a spec of the API if the config declares the same name. Such a spec has no effect,
+        but uses a place of `max_added_endpoints`. Nothing is stopped."""
         assert record.spec is not None
         reason = "the deployed config keeps it on the meter"
         operation = operation_of(record.spec, state, request, now, 200, reason)
@@ -202,8 +201,8 @@ class ExpiryUseCases(UseCases):
         keyed = keyed_with(record, request, operation)
         underway = adoption or renewed_meanwhile(record.state, now)
         try:
-            renewed = self._paid(record, record.spec, minutes, now, keyed, underway)
-        except Conflict:  # the same key came twice at once, and the other was first
+            renewed = self._extend_lease(record, record.spec, minutes, now, keyed, underway)
+        except Conflict:  # two requests with the same key, and the other was first
             replay = replayed(self.store.load(record.key), request)
             if replay is None:
                 raise Busy from None
@@ -213,7 +212,7 @@ class ExpiryUseCases(UseCases):
         self.look_at(record.key, record.state)
         return answered(record, replace(operation, expires_at=renewed.expires_at))
 
-    def _paid(
+    def _extend_lease(
         self,
         record: Record,
         spec: Spec,
@@ -222,7 +221,7 @@ class ExpiryUseCases(UseCases):
         keyed: Keyed | None,
         adoption: Adoption | None,
     ) -> State:
-        """Renew; where the STATE of an earlier life was just forgotten, make a new one first."""
+        """Renew the lease. If STATE was forgotten just before, create a new one first."""
         for _ in range(TRIES):
             try:
                 return self.store.renew(
@@ -236,8 +235,8 @@ class ExpiryUseCases(UseCases):
     def _declare(
         self, record: Record, takeover: Takeover, minutes: int, now: datetime, request: Request
     ) -> Answer:
-        """Put a new endpoint on the meter, with its first lease, by one transaction; Conflict
-        where another was first."""
+        """Put a new endpoint on the meter, with its first lease, by one transaction. Raises
+        Conflict if another request was first."""
         name, config_name = takeover.name, takeover.config_name
         takeover.require_right(request)
         ends = lease_end(record.state, minutes, now, self.max_lease_minutes)
@@ -274,13 +273,14 @@ class ExpiryUseCases(UseCases):
     def _adoption_of_known(
         self, record: Record, takeover: Takeover, minutes: int, now: datetime, request: Request
     ) -> Adoption | None:
-        """The takeover of a foreign live endpoint of a name that is on the meter, if asked for."""
+        """The adoption of a live endpoint that is not ours, but has a name that is on the meter.
+        None if there is nothing to adopt."""
         state = record.state or State()
         live = self._live(takeover)
-        if live is None or on_record(state, live) or _underway(state, live):
+        if live is None or on_record(state, live) or _adoption_underway(state, live):
             return None
         takeover.allow(live, request, self.limits.adoptable)
-        # What an adoption brought along goes with the last one that is tried in its place.
+        # If this replaces an adoption that is not complete, it takes over what that one brought.
         before = renewed_meanwhile(state, now)
         return replace(
             adoption_of(live, declared=before is not None and before.declared),
@@ -289,29 +289,30 @@ class ExpiryUseCases(UseCases):
         )
 
     def _live(self, takeover: Takeover) -> Observed | None:
-        """The live endpoint of that name, with its owner; None where there is none, or no more."""
+        """The live endpoint of that name, with its owner. None if it does not exist, or is being
+        deleted and no adoption was asked for."""
         live = self.endpoints.describe(takeover.name)
         if live is None:
             return None
         live = replace(live, owner=self.endpoints.owner(live.arn))
-        # Who asks for one that its owner is deleting does not ask for a new one.
+        # A request to adopt an endpoint that its owner is deleting is no request for a new one.
         if live.status is Status.DELETING and (live.ours or not takeover.adopt):
             return None
         return live
 
 
-def _underway(state: State, live: Observed) -> bool:
+def _adoption_underway(state: State, live: Observed) -> bool:
     return state.adopting is not None and state.adopting.created_at == live.created_at
 
 
-def _same_endpoint(record: Record, spec: Spec, takeover: Takeover, name: str) -> None:
+def _require_same_endpoint(record: Record, spec: Spec, takeover: Takeover, name: str) -> None:
     if spec.name != name:
         raise NameTaken(
             f"'{name}' differs only in case from '{spec.name}', which is on the meter; "
             "SageMaker takes both for the same endpoint."
         )
     chosen = chosen_config(spec, record.state or State())
-    # A live endpoint is adopted with what it runs, be that what it is to run or what is declared.
+    # A live endpoint may be adopted with the chosen config or with the declared one.
     allowed = {chosen, spec.endpoint_config_name} if takeover.adopt else {chosen}
     if takeover.config_name not in allowed:
         raise NameTaken(

@@ -1,4 +1,4 @@
-"""Whether the machinery works: the costly failure is a dead scheduler that nobody notices."""
+"""Whether tick, reconciler and sweep work: a dead scheduler that nobody notices costs money."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SWEEP_LATE = timedelta(minutes=45)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`late` names what has not worked for too long."""
+    """`late` lists what has not worked for too long."""
 
     control: Control
     draining: bool
@@ -34,13 +34,13 @@ class Health:
 
 
 def health_of(control: Control, now: datetime) -> Health:
-    """Judge the beats that CONTROL records."""
+    """The health by the times in CONTROL."""
     beats = (
         ("tick", control.last_tick, TICK_LATE),
         ("reconcile", control.last_reconcile, RECONCILE_LATE),
         ("sweep", control.last_sweep, SWEEP_LATE),
     )
-    # What never ran is late when it had as much time since the deploy.
+    # If it never ran, the time counts from the deploy.
     due = [(name, last or control.last_deploy, limit) for name, last, limit in beats]
     late = [name for name, last, limit in due if last is not None and now - last > limit]
     return Health(control, control.draining(now), late)

@@ -1,4 +1,4 @@
-"""What happened to an endpoint, for people: every start and stop with its reason."""
+"""Events of an endpoint, for people: every start and stop with its reason."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One entry of the history. `kind` is a word such as 'renewed', 'create' or 'Failed';
-    `actor` the name of a token, or 'meter'."""
+    """One event of the history. `kind` is a word such as 'renewed', 'create' or 'Failed'. `actor`
+    is the name of a token, or 'meter'."""
 
     endpoint: str
     at: datetime

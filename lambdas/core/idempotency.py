@@ -1,6 +1,6 @@
 """Idempotency-Keys: a repeated request gets the same answer and has no second effect.
 
-The answer is rebuilt from what the write recorded: docs/decisions/0031.
+The answer is built again from what the write recorded: docs/decisions/0031.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from lambdas.core.state import Forgotten, Operation, Override, Record, State
 from lambdas.core.wanted_config import chosen_config, declaration
 
 OPERATION_LIFE = timedelta(hours=24)
-_PRUNED_AT_ONCE = 20
-_KEPT_REASON = 100
+_MAX_PRUNED_AT_ONCE = 20
+_MAX_REASON_LENGTH = 100
 _MAX_OPERATIONS = 60
-"""Beyond these the oldest go: they share an item that every write is charged for, and which they
-keep below 32 KB (docs/decisions/0091)."""
+"""If there are more, the oldest are removed. They are part of STATE, and each write costs by the
+size of the item: this limit keeps it below 32 KB (docs/decisions/0091)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks, what they may do, and under which Idempotency-Key. `actor` is a name for people,
-    `identity` tells one caller from all others; `body_hash` tells one body from another."""
+    """The caller with its scopes, and the Idempotency-Key. `actor` is a name for people, `identity`
+    is unique for each caller, `body_hash` for each body."""
 
     actor: str
     identity: str
@@ -44,15 +44,15 @@ class Request:
         if key is None:
             return self
         text = json.dumps(body, sort_keys=True)
-        whose = json.dumps([self.identity, route, key])
+        scoped_key = json.dumps([self.identity, route, key])
         return replace(
             self,
-            key_id=hashlib.sha256(whose.encode()).hexdigest()[:32],
+            key_id=hashlib.sha256(scoped_key.encode()).hexdigest()[:32],
             body_hash=hashlib.sha256(text.encode()).hexdigest()[:32],
         )
 
     def require(self, scope: Scope, endpoint: str) -> None:
-        """Raises ScopeMissing where the caller may not do this to the endpoint."""
+        """Raise ScopeMissing if the caller may not do this with the endpoint."""
         if not self.scopes.allows(scope, endpoint):
             raise ScopeMissing(scope, endpoint)
 
@@ -71,8 +71,8 @@ def operation_of(
     http_status: int,
     reason: str | None = None,
 ) -> Operation:
-    """What the answer is made of, and its repetitions. `reason` None: the lease's end, which is
-    known when the write is through, or that of a failure."""
+    """The data of the answer and of its repetitions. `reason` None: the reason is a failure, or
+    else the end of the lease, which is known after the write."""
     failing = state.reason if state.attempts else ""
     chosen = chosen_config(spec, state)
     return Operation(
@@ -81,7 +81,7 @@ def operation_of(
         http_status,
         state.observed_status,
         state.observed_config,
-        (failing if reason is None else reason)[:_KEPT_REASON],
+        (failing if reason is None else reason)[:_MAX_REASON_LENGTH],
         None if reason is None else state.expires_at,
         chosen if chosen != spec.endpoint_config_name else None,
         None if reason is None else state.held_since,
@@ -89,18 +89,18 @@ def operation_of(
 
 
 def keyed_with(record: Record, request: Request, operation: Operation) -> Keyed | None:
-    """What to record along with the write; None where the request has no key."""
+    """The Idempotency-Key to record with the write. None if the request has none."""
     if request.key_id is None:
         return None
     by_age = sorted(record.operations, key=lambda name: record.operations[name].at)
     old = [name for name in by_age if record.operations[name].at < operation.at - OPERATION_LIFE]
     surplus = by_age[: max(len(by_age) + 1 - _MAX_OPERATIONS, 0)]
-    stale = by_age[: max(len(old), len(surplus))][:_PRUNED_AT_ONCE]
+    stale = by_age[: max(len(old), len(surplus))][:_MAX_PRUNED_AT_ONCE]
     return Keyed(request.key_id, operation, stale)
 
 
 def replayed(record: Record, request: Request) -> Answer | None:
-    """The answer that the first request under this key got; None if there was none."""
+    """The answer to the first request with this key. None if this is the first one."""
     key, before = request.key_id or "", record.forgotten
     if before and key in before.operations:
         operation = before.operations[key]
@@ -115,8 +115,8 @@ def replayed(record: Record, request: Request) -> Answer | None:
 
 
 def forgotten(record: Record, spec: Spec, now: datetime, keyed: Keyed | None = None) -> Forgotten:
-    """What is kept of an endpoint whose API spec is removed now, by a request that may have an
-    Idempotency-Key. What is kept of its earlier lives goes on to be kept, for a day each."""
+    """What is kept of an endpoint when its API spec is removed. `keyed` is the Idempotency-Key of
+    the request that removes it. Operations of earlier lives are kept too, for a day each."""
     before = record.forgotten
     earlier = dict(before.operations) if before else {}
     if before and before.spec.endpoint_config_name != spec.endpoint_config_name:
@@ -125,7 +125,7 @@ def forgotten(record: Record, spec: Spec, now: datetime, keyed: Keyed | None = N
             key: replace(operation, chosen_config=operation.chosen_config or config)
             for key, operation in earlier.items()
         }
-    # While the deployed config declares the name, its STATE and what that records stay.
+    # If the deployed config declares the name too, STATE stays, with its operations.
     own = record.operations if record.config_spec is None else {}
     kept = {**earlier, **own, **({keyed.id: keyed.operation} if keyed else {})}
     recent = sorted(kept, key=lambda key: kept[key].at)[-_MAX_OPERATIONS:]
@@ -134,7 +134,7 @@ def forgotten(record: Record, spec: Spec, now: datetime, keyed: Keyed | None = N
 
 
 def answered(record: Record, operation: Operation) -> Answer:
-    """Made of what the write knew and nothing newer, so that a replay says the same."""
+    """Build the answer only from what the write knew, so that a replay is equal."""
     assert record.spec is not None, "nothing is answered about what is not known"
     chosen = operation.chosen_config
     state = State(

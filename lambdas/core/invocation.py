@@ -2,11 +2,11 @@
 
 InvocationFailed
 ├── NotServed            SageMaker serves no endpoint of that name now
-├── InvalidInvocation    SageMaker refused the request itself
-├── ModelFailed          the model answered with an error of its own
-├── ModelNotReady        the model is still loading, or has no room
+├── InvalidInvocation    SageMaker refused the request
+├── ModelFailed          the model answered with an error
+├── ModelNotReady        the model is still loading, or is full
 ├── TooManyInvocations   SageMaker throttles the caller
-└── ModelTimedOut        no answer in time; the model may be at work all the same
+└── ModelTimedOut        there was no answer in time; the model may still be working
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Protocol
 from lambdas.core.errors import MeterError
 
 MAX_BODY_BYTES = 6_291_456
-"""Of a request and of an answer: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+"""The limit for a request and for an answer:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 MAX_ATTRIBUTES_LENGTH = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A request to a model: bytes, and what the headers say of them. None: not said."""
+    """A request to a model: its body and its headers. None: no such header."""
 
     body: bytes
     content_type: str | None = None
@@ -34,7 +35,7 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswer:
-    """What a model answered, and which variant of the endpoint did."""
+    """The answer of a model, and the variant that gave it."""
 
     body: bytes
     content_type: str
@@ -46,12 +47,12 @@ class Models(Protocol):
     """SageMaker's runtime."""
 
     def invoke(self, endpoint_name: str, invocation: Invocation) -> ModelAnswer:
-        """Raises InvocationFailed, or AwsRefused for all that its kinds do not name."""
+        """Raises InvocationFailed, or AwsRefused for all other errors."""
         ...
 
 
 class InvocationFailed(MeterError):
-    """A model could not be called; `str()` is a sentence for the caller."""
+    """A model could not be called. `str()` is a sentence for the caller."""
 
 
 class NotServed(InvocationFailed):
@@ -68,7 +69,7 @@ class InvalidInvocation(InvocationFailed):
 
 
 class ModelFailed(InvocationFailed):
-    """`original_status` is what the model itself answered with; 0 where it did not answer."""
+    """`original_status` is the status of the model's answer, 0 if it did not answer."""
 
     def __init__(self, original_status: int, original_message: str) -> None:
         said = f"{original_message[:1000]}" or "nothing more"

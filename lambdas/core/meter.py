@@ -13,10 +13,10 @@ from datetime import UTC, datetime, time, timedelta
 
 from lambdas.core.schedule import Schedule, Window, clock_changes
 
-# Schedules repeat every week, but around special dates and, where there are several zones, around
-# changes of their clocks. Two calm weeks and a day that stay open (two, since a change of the
-# clocks may swallow a gap between windows in one of them) show that all stays open until the
-# next such date; if there is none, for ever.
+# Schedules repeat every week, except around special dates and, if they have several time zones,
+# around clock changes. If everything stays open for two weeks and a day without such a date, it
+# stays open until the next such date; without one, for ever. (Two weeks, because a clock change may
+# hide a gap between windows in one of them.)
 _CALM = timedelta(days=15)
 _AROUND = timedelta(days=2)
 _CHANGES_AHEAD = timedelta(days=400)
@@ -24,9 +24,9 @@ _CHANGES_AHEAD = timedelta(days=400)
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """What decides about running: the paid time, the schedules and the hold.
+    """What decides if an endpoint runs: the lease, the schedules and the hold.
 
-    `held_since` suppresses exactly the windows that contain that instant.
+    `held_since` closes exactly the windows that contain that instant.
     """
 
     expires_at: datetime | None = None
@@ -69,21 +69,21 @@ class Meter:
             windows = self._windows_from(end)
 
     def next_transition(self, instant: datetime) -> datetime | None:
-        """The first instant after `instant` at which `wanted` changes; None: never."""
+        """The first instant after `instant` at which `wanted` changes. None: never."""
         first = next(self._windows_from(instant), None)
         if self.leased(instant) or (first and first.start <= instant):
             return self.wanted_until(instant)
         return first.start if first else None
 
     def _windows_from(self, instant: datetime) -> Iterator[Window]:
-        """The windows of all schedules that end after `instant` and are not held, by start."""
+        """The windows that end after `instant` and are not held, of all schedules, by start."""
         distinct = {schedule.pattern: schedule for schedule in self.schedules}
         for window in heapq.merge(*(s.windows_from(instant) for s in distinct.values())):
             if self.held_since is None or not window.contains(self.held_since):
                 yield window
 
     def _irregular_dates(self, instant: datetime) -> deque[datetime]:
-        """The dates after `instant` around which one week may differ from the next, in order."""
+        """The dates after `instant` around which a week may differ from the next, in order."""
         days = {day for s in self.schedules for day in s.except_dates}
         days |= {s.on_date for s in self.schedules if s.on_date}
         zones = {s.timezone for s in self.schedules if s.days}

@@ -1,4 +1,4 @@
-"""Lists of names with `*` in them, by which a config says what may be adopted or added."""
+"""Lists of names with `*`. In a config they say what may be adopted or added."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Self
 from lambdas.core.errors import InvalidField
 
 MAX_PATTERNS = 20
-"""More would not fit the environment of a function, which holds 4 KB."""
+"""More do not fit into the environment of a function, which is limited to 4 KB."""
 PATTERN = "[A-Za-z0-9*][A-Za-z0-9*-]{0,62}"
 
 
 @dataclass(frozen=True, slots=True)
 class NamePatterns:
-    """Which names are meant: None for any, else those that fit one of the patterns. `*` stands for
-    any run of characters. Names compare without case, as SageMaker compares them."""
+    """The names that fit one of the patterns; None: all names. `*` stands for any characters. Names
+    are compared without case, as SageMaker does."""
 
     patterns: tuple[str, ...] | None
 
     @classmethod
     def parse(cls, values: Iterable[str] | None, field: str) -> Self:
-        """Read what a person wrote; raises InvalidField naming `field` and the place in it."""
+        """Read what a person wrote. Raises InvalidField with `field` and the index in it."""
         if values is None:
             return cls(None)
         patterns = tuple(values)
@@ -41,7 +41,7 @@ class NamePatterns:
 
     @classmethod
     def stored(cls, text: str) -> Self:
-        """What `str()` gave."""
+        """Read the text that `str()` wrote."""
         values = json.loads(text)
         return cls(None if values is None else tuple(values))
 

@@ -1,4 +1,4 @@
-"""Names of endpoints and the key under which the state table holds them."""
+"""Names of endpoints, and their keys in the state table."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 
 
 def sagemaker_name(text: str, field: str) -> str:
-    """Return `text` if SageMaker takes it as a name of an endpoint, config or variant.
+    """Return `text` if SageMaker accepts it as a name of an endpoint, config or variant.
 
-    Raises InvalidField naming `field`. Source of the rule:
+    Raises InvalidField with `field`. Source of the rule:
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html
     """
     if len(text) > MAX_NAME_LENGTH or not _NAME.fullmatch(text):
@@ -26,5 +26,5 @@ def sagemaker_name(text: str, field: str) -> str:
 
 
 def endpoint_key(name: str) -> str:
-    """The case-folded name: SageMaker compares endpoint names without case."""
+    """The case-folded name, because SageMaker compares endpoint names without case."""
     return name.casefold()

@@ -1,7 +1,7 @@
-"""The routes of the REST API: the one list.
+"""The one list of routes of the REST API.
 
-API Gateway's resources, the handlers, the authorizer's policy, the names that a config may not give
-to a model's route and /openapi.json are all made from it.
+It is the source of the API Gateway resources, the handlers, the policy of the authorizer, the
+reserved names of routes in a config, and /openapi.json.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from lambdas.core.scopes import Scope, Scopes
 class Route:
     """One method of one path.
 
-    `scope` is what a caller needs, None where no token is asked for; `or_scopes` are those that
-    some requests need in its place, which their use case sees to.
+    `scope` is what a caller needs. None: no token is needed. Some requests need one of `or_scopes`
+    instead; their use case checks that.
     """
 
     method: str
@@ -27,7 +27,7 @@ class Route:
     takes_body: bool = False
 
     def allows(self, scopes: Scopes, endpoint: str | None = None) -> bool:
-        """Whether one of its scopes covers `endpoint` (None: some endpoint or other)."""
+        """Whether one of the route's scopes is granted for `endpoint` (None: for at least one)."""
         any_of = (*([self.scope] if self.scope else []), *self.or_scopes)
         if endpoint is None:
             return any(scopes.allows_some(scope) for scope in any_of)
@@ -52,7 +52,7 @@ ROUTES: tuple[Route, ...] = (
 
 
 def route(method: str, path: str) -> Route:
-    """The route of the list; raises KeyError where it has none."""
+    """The route in the list. Raises KeyError if there is none."""
     for each in ROUTES:
         if (each.method, each.path) == (method, path):
             return each
@@ -65,5 +65,5 @@ def paths(routes: Sequence[Route] = ROUTES) -> Sequence[str]:
 
 
 def is_public(path: str) -> bool:
-    """Whether no method of the path asks for a token."""
+    """Whether no method of the path needs a token."""
     return all(each.scope is None for each in ROUTES if each.path == path)

@@ -1,7 +1,7 @@
 """Schedules and the windows in which they keep an endpoint open.
 
-A boundary is the first UTC instant at which the zone's clock reads at or past (date, time).
-That one definition covers every change of the clocks; windows are half-open, [start, stop).
+A boundary is the first UTC instant at which the clock of the time zone reads (date, time) or later.
+This covers all clock changes. Windows are half-open, [start, stop).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 from lambdas.core.errors import InvalidField
 
-# Lambda images and laptops carry old time-zone data or none: the pinned `tzdata` package is
-# the only source, so that every machine computes the same instants.
+# Lambda images and laptops have old time-zone data or none. The pinned package `tzdata` is the only
+# source, so that all machines compute the same instants.
 zoneinfo.reset_tzpath(())
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -38,10 +38,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """An interval schedule (`days`, 0 is Monday) or a date schedule (`on_date`); never both.
+    """An interval schedule (`days`, 0 is Monday) or a date schedule (`on_date`), never both.
 
-    A stop at or before the start lies on the next day; start equal to stop means 24 hours.
-    `except_dates` count by the day on which a window starts.
+    A stop at or before the start is on the next day; equal times mean 24 hours. A window is left
+    out if it starts on one of the `except_dates`.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Schedule:
 
     @property
     def pattern(self) -> tuple[object, ...]:
-        """All but the name: schedules of one pattern have the same windows."""
+        """All fields but the name. Schedules with the same pattern have the same windows."""
         return (
             self.start_time,
             self.stop_time,
@@ -73,31 +73,31 @@ class Schedule:
         )
 
     def starts_on(self, day: date) -> bool:
-        """Whether a window of this schedule starts on `day` of the zone's calendar."""
+        """Whether a window of this schedule starts on `day`, a date in its time zone."""
         matches = day == self.on_date if self.on_date else day.weekday() in self.days
         return matches and day not in self.except_dates
 
     def never_closes(self, instant: datetime) -> bool:
-        """Whether the windows follow each other without end from before `instant` on."""
+        """Whether the schedule is open without a gap from before `instant`, for ever."""
         round_the_clock = len(self.days) == len(WEEKDAYS) and self.start_time == self.stop_time
         return round_the_clock and all(
             day < _local_date(self.timezone, instant) - _ONE_DAY for day in self.except_dates
         )
 
     def window_on(self, day: date) -> Window | None:
-        """The window that starts on `day`; None where a gap of the clocks swallows it whole."""
+        """The window that starts on `day`. None if a clock change skips all of it."""
         start = boundary(self.timezone, day, self.start_time)
         stop_day = day if self.stop_time > self.start_time else day + _ONE_DAY
         stop = boundary(self.timezone, stop_day, self.stop_time)
         return Window(start, stop) if start < stop else None
 
     def windows_from(self, instant: datetime) -> Iterator[Window]:
-        """The windows that end after `instant`, by start; without end for interval schedules."""
+        """The windows that end after `instant`, by start. Endless for interval schedules."""
         if self.on_date:
             days: Iterator[date] = iter((self.on_date,))
         else:
-            # A window of yesterday may still be open, and where the clocks fall back across
-            # midnight the window of tomorrow may be open already: begin a day early.
+            # Begin a day early: a window of yesterday may still be open. And if a clock change
+            # turns back over midnight, the window of tomorrow may be open already.
             days = _days_from(_local_date(self.timezone, instant) - _ONE_DAY)
         for day in days:
             if self.starts_on(day):
@@ -107,7 +107,7 @@ class Schedule:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Schedule:
-        """Build a schedule from its JSON object; raises InvalidField naming the key."""
+        """Build a schedule from its JSON object. Raises InvalidField with the key."""
         unknown = sorted(set(document) - SCHEDULE_KEYS)
         if unknown:
             raise InvalidField(
@@ -127,7 +127,7 @@ class Schedule:
         )
 
     def document(self) -> dict[str, Any]:
-        """The JSON object that `parse` reads back."""
+        """The JSON object that `parse` reads."""
         shape: dict[str, Any] = {
             "name": self.name,
             "start_time": f"{self.start_time:%H:%M}",
@@ -150,22 +150,22 @@ SCHEDULE_KEYS = frozenset(
 
 @cache
 def _zone(timezone: str) -> zoneinfo.ZoneInfo:
-    """Each zone once: `zoneinfo` keeps only eight and parses the others anew each time."""
+    """Parse each zone once: `zoneinfo` caches only eight."""
     return zoneinfo.ZoneInfo(timezone)
 
 
 @lru_cache(maxsize=16384)
 def boundary(timezone: str, day: date, at: time) -> datetime:
-    """The first UTC instant at which the zone's clock reads at or past (day, at)."""
+    """The first UTC instant at which the clock of the time zone reads (day, at) or later."""
     zone = _zone(timezone)
     local = datetime.combine(day, at, zone)
     offset, other = local.utcoffset(), local.replace(fold=1).utcoffset()
     assert offset is not None
     assert other is not None
     naive = datetime.combine(day, at, UTC)
-    if offset >= other:  # exists once, or twice: then fold=0 is the first time
+    if offset >= other:  # the time exists once, or twice: then fold=0 is the first one
         return naive - offset
-    # In a gap: `other` is the offset after it, so the change lies between these two instants.
+    # The time is skipped: the clock change lies between these two instants.
     before, after = naive - other, naive - offset
     wall = datetime.combine(day, at)
     while after - before > timedelta(seconds=1):
@@ -179,7 +179,8 @@ def boundary(timezone: str, day: date, at: time) -> datetime:
 
 @lru_cache(maxsize=1024)
 def clock_changes(timezone: str, year: int) -> tuple[datetime, ...]:
-    """The days of a year (as UTC midnights) on which the zone's offset is not the day before's."""
+    """The days of a year (as UTC midnights) on which the offset of the zone differs from that of
+    the day before."""
     zone, first = _zone(timezone), datetime(year, 1, 1, tzinfo=UTC)
     days = [first + timedelta(days=number) for number in range(-1, 367)]
     offsets = [day.astimezone(zone).utcoffset() for day in days]
@@ -191,7 +192,7 @@ def clock_changes(timezone: str, year: int) -> tuple[datetime, ...]:
 
 
 def parse_time(text: object, field: str) -> time:
-    """`hh:mm`, 00:00 to 23:59; raises InvalidField."""
+    """`hh:mm`, 00:00 to 23:59. Raises InvalidField."""
     if isinstance(text, str) and len(text) == 5 and text[2] == ":" and text.isascii():
         hour, minute = text[:2], text[3:]
         if hour.isdigit() and minute.isdigit() and int(hour) < 24 and int(minute) < 60:
@@ -200,7 +201,7 @@ def parse_time(text: object, field: str) -> time:
 
 
 def parse_date(text: object, field: str) -> date:
-    """`dd/mm/yyyy`; raises InvalidField."""
+    """`dd/mm/yyyy`. Raises InvalidField."""
     if isinstance(text, str) and len(text) == 10 and text.isascii():
         day, month, year = text[:2], text[3:5], text[6:]
         if text[2] == text[5] == "/" and (day + month + year).isdigit():
@@ -214,7 +215,7 @@ def parse_date(text: object, field: str) -> date:
 
 
 def parse_days(value: object, field: str) -> frozenset[int]:
-    """A non-empty array of `mon` … `sun`; raises InvalidField."""
+    """A non-empty array of `mon` … `sun`. Raises InvalidField."""
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
         raise InvalidField(field, "must be a non-empty array such as ['mon', 'fri']")
     numbers = set()
@@ -228,7 +229,7 @@ def parse_days(value: object, field: str) -> frozenset[int]:
 
 
 def parse_timezone(text: object, field: str) -> str:
-    """A TZ identifier that the pinned tzdata knows; raises InvalidField."""
+    """A TZ identifier that the pinned tzdata knows. Raises InvalidField."""
     if isinstance(text, str) and text.isascii() and text.isprintable():
         try:
             _zone(text)

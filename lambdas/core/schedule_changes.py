@@ -16,10 +16,10 @@ from lambdas.core.use_cases import TRIES, UseCases
 
 @dataclass(frozen=True, slots=True)
 class ScheduleUseCases(UseCases):
-    """See `errors` for what the methods raise, above all UnknownEndpoint, ConfigOwned and Busy."""
+    """The methods raise above all UnknownEndpoint, ConfigOwned and Busy; see `errors`."""
 
     def read(self, name: str, now: datetime) -> Spec:
-        """The spec whose schedules are in force."""
+        """The spec in force, with its schedules."""
         spec = self.record(name, now).spec
         assert spec is not None
         return spec

@@ -1,7 +1,7 @@
 """What a token may do: scopes, each for all endpoints or for one.
 
-As text they are words separated by blanks: `read renew:demo-FlanT5-Endpoint`. Names of endpoints
-compare without case, as everywhere.
+As text they are words separated by spaces: `read renew:demo-FlanT5-Endpoint`. Names of endpoints
+are compared without case, as everywhere.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from lambdas.core.names import endpoint_key, sagemaker_name
 Scope = Literal["read", "renew", "add", "manage", "invoke"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 MAX_SCOPES = 50
-"""More would not travel well: API Gateway carries them with every request."""
+"""API Gateway sends the scopes with every request: this limits their size."""
 
 _Grant = tuple[Scope, str | None]  # the key of an endpoint, or None for all
 
 
 @dataclass(frozen=True, slots=True)
 class Scopes:
-    """`str()` is the canonical text, in which `parse` and `stored` find the same again."""
+    """`str()` is the canonical text. `parse` and `stored` read it."""
 
     granted: frozenset[_Grant] = frozenset()
 
@@ -33,7 +33,7 @@ class Scopes:
 
     @classmethod
     def parse(cls, text: str, field: str = "scopes") -> Self:
-        """What a person wrote; raises InvalidField, naming `field`, for a word that is no scope."""
+        """Read what a person wrote. Raises InvalidField with `field` if a word is no scope."""
         found = cls._of(_grant(word, field) for word in text.split())
         if not 0 < len(found.granted) <= MAX_SCOPES:
             raise InvalidField(field, f"give 1 to {MAX_SCOPES} of {', '.join(SCOPES)}")
@@ -41,12 +41,12 @@ class Scopes:
 
     @classmethod
     def stored(cls, text: str) -> Self:
-        """What a table or a context holds: words that are no scopes allow nothing."""
+        """Read the text of a table or a context. Words that are no scopes allow nothing."""
         return cls._of(grant for word in text.split() if (grant := _known(word)))
 
     @classmethod
     def _of(cls, grants: Iterable[_Grant]) -> Self:
-        """Without those that a grant for all endpoints covers."""
+        """Drop the grants that a grant for all endpoints covers."""
         every = frozenset(grants)
         return cls(frozenset(g for g in every if g[1] is None or (g[0], None) not in every))
 
@@ -58,17 +58,18 @@ class Scopes:
         return self._of(self.granted | other.granted)
 
     def allows(self, scope: Scope, endpoint: str | None = None) -> bool:
-        """Whether it covers `endpoint`, a name in any case; None: every endpoint there is."""
+        """Whether `scope` is granted for `endpoint`, a name in any case. None: for all
+        endpoints."""
         if (scope, None) in self.granted:
             return True
         return endpoint is not None and (scope, endpoint_key(endpoint)) in self.granted
 
     def allows_some(self, scope: Scope) -> bool:
-        """Whether there may be an endpoint that it covers."""
+        """Whether `scope` is granted for at least one endpoint."""
         return any(granted == scope for granted, _ in self.granted)
 
     def endpoints(self, scope: Scope) -> frozenset[str] | None:
-        """The keys of the endpoints that it covers; None: all."""
+        """The keys of the endpoints for which `scope` is granted. None: all."""
         keys = {key for granted, key in self.granted if granted == scope}
         return None if None in keys else frozenset(key for key in keys if key is not None)
 

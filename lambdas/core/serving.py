@@ -1,4 +1,4 @@
-"""Whether an endpoint answers calls of its model now, and if not, when and how it will."""
+"""Whether an endpoint answers calls of its model now. If not: why, and when to try again."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _SERVING = frozenset(
     {Status.IN_SERVICE, Status.UPDATING, Status.SYSTEM_UPDATING, Status.ROLLING_BACK}
 )
 ASK_AGAIN_SECONDS = 60
-"""While nobody has paid for it."""
+"""How soon to ask again about a stopped endpoint without a next window."""
 STARTING_SECONDS = 15
-"""How soon to ask about an endpoint that is being started, and was never seen to start before."""
+"""How soon to ask again about an endpoint in its first known start."""
 OVERDUE_SECONDS = 5
-"""And about one that takes longer than the last time."""
+"""How soon to ask again if the start takes longer than the last one."""
 
 
 def require_serving(record: Record, now: datetime) -> None:
-    """Raise EndpointStopped, or EndpointStarting where it is to run, unless the endpoint serves."""
+    """If the endpoint does not serve, raise EndpointStarting (it is wanted) or EndpointStopped."""
     assert record.spec is not None
     state = record.state or State()
     if state.observed_status not in _SERVING:
@@ -29,7 +29,7 @@ def require_serving(record: Record, now: datetime) -> None:
 
 
 def not_serving(record: Record, now: datetime) -> EndpointStarting | EndpointStopped:
-    """Why an endpoint that does not answer calls does not."""
+    """The error for an endpoint that does not serve."""
     assert record.spec is not None
     state = record.state or State()
     meter = meter_of(record.spec, state)
@@ -41,8 +41,8 @@ def not_serving(record: Record, now: datetime) -> EndpointStarting | EndpointSto
 
 
 def starts_within_seconds(state: State, now: datetime) -> int:
-    """When to ask again about an endpoint that is wanted: it takes as long to start as it took
-    the last time, and a failed start is tried again when that is due."""
+    """When to ask again about an endpoint that is wanted: after the time of its last start, or at
+    the retry of a failed start."""
     if state.retry_at and state.retry_at > now:
         return math.ceil((state.retry_at - now).total_seconds())
     if state.start_seconds is None:

@@ -1,7 +1,7 @@
-"""What each function is told by its environment.
+"""The environment variables of each function.
 
-The constructs write these variables and the handlers read them through the same classes, so
-the names cannot drift apart. A variable is the field's name in upper case.
+The constructs write them and the handlers read them through the same classes, so that the names
+cannot drift. A variable is the name of the field in upper case.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Base: fields are `str` or `int`."""
+    """Base class. Fields are `str` or `int`."""
 
     def to_environment(self) -> dict[str, str]:
         return {field.name.upper(): str(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the variables; a missing one raises KeyError with its name."""
+        """Read the variables. A missing one raises KeyError with its name."""
         values = {}
         for field in fields(cls):
             text = environment[field.name.upper()]
@@ -30,8 +30,8 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizerSettings(Settings):
-    """`notes_use`: 1 where the table may be written. `routes` and `user_pool` are the texts of
-    the core's GuardedRoutes and UserPool, the latter empty where there is none."""
+    """`notes_use` is 1 if the function may write to the table. `routes` and `user_pool` are the
+    texts of GuardedRoutes and UserPool. `user_pool` is empty if there is none."""
 
     auth_table: str
     notes_use: int
@@ -41,8 +41,8 @@ class AuthorizerSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings(Settings):
-    """`cors_origin` is the web origin whose pages may call the API, empty for none. `adoptable`
-    and `addable_configs` are the texts of NamePatterns."""
+    """`cors_origin` is the web origin that may call the API, empty for none. `adoptable` and
+    `addable_configs` are texts of NamePatterns."""
 
     state_table: str
     history_table: str
@@ -81,7 +81,7 @@ class ReconcilerSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class SweepSettings(Settings):
-    """`adoptable` is the text of NamePatterns."""
+    """`adoptable` is a text of NamePatterns."""
 
     state_table: str
     history_table: str
@@ -110,8 +110,8 @@ class InvokerSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class IntegrationSettings(Settings):
-    """Of a function that calls one model. `route` is its path below the stage, `public_route` 1
-    where no token is asked for."""
+    """For a function that calls one model. `route` is its path below the stage. `public_route` is 1
+    if no token is needed."""
 
     endpoint_name: str
     route: str
@@ -123,7 +123,7 @@ class IntegrationSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class WakingSettings(Settings):
-    """Told to such a function besides, where a call of its model may start the endpoint."""
+    """More settings of such a function, if a call of its model may start the endpoint."""
 
     history_table: str
     history_days: int
@@ -134,19 +134,19 @@ class WakingSettings(Settings):
 
 
 STACK_TAG_KEY = "endpoint-meter:stack"
-"""The tag that every endpoint of a stack carries; its value is the stack's `stack_tag`, or
-`adopted_tag` on those that the stack took over from whoever made them."""
+"""The tag of every endpoint of a stack. Its value is `stack_tag` if the stack created the endpoint,
+or `adopted_tag` if the stack adopted it."""
 IGNORE_TAG_KEY = "endpoint-meter:ignore"
-"""The tag, with any value, of an endpoint that no meter is to touch or to mention."""
+"""An endpoint with this tag, with any value, is never touched or mentioned by a meter."""
 
 METRICS_NAMESPACE = "EndpointMeter"
 HEARTBEAT_METRIC = "Heartbeat"
 
 WARM_UP = {"warm_up": True}
-"""The event by which a function that calls a model is kept warm."""
+"""The event that keeps a function warm that calls a model."""
 
 
 def adopted_tag(stack_tag: str) -> str:
-    """The tag's value on endpoints that were taken over: what nobody declares any more is deleted
-    only if the stack made it."""
+    """The value of the tag on adopted endpoints. It differs because orphans are deleted only if the
+    stack created them."""
     return f"{stack_tag}/adopted"

@@ -1,5 +1,5 @@
-"""The sweep: the slow, full comparison with reality. What it can explain it makes due, to be mended
-by the reconciler; the rest it reports."""
+"""The sweep: the slow comparison of all records with all endpoints. If it finds a disagreement, it
+makes the endpoint due, and the reconciler repairs it. It reports the rest."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ from lambdas.core.takeover import adoption_of
 _log = logging.getLogger(__name__)
 
 JUST_DUE = timedelta(minutes=5)
-"""What was due no longer ago is the tick's to see to: its hints come in turn, and again."""
+"""The tick handles what became due within this time: its hints come in turn and are repeated."""
 SOON = timedelta(minutes=15)
-"""What is known and looked at again so soon waits for its turn or its next try."""
+"""An endpoint that is due within this time waits for its turn or its retry: it needs no hint."""
 _UNMANAGED = frozenset({Owner.NOBODY, Owner.ADOPTED})
-"""Endpoints that no record knows and that are nobody's, or that we took over and then lost sight
-of: only what we made is ever deleted as an orphan."""
+"""Owners of unmanaged endpoints: nobody, or this stack by an adoption of which it has no record.
+Only endpoints that this stack created are deleted as orphans."""
 _SERVING = frozenset(
     {Status.IN_SERVICE, Status.UPDATING, Status.SYSTEM_UPDATING, Status.ROLLING_BACK}
 )
 
 
 class Unmanaged(StrEnum):
-    """What to do about endpoints that nobody put on a meter."""
+    """What to do about unmanaged endpoints."""
 
     IGNORE = "ignore"
     REPORT = "report"
     METER = "meter"
-    """Adopt them with a lease: forgotten endpoints end too."""
+    """Adopt them with a lease, so that endpoints that nobody remembers end too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a sweep judges. `late_after` is how long wanted and observed may differ; `adoptable` are
-    the names of endpoints that it may put on the meter."""
+    """The settings of the sweep. `late_after` is how long wanted and observed may differ.
+    `adoptable` are the names of endpoints that it may adopt."""
 
     unmanaged: Unmanaged = Unmanaged.IGNORE
     unmanaged_lease: timedelta = timedelta(hours=24)
@@ -69,8 +69,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep found, as names: `orphans` carry our tag though nobody declared them,
-    `unmanaged` carry no tag, `late` are not what they should be for too long."""
+    """The names of what a sweep found. `late` endpoints have been different from what is wanted for
+    too long."""
 
     endpoints: int
     hinted: Sequence[str]
@@ -82,7 +82,7 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """The use case. Strangers are endpoints that no record knows."""
+    """The use case. Strangers are endpoints without a record."""
 
     store: StateStore
     endpoints: Endpoints
@@ -93,8 +93,8 @@ class Sweep:
     policy: Policy = Policy()
 
     def sweep(self) -> Swept:
-        """Make due every endpoint whose record disagrees with what SageMaker lists, and see to
-        those that no record knows."""
+        """Make every endpoint due that disagrees with its record, and handle those without a
+        record."""
         now = self.clock()
         listed = {endpoint_key(seen.name): seen for seen in self.endpoints.list()}
         page = self.store.list()
@@ -102,9 +102,11 @@ class Sweep:
         self._drop_forgotten(page.forgotten, now)
         control = self.store.control()
         draining = control.draining(now)
-        astray = [r for r in records if _disagrees(r, listed.get(r.key), now, draining=draining)]
-        # What is not there is never stopped, and may be a crowd that is to start.
-        likely = [(r, Step.DELETE if r.key in listed else Step.CREATE) for r in astray]
+        disagreeing = [
+            r for r in records if _disagrees(r, listed.get(r.key), now, draining=draining)
+        ]
+        # An endpoint that does not exist needs no stop. Many of them may have to start.
+        likely = [(r, Step.DELETE if r.key in listed else Step.CREATE) for r in disagreeing]
         self._make_due(likely, now)
         late = [
             r.key
@@ -123,7 +125,7 @@ class Sweep:
         self.store.beat("sweep", now)
         return Swept(
             len(records),
-            [r.key for r in astray],
+            [r.key for r in disagreeing],
             [*orphans, *new_orphans],
             unmanaged,
             late,
@@ -133,7 +135,7 @@ class Sweep:
     def _strangers(
         self, strangers: Sequence[Listed], now: datetime, *, adopts: bool
     ) -> tuple[Sequence[str], Sequence[str]]:
-        """The names of new orphans and of unmanaged endpoints; one that fails stops no other."""
+        """The names of new orphans and of unmanaged endpoints. A failure of one stops no other."""
         orphans, unmanaged = [], []
         for seen in strangers:
             try:
@@ -150,11 +152,11 @@ class Sweep:
         return orphans, unmanaged
 
     def _note_orphan(self, seen: Listed, now: datetime) -> None:
-        """Give it a STATE: it is deleted after a grace period unless somebody adds it."""
+        """Create its STATE: it is deleted after a grace period unless somebody adds it."""
         key = endpoint_key(seen.name)
-        leaves = now + ORPHAN_GRACE
-        self.store.create_state(key, State(next_due=leaves, orphaned_at=now))
-        text = f"it carries our tag, but nobody declared it; it is deleted at {iso(leaves)}"
+        deleted_at = now + ORPHAN_GRACE
+        self.store.create_state(key, State(next_due=deleted_at, orphaned_at=now))
+        text = f"it carries our tag, but nobody declared it; it is deleted at {iso(deleted_at)}"
         self.history.append(Event(key, now, "orphan", text))
         self.notices.tell(f"Orphaned endpoint {seen.name}", f"{seen.name}: {text}")
 
@@ -184,17 +186,17 @@ class Sweep:
         self.notices.tell(f"Endpoint {seen.name} is on the meter now", f"{seen.name}: {text}")
 
     def _ignored(self, seen: Listed | None) -> bool:
-        """Whether its owner asked every meter to leave it alone."""
+        """Whether its owner asked all meters to leave it alone."""
         try:
             return seen is not None and self.endpoints.owner(seen.arn) is Owner.IGNORED
-        except MeterError:  # better an alarm too many than a late stop that nobody hears of
+        except MeterError:  # a false alarm is better than a late stop without one
             _log.exception("could not read the tags of %s", seen and seen.name)
             return False
 
     def _is_late(
         self, record: Record, seen: Listed | None, now: datetime, *, draining: bool
     ) -> bool:
-        """Whether an endpoint runs unwanted, or is wanted and not in service, for too long."""
+        """Whether an endpoint has run unwanted, or was wanted and not in service, for too long."""
         state = record.state
         if state is None or draining or undecided(record.spec, state, now):
             return False
@@ -202,14 +204,14 @@ class Sweep:
         right = seen is not None and seen.status in _SERVING if wanted else seen is None
         if right:
             return False
-        patience = now - self.policy.late_after
+        late_since = now - self.policy.late_after
         last = state.last_wanted
         if wanted is (last is not None and last.running):
-            return last is not None and last.since <= patience
-        return state.next_due is not None and state.next_due <= patience
+            return last is not None and last.since <= late_since
+        return state.next_due is not None and state.next_due <= late_since
 
     def accept_restored_table(self) -> bool:
-        """Say that the restored table may be trusted; whether there was one."""
+        """Accept the restored table. Returns whether there was one."""
         recorded, actual = self.store.control().table_id, self.store.table_id()
         if actual is None or recorded == actual:
             return False
@@ -225,36 +227,36 @@ class Sweep:
     def _with_state(self, record: Record, now: datetime) -> Record:
         return record if record.state else load_or_create(self.store, record.key, now)
 
-    def _make_due(self, astray: Sequence[tuple[Record, Step]], now: datetime) -> None:
-        """Hint at each, by the queue of the step that it likely needs. The hint may be lost and
-        the next sweep is far: so each is due besides, and the tick hints at it again."""
-        for record, step in astray:
+    def _make_due(self, disagreeing: Sequence[tuple[Record, Step]], now: datetime) -> None:
+        """Send a hint for each, on the queue of its likely step. A hint may be lost, and the next
+        sweep is far away: so each also becomes due, and the tick sends another hint."""
+        for record, step in disagreeing:
             due = record.state and record.state.next_due
             if due and due <= now:
-                continue  # how long it has been due says whether it is late
+                continue  # keep `next_due`: `_is_late` needs it
             try:
                 self.store.touch(record.key, now, step)
             except Conflict:  # forgotten meanwhile
                 continue
             except MeterError:
                 _log.exception("could not make %s due", record.key)
-        self.hints.send(Hint(r.key, Cause.SWEEP, step is Step.CREATE) for r, step in astray)
+        self.hints.send(Hint(r.key, Cause.SWEEP, step is Step.CREATE) for r, step in disagreeing)
 
 
 def _disagrees(record: Record, seen: Listed | None, now: datetime, *, draining: bool) -> bool:
-    """Whether what is recorded or wanted does not fit what SageMaker lists."""
+    """Whether the record, or what is wanted, does not fit what SageMaker lists."""
     state = record.state
     if state is None:
         return False
     if state.next_due is not None and now - JUST_DUE <= state.next_due <= now:
-        return False  # a look at it is on its way; one of a crowd would lose its turn by another
+        return False  # a hint is on its way; another would cost it its place in the line
     status = seen.status if seen else Status.ABSENT
     meter = meter_of(None if draining else record.spec, state)
-    turn = meter.next_transition(now)
+    transition = meter.next_transition(now)
     soon = state.next_due is not None and state.next_due <= now + SOON
     return (
         (state.next_due is not None and state.next_due <= now)
-        or (turn is not None and (state.next_due is None or state.next_due > turn))
+        or (transition is not None and (state.next_due is None or state.next_due > transition))
         or state.observed_status is not status
         or (seen is not None and state.observed_modified != seen.modified_at)
         or (

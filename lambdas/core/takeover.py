@@ -1,7 +1,7 @@
-"""What may be put on the meter over the API, and by whom: new endpoints, and live ones of others.
+"""Who may put which endpoints on the meter over the API: new ones, and live ones of others.
 
-An endpoint is the meter's to change only if the config declares it or an accepted request put it
-there: docs/decisions/0090.
+The meter may change an endpoint only if the config declares it, or an accepted request put it on
+the meter: docs/decisions/0090.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ DEFAULT_MAX_ADDED_A_DAY = 10
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the stack's config says: which endpoints it may adopt, which endpoint configs may be
-    added, how many endpoints may be there that were added, and how many a token may add in a day.
-    Adopting is not counted: it starts nothing."""
+    """The limits in the config of the stack: which endpoints it may adopt, which endpoint configs
+    may be added, how many added endpoints may exist, and how many a token may add per day.
+    Adoptions are not counted: they start nothing."""
 
     adoptable: NamePatterns = ANY_NAME
     addable_configs: NamePatterns = ANY_NAME
@@ -37,7 +37,7 @@ class Limits:
     max_added_per_token_per_day: int = DEFAULT_MAX_ADDED_A_DAY
 
     def of(self, request: Request, config_name: str) -> AddLimits:
-        """What an add of this caller is counted against; raises ConfigNotAddable."""
+        """The limits for an add of this caller. Raises ConfigNotAddable."""
         if not self.addable_configs.allows(config_name):
             raise ConfigNotAddable(config_name)
         return AddLimits(request.identity, self.max_added, self.max_added_per_token_per_day)
@@ -45,23 +45,23 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Takeover:
-    """A wish to have `name` on the meter with a config; with `adopt` also a live endpoint that
-    somebody else made."""
+    """A request to put `name` on the meter with a config. With `adopt`, this may be a live endpoint
+    that somebody else created."""
 
     name: str
     config_name: str
     adopt: bool
 
     def require_right(self, request: Request) -> None:
-        """Who may neither add nor adopt learns nothing of what is there. Raises ScopeMissing."""
+        """Raises ScopeMissing: callers who may neither add nor adopt must not learn what exists."""
         adds = request.scopes.allows("add", self.name)
         adopts = self.adopt and request.scopes.allows("manage", self.name)
         if not adds and not adopts:
             raise ScopeMissing("manage" if self.adopt else "add", self.name)
 
     def allow(self, live: Observed, request: Request, adoptable: NamePatterns) -> None:
-        """Raise unless the live endpoint of somebody else may be adopted by this request. Only who
-        may adopt it is told whose it is and what it runs."""
+        """Raise NameTaken, ScopeMissing or NotAdoptable unless this request may adopt the live
+        endpoint. Only callers who may adopt learn its owner and its config."""
         if not request.scopes.allows("manage", self.name):
             if self.adopt:
                 raise ScopeMissing("manage", self.name)
@@ -99,7 +99,7 @@ def adoption_of(live: Observed, *, declared: bool) -> Adoption:
 
 
 def before_adoption(state: State) -> State:
-    """The state without its adoption, which is void: with the lease and the hold from before."""
+    """The state without its void adoption: with the lease and the hold from before."""
     adoption = state.adopting
     if adoption is None:
         return state
@@ -113,8 +113,8 @@ def before_adoption(state: State) -> State:
 
 
 def renewed_meanwhile(state: State, now: datetime) -> Adoption | None:
-    """The adoption under way once somebody renews: a hold has ended by then, and so have the
-    minutes that came with the adoption where they ran out before."""
+    """The adoption under way, after a renewal. The renewal ends the hold. If the lease had run out,
+    the minutes of the adoption are used up."""
     if state.adopting is None:
         return None
     ahead = state.expires_at is not None and state.expires_at > now
@@ -123,7 +123,7 @@ def renewed_meanwhile(state: State, now: datetime) -> Adoption | None:
 
 
 def lease_end(state: State | None, minutes: int, now: datetime, max_lease_minutes: int) -> datetime:
-    """The end of a lease that is paid `minutes` more; raises LeaseTooLong."""
+    """The end of the lease after `minutes` are added. Raises LeaseTooLong."""
     whole_second = now.replace(microsecond=0)
     before = state.expires_at if state else None
     begin = before if before and before > now else whole_second

@@ -1,4 +1,4 @@
-"""The tick: once a minute, put hints for what is due by the next ticks on the queue."""
+"""The tick: once a minute, send hints for all endpoints that are due before the next ticks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from lambdas.core.ports import Due, Hints, StateStore
 from lambdas.core.state import Step
 
 CLAIM = timedelta(seconds=60)
-"""A claimed entry is hinted at again if it is still due this long after its instant."""
+"""If a claimed endpoint is still due this long after its instant, another hint is sent."""
 CROWD = 20
-"""More starts than these at one instant are spread: fewer do no harm, and cost no call."""
+"""If more endpoints than this start at one instant, their hints are spread. Fewer do no harm, and
+need no extra call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,14 @@ class Ticked:
 
 
 def tick(store: StateStore, hints: Hints, now: datetime) -> Ticked:
-    """Send each due endpoint's hint with its exact delay, and the canary.
+    """Send a hint with its exact delay for each due endpoint, and the canary.
 
-    The cost depends on what is due, not on how many endpoints there are.
+    The cost depends on how many are due, not on how many endpoints exist.
     """
     hints.send([Hint(None, Cause.CANARY)])
     every = sorted(store.due(now + ARM_AHEAD, now), key=lambda due: (due.next_due, due.next_step))
     arrivals = dict(_arrivals(store, every, now))
-    # All are sent before any is claimed: a crash in between costs second hints, never lost ones.
+    # Send all hints before the claims: a crash in between repeats hints and loses none.
     hints.send(hint_at(due.endpoint, Cause.TICK, due.next_step, at) for due, at in arrivals.items())
     store.claim({due: max(at, now) + CLAIM for due, at in arrivals.items()})
     store.beat("tick", now)
@@ -41,10 +42,10 @@ def tick(store: StateStore, hints: Hints, now: datetime) -> Ticked:
 def _arrivals(
     store: StateStore, every: Iterable[Due], now: datetime
 ) -> Iterator[tuple[Due, datetime]]:
-    """When the hint of each should arrive: when it is due.
+    """When each hint should arrive: when the endpoint is due.
 
-    A crowd of starts comes in turn, in the line of those whom SageMaker throttled: all at once
-    they would only be refused, and fill the queue faster than it is emptied.
+    Many starts at once take their turns in the line of throttled endpoints. Without this, SageMaker
+    would throttle them, and they would fill the queue faster than it is emptied.
     """
     for (due_at, step), group in groupby(every, key=lambda due: (due.next_due, due.next_step)):
         crowd = list(group)

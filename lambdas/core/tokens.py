@@ -1,8 +1,8 @@
-"""Tokens of the auth table: how what was sent leads to an item, and what the item says.
+"""Tokens of the auth table: the keys under which a sent token may be stored, and its item.
 
-A secret that this product makes is kept as its hash alone, under the key `sha256:<hex>`; it has
-256 random bits, so a plain hash is enough. Items `{token: pass code}` of the original are kept
-under the pass code itself.
+Of a secret that this product makes only the hash is stored, under the key `sha256:<hex>`. The
+secret has 256 random bits, so a plain hash is enough. Items `{token: pass code}` of the original
+have the pass code as their key.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lambdas.core.scopes import Scopes
 
 HASH_PREFIX = "sha256:"
 MAX_TOKEN_BYTES = 2048
-"""The longest hash key that DynamoDB takes."""
+"""The longest hash key of DynamoDB."""
 MAX_NAME_LENGTH = 64
 _SECRET_BYTES = 32
 _ID_LENGTH = 12
@@ -26,8 +26,8 @@ _BEARER = "bearer "
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. `identity` tells this token or user from all others, also from those of the
-    same name, without giving it away."""
+    """The caller. `identity` is unique for each token or user, also if names are equal, and reveals
+    nothing of the token."""
 
     name: str
     scopes: Scopes
@@ -36,7 +36,7 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An item of the auth table; `key` is the hash, or the pass code itself."""
+    """An item of the auth table. `key` is the hash, or the pass code itself."""
 
     key: str
     name: str
@@ -51,7 +51,7 @@ class Token:
 
     @property
     def id(self) -> str:
-        """What people call it by; gives nothing of it away."""
+        """The id for people. It reveals nothing of the token."""
         digest = self.key.removeprefix(HASH_PREFIX) if self.is_hashed else identity_of(self.key)
         return digest[:_ID_LENGTH]
 
@@ -64,21 +64,21 @@ def new_secret() -> str:
 
 
 def hashed(secret: str) -> str:
-    """The key under which a secret is kept."""
+    """The key under which a secret is stored."""
     return HASH_PREFIX + hashlib.sha256(secret.encode()).hexdigest()
 
 
 def bare(sent: str) -> str:
-    """What was sent without the word Bearer, which clients of OAuth put before it."""
+    """The sent token without the word Bearer, which OAuth clients put before it."""
     return sent[len(_BEARER) :].strip() if sent.lower().startswith(_BEARER) else sent
 
 
 def keys_of(sent: str) -> tuple[str, ...]:
-    """The keys under which the item of what was sent may be, the likeliest first.
+    """The keys under which the item of the sent token may be stored, the likeliest first.
 
-    None for what can be no token: above all for a key of the table, or whoever has read the
-    table would hold all its tokens. All keys are to be looked up at once, whichever there are:
-    then neither the time nor the number of the calls tells how near a guess was.
+    Empty if it can be no token. That includes keys of the table: otherwise a reader of the table
+    could use all its tokens. Always look up all keys in one call: then neither the time nor the
+    number of calls shows how close a guess is.
     """
     secret = bare(sent)
     fits = secret.strip() and len(sent) <= MAX_TOKEN_BYTES and sent.isascii() and sent.isprintable()
@@ -88,12 +88,13 @@ def keys_of(sent: str) -> tuple[str, ...]:
 
 
 def identity_of(token: str) -> str:
-    """A short hash of a token, to be kept where the token itself must never be."""
+    """A short hash of a token, for places where the token itself must not be stored."""
     return hashlib.sha256(f"endpoint-meter token {token}".encode()).hexdigest()[:32]
 
 
 def token_name(text: str) -> str:
-    """Check the name of a token; raises InvalidField. It has no colon: `cognito:ann` is a user."""
+    """Check the name of a token. A colon is not allowed: `cognito:ann` is a user. Raises
+    InvalidField."""
     if not 0 < len(text) <= MAX_NAME_LENGTH or not text.isprintable() or ":" in text:
         raise InvalidField("name", f"must be 1 to {MAX_NAME_LENGTH} printable characters, no colon")
     if text != text.strip():

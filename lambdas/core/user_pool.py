@@ -1,6 +1,6 @@
-"""The Cognito user pool whose users may sign in, and what the groups of the pool may do.
+"""The Cognito user pool of people who may sign in, and the scopes of its groups.
 
-What a token of Cognito claims:
+The claims of a Cognito token:
 https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
 """
 
@@ -22,8 +22,8 @@ _CLIENT_CLAIMS = {"access": "client_id", "id": "aud"}
 
 @dataclass(frozen=True, slots=True)
 class UserPool:
-    """`client_id` is the app client that must have asked for a token; `groups` leads from the
-    name of a group to its scopes."""
+    """`client_id` is the app client for which a token must be issued. `groups` maps the name of a
+    group to its scopes."""
 
     arn: str
     client_id: str
@@ -31,7 +31,7 @@ class UserPool:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What `str()` gave."""
+        """Read the text that `str()` wrote."""
         return cls(**json.loads(text))
 
     def __str__(self) -> str:
@@ -50,8 +50,8 @@ class UserPool:
         return f"https://cognito-idp.{self.region}.amazonaws.com/{self.id}"
 
     def principal_of(self, claims: Mapping[str, Any]) -> Principal:
-        """The user of a token whose signature, issuer and times are right; raises Denied for a
-        token of another kind or app, and for a user of no group that may do anything."""
+        """The user of a token. The caller has checked its signature, issuer and times. Raises
+        Denied if the token is of another kind or app, or if no group of the user has scopes."""
         kind = claims.get("token_use")
         if kind not in _CLIENT_CLAIMS or claims.get(_CLIENT_CLAIMS[kind]) != self.client_id:
             raise Denied("a token of another app client")
@@ -63,13 +63,13 @@ class UserPool:
         return Principal(f"cognito:{name}", scopes, identity_of(f"{self.issuer} {subject}"))
 
     def _scopes_of(self, groups: object) -> Scopes:
-        """All that the groups may do together."""
+        """The scopes of all these groups together."""
         named = groups if isinstance(groups, list) else []
         known = [Scopes.stored(self.groups[name]) for name in named if name in self.groups]
         return reduce(Scopes.__or__, known, Scopes())
 
 
 def is_jwt(sent: str) -> bool:
-    """Whether it has the shape of a signed token: three parts, the first a JSON object."""
+    """Whether it looks like a signed token: three parts, of which the first is a JSON object."""
     token = bare(sent)
     return token.startswith("eyJ") and token.count(".") == 2 and len(token) <= MAX_JWT_BYTES

@@ -1,7 +1,7 @@
-"""Waking: a call of a model whose endpoint is stopped starts it, for a lease of its own.
+"""Waking: a call of a model starts its stopped endpoint, and grants a lease.
 
-However many callers find it stopped at once, one lease is granted; what a token may wake in an
-hour is bounded by the same write.
+Concurrent callers get one lease together. The same write limits how many endpoints a token may wake
+per hour.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ HOUR = timedelta(hours=1)
 
 
 class TooManyWakes(MeterError):
-    """The token has woken as many endpoints in this hour as it may."""
+    """The token has used up its wakes of this hour."""
 
     def __init__(self, share: WakeShare, now: datetime) -> None:
         super().__init__(
@@ -43,12 +43,12 @@ class TooManyWakes(MeterError):
 
 
 class EndpointWaking(EndpointStarting):
-    """It is being started because its model was called."""
+    """The endpoint is being started because its model was called."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waking:
-    """Grants `minutes`, or what the spec's maximum leaves of them."""
+    """The use case. It grants `minutes`, at most the maximum of the spec."""
 
     store: StateStore
     hints: Hints
@@ -56,10 +56,10 @@ class Waking:
     minutes: int
 
     def wake(self, name: str, now: datetime, actor: str, share: WakeShare) -> Record:
-        """See to it that an endpoint is wanted; returns what the table holds then.
+        """Make an endpoint wanted. Returns its record afterwards.
 
-        Raises UnknownEndpoint, Draining, TooManyWakes, Busy, and EndpointStopped where a person
-        stopped it in an open window: no request undoes that.
+        Raises UnknownEndpoint, Draining, TooManyWakes and Busy. Raises EndpointStopped if a person
+        stopped it in an open window: a call of the model must not undo that.
         """
         key = known_key(name)
         if self.store.control().draining(now):
@@ -80,7 +80,7 @@ class Waking:
             except Conflict:
                 again = self.store.load(key).state
                 if again is not None and again.rev == state.rev:
-                    # Nobody wrote to the endpoint, so it was the share that did not allow it.
+                    # Nobody wrote to the endpoint, so the share is used up.
                     raise TooManyWakes(share, now) from None
                 continue
             event = Event(key, now, "woken", f"{minutes} minutes, by a call of its model", actor)
@@ -91,8 +91,8 @@ class Waking:
 
 
 def _held(spec: Spec, state: State, now: datetime) -> bool:
-    """Whether an endpoint that is not wanted would be, had nobody stopped it by hand. Where its
-    windows cannot be read, what was stopped in one of them counts as held."""
+    """Whether an unwanted endpoint would be wanted without a stop by hand. If its windows cannot be
+    read, a stop in one of them counts as a hold."""
     if spec.unreadable:
         return state.held_since is not None
     return Meter(schedules=spec.schedules).window_open(now)

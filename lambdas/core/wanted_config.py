@@ -1,7 +1,7 @@
-"""Which endpoint config should run, and under which options a running endpoint moves to it.
+"""The endpoint config that should run, and the options for the update of a running endpoint.
 
-A config set by hand overrides what is declared until that changes: the next deploy of the entry
-wins. Else the spec's runs, or the fallback that a shortage of capacity led to.
+A config set by hand overrides the declared one until a deploy changes the entry. Without an
+override the config of the spec runs, or a fallback after a shortage of capacity.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from lambdas.core.spec import Origin, Spec, digest
 from lambdas.core.state import Observed, Override, Rollback, State
 
 MISSING_AFTER = 5
-"""So many refusals in a row (four minutes) are no lag of SageMaker's own any more."""
+"""After so many refusals in a row (four minutes) the config is really missing: it is no lag of
+SageMaker."""
 
 
 def declaration(spec: Spec) -> str:
-    """Changes whenever a deploy changes what the entry runs or how it is updated, and not with its
-    schedules, leases or scaling: a new holiday must not undo what was set by hand. What was added
-    over the API stays the same declaration while it is on the meter."""
+    """A text that changes if a deploy changes the configs or the update options of the entry. It
+    does not depend on schedules, leases or scaling: a new holiday must not undo what was set by
+    hand. For an endpoint added over the API it stays the same."""
     if spec.origin is Origin.API:
         return f"api:{spec.endpoint_config_name}"
     return digest([*spec.configs(), dict(spec.update)])
@@ -33,25 +34,25 @@ def override_in_force(spec: Spec, state: State) -> Override | None:
 
 
 def chosen_config(spec: Spec, state: State) -> str:
-    """The config set by hand, else the declared one: what people mean to run."""
+    """The config that people chose: the one set by hand, else the declared one."""
     override = override_in_force(spec, state)
     return override.config_name if override else spec.endpoint_config_name
 
 
 def wanted_config(spec: Spec, state: State) -> str:
-    """The config that should run: a fallback only while the spec still lists it."""
+    """The config that should run. A fallback counts only while the spec lists it."""
     chosen = chosen_config(spec, state)
     fallback = state.fallback_config
     return fallback if fallback in spec.fallback_configs and chosen in spec.configs() else chosen
 
 
 def fitting_configs(spec: Spec, state: State) -> tuple[str, ...]:
-    """The configs that the endpoint may serve without anything being amiss."""
+    """The configs that the endpoint may serve."""
     return (*spec.configs(), chosen_config(spec, state))
 
 
 def next_fallback(spec: Spec, state: State, tried: str | None) -> str | None:
-    """The config to start after one that found no capacity; None: the first choice again."""
+    """The config to start after `tried` found no capacity. None: the first one again."""
     configs = spec.configs()
     if chosen_config(spec, state) not in configs:
         return None
@@ -65,14 +66,14 @@ def update_policy(spec: Spec, state: State) -> UpdatePolicy:
 
 
 def rollback_mark(spec: Spec, config_name: str) -> str:
-    """Names a declaration and a config that it led to: what rolled back once is not tried again
-    by itself."""
+    """Identifies an update by its declaration and its config. An update that was rolled back is not
+    tried again automatically."""
     return f"{declaration(spec)}:{config_name}"
 
 
 def after_rollback(spec: Spec, state: State, served: str | None) -> State:
-    """The state after an update that was rolled back: one by hand is over with that, and what
-    is `served` goes on, also at the next start."""
+    """The state after an update was rolled back. If it was set by hand, the `served` config stays,
+    also at the next start."""
     override = override_in_force(spec, state)
     if override is None or served is None or state.updating is None:
         return state
@@ -85,21 +86,21 @@ def after_rollback(spec: Spec, state: State, served: str | None) -> State:
 
 
 def without_missing(spec: Spec, state: State) -> State:
-    """The state after SageMaker could not find an endpoint config: one set by hand that is still
-    missing after some minutes was deleted, and what is declared runs again."""
+    """The state after SageMaker could not find an endpoint config. If a config set by hand is
+    missing for some minutes, it was deleted, and the declared one runs again."""
     gone = override_in_force(spec, state) and state.attempts >= MISSING_AFTER
     return replace(state, override=None) if gone else state
 
 
 def rolled_back(spec: Spec, state: State) -> str | None:
-    """What to say of the last update where it was rolled back; None where it was not."""
+    """The reason for people, if the last update was rolled back. None if it was not."""
     last = state.rolled_back
     current = last is not None and last.mark.startswith(f"{declaration(spec)}:")
     return rollback_reason(last) if last and current else None
 
 
 def is_rolled_back(spec: Spec, state: State, config_name: str) -> bool:
-    """Whether the last update that was rolled back was this one."""
+    """Whether the update to this config is the last one that was rolled back."""
     return state.rolled_back is not None and state.rolled_back.mark == rollback_mark(
         spec, config_name
     )
@@ -112,22 +113,22 @@ def rollback_reason(rollback: Rollback) -> str:
 
 
 def weights_undone(state: State) -> str | None:
-    """What to say of weights set by hand that SageMaker rolled back; None where it did not."""
-    asked = state.reweighing
-    if asked is None or asked.undone is None:
+    """The reason for people, if SageMaker rolled back weights set by hand. None if it did not."""
+    reweighing = state.reweighing
+    if reweighing is None or reweighing.undone is None:
         return None
-    return f"the weights and capacities set by hand were rolled back: {asked.undone}"
+    return f"the weights and capacities set by hand were rolled back: {reweighing.undone}"
 
 
 def outlasts(spec: Spec, state: State, observed: Observed, meter: Meter, now: datetime) -> bool:
-    """Whether an update that begins now might take longer than the endpoint is wanted."""
+    """Whether an update that begins now may take longer than the endpoint is wanted."""
     end = meter.wanted_until(now)
     longest = update_policy(spec, state).longest(observed.last_deployment)
     return end is not None and now + longest > end
 
 
 def postponed(config_name: str) -> str:
-    """What to say of an update that would outlast the endpoint."""
+    """The reason for people, if an update may take longer than the endpoint is wanted."""
     return (
         f"the update to {config_name} may take longer than the endpoint is wanted: it is applied "
         "at the next start, or once there is time enough"
