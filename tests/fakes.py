@@ -1,4 +1,4 @@
-"""In-memory stand-ins for the ports. `tests/contract` holds them to what the adapters do."""
+"""In-memory fakes of the ports. `tests/contract` checks that they behave like the adapters."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ class FakeHistory:
         return sorted(mine, key=lambda event: (event.at, event.kind), reverse=True)[:limit]
 
     def kinds(self, key: str) -> list[str]:
-        """What happened, oldest first."""
+        """The kinds of all events, oldest first."""
         return [event.kind for event in reversed(self.newest(key, 1000))]
 
 
 @dataclass
 class FakeStateStore:
-    """The state table as a dictionary; every write checks the same conditions."""
+    """The state table as a dictionary. Every write checks the same conditions as the adapter."""
 
     history: FakeHistory = field(default_factory=FakeHistory)
     records: dict[str, Record] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class FakeStateStore:
     adds: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def deploy(self, spec: Spec) -> None:
-        """What Terraform does: write SPEC#config."""
+        """Do what Terraform does: write SPEC#config."""
         self.records[spec.key] = replace(self.load(spec.key), config_spec=spec)
 
     def declare(self, declaration: Declaration, now: datetime) -> State:
@@ -121,7 +121,7 @@ class FakeStateStore:
         self.history.append(event)
 
     def withdraw(self, name: str) -> None:
-        """What Terraform does when an entry leaves the config."""
+        """Do what Terraform does when an entry leaves the config."""
         self._put(replace(self.load(endpoint_key(name)), config_spec=None))
 
     def load(self, key: str) -> Record:
@@ -337,17 +337,17 @@ class FakeStateStore:
 def _weighed(
     variants: Sequence[Variant], desired: Mapping[str, Mapping[str, Any]]
 ) -> tuple[Variant, ...]:
-    """The variants as an endpoint serves them."""
+    """The variants with the weights and counts that the endpoint serves."""
     weighed = []
     for variant in variants:
-        asked = desired.get(variant.name, {})
-        count = asked.get("DesiredInstanceCount", variant.instance_count)
-        weighed.append(Variant(variant.name, count, asked.get("DesiredWeight", 1.0)))
+        changed = desired.get(variant.name, {})
+        count = changed.get("DesiredInstanceCount", variant.instance_count)
+        weighed.append(Variant(variant.name, count, changed.get("DesiredWeight", 1.0)))
     return tuple(weighed)
 
 
 def _keyed(record: Record, keyed: Keyed | None) -> Record:
-    """The record with the operation recorded, and without stale ones."""
+    """The record with the new operation and without stale ones."""
     if keyed is None:
         return record
     kept = {name: o for name, o in record.operations.items() if name not in keyed.stale}
@@ -373,13 +373,14 @@ class FakeEndpoint:
     settles_as: Status = Status.IN_SERVICE
     next_config: str = ""
     weights: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What was set by hand, by variant."""
+    """Weights and capacities set by hand, by variant."""
 
 
 @dataclass
 class FakeEndpoints:
-    """SageMaker with life cycles on a clock that the test moves. `refusals` holds an exception
-    for the next call of an operation, `failing` the reason with which creates end in Failed."""
+    """SageMaker with lifecycles, on a clock that the test moves. `refusals` holds the exceptions
+    for the next calls of an operation. If `failing` is set, creates end in Failed with that
+    reason."""
 
     now: datetime
     create_seconds: float = 3
@@ -387,7 +388,7 @@ class FakeEndpoints:
     live: dict[str, FakeEndpoint] = field(default_factory=dict)
     configs: set[str] = field(default_factory=set)
     variants: dict[str, tuple[Variant, ...]] = field(default_factory=dict)
-    """Of configs that have more than one variant of one instance."""
+    """The variants of a config, if they are not one variant with one instance."""
     config_owners: dict[str, Owner] = field(default_factory=dict)
     options: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     weights: dict[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
@@ -395,7 +396,7 @@ class FakeEndpoints:
     refusals: dict[str, list[Exception]] = field(default_factory=dict)
     failing: str = ""
     full: set[str] = field(default_factory=set)
-    """Configs for whose instance type there is no capacity."""
+    """Configs with an instance type that has no capacity."""
     rolling_back: str = ""
     last_deployment: Mapping[str, Any] | None = None
     scaled: dict[str, tuple[Scaling, ...]] = field(default_factory=dict)
@@ -503,7 +504,7 @@ class FakeEndpoints:
             found.owner = Owner.NOBODY
 
     def run_by_hand(self, name: str, config_name: str, owner: Owner = Owner.NOBODY) -> None:
-        """An endpoint that somebody else made."""
+        """Create an endpoint of somebody else."""
         self.live[endpoint_key(name)] = FakeEndpoint(
             name, config_name, Status.IN_SERVICE, self.now, None, owner
         )
@@ -544,7 +545,7 @@ class FakeEndpoints:
 
 @dataclass
 class FakeHints:
-    """A queue: messages with the instant at which they may be received."""
+    """A queue. Each message has the instant from which it may be received."""
 
     now: datetime
     queue: list[tuple[datetime, Hint]] = field(default_factory=list)
@@ -557,7 +558,7 @@ class FakeHints:
             self.queue.append((self.now + delay, hint))
 
     def receive(self) -> list[Hint]:
-        """Take what may be received by now."""
+        """Take all messages that may be received now."""
         ready = [hint for at, hint in self.queue if at <= self.now]
         self.queue = [(at, hint) for at, hint in self.queue if at > self.now]
         return ready
@@ -570,7 +571,7 @@ EVERY_SCOPE = "read renew add manage invoke"
 
 
 def by(actor: str = "ann", scopes: str = EVERY_SCOPE) -> Request:
-    """A request of somebody, without an Idempotency-Key."""
+    """A request without an Idempotency-Key."""
     return Request(actor, actor, Scopes.stored(scopes))
 
 
@@ -582,7 +583,7 @@ def a_spec(name: str = "falcon", config: str = "falcon-1", **fields: Any) -> Spe
 
 
 def clock(hour: int, minute: int = 0, second: int = 0, *, day: int = 2) -> datetime:
-    """An instant in March 2026; the 2nd is a Monday."""
+    """An instant in March 2026. The 2nd is a Monday."""
     return datetime(2026, 3, day, hour, minute, second, tzinfo=UTC)
 
 

@@ -1,4 +1,4 @@
-"""The whole meter on fakes: a clock that the test moves, ticks every minute, a queue."""
+"""The whole meter on fakes: a clock that the test moves, a tick every minute, a queue."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MINUTE = timedelta(minutes=1)
 
 
 class World:
-    """Tell it what users do; it moves time and lets the Lambdas do the rest."""
+    """A test calls its methods for what users do. It moves the clock and runs the functions."""
 
     def __init__(self, start: datetime | None = None) -> None:
         self.now = start or clock(9)
@@ -59,7 +59,7 @@ class World:
         self.notices.append(f"{subject}: {text}")
 
     def deploy(self, *specs: Spec) -> None:
-        """What Terraform does: write the specs, drop others, call sync."""
+        """Do what Terraform does: write the specs, remove others, call sync."""
         for record in list(self.store.records.values()):
             if record.config_spec and record.key not in {spec.key for spec in specs}:
                 self.store.withdraw(record.config_spec.name)
@@ -114,7 +114,7 @@ class World:
         self.advance_to(self.now + timedelta(**delta))
 
     def advance_to(self, end: datetime) -> None:
-        """Move the clock event by event: ticks and messages happen on their instants."""
+        """Move the clock from event to event: each tick and each message comes at its instant."""
         while True:
             message = self.hints.next_at()
             upcoming = min(self._next_tick, message) if message else self._next_tick
@@ -128,7 +128,7 @@ class World:
         self._move(end)
 
     def settle(self) -> None:
-        """Let the reconciler take what is on the queue now."""
+        """Let the reconciler handle all hints that are on the queue now."""
         while ready := self.hints.receive():
             for hint in ready:
                 self.outcomes.append(self.reconciler().handle(hint))

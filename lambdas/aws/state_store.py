@@ -1,4 +1,4 @@
-"""The state table, behind `ports.StateStore`."""
+"""The state table: implements `ports.StateStore`."""
 
 from __future__ import annotations
 
@@ -71,26 +71,26 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _PLACE = re.compile(rb"[a-z0-9-]{1,63} (SPEC#[a-z]{1,20}|STATE)")
-"""The place of an item in the table, which a page token holds: a page goes on behind it."""
+"""The text in a page token: the key of the item after which the next page begins."""
 
 DUE_INDEX = "due"
 DUE_SHARDS = ("0", "1", "2", "3")
-"""The due index is spread over these hash keys; a tick asks each once."""
+"""The hash keys of the due index. A tick queries each once."""
 _CONTROL = encode({"pk": "CONTROL", "sk": "CONTROL"})
 _ADDED = encode({"pk": "QUOTA#added", "sk": "QUOTA#added"})
-"""The item whose set `endpoints` names what was added over the API: `max_added_endpoints` bounds
-it. A set, not a number: to give back a place twice does no harm."""
+"""The item with the set `endpoints`: the keys of endpoints added over the API, at most
+`max_added_endpoints`. It is a set, not a number, so that removing a key twice does no harm."""
 _TRIES = 6
 _TRANSACTION = 100
-"""The most writes that one transaction takes."""
+"""The maximum of writes in one transaction."""
 _TABLE_ID_SECONDS = 60
 _Result = TypeVar("_Result")
 
 
 class DynamoStateStore:
-    """`once` must be a client that does not repeat calls by itself: a lease-changing write that
-    timed out may have worked. Explicit throttles are repeated here: those did nothing. `begin`
-    needs the `history`; nothing else does."""
+    """`once` must be a client that does not retry: a write to the lease that timed out may have
+    worked. Throttled writes are retried here, because those did nothing. Methods that write events
+    or counters need the `history`."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class DynamoStateStore:
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._table,
                 ConsistentRead=True,
-                # From the specs, and what is left of forgotten ones, to STATE.
+                # The specs, what is kept of forgotten ones, and STATE.
                 KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
                 ExpressionAttributeValues=encode(
                     {":pk": PK_PREFIX + key, ":first": "SPEC#", ":last": STATE}
@@ -134,7 +134,7 @@ class DynamoStateStore:
             last = {"pk": pk, "sk": group[-1]["sk"]}
             try:
                 record = record_of(pk.removeprefix(PK_PREFIX), group)
-            except (InvalidField, KeyError, ValueError):  # one bad item never stops the rest
+            except (InvalidField, KeyError, ValueError):  # one bad item must not stop the rest
                 _log.exception("unreadable items of %s", pk)
                 continue
             if record.forgotten:
@@ -157,7 +157,7 @@ class DynamoStateStore:
         spec, limits = declaration.spec, declaration.limits
         state = declaration.state(now)
         parts = [
-            self._part(key_of(spec.key, Origin.API), _first(spec)),
+            self._part(key_of(spec.key, Origin.API), _new_spec(spec)),
             {
                 "ConditionCheck": {
                     "TableName": self._table,
@@ -165,9 +165,9 @@ class DynamoStateStore:
                     "ConditionExpression": "attribute_not_exists(pk)",
                 }
             },
-            self._part(key_of(spec.key), _first_lease(declaration, state)),
+            self._part(key_of(spec.key), _new_state(declaration, state)),
         ]
-        place, share = len(parts), len(parts) + 1  # where those two parts stand, if they do
+        place, share = len(parts), len(parts) + 1  # the indexes of the two parts for `limits`
         if limits is not None:
             assert self._history is not None, "adds are counted in the history table"
             if limits.most < 1:
@@ -196,9 +196,9 @@ class DynamoStateStore:
             {"expires_at": epoch(state.expires_at), "held_since": epoch(state.held_since)}
         )
         update.remove("adopting", "owned_since", "lock_owner", "lock_until")
-        parts = [self._told(event)]
+        parts = [self._event_part(event)]
         if forgetting is not None:
-            update.remove("override", "reweighing")  # they were of what is void
+            update.remove("override", "reweighing")  # they belonged to the void adoption
             parts += self._forgotten(key, forgetting)
         update = _under_lock(update, owner, state.rev)
         self._transact([self._part(key_of(key), update), *parts])
@@ -239,22 +239,24 @@ class DynamoStateStore:
             try:
                 return self._update(key, update)
             except Conflict:
-                ahead = self._why_not_renewed(key, now, keyed, seconds, max_lease_minutes)
+                ahead = self._lease_is_ahead(key, now, keyed, seconds, max_lease_minutes)
         raise Busy
 
     def _lease_update(self, key: str, now: datetime, keyed: Keyed | None) -> UpdateExpression:
-        """What every write by users does: a new revision that is due now, and no hold."""
-        # A renewal also ends the wait after failures: whoever pays asks for another try.
+        """The part of a renewal that does not depend on the lease: a new revision that is due now,
+        and no hold."""
+        # A renewal also ends the backoff after failures: it asks for another try.
         update = _user_write(key, now).remove("held_since", "retry_at").assign({"attempts": 0})
         update.when("attribute_exists({pk})")
         if keyed:
             _record_operation(update, keyed)
         return update
 
-    def _why_not_renewed(
+    def _lease_is_ahead(
         self, key: str, now: datetime, keyed: Keyed | None, seconds: int, max_lease_minutes: int
     ) -> bool:
-        """Whether the lease lies ahead, for the next try; raises where no try can work."""
+        """For the next try of a renewal: whether the lease ends in the future. Raises
+        UnknownEndpoint, Conflict or LeaseTooLong if no try can work."""
         record = self.load(key)
         if record.state is None:
             raise UnknownEndpoint(key)
@@ -290,8 +292,8 @@ class DynamoStateStore:
         return replace(state, rev=state.rev + 1, next_due=now)
 
     def _forgotten(self, key: str, forgetting: Forgotten) -> Sequence[Any]:
-        """The parts of a transaction that remove SPEC#api, give back the place that it took and
-        keep what repeated requests need."""
+        """The parts of a transaction that remove SPEC#api, free its place among the added endpoints
+        and keep what repeated requests need."""
         condition = {
             "ConditionExpression": "spec_hash = :expected",
             "ExpressionAttributeValues": encode({":expected": forgetting.spec.spec_hash}),
@@ -364,14 +366,14 @@ class DynamoStateStore:
         )
         try:
             self._update(key, update)
-        except Conflict:  # no longer ours to give back
+        except Conflict:  # `owner` no longer holds it
             return
 
     def begin(self, key: str, owner: str, state: State, intent: Intent, event: Event) -> None:
         values = state_values(replace(state, intent=intent))
-        del values["next_due"]  # stays due until the outcome is saved
+        del values["next_due"]  # it stays due until the result is saved
         update = _under_lock(UpdateExpression().assign(values), owner, state.rev)
-        self._transact([self._part(key_of(key), update), self._told(event)])
+        self._transact([self._part(key_of(key), update), self._event_part(event)])
 
     def save(self, key: str, owner: str, state: State, claimed_until: datetime | None) -> None:
         update = UpdateExpression().assign(state_values(state)).assign(_due_shard(key, state))
@@ -411,8 +413,8 @@ class DynamoStateStore:
             self._claim(batch)
 
     def _claim(self, batch: Sequence[tuple[Due, datetime]]) -> None:
-        """One call for all of them, and another where some have changed meanwhile. What stays
-        without a claim is hinted at once more, which does no harm."""
+        """Claim all with one call, and again without those that changed meanwhile. An endpoint
+        without a claim gets another hint, which does no harm."""
         for _ in range(_TRIES):
             if not batch:
                 return
@@ -446,7 +448,7 @@ class DynamoStateStore:
         )
 
     def table_id(self) -> str | None:
-        """Asked anew once a minute: a restore does not restart the functions."""
+        """Cached for a minute only: a restore does not restart the functions."""
         if self._table_id is None or time.monotonic() >= self._table_id_stale_at:
             with named():
                 table = self._client.describe_table(TableName=self._table)["Table"]
@@ -477,7 +479,7 @@ class DynamoStateStore:
         for attempt in range(_TRIES):
             try:
                 taken = self._update_control(first if attempt % 2 else behind)
-            except Conflict:  # nobody waits in the line, or somebody does by now
+            except Conflict:  # the line is empty, or no longer empty
                 continue
             until = instant(taken[line])
             assert until is not None, "it was just written"
@@ -491,7 +493,7 @@ class DynamoStateStore:
         )
         try:
             self._update_control(update)
-        except Conflict:  # a later beat was first
+        except Conflict:  # a later beat is recorded already
             return
 
     def _scan(self, start: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
@@ -528,13 +530,13 @@ class DynamoStateStore:
         """The part of a transaction that updates the item of this key."""
         return {"Update": {"TableName": self._table, "Key": where, **update.arguments()}}
 
-    def _told(self, event: Event) -> dict[str, Any]:
-        """The part of a transaction that writes an entry of the history."""
+    def _event_part(self, event: Event) -> dict[str, Any]:
+        """The part of a transaction that writes an event to the history."""
         assert self._history is not None, "a step is written together with its history entry"
         return {"Put": {"TableName": self._history.table, "Item": self._history.item(event)}}
 
     def _transact(self, parts: Sequence[Any]) -> None:
-        """All of the writes, or none."""
+        """Do all of the writes, or none."""
         call = partial(self._once.transact_write_items, TransactItems=list(parts))
         self._repeat_throttled(call)
 
@@ -549,7 +551,7 @@ class DynamoStateStore:
         )
 
     def _repeat_throttled(self, call: Callable[[], _Result]) -> _Result:
-        """Make a conditional write; a failed condition raises Conflict."""
+        """Make a conditional write. Raises Conflict if the condition fails."""
         for attempt in range(_TRIES):
             try:
                 with named():
@@ -561,13 +563,13 @@ class DynamoStateStore:
         raise AssertionError("the loop returns or raises")
 
 
-def _first(spec: Spec) -> UpdateExpression:
-    """Writes a spec where there is none."""
+def _new_spec(spec: Spec) -> UpdateExpression:
+    """Write a spec if there is none."""
     return UpdateExpression().assign(spec_values(spec)).when("attribute_not_exists({pk})")
 
 
-def _first_lease(declaration: Declaration, state: State) -> UpdateExpression:
-    """Writes STATE with the lease that an endpoint is declared with, and the operation."""
+def _new_state(declaration: Declaration, state: State) -> UpdateExpression:
+    """Write STATE with the first lease of a declared endpoint, and with the operation."""
     keyed, over = declaration.keyed, declaration.over
     values = {**state_values(state), **lease_values(state)}
     update = UpdateExpression().assign(values).assign(_due_shard(declaration.spec.key, state))
@@ -582,7 +584,7 @@ def _first_lease(declaration: Declaration, state: State) -> UpdateExpression:
 
 
 def _user_write(key: str, now: datetime) -> UpdateExpression:
-    """A new revision, due at once: whatever a reconcile decided meanwhile is decided again."""
+    """Make a new revision that is due now. If a reconcile is under way, it has to decide again."""
     update = (
         UpdateExpression().add("rev", 1).assign({"next_due": epoch(now), "due_shard": _shard(key)})
     )
@@ -590,7 +592,7 @@ def _user_write(key: str, now: datetime) -> UpdateExpression:
 
 
 def _record_operation(update: UpdateExpression, keyed: Keyed) -> None:
-    """Under the condition that nobody recorded it before."""
+    """Record the operation, on condition that it was not recorded before."""
     update.set(f"ops.{keyed.id}", ":operation", operation=operation_values(keyed.operation))
     update.when(f"attribute_not_exists({{ops.{keyed.id}}})")
     for stale in keyed.stale:
@@ -598,7 +600,7 @@ def _record_operation(update: UpdateExpression, keyed: Keyed) -> None:
 
 
 def _record_end(update: UpdateExpression, keyed: Keyed) -> None:
-    """The lease's end that was answered, where it is known before the write."""
+    """Record the end of the lease in the answer, if it is known before the write."""
     if keyed.operation.expires_at:
         end = epoch(keyed.operation.expires_at)
         update.set(f"op_expiries.{keyed.id}", ":op_end", op_end=end)
@@ -609,7 +611,7 @@ def _under_lock(update: UpdateExpression, owner: str, rev: int) -> UpdateExpress
 
 
 def _due_shard(key: str, state: State) -> dict[str, str | None]:
-    """Only what is due some day stands in the index."""
+    """Put only endpoints with a `next_due` into the index."""
     return {"due_shard": _shard(key) if state.next_due else None}
 
 

@@ -1,29 +1,28 @@
 """The whole meter on simulated AWS: real use cases and real adapters, simulated time, faults by
 seed.
 
-`make simulate` lives many lives; `make test` lives some, and kills each use case at each of its
+`make simulate` runs many lives. `make test` runs some lives, and kills each use case at each of its
 calls.
 
 Where to look:
 
 - *Time and AWS*: `kernel` (time, and actors that take turns), `wire` (each call of an adapter: it
-  takes time, and may go wrong), `faults` (what goes wrong, and how often), `tables` and
+  takes time, and may fail), `faults` (what fails, and how often), `tables` and
   `expressions` (DynamoDB), `queues` (SQS), `sagemaker`.
-- *The meter*: `stack` (one stack: use cases, adapters, invocations), `stage` (a region with one
-  stack that is watched, and maybe a second one), `versions` (functions that run the code of
-  before).
-- *Who acts*: `people` (users, and a team that deploys), `takers` (who wants endpoints of others),
-  `outsiders` (who has a console).
+- *The meter*: `stack` (one stack: use cases, adapters, invocations), `stage` (a region with the
+  watched stack, and perhaps a second one), `versions` (functions that run older code).
+- *Who acts*: `people` (users, and a team that deploys), `takers` (people who want endpoints of
+  others), `outsiders` (people with a console).
 - *What must hold*: `watch` (the invariants), `ledger` and `oracle` (leases, holds and windows,
-  computed a second time), `trespass` (what may be touched), `conduct` (locks, queues, patience).
-- *Lives*: `life` (one, made of one seed), `crowd` (many endpoints due at once), `__main__` (the
+  computed independently), `trespass` (what may be touched), `conduct` (locks, queues, waits).
+- *Lives*: `life` (one, made from one seed), `crowd` (many endpoints due at once), `__main__` (the
   command).
 - *Situations*: `scene` (a small world without faults), `preparations`, `situations` and
-  `takeovers` (what is led up to), `situation` (going through one with a fault or a rival),
-  `trials` (all of them).
-- *Mutants*: `mutants`, `mutants_of_takeovers`: deliberate bugs, and where each must be found.
+  `takeovers` (the situations), `situation` (runs one with a fault or a rival), `trials` (all of
+  them).
+- *Mutants*: `mutants`, `mutants_of_takeovers`: deliberate bugs, and where each must show.
 
-Three things stand in for SageMaker, each for its own purpose. Contract tests hold them together.
+There are three stand-ins for SageMaker, each for its own purpose. Contract tests keep them equal.
 
 - `tests.fakes.FakeEndpoints`: a dictionary behind the core's port, for the stories of
   `tests/unit`.

@@ -1,9 +1,9 @@
 # ruff: noqa: T201  # a program that talks to a terminal
-"""`make simulate`: live many lives, one seed each, and print what they came to.
+"""`make simulate`: run many lives, one seed each, and print the results.
 
-python -m tests.simulation                      as many fresh seeds as make 10,000 endpoint-days
-python -m tests.simulation --seed 17            seed 17 alone: the replay of a failure
-python -m tests.simulation --seeds 10           ten fresh seeds
+python -m tests.simulation                      new seeds, until 10,000 endpoint-days are done
+python -m tests.simulation --seed 17            only seed 17, to repeat a failure
+python -m tests.simulation --seeds 10           ten new seeds
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SHOWN = 5
 
 
 def main() -> int:
-    """The exit status: 0 if nothing was violated."""
+    """The exit status: 0 if no invariant was violated."""
     given = _arguments()
     base = given.base if given.base is not None else random.SystemRandom().randrange(10**9)
     seeds = iter(given.seed) if given.seed else count(base)
@@ -55,7 +55,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _lived(seeds: Iterator[int], given: argparse.Namespace) -> Iterator[Figures]:
-    """The figures of each life as it ends."""
+    """The figures of each life, in the order in which they end."""
     days = 0.0
     left = given.seeds or (len(given.seed) if given.seed else None)
     cpus: SimpleQueue[int] = SimpleQueue()
@@ -67,7 +67,9 @@ def _lived(seeds: Iterator[int], given: argparse.Namespace) -> Iterator[Figures]
             while len(running) < 2 * given.processes and _more(left, days, given):
                 running.append(pool.submit(_live, next(seeds), given.days, given.endpoints))
                 left = None if left is None else left - 1
-                days += given.days * given.endpoints * 0.86  # some are not declared all the time
+                days += (
+                    given.days * given.endpoints * 0.86
+                )  # some are not declared for the whole time
             if not running:
                 return
             figures = running.pop(0).result()
@@ -75,13 +77,13 @@ def _lived(seeds: Iterator[int], given: argparse.Namespace) -> Iterator[Figures]
 
 
 def _cpus() -> Sequence[int]:
-    """Where programs may be told on which to run, as on Linux."""
+    """The CPUs of this process, on systems that can say (Linux)."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 
 
 def _settle(cpus: SimpleQueue[int]) -> None:
-    """Keep this process on one CPU: of its threads one runs at a time, and the baton goes from
-    one to the next four times as fast there."""
+    """Keep this process on one CPU. Only one of its threads runs at a time, and the change from one
+    to the next is four times as fast on one CPU."""
     cpu = cpus.get()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {cpu})
@@ -92,7 +94,7 @@ def _more(left: int | None, days: float, given: argparse.Namespace) -> bool:
 
 
 def _live(seed: int, days: float, endpoints: int) -> Figures:
-    gc.disable()  # lives are short; what they leave behind is collected between them
+    gc.disable()  # lives are short: collect between them
     figures = live(seed, days, endpoints)
     gc.collect()
     return figures
@@ -120,7 +122,7 @@ def _report(figures: Figures, given: argparse.Namespace) -> None:
 
 
 def replay(seed: int, days: float, endpoints: int) -> str:
-    """The command that runs a seed again."""
+    """The command that repeats a seed."""
     command = f"make simulate SEED={seed}"
     if (days, endpoints) != (DAYS, ENDPOINTS):
         command += f' ARGS="--days {days} --endpoints {endpoints}"'

@@ -1,5 +1,4 @@
-"""How the meter must go about its work, whatever comes of it: locks, queues, patience, and what
-people are told."""
+"""Rules for how the meter works, apart from its results: locks, queues, waits and notices."""
 
 from __future__ import annotations
 
@@ -16,16 +15,16 @@ from tests.simulation.wire import Call, Wire
 
 _LONGEST_LOCK = timedelta(seconds=90)
 _PATIENCE = timedelta(seconds=11)
-"""The first wait after a failure, 15 s, less what two clocks may be off."""
+"""The first wait after a failure, 15 s, minus the errors of two clocks."""
 _SKEW_SECONDS = 2.0
 _ONE_SEND = timedelta(seconds=30)
-"""So long may it take to send a hint by what was read before, and others know better by now."""
+"""How old the data behind a hint may be when it is sent."""
 _OF_LOCKS = ("lock_owner", "lock_until")
 
 
 @dataclass
 class Conduct:
-    """Watches the state table, the queues and SageMaker; `watch` is told what must not be."""
+    """Watches the state table, the queues and SageMaker. Reports violations to `watch`."""
 
     kernel: Kernel
     tables: Tables
@@ -34,10 +33,10 @@ class Conduct:
     wire: Wire
     _failed: dict[str, datetime] = field(default_factory=dict)
     _known_to_run: dict[str, datetime] = field(default_factory=dict)
-    """Since when the state says so."""
+    """When the state was written."""
 
     def __post_init__(self) -> None:
-        """Be told of what the watch is told of."""
+        """Subscribe to the same events as the watch."""
         self.tables.watchers += [self._locked, self._saved]
         sagemaker = self.sagemaker
         refused, changed, asked = sagemaker.refused, sagemaker.changed, sagemaker.asked
@@ -55,7 +54,7 @@ class Conduct:
 
         def on_asked(operation: str, key: str) -> None:
             asked(operation, key)
-            if self.kernel.actor:  # it tries anew: what came of the last time is no matter now
+            if self.kernel.actor:  # a new try: the result of the last one no longer matters
                 self.kernel.actor.notes.pop(f"refused {key}", None)
             if operation == "CreateEndpoint":
                 self._patient(key)
@@ -63,7 +62,7 @@ class Conduct:
         failed = self.wire.failed
 
         def on_failed(call: Call) -> None:
-            """Told before the refusal, if any, which then does not reach the meter."""
+            """Called before a refusal, which then does not reach the meter."""
             failed(call)
             if self.kernel.actor:
                 self.kernel.actor.notes["unanswered"] = call.key, call.operation
@@ -72,7 +71,8 @@ class Conduct:
         sagemaker.refused, sagemaker.changed, sagemaker.asked = on_refused, on_changed, on_asked
 
     def sent(self, queue: str, key: str, delay_seconds: float) -> None:
-        """A crowd of starts must not delay a stop: no reconcile sends one there."""
+        """Many starts must not delay a stop: no reconcile sends a stop to the queue of the
+        starts."""
         actor = self.kernel.actor
         if queue != "starts" or actor is None or not actor.name.startswith("reconciler"):
             return
@@ -94,7 +94,7 @@ class Conduct:
             self.kernel.actor.notes[f"runs {key}"] = key in self._known_to_run
 
     def _patient(self, key: str) -> None:
-        """What failed is not made again at once, unless somebody asked for it."""
+        """After a failure the meter waits before the next create, unless a user asked for it."""
         failed, written = self._failed.get(key), self.watch.ledger.account(key).written_at
         if failed is None or self.kernel.now - failed >= _PATIENCE:
             return
@@ -102,7 +102,7 @@ class Conduct:
             self.watch.violation(key, "failed and was made again at once")
 
     def _locked(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
-        """A lock has one owner, and outlives the function that took it."""
+        """A lock has one owner, and lasts longer than the function that took it."""
         before, after, actor = before or {}, after or {}, self.kernel.actor
         if actor is None or sk != "STATE" or "lock_owner" not in after:
             return
@@ -116,7 +116,7 @@ class Conduct:
             self.watch.violation(key, f"locked, though another's lock lasts until {_until(before)}")
 
     def _saved(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
-        """What SageMaker refused stands in the state, unless a user's write made it stale."""
+        """The state shows a refusal of SageMaker, unless a user wrote meanwhile."""
         actor, key = self.kernel.actor, pk.removeprefix(PREFIX)
         if sk == "STATE":
             self._note_running(key, after or {})
@@ -138,7 +138,7 @@ class Conduct:
 
 
 def _is_save(before: Item, after: Item) -> bool:
-    """Whether a reconcile gave its lock back along with what it has to say."""
+    """Whether this write of a reconcile released its lock."""
     given_back = "lock_owner" in before and "lock_owner" not in after
     return given_back and _without_lock(before) != _without_lock(after)
 

@@ -1,4 +1,4 @@
-"""All tests of the simulation are marked: they run untraced, which takes half the time."""
+"""Marks all tests of the simulation: they run without coverage, which takes half the time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Many endpoints due at the same second, and a SageMaker that takes a few creates a second."""
+"""Many endpoints that are due in the same second, and a SageMaker that accepts a few creates per
+second."""
 
 from __future__ import annotations
 
@@ -21,12 +22,12 @@ _WORKDAYS = frozenset(range(5))
 _CLOSING_MINUTES = 5
 _MOODS = Moods(create_seconds=(180, 300), failed=0, capacity=0, stuck=0, rolled_back=0, lingers=0)
 _CREATED = timedelta(minutes=15)
-"""More than enough for the last of them to be in service."""
+"""More than enough time until the last one is in service."""
 
 
 @dataclass
 class Limit:
-    """A token bucket: `per_second` creates, and as many at once."""
+    """A token bucket: `per_second` creates per second, and as many in one burst."""
 
     per_second: float
     at: datetime
@@ -43,7 +44,7 @@ class Limit:
 
 @dataclass
 class Crowd:
-    """What happened. Seconds count from the opening; `stop_delays` from when each was to stop."""
+    """The result. Seconds count from the opening, `stop_delays` from when each had to stop."""
 
     starting: int
     stopping: int
@@ -51,7 +52,7 @@ class Crowd:
     started: Counter[str] = field(default_factory=Counter)
     asked: int = 0
     asked_in_vain: int = 0
-    """Creates of endpoints that were there already."""
+    """Creates of endpoints that existed already."""
     last_start_seconds: float = 0.0
     longest_tick_seconds: float = 0.0
     stop_delays: list[float] = field(default_factory=list)
@@ -61,13 +62,13 @@ class Crowd:
 
     @property
     def share_of_allowed(self) -> float:
-        """How much of what SageMaker would have taken until the last start was used."""
+        """The part of SageMaker's capacity that was used until the last start."""
         allowed = self.per_second * (1 + self.last_start_seconds)
         return sum(self.started.values()) / allowed
 
     @property
     def lost(self) -> int:
-        """Endpoints that were not started or not stopped in all that time, and dead letters."""
+        """Endpoints that did not start or stop in all this time, and dead letters."""
         missing = self.starting - self.in_service
         return missing + self.stopping - len(self.stop_delays) + self.dead_letters
 
@@ -87,8 +88,8 @@ class Crowd:
 def gather(
     starting: int, stopping: int, per_second: float, profile: Profile = PEACE, seed: int = 0
 ) -> Crowd:
-    """Let `starting` endpoints open at once; `stopping` others close, some of them at that same
-    second and the rest in the minutes after it. What the profile says goes wrong then."""
+    """Open `starting` endpoints at once. Close `stopping` others, some in the same second and the
+    rest in the minutes after it. Faults happen as the profile says."""
     stage = Stage(seed, BEGIN, PEACE, _MOODS)
     stage.wire.latency = _latency
     crowd = Crowd(starting, stopping, per_second)
@@ -120,7 +121,7 @@ def _in_service(stage: Stage, crowd: Crowd) -> int:
 
 
 def _latency(rng: Random) -> float:
-    """Seconds of one call: DynamoDB's and SageMaker's on a good day."""
+    """The seconds of one call to DynamoDB or SageMaker on a good day."""
     return rng.uniform(0.005, 0.03)
 
 

@@ -28,7 +28,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 @lru_cache(maxsize=4096)
 def condition(text: str) -> Test:
-    """The test that a condition, filter or key expression stands for."""
+    """The predicate of a condition, filter or key expression."""
     tokens = _TOKEN.findall(text)
     test, rest = _any_of(tokens)
     if rest:
@@ -93,7 +93,7 @@ def _comparison(left: str, sign: str, right: str) -> Test:
 
 
 def plain(value: Mapping[str, Any]) -> Any:
-    """A scalar of the wire as Python compares it."""
+    """A scalar of the wire as a Python value that can be compared."""
     ((kind, content),) = value.items()
     return Decimal(content) if kind == "N" else content
 
@@ -115,7 +115,7 @@ def _lookup(item: Item, path: str, names: Names) -> Any:
 
 
 def from_wire(value: Mapping[str, Any]) -> Any:
-    """What boto3's TypeDeserializer makes of a value, several times as fast."""
+    """The same as boto3's TypeDeserializer, several times as fast."""
     ((kind, content),) = value.items()
     if kind == "N":
         return Decimal(content)
@@ -133,7 +133,7 @@ _KEPT = 5_000
 
 
 def once(read: Callable[[Item], _Read]) -> Callable[[Item], _Read]:
-    """Items are never changed in place, and are read again and again: this reads each once."""
+    """A cache: items are read again and again, and are never changed in place."""
     known: dict[int, tuple[Item, _Read]] = {}
 
     def read_once(item: Item) -> _Read:
@@ -141,14 +141,17 @@ def once(read: Callable[[Item], _Read]) -> Callable[[Item], _Read]:
         if found is None:
             if len(known) >= _KEPT:
                 known.clear()
-            found = known[id(item)] = item, read(item)  # kept along, so that its id stays its own
+            found = known[id(item)] = (
+                item,
+                read(item),
+            )  # keep the item, so that no other gets its id
         return found[1]
 
     return read_once
 
 
 def to_wire(value: Any) -> Any:
-    """What boto3's TypeSerializer makes of a value, several times as fast."""
+    """The same as boto3's TypeSerializer, several times as fast."""
     if isinstance(value, str):
         return {"S": value}
     if value is None:
@@ -174,7 +177,7 @@ def _clauses(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def update(item: Item, text: str, names: Names, values: Item) -> Item:
-    """The item after an update expression; operands are those of the item before it."""
+    """The item after an update expression. Operands are read from the item before it."""
     after = dict(item)
     for word, actions in _clauses(text):
         for action in actions:
@@ -208,14 +211,14 @@ def _added(one: Item, other: Item) -> Item:
 
 
 def _members(old: Item | None, change: Item, *, added: bool) -> Item | None:
-    """A set with members added or taken out; DynamoDB keeps no empty one."""
+    """A set with members added or removed. DynamoDB does not store empty sets."""
     before = set(old["SS"]) if old else set()
     after = before | {*change["SS"]} if added else before - {*change["SS"]}
     return {"SS": sorted(after)} if after else None
 
 
 def _put(item: Item, path: str, names: Names, value: Any) -> None:
-    """Set or (None) remove what is at a path; what lies above it is copied, not shared."""
+    """Set the value at a path, or remove it (None). The maps above it are copied, not shared."""
     *above, last = (names.get(part, part) for part in path.split("."))
     for part in above:
         item[part] = {"M": dict(item[part]["M"])}

@@ -1,4 +1,4 @@
-"""What goes wrong, and how often: chosen by the seed, counted by kind."""
+"""What fails, and how often: chosen by the seed, counted by kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from random import Random
 
 
 class Fault(StrEnum):
-    """What may happen to one call to AWS, and to messages."""
+    """The faults of one call to AWS, and of messages."""
 
     CRASH_BEFORE = "crash before a call"
     CRASH_AFTER = "crash after a call"
@@ -26,11 +26,10 @@ DISRUPTIVE = tuple(Fault)
 
 @dataclass(frozen=True)
 class Profile:
-    """How rough a world is. Odds are per call, message or step.
+    """How often things fail. Odds are per call, message or step.
 
-    `quiet`: no endpoint is disrupted again within this time of the last disruption, so that the
-    bounds must hold without excuse; None: disruptions may follow each other at once, and bounds
-    count from the last.
+    `quiet`: after a disruption an endpoint has no other for this time, so that all bounds must
+    hold. None: disruptions may follow each other at once, and bounds count from the last one.
     """
 
     name: str
@@ -54,7 +53,8 @@ PROFILES = (CALM, SPARSE, SPARSE, SPARSE, STORM, STORM)
 
 
 class Faults:
-    """Draws faults, keeps the peace that the profile promises, and remembers who was hit when."""
+    """Draws faults, keeps the quiet time of the profile, and records which endpoint was disrupted
+    when."""
 
     def __init__(self, rng: Random, profile: Profile, epoch: datetime) -> None:
         self.rng = rng
@@ -64,11 +64,11 @@ class Faults:
         self._hit: dict[str, datetime] = {}
 
     def last_hit(self, subject: str) -> datetime:
-        """When something last disrupted what is done for the endpoint."""
+        """When work for the endpoint was last disrupted."""
         return self._hit.get(subject, self._epoch)
 
     def of_call(self, subjects: Sequence[str], now: datetime) -> Fault | None:
-        """The fault of one call that is made for these endpoints, if any."""
+        """The fault of one call for these endpoints, if any."""
         if self.rng.random() >= self.profile.call or not self._may_hit(subjects, now):
             return None
         fault = self.rng.choice(DISRUPTIVE)
@@ -76,7 +76,7 @@ class Faults:
         return fault
 
     def of_message(self, subject: str, now: datetime) -> tuple[bool, float, bool]:
-        """Whether a message is lost, by how much it is late, and whether it is doubled."""
+        """Whether a message is lost, how late it is, and whether it comes twice."""
         rng, profile = self.rng, self.profile
         draw = rng.random()
         if draw < profile.message_lost + profile.message_late and self._may_hit([subject], now):
@@ -91,7 +91,7 @@ class Faults:
         return False, 0.0, doubled
 
     def refuses(self, kind: str) -> bool:
-        """Whether SageMaker refuses a call now for a reason of its own."""
+        """Whether SageMaker refuses a call now for its own reasons."""
         if self.rng.random() >= self.profile.refusal:
             return False
         self.counts[kind] += 1

@@ -1,12 +1,12 @@
 """Simulated time, and actors that take turns in it.
 
-An actor is a function (one invocation of a Lambda, say) in a thread of its own; one thread alone
-holds the baton at any moment. Each call to AWS lets simulated time pass, and where something else
-comes first in that time the actor hands the baton on: any two calls of two actors may interleave
-in any order, and the order depends on the seed alone (docs/decisions/0040).
+An actor is a function (such as one invocation of a Lambda) in its own thread. Only one thread at a
+time holds the baton. Each call to AWS lets simulated time pass. If something else comes first in
+that time, the actor passes the baton on. So the calls of two actors may interleave in any order,
+and the order depends only on the seed (docs/decisions/0040).
 
-Whoever waits or is done drives the events on, so that most of what happens needs no change of
-thread at all.
+A thread that waits or has ended runs the next events itself, so that most events need no change of
+thread.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import Any
 
 
 class Killed(BaseException):
-    """The process of an actor ended: nothing that it does from here on reaches the world."""
+    """The process of an actor was killed: nothing that it does after this has an effect."""
 
 
 @dataclass
 class Actor:
-    """One invocation. Its clock is `skew` off; it is killed at `deadline`."""
+    """One invocation. Its clock is wrong by `skew`. It is killed at `deadline`."""
 
     name: str
     skew: timedelta
@@ -34,14 +34,14 @@ class Actor:
     dead: bool = False
     calls: int = 0
     reading: datetime | None = None
-    """What it last read from its clock."""
+    """The last time that it read from its clock."""
     notes: dict[str, Any] = field(default_factory=dict)
-    """What those who watch attach to it."""
+    """Data of the watchers about it."""
     turn: _Turn | None = None
 
 
 class _Turn:
-    """A thread's place in the order: it runs while it holds the baton, else it waits here."""
+    """A thread in the order: it runs while it holds the baton, and otherwise waits here."""
 
     def __init__(self) -> None:
         self.baton = threading.Lock()
@@ -57,11 +57,11 @@ class _Start:
 
 
 _Event = Callable[[], None] | _Turn | _Start
-"""Something that happens, an actor that goes on, or one that begins."""
+"""An event, an actor that goes on, or an actor that begins."""
 
 
 class Kernel:
-    """The heap of what happens when, and the clock that it moves."""
+    """The heap of coming events, and the clock."""
 
     def __init__(self, start: datetime) -> None:
         self.now = start
@@ -78,18 +78,19 @@ class Kernel:
         self._broken: BaseException | None = None
 
     def at(self, when: datetime, act: Callable[[], None]) -> None:
-        """Have `act` happen at `when`; equal instants keep the order of their calls."""
+        """Call `act` at `when`. Events at equal instants keep the order in which they were
+        added."""
         self._push(when, act)
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
         self._push(self.now + timedelta(seconds=seconds), act)
 
     def spawn(self, actor: Actor, body: Callable[[], None]) -> None:
-        """Have an actor begin now, after what else is to happen at this instant."""
+        """Start an actor now, after all other events of this instant."""
         self._push(self.now, _Start(actor, body))
 
     def run_until(self, end: datetime) -> None:
-        """Let everything happen that is due by `end`."""
+        """Run everything that is due by `end`."""
         self._horizon = end
         self._drive(self._main)
         self.actor = None
@@ -98,17 +99,17 @@ class Kernel:
         self.now = end
 
     def clock(self) -> datetime:
-        """What the running actor's own clock reads."""
+        """The time on the clock of the running actor."""
         actor = self._running()
         actor.reading = self.now + actor.skew
         return actor.reading
 
     def skewed(self) -> datetime:
-        """The same for those whose reading decides nothing."""
+        """The same, for readings that decide nothing."""
         return self.now + self._running().skew
 
     def pause(self, seconds: float) -> None:
-        """Let time pass for the running actor, and others act in it."""
+        """Let time pass for the running actor. Others may act meanwhile."""
         actor = self._running()
         if actor.dead:
             raise Killed
@@ -117,18 +118,18 @@ class Kernel:
         until = min(until, actor.deadline)
         if until > self._horizon or (self._events and self._events[0][0] <= until):
             self._wait(actor, until)
-        else:  # nothing comes first: the actor may as well go on by itself
+        else:  # nothing comes first: the actor goes on itself
             self.now = until
         if out_of_time:
             self.kill(actor)
 
     def kill(self, actor: Actor) -> None:
-        """End the running actor here."""
+        """Kill the running actor here."""
         actor.dead = True
         raise Killed
 
     def close(self) -> None:
-        """End all threads, those of unfinished actors too."""
+        """End all threads, also those of unfinished actors."""
         self._closing = True
         for turn in list(self._suspended):
             assert turn.actor is not None
@@ -159,8 +160,8 @@ class Kernel:
             raise Killed
 
     def _drive(self, me: _Turn) -> None:
-        """Let things happen until it is this thread's turn: its actor goes on, or (where it has
-        none) another was given to it, or (for the main thread) all is over."""
+        """Run events until it is the turn of this thread: its actor goes on, or it had none and got
+        one, or (for the main thread) all is done."""
         while not self._over():
             self.now, _, event = heapq.heappop(self._events)
             if isinstance(event, _Turn):
@@ -185,7 +186,7 @@ class Kernel:
         return none_left or self._closing or self._broken is not None
 
     def _begin(self, me: _Turn, start: _Start) -> None:
-        """In this thread if it has nothing else to do, else in another."""
+        """Run it in this thread if that is free, else in another."""
         free = me.actor is None and me is not self._main
         turn = me if free else self._idle.pop() if self._idle else self._new_turn()
         turn.actor, turn.body = start.actor, start.body
@@ -194,7 +195,7 @@ class Kernel:
             self._hand(me, turn)
 
     def _hand(self, me: _Turn, other: _Turn) -> None:
-        """Give the baton away and wait until it comes back."""
+        """Pass the baton on and wait until it comes back."""
         if me.actor is None and me is not self._main:
             self._idle.append(me)
         other.baton.release()
@@ -208,7 +209,7 @@ class Kernel:
         return turn
 
     def _work(self, turn: _Turn) -> None:
-        """A thread's life: one actor after another."""
+        """The loop of a thread: one actor after another."""
         turn.baton.acquire()
         while turn.body is not None:
             try:

@@ -1,4 +1,4 @@
-"""An exact model of every lease, kept beside the state table and compared with each write."""
+"""An exact model of every lease, which is compared with each write to the state table."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ PREFIX = "ENDPOINT#"
 _LATELY = timedelta(seconds=60)
 MAX_LEASE_MINUTES = 43_200
 METERED = timedelta(hours=24)
-"""The lease of endpoints that a sweep puts on the meter."""
+"""The lease of endpoints that a sweep adopts."""
 WAKE_MINUTES = 10
-"""For how long a call of a model starts its endpoint."""
+"""The lease after a call of a model that starts its endpoint."""
 
 
 @dataclass
 class Payment:
-    """What a user asked for, by which Idempotency-Key, and what came of it: the ends that the
-    lease was given."""
+    """A request of a user, its Idempotency-Key, and its results: the ends of the lease."""
 
     minutes: int
     key: str | None = None
@@ -37,22 +36,22 @@ class Payment:
 
 @dataclass(frozen=True)
 class Declared:
-    """A spec as the table holds it."""
+    """A spec as it is in the table."""
 
     name: str
     configs: tuple[str, ...]
     schedules: tuple[Schedule, ...]
     initial_minutes: int
     mark: str
-    """What an override names that holds against this."""
+    """The declaration that an override must name to be in force."""
     newer: bool
-    """Whether the code of before cannot read it."""
+    """Whether older code cannot read it."""
     since: datetime
 
 
 @dataclass(frozen=True)
 class Override:
-    """A config set by hand, while what is declared has this mark."""
+    """A config set by hand. It is in force while the declaration has this mark."""
 
     config: str
     mark: str
@@ -60,7 +59,7 @@ class Override:
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights set by hand by the write of revision `rev`, for the endpoint of this creation."""
+    """Weights set by hand with the write of revision `rev`, for the endpoint created then."""
 
     by_variant: Mapping[str, float]
     life: datetime
@@ -69,7 +68,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Adoption:
-    """A takeover: the minutes that were paid with it, and the hold that they ended."""
+    """An adoption: the minutes that were paid with it, and the hold that it ended."""
 
     created_at: Any
     declared: bool
@@ -79,14 +78,14 @@ class Adoption:
     def given_back(
         self, end: datetime | None, held: datetime | None
     ) -> tuple[datetime | None, datetime | None]:
-        """Lease and hold after it turned out void; what it brought along goes whole."""
+        """Lease and hold after it was void. What it brought is removed completely."""
         left = None if end is None or self.declared else end - timedelta(minutes=self.minutes)
         return left, held or self.held_since
 
 
 @dataclass
 class Account:
-    """What the ledger knows of one endpoint. `paid` says whether there is a STATE."""
+    """The data about one endpoint. `paid` says whether there is a STATE."""
 
     key: str
     exists: bool = False
@@ -102,20 +101,20 @@ class Account:
     former: list[tuple[datetime, Declared | None]] = field(default_factory=list)
     forgotten: int = 0
     written_at: datetime | None = None
-    """When a user last wrote."""
+    """The time of the last write of a user."""
     stopped_at: datetime | None = None
-    """When a person last stopped it."""
+    """The time of the last stop by a person."""
     orphaned: bool = False
-    """Whether a sweep found it though nobody declares it: it is given some time."""
+    """Whether a sweep found it as an orphan: it has a grace period."""
     adopting: bool = False
     """Whether an adoption is under way."""
     adoption: Adoption | None = None
-    """What a void one gives back."""
+    """What is restored if the adoption is void."""
     on_trial: bool = False
-    """Whether it was declared by an adoption, and none has gone through yet."""
+    """Whether an adoption declared it, and no adoption is complete yet."""
     paid_at: datetime | None = None
     paid_keys: set[str] = field(default_factory=set)
-    """Those of payments and stops."""
+    """The keys of payments and stops."""
 
     @property
     def spec(self) -> Declared | None:
@@ -123,20 +122,20 @@ class Account:
 
     @property
     def configs(self) -> tuple[str, ...]:
-        """Those that it may serve, the one to move to first."""
+        """The configs that it may serve; the wanted one is first."""
         if self.spec is None:
             return ()
         by_hand = self.override is not None and self.override.mark == self.spec.mark
         return (self.override.config,) if self.override and by_hand else self.spec.configs
 
     def specs_since(self, when: datetime) -> list[Declared | None]:
-        """The specs in force at some time since then."""
+        """The specs that were in force at any time since then."""
         return [self.spec] + [spec for until, spec in self.former if until >= when]
 
 
 class Ledger:
-    """Watches the state table. `violation` is told what must not be, `changed` which endpoint
-    has another lease, hold or spec now."""
+    """Watches the state table. Calls `violation` for each violation, and `changed` if an endpoint
+    has another lease, hold or spec."""
 
     def __init__(
         self,
@@ -163,7 +162,7 @@ class Ledger:
         return self.drain_until is not None and self.drain_until > now
 
     def watch(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
-        """Called with each write to the state table."""
+        """Called for each write to the state table."""
         if not pk.startswith(PREFIX):
             self._control(after or {})
             return
@@ -206,7 +205,7 @@ class Ledger:
         adopting = after is not None and "adopting" in after
         if adopting and self._declared_now(account):
             account.on_trial = True
-        elif not adopting:  # it went through, or is void, and the spec with it
+        elif not adopting:  # the adoption is complete, or it is void and its spec is gone
             account.on_trial = False
         if adopting is not account.adopting:
             account.adopting = adopting
@@ -226,12 +225,12 @@ class Ledger:
         self._changed(account.key)
 
     def _declared_now(self, account: Account) -> bool:
-        """Whether the API's spec came by this very write."""
+        """Whether this write created the API's spec."""
         return account.api_spec is not None and account.api_spec.since == self._kernel.now
 
     def _granted(self, account: Account, item: Item, actor: Actor | None) -> None:
-        """A new STATE: with the lease paid with it, or the initial one of the spec, no more
-        and no less."""
+        """A new STATE has exactly the lease that was paid with it, or the initial one of the
+        spec."""
         end = _instant(item, "expires_at")
         now = actor.reading if actor and actor.reading else self._kernel.now
         if actor and self._declared_now(account):
@@ -249,7 +248,7 @@ class Ledger:
             for spec in account.specs_since(self._kernel.now - _LATELY)
             if spec is not None
         }
-        # Of what nobody declares, a sweep notes that it is an orphan.
+        # If nobody declares it, a sweep creates it as an orphan.
         allowed = {whole + timedelta(minutes=m) if m else None for m in minutes or (0,)}
         if end not in allowed:
             self._violation(account.key, f"a first lease until {end}, not one of {allowed}")
@@ -283,7 +282,7 @@ class Ledger:
         self._changed(account.key)
 
     def _adoption(self, account: Account, item: Item, use: str, actor: Actor) -> Adoption | None:
-        """The takeover that is under way after this write of a user."""
+        """The adoption that is under way after this write of a user."""
         if "adopting" not in item:
             return None
         before, told = account.adoption, decode(item)["adopting"]
@@ -300,7 +299,7 @@ class Ledger:
         return before or Adoption(told["created_at"], bool(told["declared"]))
 
     def _by_hand(self, account: Account, item: Item, actor: Actor | None) -> None:
-        """What was set by hand, or is over because it was rolled back."""
+        """What was set by hand, or has ended because it was rolled back."""
         by_hand = decode({k: item[k] for k in ("override", "reweighing") if k in item})
         told = by_hand.get("override")
         override = Override(told["config_name"], told["declaration"]) if told else None
@@ -375,7 +374,7 @@ class Ledger:
         account.paid_keys.add(key)
 
     def _check_woken(self, account: Account, now: datetime) -> None:
-        """No call of a model undoes what a person stopped."""
+        """A call of a model does not undo a stop by a person."""
         specs = account.specs_since(self._kernel.now - _LATELY)
         held = {
             spec is not None

@@ -1,4 +1,4 @@
-"""A stretch of a stack's life, made of one seed."""
+"""A part of the life of a stack, made from one seed."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ VISITS_A_DAY = 2.0
 TICK = timedelta(minutes=1)
 SWEEP = timedelta(minutes=15)
 QUIET_END = timedelta(minutes=50)
-"""The last stretch, in which nobody does anything and nothing goes wrong any more."""
+"""The last part, in which nobody does anything and nothing fails."""
 
 
 @dataclass
 class Figures:
-    """What a run came to."""
+    """The result of a run."""
 
     seed: int
     profile: str = ""
@@ -52,7 +52,7 @@ class Figures:
 
 
 class Life:
-    """The clockwork around a stage: ticks each minute, sweeps each quarter of an hour."""
+    """The timers of a stage: a tick each minute, a sweep every 15 minutes."""
 
     def __init__(self, seed: int, days: float, endpoints: int) -> None:
         rng = Random(f"life {seed}")  # noqa: S311  # no secrets here
@@ -148,13 +148,13 @@ class Life:
         stage.sweep(swept)
 
     def _calm_down(self) -> None:
-        # What was disrupted until now may still take its time from then on.
+        # Bounds of earlier disruptions count from now.
         self.stage.faults.profile = replace(PEACE, quiet=self.profile.quiet)
         self.stage.sagemaker.moods = Moods(failed=0, capacity=0, stuck=0, rolled_back=0, lingers=0)
         self.stage.sagemaker.release_stuck()
 
     def _check_end(self) -> None:
-        """In the end all is as it should be."""
+        """At the end everything must be as wanted."""
         stage, watch, now = self.stage, self.stage.watch, self.kernel.now
         for error in self.kernel.errors:
             watch.violation("-", error)

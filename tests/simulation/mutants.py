@@ -1,5 +1,5 @@
-"""Deliberate bugs: each is put into the real code, which the simulation and the crash matrix then
-must find wrong. A test whose mutants live on proves nothing."""
+"""Deliberate bugs. Each is put into the real code, and the simulation or the crash matrix must find
+it. A test that does not find its mutants proves nothing."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _FRESH = ("lambdas", "tests.fakes", "tests.simulation")
 
 @dataclass(frozen=True)
 class Mutant:
-    """In `module`, `old` (which must stand there once) becomes `new`. `caught_by` names where it
-    shows, as `trials.findings` wants it."""
+    """In `module`, `old` (which must occur exactly once) becomes `new`. `caught_by` is the argument
+    of `trials.findings` with which the bug shows."""
 
     name: str
     module: str
@@ -28,7 +28,7 @@ class Mutant:
 
 
 class MutantMisfit(Exception):
-    """The text that a mutant replaces is no longer there, or more than once."""
+    """The text that a mutant replaces does not occur exactly once."""
 
 
 class _Loader(SourceFileLoader):
@@ -44,7 +44,9 @@ class _Loader(SourceFileLoader):
                 f"{mutant.module}; change the mutant along with the code"
             )
         code = source.replace(mutant.old, mutant.new)
-        return compile(code, f"<{mutant.name}>", "exec")  # not a file whose coverage counts
+        return compile(
+            code, f"<{mutant.name}>", "exec"
+        )  # this file name keeps it out of the coverage
 
 
 class _Finder(MetaPathFinder):
@@ -67,7 +69,8 @@ class _Finder(MetaPathFinder):
 
 @contextmanager
 def loose(mutant: Mutant) -> Iterator[None]:
-    """Within this, what is imported anew is the mutant's; outside, nothing of it is left."""
+    """A context in which modules are imported again, with the mutant. Afterwards nothing of it is
+    left."""
     kept = {name: module for name, module in sys.modules.items() if _is_fresh(name)}
     parents = {name: vars(sys.modules[name]).copy() for name in ("tests",) if name in sys.modules}
     finder = _Finder(mutant)
@@ -86,7 +89,7 @@ def loose(mutant: Mutant) -> Iterator[None]:
 
 
 def findings(mutant: Mutant, where: str) -> Sequence[str]:
-    """What is found wrong with a mutant there; nothing, if it gets away."""
+    """The violations that a mutant causes there. Empty if it is not found."""
     with loose(mutant):
         trials = importlib.import_module("tests.simulation.trials")
         found: Sequence[str] = trials.findings(where)

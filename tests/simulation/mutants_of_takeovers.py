@@ -1,5 +1,5 @@
-"""Deliberate bugs by which the meter touches what is not its own, or lets people do what they may
-not: see `mutants`."""
+"""Deliberate bugs with which the meter touches endpoints of others, or lets people do what they may
+not do. See `mutants`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The rule of running, told a second time and as plainly as can be: what the core computes
-cleverly is found here by trying minute after minute."""
+"""The rule of running, written a second time and as simply as possible: this tries minute after
+minute what the core computes directly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MINUTE = timedelta(minutes=1)
 
 @lru_cache(maxsize=65536)
 def boundary(timezone: str, day: date, at: time) -> datetime:
-    """The first UTC minute at which the zone's clock reads at or past (day, at)."""
+    """The first UTC minute at which the clock of the time zone reads (day, at) or later."""
     zone = ZoneInfo(timezone)
     wall = datetime.combine(day, at)
     around = datetime.combine(day, time(12), UTC)
@@ -29,7 +29,7 @@ def boundary(timezone: str, day: date, at: time) -> datetime:
 
 @lru_cache(maxsize=4096)
 def windows(schedule: Schedule, first: date, last: date) -> tuple[tuple[datetime, datetime], ...]:
-    """The windows that start on these days of the zone's calendar."""
+    """The windows that start on these dates of the time zone."""
     found = []
     day = first
     while day <= last:
@@ -49,7 +49,7 @@ def windows(schedule: Schedule, first: date, last: date) -> tuple[tuple[datetime
 def open_windows(
     schedules: Sequence[Schedule], held_since: datetime | None, now: datetime
 ) -> Iterator[tuple[datetime, datetime]]:
-    """The windows from some days before `now` on that no hold covers."""
+    """The windows from some days before `now`, without those that a hold covers."""
     first, last = now.date() - 3 * _DAY, now.date() + 10 * _DAY
     for schedule in schedules:
         for start, stop in windows(schedule, first, last):

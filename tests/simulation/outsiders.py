@@ -1,5 +1,5 @@
-"""People with a console of their own: they make, tag, update and delete endpoints under names that
-are on the meter and under others."""
+"""People with a console: they create, tag, update and delete endpoints, with names that are on the
+meter and with other names."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.simulation.people import API_CONFIG, BY_HAND
 from tests.simulation.stage import Stage
 
 A_THIRD_STACK = "third"
-"""Which does nothing; only its tag is seen."""
+"""It does nothing; only its tag is seen."""
 
 
 @dataclass
 class Outsiders:
-    """`contested` are names that nobody has at first, and several want."""
+    """`contested` are names that nobody has at first and several people want."""
 
     stage: Stage
     contested: list[str]
@@ -35,7 +35,7 @@ class Outsiders:
         self._plan(0.3, lambda: self._meddle(self.rng.choice(self.contested).lower()))
 
     def _plan(self, hours: float, act: Callable[[], None]) -> None:
-        """Do it some hours from now, and so on."""
+        """Do it some hours from now, and again and again."""
         seconds = self.rng.expovariate(1 / (hours * 3600))
 
         def acted() -> None:
@@ -46,7 +46,7 @@ class Outsiders:
             self.stage.kernel.after(seconds, acted)
 
     def _metered(self) -> str:
-        """An endpoint that is known to the meter, often one that runs."""
+        """An endpoint that is on the meter, often a running one."""
         sagemaker, keys = self.stage.sagemaker, sorted(self.stage.watch.cases)
         live = [key for key in keys if sagemaker.status(key) == "InService"]
         return self.rng.choice(live if live and self.rng.random() < 0.6 else keys)
@@ -76,7 +76,7 @@ class Outsiders:
     def _delete(self, key: str) -> None:
         self._did("deleted", key)
         self.stage.sagemaker.perform("DeleteEndpoint", {"EndpointName": key})
-        if self.rng.random() < 0.3:  # and makes it anew
+        if self.rng.random() < 0.3:  # and creates it again
             self.stage.kernel.after(self.rng.uniform(30, 90), lambda: self._make_again(key))
 
     def _make_again(self, key: str) -> None:

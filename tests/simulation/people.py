@@ -1,4 +1,4 @@
-"""Those who use the meter: users, and a team that deploys."""
+"""People who use the meter: users, and a team that deploys."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ ZONES = (
 )
 API_CONFIG = "shared-cfg"
 BY_HAND = ("hand-1", "hand-2")
-"""Configs that users made and update to."""
+"""Configs of users, for updates by hand."""
 NAMES = ("ann", "bob", "cleo")
-"""Of users: each has a token."""
+"""The names of users. Each has a token."""
 _MINUTES = (1, 2, 3, 5, 10, 10, 30, 60, 60, 180)
 _TRIES = 3
 
 
 def a_schedule(rng: Random, name: str, around: date) -> Schedule:
-    """A schedule that does something in the days around `around`; often near 02:00, when clocks
-    change, and often a short one."""
+    """A schedule with windows in the days around `around`. Often it is near 02:00, when clocks
+    change, and often short."""
     hour = rng.choice((0, 1, 2, 2, 3, 8, 9, 17, 22, 23))
     start = time(hour, rng.choice((0, 0, 15, 30, 59)))
     length = rng.choice((1, 5, 30, 60, 120, 480, 1440))
@@ -60,8 +60,8 @@ def a_schedule(rng: Random, name: str, around: date) -> Schedule:
 
 @dataclass
 class Users:
-    """Users of the REST API. Each endpoint has its regulars; some come in crowds, some on the
-    very second at which a lease ends."""
+    """Users of the REST API. Each endpoint has its usual users. Some requests come many at once,
+    some in the same second in which a lease ends."""
 
     stage: Stage
     names: list[str]
@@ -150,7 +150,7 @@ class Users:
         )
 
     def _stop(self, name: str, *, forget: bool) -> None:
-        """Half of the time with an Idempotency-Key, and then maybe once more, late."""
+        """Half of the requests have an Idempotency-Key. Some of these are repeated later."""
         expiry, use = self.stage.expiry, "forget" if forget else "stop"
         key = f"key-{self.asked}" if self.rng.random() < 0.5 else None
         request = by(self.rng.choice(NAMES)).under(key, use, {"EndpointName": name})
@@ -169,7 +169,7 @@ class Users:
             self._later(self.rng.choice((0.0, 0.02, 1.0, 30.0, 600.0)), attempt)
 
     def _wake(self, name: str) -> None:
-        """Call its model, which starts it."""
+        """Call its model, which wakes the endpoint."""
         waking = self.stage.waking
         self._ask(
             "wake",
@@ -191,7 +191,8 @@ class Users:
     def _pay(
         self, use: str, name: str, minutes: int, call: Callable[[datetime, Request], Any]
     ) -> None:
-        """Renew or add, half of the time with an Idempotency-Key and then again until it works."""
+        """Renew or add. Half of the requests have an Idempotency-Key and are repeated until one
+        succeeds."""
         key = f"key-{self.asked}" if self.rng.random() < 0.5 else None
         payment = Payment(minutes, key)
         body = {"EndpointName": name, "minutes": minutes}
@@ -217,13 +218,13 @@ class Users:
             self._ask(use, name, call, done, **notes)
 
         attempt()
-        if twice:  # an impatient client sends it again before the answer
+        if twice:  # the client sends it again before the answer
             self._later(self.rng.choice((0.0, 0.005, 0.02, 0.05)), attempt)
 
     def _check_payment(
         self, use: str, name: str, payment: Payment, came: Came, *, keyed: bool, kept: bool
     ) -> None:
-        """What was answered is what the ledger has; a key never pays twice."""
+        """The answer must agree with the ledger, and a key must not pay twice."""
         violation = self.stage.watch.violation
         if came.result is not None:
             end = came.result.document["LeaseExpiresAt"]
@@ -261,25 +262,25 @@ class Users:
 
 @dataclass
 class Team:
-    """Those who own the config: now and then they deploy, and seldom they destroy the stack."""
+    """The owners of the config: sometimes they deploy, and rarely they destroy the stack."""
 
     stage: Stage
     names: list[str]
     others: list[str]
-    """Further names, which they come to declare only later."""
+    """More names, which they declare later."""
     until: datetime
     manifest: dict[str, Spec] = field(default_factory=dict)
     deploys: int = 0
     at_work: bool = False
     form: Form | None = None
-    """The form in which specs are written, None: that of before."""
+    """The form in which specs are written. None: the old one."""
     rng: Random = field(init=False)
 
     def __post_init__(self) -> None:
         self.rng = self.stage.rng
 
     def begin(self) -> None:
-        """The first deploy, before time begins."""
+        """The first deploy, before the time starts."""
         for config in (API_CONFIG, *BY_HAND):
             self.stage.sagemaker.create_config(config)
         for name in self.names:
@@ -287,7 +288,7 @@ class Team:
         self._deploy(list(self.names))
 
     def plan(self, hours: float) -> None:
-        """Deploy some hours from now, and so on."""
+        """Deploy some hours from now, and again and again."""
         seconds = self.rng.uniform(0.3, 1.7) * hours * 3600
 
         def change() -> None:
@@ -299,7 +300,7 @@ class Team:
             self.stage.kernel.after(seconds, change)
 
     def destroy(self) -> None:
-        """Drain the stack, as a destroy does first; deploy it again some minutes later."""
+        """Drain the stack, as a destroy does first. Deploy it again some minutes later."""
         if self.at_work:
             return
         self.at_work = True
@@ -322,8 +323,8 @@ class Team:
         self.stage.invoke("sweep", "drain", drain, drained)
 
     def update_code(self) -> None:
-        """Deploy newer code, and specs in a form that the code of before does not know. For some
-        minutes one part runs the one and one the other; the sync comes when all is through."""
+        """Deploy newer code, and specs in a form that older code does not know. For some minutes
+        some functions run newer code and some older. The sync comes at the end."""
         if self.at_work:
             return
         stage, rng = self.stage, self.rng
@@ -334,14 +335,14 @@ class Team:
         self._deploy(changed, self._roll(240))
 
     def roll_back(self) -> None:
-        """Have the functions run the code of before for some minutes, beside specs of now."""
+        """Let the functions run older code for some minutes, with new specs."""
         if self.form is not None and not self.at_work:
             self.stage.faults.count("code rolled back")
             self.stage.roll(*FUNCTIONS)
             self._roll(600)
 
     def _roll(self, seconds: float) -> float:
-        """Have one function after the other run the newest code; tells when the last does."""
+        """Update the functions to the newest code one by one. Returns when the last one has it."""
         moments = sorted((self.rng.uniform(0, seconds), name) for name in FUNCTIONS)
         for number, (moment, _) in enumerate(moments, 1):
             behind = [name for _, name in moments[number:]]
@@ -349,7 +350,7 @@ class Team:
         return moments[-1][0]
 
     def restore_table(self) -> None:
-        """Restore the state table, and some time later say that it may be trusted."""
+        """Restore the state table, and accept it some time later."""
         stage = self.stage
         if stage.watch.restored is not None:
             return
@@ -407,8 +408,8 @@ class Team:
         )
 
     def _deploy(self, changed: list[str], code_seconds: float = 0) -> None:
-        """Configs first, then specs, then (when the code is through) the sync until it works,
-        then what it waits for."""
+        """First the configs, then the specs. When all functions have the new code, call sync until
+        it succeeds, and then wait."""
         self.at_work = True
         stage = self.stage
         for spec in self.manifest.values():
@@ -464,7 +465,7 @@ class Team:
         self.stage.invoke("sweep", "wait", lambda _now: deploys.wait(configs), waited)
 
     def _drop_old_configs(self) -> None:
-        """What Terraform destroys once nothing serves it."""
+        """The configs that Terraform deletes as soon as no endpoint serves them."""
         kept = {c for spec in self.manifest.values() for c in spec.configs()}
         kept |= {API_CONFIG, *BY_HAND}
         names = [record.name for record in self.stage.sagemaker.world._catalog.configs]
@@ -474,5 +475,5 @@ class Team:
 
 
 def _says_no(refusal: MeterError | None) -> bool:
-    """Whether the answer said that nothing was done."""
+    """Whether the answer says that nothing was done."""
     return refusal is not None and not isinstance(refusal, AwsRefused)

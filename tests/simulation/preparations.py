@@ -1,4 +1,4 @@
-"""What leads up to the situations: endpoints that run, fail, are stopped, updated, withdrawn."""
+"""Preparations of the situations: endpoints that run, fail, are stopped, updated, withdrawn."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def mine(scene: Scene, seconds: float = 30) -> None:
 
 
 def withdrawn_over_mine(scene: Scene) -> None:
-    """What the API put on the meter comes into force again; the entry's config is served yet."""
+    """The API's spec is in force again, and the config of the entry is still served."""
     mine(scene)
     scene.renew("Mine", 9)
     scene.deploy(scene.spec("Mine", "mine-1"))
-    scene.advance(60)  # also late events have come
+    scene.advance(60)  # late events have come, too
     scene.withdraw("mine")
 
 
 def at_lease_end(scene: Scene) -> None:
-    """The lease ends, and no message says so: the situation is for the hint that comes now."""
+    """The lease ends without a message: the hint comes only in the situation."""
     falcon_alone(scene)
     scene.renew(minutes=1)
     scene.advance(30)
@@ -119,7 +119,7 @@ def weights_roll_back(scene: Scene) -> None:
 
 
 def undone(scene: Scene, ask: Callable[[Scene], object]) -> None:
-    """What was asked for by hand was begun and rolled back, and nobody has seen that yet."""
+    """A change by hand was begun and rolled back, and the meter has not seen that yet."""
     running(scene)
     scene.outcome = Outcome.ROLLBACK
     ask(scene)
@@ -139,7 +139,7 @@ def rolls_back(scene: Scene) -> None:
 
 
 def rolled_back(scene: Scene) -> None:
-    """The deploy of falcon-2 came to nothing; falcon-1 is served, and that is known."""
+    """The update to falcon-2 failed. falcon-1 is served, and the meter knows that."""
     rolling_back(scene)
     scene.listen()
     scene.advance(20)
@@ -176,7 +176,7 @@ def drained(scene: Scene) -> None:
 
 
 def two_due(scene: Scene) -> None:
-    """One is to start and one to stop within the next two minutes; a third is overdue."""
+    """One must start and one must stop within the next two minutes. A third is overdue."""
     scene.deploy(
         scene.spec(),
         scene.spec("Other", "other-1", schedules=(replace(FROM_TEN, start_time=time(9, 3)),)),
@@ -191,8 +191,7 @@ def two_due(scene: Scene) -> None:
 
 
 def windows(scene: Scene) -> None:
-    """Half past midnight: of the windows that began yesterday one ends, and two open by clocks
-    elsewhere."""
+    """Half past midnight: a window that began yesterday ends, and two open in other time zones."""
     midnight, half_past, noon = time(0), time(0, 30), time(12)
     every_day, today = frozenset(range(7)), frozenset({CLOCKS_FALL_BACK.date()})
     schedules = {
@@ -208,7 +207,7 @@ def windows(scene: Scene) -> None:
 
 
 def two_due_and_sqs_moody(scene: Scene) -> None:
-    """SQS takes only every other message."""
+    """SQS accepts only every second message."""
     two_due(scene)
     moods = cycle((True, False))
     scene.stage.faults.refuses = lambda kind: kind == "message not taken" and next(moods)  # type: ignore[method-assign]
@@ -237,7 +236,7 @@ def stopped_mine(scene: Scene) -> None:
 
 
 def failed_before(scene: Scene) -> None:
-    """It failed three times and was well since; now it is gone, and will fail once more."""
+    """It failed three times and then was in service. Now it is gone, and will fail once more."""
     scene.failures = 3
     falcon_alone(scene, schedules=(AT_NINE,))
     scene.advance(170)
@@ -258,7 +257,7 @@ def unseen_config(scene: Scene) -> None:
 
 
 def going(scene: Scene) -> None:
-    """It is being deleted when it is wanted again."""
+    """It becomes wanted again while it is being deleted."""
     running(scene)
     scene.stop()
     scene.advance(0.2)
@@ -276,7 +275,7 @@ def scaled_soon(scene: Scene) -> None:
 
 
 def steps(*acts: Callable[[Scene], object]) -> Callable[[Scene], None]:
-    """One after the other."""
+    """Run one preparation after the other."""
 
     def act(scene: Scene) -> None:
         for each in acts:

@@ -1,4 +1,4 @@
-"""The two SQS queues and the mappings that hand their messages to the reconciler."""
+"""The two SQS queues, and the event source mappings that pass their messages to the reconciler."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Message:
 
 
 class Queue:
-    """A standard queue with its mapping: batches go to `deliver` until `concurrency` are out.
+    """A standard queue with its mapping: at most `concurrency` batches are delivered at once.
 
-    Which of the messages that may be received make up a batch is left to chance, as in SQS.
+    The messages of a batch are chosen by chance, as in SQS.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Queue:
         self.dead: list[Message] = []
         self.in_order = False
         self.deaf = False
-        """While it is, messages that become visible are lost."""
+        """While it is set, messages that become visible are lost."""
         self._kernel = kernel
         self._rng = rng
         self._deliver = deliver
@@ -63,7 +63,7 @@ class Queue:
         self._show(Message(f"{self.name}-{self._sent}", body, visible_at))
 
     def over(self, batch: Sequence[Message], failed: Sequence[Message], began: datetime) -> None:
-        """A batch is through: what failed is shown again when its time is up."""
+        """A batch is done. Failed messages become visible again after their time."""
         self._free += 1
         for message in batch:
             if message not in failed:
@@ -102,7 +102,7 @@ class Queue:
 
 
 class SqsClient:
-    """boto3's client, as far as the adapter uses it. Queue URLs are the queues' names."""
+    """boto3's client, as far as the adapter uses it. The URL of a queue is its name."""
 
     def __init__(self, queues: dict[str, Queue], wire: Wire, faults: Faults) -> None:
         self._queues = queues
@@ -127,7 +127,7 @@ class SqsClient:
         )
 
     def post(self, queue: str, body: str, delay_seconds: float) -> None:
-        """What SQS does with a message that it took."""
+        """What SQS does with an accepted message."""
         subject = Hint.from_body(body).endpoint or ""
         self.sent(queue, subject, delay_seconds)
         lost, late, doubled = self._faults.of_message(subject, self._wire.kernel.now)

@@ -1,5 +1,5 @@
-"""SageMaker's control plane, spoken to as boto3's client is: the local simulator's pure world
-(its names, its wordings, its life cycles) on simulated time, with moods of its own."""
+"""SageMaker's control plane with the interface of boto3's client: the pure world of the local
+simulator (its names, messages and lifecycles) on simulated time, with faults."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OURS = [{"Key": STACK_TAG_KEY, "Value": STACK_TAG}]
 
 @dataclass
 class Moods:
-    """How SageMaker behaves; seconds are drawn between two bounds for each change."""
+    """How SageMaker behaves. The seconds of each change are drawn between two bounds."""
 
     create_seconds: tuple[float, float] = (15, 120)
     delete_seconds: tuple[float, float] = (2, 40)
@@ -44,19 +44,19 @@ class Moods:
     rolled_back: float = 0.15
     lingers: float = 0.2
     iam_seconds: float = 4.0
-    """How long IAM may go by the tags of before. Less than the adoption's wait (TAG_SETTLES), by
-    what two clocks may be off."""
+    """How long IAM may use old tags. It is shorter than the wait of an adoption (TAG_SETTLES), by
+    the errors of two clocks."""
 
 
 @dataclass
 class SageMaker:
-    """The region: its endpoints, and what those who watch want to know about them.
+    """The region: its endpoints, and the callbacks of the watchers.
 
-    `refused` is told of each refusal that is SageMaker's own doing, `changed` of each endpoint
-    that entered a status or went, `asked` of each call to change one that arrived, `accepted` of
-    each create, delete and update that was taken: all this for the stack that is watched closely.
-    `mutating` and `mutated` are told of what any stack asks for and is given, `described` and
-    `tags_read` of what it reads, and `retagged` of each endpoint whose tags whoever changed.
+    For the watched stack: `refused` is called for each refusal of SageMaker itself, `changed` for
+    each endpoint that got another status or is gone, `asked` for each call that arrives and changes
+    an endpoint, `accepted` for each create, delete and update that was accepted. For all stacks:
+    `mutating` and `mutated` are called for requested and accepted changes, `described` and
+    `tags_read` for reads, and `retagged` for each endpoint with changed tags.
     """
 
     kernel: Kernel
@@ -77,7 +77,7 @@ class SageMaker:
     lingering: dict[str, datetime] = field(default_factory=dict)
     config_seen_from: dict[str, datetime] = field(default_factory=dict)
     adopted_at: dict[str, datetime] = field(default_factory=dict)
-    """When a stack's adopter last put its tag on an endpoint."""
+    """When the adopter of a stack last tagged an endpoint."""
     _recently_gone: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
     _known: dict[str, str] = field(default_factory=dict)
     _settle_at: datetime | None = None
@@ -88,7 +88,8 @@ class SageMaker:
     def perform(
         self, operation: str, request: dict[str, Any], outcome: Outcome = Outcome.SUCCESS
     ) -> dict[str, Any]:
-        """What anyone may do: the meter through its client, Terraform and outsiders directly."""
+        """The pure world. The meter calls it through its client, Terraform and outsiders
+        directly."""
         try:
             return self.world.perform(operation, request, self.kernel.now, outcome)
         finally:
@@ -105,12 +106,12 @@ class SageMaker:
         return self.world._tags.of(Kind.ENDPOINT, key)
 
     def ours(self, key: str, stack: str = STACK_TAG) -> bool:
-        """Whether the stack may change it, as IAM sees it."""
+        """Whether IAM lets the stack change it."""
         tags = self.tags(key)
         return tags.get(STACK_TAG_KEY) in (stack, adopted_tag(stack)) and IGNORE_TAG_KEY not in tags
 
     def retag(self, key: str, add: Mapping[str, str], remove: Sequence[str] = ()) -> None:
-        """Change the tags of an endpoint as somebody with a console does."""
+        """Change the tags of an endpoint, as a person with a console does."""
         arn = ACCOUNT.arn(Kind.ENDPOINT, key)
         tags = [{"Key": name, "Value": value} for name, value in add.items()]
         self.perform("AddTags", {"ResourceArn": arn, "Tags": tags})
@@ -118,8 +119,8 @@ class SageMaker:
         self.retagged(key)
 
     def may_adopt(self, stack: str, key: str, value: str) -> bool:
-        """Whether IAM lets the stack's adopter put its tag on: where there is none, or where that
-        of another stack came so lately that IAM has not heard of it."""
+        """Whether IAM lets the adopter of the stack tag it: if it has no stack tag, or if another
+        stack tagged it so recently that IAM does not know it yet."""
         tags = self.tags(key)
         lately = self.kernel.now - timedelta(seconds=self.moods.iam_seconds)
         unheard = self.adopted_at.get(key, lately) > lately
@@ -130,7 +131,7 @@ class SageMaker:
         return self.tags(key).get(STACK_TAG_KEY) == adopted_tag(stack)
 
     def create_config(self, name: str, *, ours: bool = False) -> None:
-        """`ours`: made by Terraform, which tags all that it makes."""
+        """`ours`: created by Terraform, which tags everything that it creates."""
         kind = _TYPES[sum(name.encode()) % len(_TYPES)]  # neighbours differ
         variant = {"VariantName": "all", "InstanceType": kind, "InitialInstanceCount": 1}
         request = {"EndpointConfigName": name, "ProductionVariants": [variant]}
@@ -139,7 +140,7 @@ class SageMaker:
         self.config_seen_from[name] = self.kernel.now + timedelta(seconds=lag)
 
     def destroy_config(self, name: str) -> list[str]:
-        """What Terraform does to an old config; tells which endpoints it was taken from."""
+        """Delete an old config, as Terraform does. Returns the endpoints that still used it."""
         served = []
         for endpoint in self.world._fleet.shelf:
             target = endpoint.pending.target if endpoint.pending else None
@@ -157,7 +158,7 @@ class SageMaker:
         self._notice()
 
     def listed(self) -> list[dict[str, Any]]:
-        """All endpoints; what went lately may still be there, what is new may be missing."""
+        """All endpoints. One deleted recently may still be listed, a new one may be missing."""
         now = self.kernel.now
         self._recently_gone = [(at, row) for at, row in self._recently_gone if at > now]
         live = [self.world._endpoint_entry(one).summary for one in self.world._fleet.shelf]
@@ -227,7 +228,7 @@ def _config_of(target: Any) -> str | None:
 
 
 class _Drawn:
-    """`Durations` anew for each change."""
+    """`Durations` that are drawn again for each change."""
 
     def __init__(self, sagemaker: SageMaker) -> None:
         self._sagemaker = sagemaker
@@ -423,7 +424,7 @@ class ScalingClient:
 
 
 class AdopterClient:
-    """Lambda's client, as far as the reconciler uses it: it runs the adopter, which tells nobody
+    """Lambda's client, as far as the reconciler uses it: it runs the adopter, which does not say
     why it failed."""
 
     def __init__(self, adopter: Adopter) -> None:
@@ -452,7 +453,7 @@ def _client_error(error: ApiError, operation: str) -> ClientError:
 def _refusal(
     sagemaker: SageMaker, stack: str, operation: str, key: str, request: dict[str, Any]
 ) -> ApiError | None:
-    """What SageMaker or IAM says where the call is not taken just now."""
+    """The error of SageMaker or IAM if the call is refused now."""
     now, faults = sagemaker.kernel.now, sagemaker.faults
     if operation != "CreateEndpoint":
         if sagemaker.status(key) is not None and not sagemaker.ours(key, stack):

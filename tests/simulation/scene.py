@@ -1,4 +1,4 @@
-"""A small world in which nothing goes wrong but what a test asks for."""
+"""A small world in which only those things fail that a test asks for."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.simulation.wire import steady
 
 MONDAY_NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 CLOCKS_FALL_BACK = datetime(2026, 10, 25, 0, 28, 20, tzinfo=UTC)
-"""A Sunday; in Berlin it is half past two twice, in 100 seconds for the first time."""
+"""A Sunday. In Berlin half past two comes twice, the first time in 100 seconds."""
 KEY = "falcon"
 SHARED = "shared-cfg"
 BY_HAND = "by-hand-cfg"
@@ -45,19 +45,19 @@ ENDS_SOON = Schedule("ends soon", time(8), time(9, 6), days=frozenset(range(7)))
 
 
 class Scene:
-    """A stage that ticks each minute, and sweeps when asked to."""
+    """A stage with a tick each minute, and sweeps on request."""
 
     def __init__(self, begin: datetime = MONDAY_NINE) -> None:
         self.stage = stage = Stage(0, begin, PEACE, replace(MOODS), page=2)
         stage.wire.latency = steady
         self.specs: dict[str, Spec] = {}
         self.made: list[str] = []
-        """What Terraform made and has not destroyed."""
+        """The configs that Terraform created and has not deleted."""
         self.told: list[str] = []
-        """What the history of Falcon must come to say, while that runs."""
+        """What the history of Falcon must say at the end, if it runs."""
         self.outcome: Outcome | None = None
         self.failures = 0
-        """How many creates from now on end in Failed."""
+        """How many of the next creates end in Failed."""
         self.ticking = True
         self._neighbour: Stack | None = None
         stage.sagemaker.outcome = self._outcome  # type: ignore[method-assign]
@@ -73,7 +73,7 @@ class Scene:
         return Spec(name, config, Origin.CONFIG, **fields)
 
     def write(self, *specs: Spec) -> None:
-        """What Terraform writes before it calls sync."""
+        """Write what Terraform writes before it calls sync."""
         for spec in specs:
             self.specs[spec.key] = spec
             for config in spec.configs():
@@ -130,7 +130,7 @@ class Scene:
         )
 
     def settle(self) -> Actor:
-        """The verdict; where it is good, Terraform destroys what is not declared any more."""
+        """The verdict. If it is good, Terraform deletes what is no longer declared."""
 
         def settled(came: Came) -> None:
             declared = {config for spec in self.specs.values() for config in spec.configs()}
@@ -223,11 +223,11 @@ class Scene:
         return self.stage.tick()
 
     def hint(self, key: str = KEY, cause: Cause = Cause.SWEEP) -> None:
-        """A hint of its own: the next invocation of the reconciler heeds it."""
+        """Send a single hint: the next invocation of the reconciler handles it."""
         self.stage.queues["work"].put(Hint(key, cause).to_body(), 0)
 
     def foreign(self, name: str = "Falcon", config: str = SHARED, **tags: str) -> None:
-        """An endpoint that somebody else made; `tags` by the part of their keys that differs."""
+        """Create an endpoint of somebody else. `tags` has only the last part of each key."""
         self.stage.watch.meddled(name.lower())
         self.stage.sagemaker.perform(
             "CreateEndpoint", {"EndpointName": name, "EndpointConfigName": config}
@@ -236,7 +236,7 @@ class Scene:
             self.retag(name.lower(), untag=False, **tags)
 
     def retag(self, key: str = KEY, *, untag: bool = False, **tags: str) -> None:
-        """Somebody puts tags on, or takes that of the stack off; there may be nothing to tag."""
+        """Somebody adds tags, or removes the stack tag. The endpoint may be gone."""
         self.stage.watch.meddled(key)
         if self.stage.sagemaker.status(key) is not None:
             add = {f"endpoint-meter:{name}": value for name, value in tags.items()}
@@ -248,19 +248,19 @@ class Scene:
             self.stage.sagemaker.perform("DeleteEndpoint", {"EndpointName": key})
 
     def replace_by_hand(self, key: str = KEY, config: str = SHARED) -> None:
-        """Somebody deletes it and makes another of that name at once."""
+        """Somebody deletes it and creates another of that name at once."""
         sagemaker = self.stage.sagemaker
         moods = sagemaker.moods
         sagemaker.moods = replace(moods, delete_seconds=(0, 0))
         self.delete_by_hand(key)
-        sagemaker.release_stuck()  # as much as a look at the clock
+        sagemaker.release_stuck()  # reading the clock is enough
         sagemaker.moods = moods
         if sagemaker.status(key) is None:
             self.foreign(key, config)
 
     @property
     def neighbour(self) -> Stack:
-        """The second stack of the account, with a tick of its own."""
+        """The second stack of the account, with its own tick."""
         if self._neighbour is None:
             self._neighbour = self.stage.neighbour
             self.stage.kernel.after(10, self._tick_next_door)
@@ -276,7 +276,7 @@ class Scene:
         )
 
     def mute(self) -> None:
-        """No message arrives and no tick comes until `listen`."""
+        """Drop all messages and ticks until `listen`."""
         self.ticking = False
         for queue in self.stage.queues.values():
             queue.deaf = True
@@ -287,7 +287,7 @@ class Scene:
             queue.deaf = False
 
     def amiss(self) -> list[str]:
-        """What is not as it should be, or on the way there."""
+        """Everything that is not as wanted, and not on its way there."""
         stage = self.stage
         now, found = stage.kernel.now, [*stage.kernel.errors, *stage.watch.violations]
         found += [f"{key}: carries a tag without right" for key in stage.trespass.astray()]
@@ -316,7 +316,7 @@ class Scene:
         return found
 
     def _serves(self) -> bool:
-        """Whether what runs serves what is declared, or what was set by hand."""
+        """Whether all running endpoints serve the declared configs, or those set by hand."""
         sagemaker, ledger = self.stage.sagemaker, self.stage.watch.ledger
         return all(
             sagemaker.endpoint(key).config_name in {*spec.configs(), *ledger.account(key).configs}

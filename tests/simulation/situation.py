@@ -1,4 +1,4 @@
-"""What is led up to, and then gone through with a fault or a rival at one of its calls."""
+"""A situation is prepared, and then runs with a fault or a rival at one of its calls."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Rival = Callable[[Scene, str], object]
 
 @dataclass(frozen=True)
 class Situation:
-    """`prepare` leads up to it; `act` begins what is to be killed: what it returns, or (None) the
-    next invocation of the reconciler. `again`: whoever called it calls once more, as Terraform
-    and the schedule of the sweep do. `about` names the endpoint that rivals go for; `rivals` are
-    those that matter here, None: what users do everywhere; `killed` says whether faults do."""
+    """`prepare` comes first. `act` starts the invocation to kill and returns it; None: it is the
+    next invocation of the reconciler. `again`: the caller repeats the call, as Terraform and the
+    schedule of the sweep do. `about` names the endpoint of the rivals. `rivals` are those that
+    apply here; None: what users do in every situation. `killed` says whether faults apply."""
 
     name: str
     prepare: Callable[[Scene], object]
@@ -34,7 +34,7 @@ class Situation:
 
 @dataclass
 class Aim:
-    """Records the calls of one invocation, or puts a fault on its `number`th call."""
+    """Records the calls of one invocation, or makes its `number`th call fail."""
 
     kernel: Kernel
     actor: Actor | None = None
@@ -55,7 +55,7 @@ class Aim:
         if len(self.calls) - 1 != self.number:
             return None
         if self.meanwhile is not None:
-            self.kernel.actor = None  # it is not this one who does it
+            self.kernel.actor = None  # the rival is no part of this actor
             self.meanwhile()
             self.kernel.actor = actor
             self.kernel.pause(SLOW)
@@ -68,8 +68,8 @@ def play(
     fault: Fault | None = None,
     rival: Rival | None = None,
 ) -> Played:
-    """Lead up to the situation and let its invocation meet the fault, or wait at that call while
-    a rival does its whole work."""
+    """Prepare the situation. Then its invocation meets the fault, or waits at that call while a
+    rival does all of its work."""
     scene = Scene(situation.begin)
     with scene.stage.running():
         situation.prepare(scene)
@@ -87,7 +87,7 @@ def play(
 
 @dataclass(frozen=True)
 class Played:
-    """The calls that were made, when all was well again, and what was still amiss at the end."""
+    """The calls, when everything was right again, and what was still wrong at the end."""
 
     calls: tuple[Call, ...]
     well_after: float | None
@@ -95,11 +95,12 @@ class Played:
 
 
 SLOW = 1.0
-"""Seconds that one call takes while the rival works."""
+"""How long the call takes, in seconds, during which the rival works."""
 LOOKS = tuple(range(5, 151, 5))
-"""Seconds after which a scene is looked at."""
+"""The times of the looks at a scene, in seconds."""
 ONE_TICK = 90
-"""The first tick that finds the lock and the claims of the dead run out, and a reconcile."""
+"""Time for the first tick after the lock and the claims of a killed invocation expire, and for a
+reconcile."""
 LATER = 7 * 60
 
 
@@ -114,7 +115,7 @@ def _outcome(scene: Scene, situation: Situation, aim: Aim, began: datetime) -> P
         amiss = scene.amiss()
         well_after = None if amiss else well_after or look
         if aim.number is not None and well_after and look - well_after >= 20 and look > 60:
-            break  # what comes later was seen without faults
-    scene.advance(LATER)  # what comes later is still found: a lease that ends, a window
+            break  # the run without faults covers what comes later
+    scene.advance(LATER)  # later transitions must still be found: the end of a lease, a window
     amiss += [text for text in scene.stage.watch.violations if text not in amiss]
     return Played(tuple(aim.calls), well_after, tuple(amiss))

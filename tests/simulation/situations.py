@@ -1,4 +1,4 @@
-"""The situations in which each use case is worth killing, and who may come in between."""
+"""The situations in which each use case is killed, and the rivals that come in between."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ RIVALS_FOR_ADDED: dict[str, Rival] = {
     "a forget": lambda s, name: s.stop(name, forget=True),
     "new schedules": lambda s, name: s.set_schedules(FROM_TEN, name=name),
 }
-"""What users may do only to endpoints that they added."""
+"""What users may do only with endpoints that were added over the API."""
 
 
 RIVALS_OF_WAKES: dict[str, Rival] = {"another call of the model": lambda s, name: s.wake(name)}

@@ -1,5 +1,5 @@
-"""One stack as deployed: the real use cases and the real adapters on simulated AWS, and what SQS
-and Lambda do around them."""
+"""One deployed stack: the real use cases and adapters on simulated AWS, with the parts of SQS and
+Lambda around them."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ LIMITS = Limits(
     max_added=25,
     max_added_per_token_per_day=40,
 )
-"""`tests.simulation.trespass` tells a second time what they allow."""
+"""`tests.simulation.trespass` checks independently what they allow."""
 SECONDS_BY_FUNCTION = {"api": 28, "tick": 55, "reconciler": 30, "sweep": 900}
-"""The functions' time-outs, as `constructs_lib/meter_functions.py` sets them."""
+"""The time-outs of the functions, as in `constructs_lib/meter_functions.py`."""
 NEEDED = timedelta(seconds=24)
-"""The reconciler's handler begins no hint with less time than this."""
+"""With less time than this the handler of the reconciler begins no hint."""
 
 
 @dataclass(frozen=True)
 class Came:
-    """What an invocation came to: its result, a refusal, or (neither) its death."""
+    """The end of an invocation: its result, a refusal, or neither if it was killed."""
 
     result: Any = None
     refusal: MeterError | None = None
@@ -62,7 +62,7 @@ class Came:
 
 @dataclass(frozen=True)
 class Region:
-    """What the stacks of one account share."""
+    """The parts that all stacks of one account share."""
 
     kernel: Kernel
     rng: Random
@@ -73,7 +73,7 @@ class Region:
 
 
 class Stack:
-    """Its functions are invoked and messages delivered. `tag` is the value of its tag."""
+    """Its functions are invoked and its messages delivered. `tag` is the value of its stack tag."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class Stack:
         then: Callable[[Came], None] = lambda _came: None,
         **notes: Any,
     ) -> Actor:
-        """Begin an invocation; `then` is told what it came to."""
+        """Begin an invocation. `then` is called with its end."""
         actor = self._actor(function, use, notes)
         self.kernel.spawn(actor, lambda: then(self._outcome(actor, call)))
         return actor
@@ -171,7 +171,7 @@ class Stack:
         self.trespass.told(self.tag, subject, text)
 
     def declare(self, item: Mapping[str, Any]) -> None:
-        """What Terraform does: write a SPEC#config."""
+        """Do what Terraform does: write a SPEC#config."""
         self.tables.put("state", item["pk"]["S"], item["sk"]["S"], dict(item))
         self.tables.written()
 
@@ -209,7 +209,7 @@ class Stack:
         return Came(result)
 
     def _reconcile(self, queue: Queue, batch: list[Message]) -> None:
-        """One invocation of the reconciler; its handler does the same with a batch."""
+        """One invocation of the reconciler, as its handler does it with a batch."""
         actor = self._actor("reconciler", "", {})
         began = self.kernel.now
 
@@ -217,7 +217,7 @@ class Stack:
             failed, hints = list(batch), [Hint.from_body(message.body) for message in batch]
             try:
                 for number, (message, hint) in enumerate(zip(batch, hints, strict=True)):
-                    # A crash undoes what is done for all that are left of the batch.
+                    # A crash disrupts all endpoints that are left in the batch.
                     actor.notes["subjects"] = [left.endpoint or "" for left in hints[number:]]
                     if self._handle(actor, message, hint):
                         failed.remove(message)

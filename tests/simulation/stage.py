@@ -1,4 +1,4 @@
-"""A region with a stack that is watched closely, and maybe a second stack beside it."""
+"""A region with the watched stack, and perhaps a second stack beside it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SKEW_SECONDS = 2.0
 
 
 class Stage(Stack):
-    """What happens is a function of the seed alone."""
+    """All events depend only on the seed."""
 
     def __init__(
         self,
@@ -66,13 +66,13 @@ class Stage(Stack):
 
     @cached_property
     def neighbour(self) -> Stack:
-        """A second stack of the same account, with tables, queues and functions of its own."""
+        """A second stack of the same account, with its own tables, queues and functions."""
         return Stack(self.region, OTHER_STACK, skew_seconds=self.skew_seconds)
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Within this, waits of the adapters are simulated, items are read faster, and nothing is
-        logged."""
+        """A context in which waits of the adapters are simulated, items are read faster, and
+        nothing is logged."""
         reading: dict[str, Any] = {name: once(getattr(items, name)) for name in _READ_ONCE}
         reading["spec_of"] = self.versions.reading(items.spec_of)
         writing = self.versions.writing(items.spec_values)
@@ -106,18 +106,18 @@ class Stage(Stack):
         return super().tick(over, hinted=hinted, asked=asked)
 
     def restore_table(self) -> None:
-        """The state table is put back from a backup, which here holds all that was there."""
+        """Restore the state table from a backup, which here contains all current items."""
         self.tables.table_id = f"restored at {self.kernel.now:%H:%M:%S}"
         self.watch.restored = self.trespass.restored = self.kernel.now
         self.watch.look_at_all()
 
     def roll(self, *behind: str) -> None:
-        """A deploy or a rollback of the code: these functions run that of before, from now on."""
+        """Deploy or roll back code: from now on these functions run older code."""
         self.versions.roll(behind)
         self.watch.rolled()
 
     def _control_written(self, pk: str, _sk: str, _before: Item | None, after: Item | None) -> None:
-        """Somebody said, maybe, that the restored table may be trusted."""
+        """Perhaps the restored table was accepted."""
         trusted = after is not None and after.get("table_id", {}).get("S") == self.tables.table_id
         if pk == "CONTROL" and trusted and self.watch.restored is not None:
             self.watch.restored = self.trespass.restored = None
@@ -133,7 +133,7 @@ class Stage(Stack):
             actor.notes["hinted"].append(key)
 
     def _announce(self, change: StatusChange) -> None:
-        """SageMaker's event reaches the queue by EventBridge."""
+        """SageMaker's event reaches the queue through EventBridge."""
         body = f'{{"endpoint": "{change.endpoint.name}", "cause": "event"}}'
         delay = self.rng.uniform(0.2, 3.0)
         self.kernel.after(delay, lambda: self._sqs.post("work", body, 0))

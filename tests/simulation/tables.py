@@ -1,5 +1,5 @@
-"""DynamoDB in memory, spoken to as boto3's client is: what the state store really sends is what
-runs here, conditions and all. `test_clients.py` holds it to the contract suite's tests."""
+"""DynamoDB in memory, with the interface of boto3's client. It runs what the state store really
+sends, with all conditions. `test_clients.py` runs the contract tests against it."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ Watcher = Callable[[str, str, Item | None, Item | None], None]
 
 @dataclass
 class Tables:
-    """The items of the state and history tables, and the index `due` with what it held lately."""
+    """The items of the state and history tables, and the index `due` with its recent versions."""
 
     clock: Callable[[], datetime]
     state: dict[str, dict[str, Item]] = field(default_factory=dict)
     history: dict[str, dict[str, Item]] = field(default_factory=dict)
     watchers: list[Watcher] = field(default_factory=list)
     scan_order: list[tuple[int, str, str]] = field(default_factory=list)
-    """The keys of the state table in the order in which scans find them."""
+    """The keys of the state table in the order of scans."""
     table_id: str = "first"
-    """Of the state table; a restored one has another."""
+    """The id of the state table. A restored one has another id."""
     written: Callable[[], None] = lambda: None
-    """Called when all that was written at once is there."""
+    """Called after all writes of one call are done."""
     _due: dict[str, Item] = field(default_factory=dict)
     _moves: deque[tuple[datetime, str, Item | None]] = field(default_factory=deque)
 
@@ -47,7 +47,7 @@ class Tables:
         return self.of(name).get(pk, {}).get(sk)
 
     def put(self, name: str, pk: str, sk: str, item: Item | None) -> None:
-        """Write an item, or (None) remove it; the watchers are told of changes to the state."""
+        """Write an item, or remove it (None). The watchers are called for changes to the state."""
         group = self.of(name).setdefault(pk, {})
         before = group.get(sk)
         if item is None:
@@ -67,7 +67,8 @@ class Tables:
                 watcher(pk, sk, before, item)
 
     def due_index(self, shard: str, behind: timedelta) -> list[Item]:
-        """The entries of a shard as they were `behind` ago: the index is eventually consistent."""
+        """The entries of a shard as they were `behind` ago, because the index is eventually
+        consistent."""
         view: dict[str, Item | None] = dict(self._due)
         if behind:
             since = self.clock() - behind
@@ -96,7 +97,7 @@ class Tables:
 
 
 class DynamoClient:
-    """boto3's client, as far as the adapters use it. `repeats`: the SDK tries again by itself."""
+    """boto3's client, as far as the adapters use it. `repeats`: the SDK retries."""
 
     def __init__(self, tables: Tables, wire: Wire, *, repeats: bool, page: int) -> None:
         self._tables = tables
@@ -301,5 +302,5 @@ def _due_key(entry: Item) -> tuple[Any, str]:
 
 
 def _scan_key(pk: str, sk: str) -> tuple[int, str, str]:
-    """Scans go by the hash of the partition."""
+    """Scans go in the order of the hash of the partition key."""
     return zlib.crc32(pk.encode()), pk, sk

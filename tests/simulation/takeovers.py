@@ -1,5 +1,5 @@
-"""Situations in which the meter might touch what is not its own: adoptions, tags that change,
-specs that cannot be read, restored tables; and what outsiders and other stacks do meanwhile."""
+"""Situations in which the meter might touch endpoints of others: adoptions, changed tags, specs
+that cannot be read, restored tables; with what outsiders and other stacks do meanwhile."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OWNERS: Mapping[str, Rival] = {
     "its tag being taken off": lambda s, name: s.retag(_key(name), untag=True),
     "the tag of another stack": lambda s, name: s.retag(_key(name), stack=_THIRD),
 }
-"""What somebody with a console may do to an endpoint, whosever it is."""
+"""What a person with a console may do to any endpoint."""
 
 
 def _deploy(scene: Scene, name: str) -> None:
@@ -73,13 +73,13 @@ CALLERS: Mapping[str, Rival] = {
 
 
 def _theirs(scene: Scene, **tags: str) -> None:
-    """Somebody else's endpoint, which runs."""
+    """A running endpoint of somebody else."""
     scene.foreign("Mine", **tags)
     scene.advance(10)
 
 
 def _accepted(scene: Scene) -> None:
-    """An adoption is accepted, and no reconciler has looked at it."""
+    """An adoption is accepted, and no reconcile has begun yet."""
     _theirs(scene)
     scene.mute()
     scene.add(adopt=True)
@@ -87,7 +87,7 @@ def _accepted(scene: Scene) -> None:
 
 
 def _tagged(scene: Scene) -> None:
-    """It carries the tag of its adoption, which may be replaced by another stack's yet."""
+    """It has the tag of its adoption, but another stack's tag may still replace it."""
     _accepted(scene)
     scene.listen()
     scene.hint("mine")
@@ -110,7 +110,7 @@ _hint: Callable[[Scene], Any] = lambda scene: scene.hint()  # noqa: E731
 
 
 def _foreign_falcon(scene: Scene) -> None:
-    """Under a name of the config runs an endpoint that somebody else made."""
+    """An endpoint of somebody else runs with a name of the config."""
     scene.foreign()
     scene.advance(10)
     scene.deploy(scene.spec(config=SHARED))
@@ -122,7 +122,7 @@ def _limited(scene: Scene, **limits: Any) -> None:
 
 
 def _full(scene: Scene) -> None:
-    """As many were added as may be; one of them is forgotten."""
+    """The limit of added endpoints is reached. One of them is forgotten."""
     _limited(scene, max_added=2)
     for name in ("Mine-1", "Mine-2"):
         scene.add(name)
@@ -138,7 +138,7 @@ def _running(scene: Scene, **fields: Any) -> None:
 
 
 def _newer(form: Form, name: str = "Falcon") -> Callable[[Scene], None]:
-    """The functions' code was rolled back; a spec is of a form that it does not know."""
+    """The code of the functions was rolled back. It does not know the form of a spec."""
 
     def prepare(scene: Scene) -> None:
         spec = scene.specs[_key(name)]
@@ -161,7 +161,7 @@ def _restored(scene: Scene) -> None:
 
 
 def _strangers(scene: Scene) -> None:
-    """Endpoints that are on no meter, and one of ours that is to be ignored and overdue."""
+    """Unmanaged endpoints, and one of ours that is overdue and has the ignore tag."""
     scene.stage.policy = Policy(Unmanaged.REPORT, late_after=timedelta(minutes=1))
     _running(scene)
     scene.foreign("Quiet", ignore="")
@@ -175,15 +175,15 @@ def _strangers(scene: Scene) -> None:
 
 
 def _metering(scene: Scene) -> None:
-    """Sweeps put what nobody has on a meter, if it may be adopted."""
+    """Sweeps adopt unmanaged endpoints, if the config allows it."""
     scene.stage.policy = Policy(Unmanaged.METER, adoptable=LIMITS.adoptable)
     scene.foreign("Nobodys")
     _theirs(scene)
 
 
 def _many_keys(scene: Scene) -> None:
-    """As much stands in the state of one endpoint as may: its config and all others have long
-    names, and each of many requests had an Idempotency-Key."""
+    """The state of one endpoint is as large as possible: long names of configs, and many requests
+    with Idempotency-Keys."""
     scene.stage.sagemaker.create_config(f"{_LONG}-1")
     scene.deploy(scene.spec(config=f"{_LONG}-0"))
     scene.renew()

@@ -1,5 +1,5 @@
-"""People who want endpoints of others on a meter: rightly and wrongly, with scopes that suffice
-and with some that do not, at one stack and at another."""
+"""People who want endpoints of others on a meter: with and without the right to, with and without
+the scopes, at the one stack and at the other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SWEEP = timedelta(hours=1)
 
 @dataclass
 class Takers:
-    """`names` are those that they care about; `stacks` those that they ask."""
+    """`names` are the endpoints that they want, `stacks` the stacks that they call."""
 
     stacks: tuple[Stack, ...]
     names: list[str]
@@ -46,7 +46,7 @@ class Takers:
             self.kernel.after(seconds, visit)
 
     def _visit(self) -> None:
-        """Ask for something, and sometimes have both stacks asked for the same at once."""
+        """Send a request, and sometimes the same to both stacks at once."""
         name = self.rng.choice(self.names)
         asked = self.stacks if self.rng.random() < 0.3 else (self.rng.choice(self.stacks),)
         for stack in asked:
@@ -95,7 +95,7 @@ class Takers:
         minutes: int = 0,
         **notes: Any,
     ) -> None:
-        """Half of the time by a token that may do all, else by one that may do less."""
+        """Half of the tokens have all scopes, the others fewer."""
         actor, key = self.rng.choice(NAMES), None
         scopes = EVERY_SCOPE if self.rng.random() < 0.5 else self._fewer(name)
         if self.rng.random() < 0.3:
@@ -128,7 +128,7 @@ class Takers:
 
 @dataclass
 class NextDoor:
-    """The clockwork of a second stack: ticks each minute, a sweep each hour."""
+    """The timers of a second stack: a tick each minute, a sweep each hour."""
 
     stack: Stack
 

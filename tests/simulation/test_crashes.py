@@ -1,7 +1,8 @@
-"""Each use case, with each fault at each of its calls, above all killed before and after it: a tick
-later all is well again. And each against rivals that do their work while one of its calls waits.
+"""Each use case with each fault at each of its calls, above all killed before and after the call:
+one tick later everything is right again. And each against rivals that work while one of its calls
+waits.
 
-The calls are recorded from a run without faults, so that a new call is covered by itself.
+The calls are recorded in a run without faults, so that new calls are covered automatically.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A crowd that is due at the same second, while SageMaker takes a few creates a second."""
+"""Many endpoints are due in the same second, and SageMaker accepts a few creates per second."""
 
 from __future__ import annotations
 

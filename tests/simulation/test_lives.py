@@ -1,4 +1,5 @@
-"""Whole lives of the meter by seed: nothing is violated, and a seed is the same life each time."""
+"""Whole lives of the meter by seed: no invariant is violated, and a seed always gives the same
+life."""
 
 from __future__ import annotations
 

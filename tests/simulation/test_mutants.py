@@ -1,4 +1,4 @@
-"""Each deliberate bug is found where the list says."""
+"""Each deliberate bug is found at the place that the list names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_deliberate_bug_is_found(mutant: Mutant) -> None:
 
 
 def test_without_a_bug_nothing_is_found_in_any_of_these_places() -> None:
-    """`test_crashes.py` and `test_lives.py` show that, of each of them."""
+    """`test_crashes.py` and `test_lives.py` check all of these places without a bug."""
     assert {mutant.caught_by for mutant in EVERY_MUTANT} <= {*CRASHES, *RACES, LIVES}
 
 

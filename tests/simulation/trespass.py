@@ -1,8 +1,8 @@
-"""What a meter may touch. No endpoint is changed without an accepted request or a config for that
-very life of it, from its creation to its deletion; and what is refused changes nothing.
+"""What a meter may touch. An endpoint is changed only with an accepted request or a config for this
+life of it, from its creation to its deletion. A refused request changes nothing.
 
-Told a second time, from the items that are written and the calls that arrive at SageMaker, for all
-stacks of the account (docs/decisions/0090).
+This is checked independently, from the written items and the calls that arrive at SageMaker, for
+all stacks of the account (docs/decisions/0090).
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 MAX_STATE_BYTES = 32_768
 _ONE_RUN = timedelta(seconds=45)
-"""For so long a reconcile may act on what it read: its time-out, and what clocks may be off."""
+"""How long a reconcile may act on what it read: its time-out plus the errors of clocks."""
 _TABLE_ID_KNOWN = timedelta(seconds=61)
-"""For so long the id of the state table is not asked anew."""
+"""How long the id of the state table is cached."""
 _PRECISION = timedelta(milliseconds=2)
 _RESERVED = frozenset({"CreateEndpoint", "DeleteEndpoint", "AddTags", "DeleteTags"})
-"""What waits until somebody says that a restored table may be trusted."""
+"""The steps that wait until a restored table is accepted."""
 _ENDS_A_READING = frozenset(
     {"DeleteEndpoint", "UpdateEndpoint", "UpdateEndpointWeightsAndCapacities"}
 )
@@ -50,18 +50,18 @@ class Life:
     created_at: datetime
     made_by: str | None = None
     accepted: set[str] = field(default_factory=set)
-    """Stacks that have it on the meter by an accepted adoption, which is not void."""
+    """Stacks that have it on the meter by an accepted adoption that is not void."""
     through: set[str] = field(default_factory=set)
-    """Those of them that have carried it through."""
+    """Those of them with a complete adoption."""
     known: set[str] = field(default_factory=set)
-    """Stacks that had it on the meter by an adoption at some time."""
+    """Stacks that ever had it on the meter by an adoption."""
     ours: set[str] = field(default_factory=set)
-    """Stacks that may change it, as IAM sees it."""
+    """Stacks that IAM lets change it."""
     ours_until: dict[str, datetime] = field(default_factory=dict)
     let_go: dict[str, datetime] = field(default_factory=dict)
-    """When somebody took a stack's tag off it."""
+    """When somebody removed the tag of a stack."""
     retagged: bool = False
-    """Whether somebody with a console ever changed its tags."""
+    """Whether a person with a console ever changed its tags."""
     ignored_since: datetime | None = None
     ignored_once: bool = False
 
@@ -74,7 +74,7 @@ class Life:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reconcile was told of an endpoint's tags."""
+    """The tags of an endpoint that a reconcile read."""
 
     at: datetime
     tags: dict[str, str]
@@ -88,17 +88,17 @@ class Reading:
 
 @dataclass
 class Books:
-    """What is known of one stack, by the keys of endpoints."""
+    """The data about one stack, by the keys of endpoints."""
 
     stack: Stack
     counted: set[str] = field(default_factory=set)
-    """Endpoints that take up a place of those that may be added."""
+    """Endpoints that use a place of `max_added_endpoints`."""
     adds: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """How many endpoints an identity added on a day."""
+    """How many endpoints an identity added per day."""
     pending: dict[str, datetime] = field(default_factory=dict)
-    """Adoptions that are under way, with the creation of the endpoint that they are of."""
+    """Adoptions under way, with the creation time of their endpoints."""
     untried: set[str] = field(default_factory=set)
-    """Endpoints declared by an adoption, none of which has gone through so far."""
+    """Endpoints that an adoption declared and that have no complete adoption so far."""
     most_operations: Counter[str] = field(default_factory=Counter)
     undeclared: dict[str, datetime] = field(default_factory=dict)
 
@@ -107,7 +107,7 @@ class Books:
         return self.stack.tables
 
     def spec(self, key: str) -> Item | None:
-        """The one in force."""
+        """The spec in force."""
         return self.item(key, "SPEC#config") or self.item(key, "SPEC#api")
 
     def item(self, key: str, sk: str) -> Item | None:
@@ -115,11 +115,11 @@ class Books:
 
 
 Batch = dict[tuple[str, str], tuple[Item | None, Item | None]]
-"""What was written at once: by key and sort key the item before and after."""
+"""The writes of one call: by key and sort key the item before and after."""
 
 
 class Trespass:
-    """Watches the state tables of all stacks and what they ask of SageMaker."""
+    """Watches the state tables of all stacks and their calls to SageMaker."""
 
     def __init__(
         self, kernel: Kernel, wire: Wire, faults: Faults, sagemaker: SageMaker, versions: Versions
@@ -142,7 +142,7 @@ class Trespass:
         sagemaker.described, sagemaker.tags_read = self._described, self._tags_read
 
     def report_to(self, watch: Watch) -> None:
-        """Tell `watch` what must not be, and be told whenever it is."""
+        """Report violations to `watch`, and subscribe to its events."""
         self._watch = watch
         changed = self._sagemaker.changed
 
@@ -172,28 +172,28 @@ class Trespass:
         stack.tables.written = partial(self._written, stack.tag)
 
     def begins(self, actor: Actor) -> None:
-        """A reconcile begins, which knows nothing yet."""
+        """A reconcile begins. It has read nothing yet."""
         actor.notes["tags"] = {}
 
     def refused(self, actor: Actor, refusal: MeterError) -> None:
-        """A request was refused: then nothing may be other than before."""
+        """A request was refused: it must not have changed anything."""
         wrote = actor.notes.get("wrote")
         if wrote and not isinstance(refusal, AwsRefused):
             use = actor.notes["use"]
             self._wrong(actor.notes["stack"], wrote[0][0], f"{use} was refused and wrote {wrote}")
 
     def reported(self, stack: str, swept: Swept, began: datetime) -> None:
-        """A sweep that began then tells people of endpoints."""
+        """A sweep that began at that time reports endpoints to people."""
         for name in (*swept.unmanaged, *swept.orphans, *swept.late):
             life, unseen = self._lives.get(name.lower()), self._unseen.get(name.lower())
-            seen = unseen is None or unseen < began  # else better one report too many
+            seen = unseen is None or unseen < began  # a report too many is allowed
             if seen and life and life.ignored_since and life.ignored_since < began:
                 self._wrong(stack, name.lower(), "is reported, though it is to be ignored")
         for name in swept.orphans:
             self._check_orphan(stack, name.lower())
 
     def told(self, stack: str, subject: str, text: str) -> None:
-        """Notices to people: in a stack whose machinery works there is little to tell."""
+        """Notices to people: a stack that works has few."""
         name = subject.removeprefix("Orphaned endpoint ").removeprefix("Endpoint ").split(" ")[0]
         life = self._lives.get(name.lower())
         if subject.startswith("Orphaned endpoint "):
@@ -222,13 +222,13 @@ class Trespass:
         ]
 
     def lost(self, key: str) -> None:
-        """It was on the meter by an adoption once, and its record is gone."""
+        """It was once on the meter by an adoption, and has no record now."""
         life = self._life(key)
         assert life is not None
         life.known.update(self._books)
 
     def pending(self, stack: str) -> list[str]:
-        """Endpoints whose adoption is under way."""
+        """Endpoints with an adoption under way."""
         return sorted(self._books[stack].pending) if stack in self._books else []
 
     def _wrong(self, stack: str, key: str, what: str) -> None:
@@ -255,7 +255,7 @@ class Trespass:
         tags, by_hand = self._sagemaker.tags(key), self._kernel.actor is None
         ignored = IGNORE_TAG_KEY in tags
         life.ignored_since = (life.ignored_since or now) if ignored else None
-        life.ignored_once |= ignored  # then nobody takes a tag off it either
+        life.ignored_once |= ignored  # then its tag is not removed either
         for stack in self._books:
             if self._sagemaker.ours(key, stack):
                 life.ours.add(stack)
@@ -278,10 +278,10 @@ class Trespass:
         if actor is not None:
             actor.notes[f"life of {key}"] = self._life(key)
 
-    # --- what is asked of SageMaker ---------------------------------------------------------------
+    # --- calls to SageMaker -----------------------------------------------------------------------
 
     def _mutating(self, stack: str, operation: str, key: str) -> None:
-        """A call that changes an endpoint arrived, and may be refused yet."""
+        """A call that changes an endpoint arrived. It may still be refused."""
         actor, life = self._kernel.actor, self._life(key)
         if actor is None:
             return
@@ -311,7 +311,7 @@ class Trespass:
             self._wrong(stack, key, "is created, though its owner deleted what was to be adopted")
 
     def _check_change(self, actor: Actor, stack: str, operation: str, key: str, life: Life) -> None:
-        """Whose it is was read anew, allowed it, and is so by what was accepted."""
+        """The owner was read again, allowed the change, and agrees with the accepted requests."""
         readings: dict[str, Reading] = actor.notes["tags"]
         reading = readings.get(key)
         if operation in _ENDS_A_READING:
@@ -331,7 +331,7 @@ class Trespass:
             self._wrong(stack, key, f"{operation}, which no request and no config covers")
 
     def _was_let_go(self, stack: str, key: str, life: Life, reading: Reading) -> bool:
-        """Whether somebody took the tag off, and the record says that it was on."""
+        """Whether somebody removed the tag, and the record says that it was there."""
         item = self._books[stack].item(key, "STATE") or {}
         tagged_at = item.get("adopting", {"M": {}})["M"].get("tagged_at", {})
         return "N" in tagged_at and stack in life.let_go and life.let_go[stack] < reading.at
@@ -344,7 +344,7 @@ class Trespass:
             self._wrong(stack, key, f"{operation} by a restored table that nobody accepted")
 
     def _check_unreadable(self, actor: Actor, operation: str, key: str) -> None:
-        """By a spec that its code cannot read, a reconcile goes by leases and stops alone."""
+        """If its code cannot read the spec, a reconcile acts only on leases and stops."""
         account, now = self._watch.ledger.account(key), self._kernel.now
         spec, life = account.spec, self._lives.get(key)
         assert actor.reading is not None
@@ -363,7 +363,7 @@ class Trespass:
             self._wrong(STACK_TAG, key, "is stopped by a spec that cannot be read")
 
     def _mutated(self, stack: str, operation: str, key: str) -> None:
-        """SageMaker took it: from here on there are no excuses."""
+        """SageMaker accepted the call: now there is no excuse."""
         life = self._life(key)
         assert life is not None
         if operation == "CreateEndpoint":
@@ -375,21 +375,21 @@ class Trespass:
         elif operation != "DeleteTags" and not life.is_covered(stack):
             self._wrong(stack, key, f"{operation} of an endpoint that is somebody else's")
 
-    # --- what is written into the state table -----------------------------------------------------
+    # --- writes to the state table ----------------------------------------------------------------
 
     def _write(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
         first, _ = self._batch.get((pk, sk), (before, None))
         self._batch[pk, sk] = first, after
 
     def _written(self, stack: str) -> None:
-        """All that was written at once is known."""
+        """All writes of one call are known now."""
         batch, self._batch = self._batch, {}
         actor = self._kernel.actor
         for (pk, sk), (before, after) in sorted(batch.items()):  # specs before states
             if not pk.startswith(PREFIX):
                 continue
             key = pk.removeprefix(PREFIX)
-            first_state = sk == "STATE" and before is None  # which every spec gets once
+            first_state = sk == "STATE" and before is None  # every spec gets one
             if actor and actor.notes["function"] == "api" and not first_state:
                 actor.notes.setdefault("wrote", []).append((key, sk))
             if sk == "SPEC#api":
@@ -402,7 +402,8 @@ class Trespass:
     def _api_spec(
         self, stack: str, key: str, before: Item | None, after: Item | None, batch: Batch
     ) -> None:
-        """An endpoint is put on the meter with its lease, and taken off with its stop."""
+        """An endpoint is put on the meter together with its lease, and forgotten together with its
+        stop."""
         books, state = self._books[stack], batch.get((PREFIX + key, "STATE"))
         lease = state and state[1]
         if before is None and after is not None:
@@ -426,7 +427,7 @@ class Trespass:
             books.undeclared[key] = self._kernel.now
 
     def _check_adds(self, stack: str, key: str) -> None:
-        """Who adds has the right to, and it is counted by the same write."""
+        """An add needs the scope, and the same write counts it."""
         books, actor = self._books[stack], self._kernel.actor
         if actor is None:
             return
@@ -488,7 +489,7 @@ class Trespass:
         elif self.restored and actor.notes["began"] > self.restored + _TABLE_ID_KNOWN:
             self._wrong(stack, key, "is adopted by a sweep of a restored table")
         if life is None or not life.is_of(created_at):
-            return  # its owner was quicker
+            return  # its owner was faster
         life.accepted.add(stack)
         life.known.add(stack)
         life.let_go.pop(stack, None)
@@ -503,7 +504,7 @@ class Trespass:
     def _adoption_over(
         self, stack: str, key: str, created_at: datetime, before: Item, after: Item
     ) -> None:
-        """It went through, is void, or was forgotten."""
+        """The adoption is complete or void, or the endpoint was forgotten."""
         books, life, actor = self._books[stack], self._life(key), self._kernel.actor
         assert actor is not None
         api = actor.notes["function"] == "api"
@@ -537,7 +538,8 @@ class Trespass:
             self._wrong(stack, key, f"{use} was accepted by {scopes}, which lack '{scope}'")
 
     def _check_size(self, stack: str, key: str, item: Item) -> None:
-        """Looked at when it keeps more operations than ever: these are what makes it large."""
+        """The size is checked if the item has more operations than ever before: these make it
+        large."""
         operations, books = len(item.get("ops", {"M": {}})["M"]), self._books[stack]
         if operations <= books.most_operations[key]:
             return
@@ -552,7 +554,7 @@ def _may_be_adopted(key: str) -> bool:
 
 
 def _bytes(value: Any) -> int:
-    """The size of an item as DynamoDB counts it, about.
+    """The size of an item, roughly as DynamoDB counts it.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
     """

@@ -1,5 +1,5 @@
-"""Where it shows whether something is wrong: lives, and situations that are gone through with each
-fault at each call, or against a rival at each call."""
+"""The places where a bug shows: lives, and situations with each fault at each call, or with a rival
+at each call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.simulation.situations import SITUATIONS, rivals
 from tests.simulation.takeovers import TAKEOVERS
 
 SEEDS, DAYS, ENDPOINTS = (6, 1, 2, 3, 4, 5), 0.4, 40
-"""The first is a calm one, where bounds are tightest."""
+"""The first one is calm: there the bounds are tightest."""
 KILLS = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
 WAYS = (*KILLS, Fault.LOST_ANSWER, Fault.THROTTLE, Fault.BROKEN)
 LIVES = "lives"
@@ -22,7 +22,7 @@ RACES = tuple(f"{one.name} against {rival}" for one in EVERY_SITUATION for rival
 
 
 def findings(where: str) -> Sequence[str]:
-    """The first that goes wrong there: in one of the LIVES, of CRASHES or of RACES."""
+    """The first violations there. `where` is LIVES, or a name in CRASHES or RACES."""
     if where == LIVES:
         return _in_lives()
     if where in RACES:
@@ -40,7 +40,8 @@ def _in_lives() -> Sequence[str]:
 
 
 def _in_situation(situation: Situation) -> Sequence[str]:
-    """Without a fault, and with each at each of its calls: a tick later all is well again."""
+    """Without a fault, and with each fault at each call: one tick later everything is right
+    again."""
     whole = play(situation)
     found = _wrong(whole)
     if found or not situation.killed:
@@ -56,7 +57,7 @@ def _in_situation(situation: Situation) -> Sequence[str]:
 
 
 def _against(situation: Situation, name: str) -> Sequence[str]:
-    """While each of its calls waits, the rival does its whole work."""
+    """The rival does all of its work while a call waits, for each call."""
     for number, call in enumerate(play(situation).calls):
         amiss = play(situation, number, rival=rivals(situation)[name]).amiss
         if amiss:

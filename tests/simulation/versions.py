@@ -1,5 +1,5 @@
-"""Deploys and rollbacks of the code: for some minutes a function may run the code of before, which
-does not know the form in which newer code and Terraform write their specs."""
+"""Deploys and rollbacks of code: for some minutes a function may run older code, which does not
+know the form in which newer code and Terraform write specs."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from tests.simulation.kernel import Actor, Kernel
 
 FUNCTIONS = ("api", "tick", "reconciler", "sweep")
 _CLOSED = {"start_time": "00:00", "stop_time": "00:01", "timezone": "UTC", "date": "01/01/2001"}
-"""What is left of a window for a reader who passes over what it does not know."""
+"""What is left of a window for a reader that ignores what it does not know."""
 
 Values = Mapping[str, Any]
 
 
 class Form(StrEnum):
-    """How a newer spec differs from what the code of before knows."""
+    """How a newer spec differs from the form that older code knows."""
 
     WINDOW = "a key of a window"
     ATTRIBUTE = "an attribute of the spec"
 
 
 class Versions:
-    """`behind` names the functions whose next invocations run the code of before; `form` is how
-    the API's newer code writes specs, None: as before."""
+    """`behind` are the functions that run older code at their next invocations. `form` is how the
+    API's newer code writes specs. None: as before."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.behind: frozenset[str] = frozenset()
@@ -38,19 +38,19 @@ class Versions:
         self._kernel = kernel
 
     def roll(self, behind: Iterable[str]) -> None:
-        """Let these functions, and no others, run the code of before from now on."""
+        """From now on only these functions run older code."""
         self.behind = frozenset(behind)
         self.changed_at = self._kernel.now
 
     def is_behind(self, actor: Actor | None) -> bool:
-        """Whether an invocation runs the code of before: that of its beginning until its end."""
+        """Whether an invocation runs older code. It keeps its code until it ends."""
         if actor is None:
             return False
         behind: bool = actor.notes.setdefault("behind", actor.notes["function"] in self.behind)
         return behind
 
     def reading(self, spec_of: Callable[[Values], Spec]) -> Callable[[Values], Spec]:
-        """Reads an item as the running invocation's code does."""
+        """Read an item as the code of the running invocation does."""
         before = once(spec_of)
         after = once(lambda item: spec_of(in_old_form(item)))
 
@@ -61,7 +61,7 @@ class Versions:
         return read
 
     def writing(self, spec_values: Callable[[Spec], Values]) -> Callable[[Spec], Values]:
-        """Writes a spec as the running invocation's code does."""
+        """Write a spec as the code of the running invocation does."""
 
         def written(spec: Spec) -> Values:
             values = spec_values(spec)
@@ -84,7 +84,7 @@ def in_new_form(values: Values, form: Form) -> dict[str, Any]:
 
 
 def in_old_form(item: Values) -> Values:
-    """The attributes of a spec, in whichever form, as the code of before writes them."""
+    """The attributes of a spec of any form, as older code writes them."""
     if "windows" in item:
         rest = {name: value for name, value in item.items() if name != "windows"}
         return {**rest, "schedules": item["windows"]}
@@ -95,5 +95,5 @@ def in_old_form(item: Values) -> Values:
 
 
 def is_newer(item: Values) -> bool:
-    """Whether the code of before cannot read it."""
+    """Whether older code cannot read it."""
     return "windows" in item or '"instead"' in item["schedules"]

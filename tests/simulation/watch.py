@@ -1,4 +1,4 @@
-"""The invariants, checked all the time, and the bounds of each."""
+"""The invariants, which are checked all the time, and their bounds."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tests.simulation.wire import Call, Wire
 
 BOUND = timedelta(minutes=3)
 CALM_BOUND = timedelta(seconds=75)
-"""Where nothing goes wrong, what is due does not have to wait for a second tick."""
+"""Without faults nothing that is due waits for a second tick."""
 _MAX_BACKOFF_SECONDS = 900
 _LATELY = timedelta(seconds=90)
 _FAR_AGO = timedelta(days=1)
 _TICKS_MISSED = timedelta(seconds=120)
-"""A tick takes some seconds, 55 at most, and comes every 60."""
+"""A tick takes 55 seconds at most, and comes every 60."""
 _DELETABLE = ("InService", "Failed")
 _HAMMERING = timedelta(seconds=3)
-"""SageMaker is given at least this long, clocks being what they are, before it is asked again."""
+"""The shortest time between two calls to SageMaker, with the errors of clocks."""
 _PRECISION = timedelta(milliseconds=2)
 _LOOKED_AT_AGAIN = timedelta(minutes=15)
-"""How soon the meter looks again at what only people can mend, once they have."""
+"""How soon the meter looks again after a person has solved a problem."""
 _SETTLES = timedelta(seconds=12)
 _OF_TAGS = frozenset({"AddTags", "DeleteTags"})
 _STEPS = {
@@ -43,7 +43,7 @@ _STEPS = {
 
 @dataclass
 class Case:
-    """What is watched of one endpoint. Each `since` is None where the condition does not hold."""
+    """The watched data of one endpoint. A `since` is None if its condition does not hold."""
 
     overrun_since: datetime | None = None
     missing_since: datetime | None = None
@@ -51,20 +51,20 @@ class Case:
     adopting_since: datetime | None = None
     refused: dict[str, datetime] = field(default_factory=dict)
     failed_at: dict[str, datetime] = field(default_factory=dict)
-    """When SageMaker refused for a reason that waiting for one's turn does not mend."""
+    """When SageMaker last refused for another reason than throttling."""
     failures: int = 0
     rolled_back: tuple[str, str, int] | None = None
-    """The declaration, the config that it (or a hand) led to, and how often one was set by hand."""
+    """The declaration, the wanted config, and how often a config was set by hand."""
     undone: Weights | None = None
     """The weights set by hand that SageMaker rolled back."""
     undone_times: int = 0
     updated_by_us: bool = False
-    """Whether the update that is under way is the meter's own."""
+    """Whether the meter began the update that is under way."""
     meddled: datetime | None = None
-    """When an outsider last did something that only a sweep is sure to find out."""
+    """When an outsider last did something that only a sweep is sure to find."""
     swept: datetime | None = None
     regained: datetime | None = None
-    """When at the latest the meter looks at it again after it could do nothing about it."""
+    """The latest time of the next look after a 'give up'."""
     was_ours: bool = True
     restarted: datetime | None = None
     in_flux: bool = False
@@ -73,16 +73,16 @@ class Case:
 
 
 class Watch:
-    """Follows ledger and SageMaker; `violations` holds what must not be, in words."""
+    """Follows the ledger and SageMaker. `violations` holds a sentence for each violation."""
 
     def __init__(
         self, kernel: Kernel, tables: Tables, faults: Faults, wire: Wire, versions: Versions
     ) -> None:
         self.restored: datetime | None = None
-        """Since when the state table is a restored one that nobody has accepted."""
+        """Since when the state table is a restored one that is not accepted."""
         self.violations: list[str] = []
         self.story: list[str] = []
-        """What led to the first of them."""
+        """The last events before the first violation."""
         self._ticking_since = self._last_tick = kernel.now
         self.cases: dict[str, Case] = {}
         self.ledger = Ledger(kernel, versions, self.violation, self.look)
@@ -120,7 +120,7 @@ class Watch:
         return not self.ledger.draining(now) and _wanted(account, account.spec, now)
 
     def flux(self, keys: list[str], *, begins: bool) -> None:
-        """A deploy writes specs until its sync is through: only then they are in force."""
+        """A deploy writes specs until its sync is done. They count from then."""
         if not begins and self.ledger.draining(self._kernel.now):
             self.violation("-", "a deploy left the stack drained")
         for key in keys:
@@ -137,7 +137,7 @@ class Watch:
             self.look(key)
 
     def regained(self, keys: list[str]) -> None:
-        """Nothing keeps the meter from seeing to these any more, when it next looks at them."""
+        """From its next look on, nothing keeps the meter from handling these endpoints."""
         for key in keys:
             self.case(key).regained = self._kernel.now + _LOOKED_AT_AGAIN
             self.look(key)
@@ -152,7 +152,7 @@ class Watch:
         self.regained(newer)
 
     def ticked(self, began: datetime, *, well: bool) -> None:
-        """A tick is over; where the one before was missing, ticks run again from now on."""
+        """A tick is done. If the tick before it was missing, ticks run again from now on."""
         if not well:
             self._last_tick -= _TICKS_MISSED
             return
@@ -164,13 +164,14 @@ class Watch:
         return self._kernel.now - self._last_tick < _TICKS_MISSED
 
     def swept(self, began: datetime) -> None:
-        """A sweep is through: it found what outsiders did before it began."""
+        """A sweep is done. It has found what outsiders did before it began."""
         for case in self.cases.values():
             if case.meddled is not None and case.meddled < began - timedelta(seconds=30):
                 case.meddled, case.swept = None, self._kernel.now
 
     def look(self, key: str) -> None:
-        """Something changed: see which conditions hold now, and come back when they may not."""
+        """Something changed: check which conditions hold now, and check again at their
+        deadlines."""
         now, case = self._kernel.now, self.case(key)
         account = self.ledger.account(key)
         status, wanted = self.sagemaker.status(key), self.wanted(key, now)
@@ -201,15 +202,15 @@ class Watch:
                 self._kernel.at(look_at, lambda: self.look(key))
 
     def ours(self, key: str) -> bool:
-        """Whether it is the meter's to see to: one that nobody has any record of is reported, and
-        given some time."""
+        """Whether the meter must act on it. An endpoint without a record is reported and gets some
+        time."""
         account = self.ledger.account(key)
         known = account.spec is not None or (account.exists and not account.orphaned)
         return self.sagemaker.status(key) is None or (known and self.sagemaker.ours(key))
 
     def undecided(self, key: str) -> bool:
-        """Whether nobody may say just now if it is to run: its table was restored, or some
-        functions cannot read its spec."""
+        """Whether it is unknown now if it is wanted: the table was restored, or some functions
+        cannot read its spec."""
         spec = self.ledger.account(key).spec
         unread = spec is not None and spec.newer and bool(self._versions.behind)
         return unread or self.restored is not None
@@ -226,7 +227,7 @@ class Watch:
         return not _weighed(endpoint.serving.variants, asked)
 
     def _lives(self, key: str, asked: Weights) -> bool:
-        """Whether the endpoint is still the one that the weights were meant for."""
+        """Whether the weights are for this endpoint, and not for an earlier one."""
         created_at: datetime = self.sagemaker.endpoint(key).created_at
         return abs(created_at - asked.life) < _PRECISION
 
@@ -249,7 +250,7 @@ class Watch:
         self._check_later(key, case)
 
     def _deadlines(self, key: str, case: Case) -> list[tuple[datetime, str]]:
-        """When each condition that holds now will have held for too long."""
+        """The deadline of each condition that holds now."""
         found, bound = [], CALM_BOUND if self._faults.profile is CALM else BOUND
         if case.overrun_since:
             since = self._since(key, case, case.overrun_since, "DeleteEndpoint")
@@ -271,8 +272,8 @@ class Watch:
         return found
 
     def _since(self, key: str, case: Case, since: datetime, operation: str) -> datetime:
-        """From when on the meter had all that it needs: SageMaker willing, ticks running, and in
-        a storm no disruption since."""
+        """Since when the meter had all that it needs: SageMaker accepts calls, ticks run, and in a
+        storm there was no disruption."""
         instants = [
             since,
             case.refused.get(operation),
@@ -290,13 +291,13 @@ class Watch:
     def _refused(self, operation: str, key: str, code: str) -> None:
         case = self.case(key)
         case.refused[operation] = self._kernel.now
-        # What became of the adopter's calls is not told: a throttle counts as a failure there.
+        # The adopter does not say why its call failed: a throttled call counts as a failure there.
         if code != "ThrottlingException" or operation in _OF_TAGS:
             case.failures += 1
             case.failed_at[operation] = self._kernel.now
 
     def _asked(self, operation: str, key: str) -> None:
-        """A create, delete or update reached SageMaker, which may take it or not."""
+        """A create, delete or update reached SageMaker, which may accept it or not."""
         if operation in _OF_TAGS:
             return
         case, now = self.case(key), self._kernel.now
@@ -312,7 +313,7 @@ class Watch:
             self.violation(key, f"{operation} of an endpoint that is not ours")
 
     def _unseen(self, call: Call) -> None:
-        """What SageMaker did not say counts as a failure, and lengthens the next wait."""
+        """A describe without an answer counts as a failure, and the next wait is longer."""
         if call.service == "sagemaker" and call.key is not None:
             self.case(call.key).failures += 1
 
@@ -336,7 +337,7 @@ class Watch:
         self.look(key)
 
     def _accepted(self, operation: str, key: str) -> None:
-        """SageMaker took a change: the history must explain it."""
+        """SageMaker accepted a change: the history must explain it."""
         actor = self._kernel.actor
         assert actor is not None
         assert actor.reading is not None
@@ -350,7 +351,7 @@ class Watch:
         asked = account.weights
         if step == "reweigh" and asked and not self._lives(key, asked):
             self.violation(key, "weights that were meant for an earlier life are given")
-        # Once more it may, after a crash that kept it from learning that they were accepted.
+        # It may do so once more after a crash in which it did not learn that they were accepted.
         if step == "reweigh" and asked == self.case(key).undone and self.case(key).undone_times > 1:
             self.violation(key, "weights that were rolled back are asked for again and again")
         if step == "update" and account.spec:
@@ -359,7 +360,7 @@ class Watch:
                 self.violation(key, "an update that was rolled back is tried again")
 
     def _begun(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
-        """A reconcile writes down what it is about to do: by its own clock it must be right."""
+        """A reconcile writes its intent: by its own clock it must be right."""
         intent, former = (after or {}).get("intent"), (before or {}).get("intent")
         actor = self._kernel.actor
         if sk != "STATE" or intent is None or intent == former or actor is None:
@@ -395,7 +396,7 @@ def _wanted(account: Account, spec: Declared | None, now: datetime) -> bool:
 
 
 def _backoff(failures: int) -> timedelta:
-    """The longest that may be waited after so many failures in a row."""
+    """The longest wait after so many failures in a row."""
     if failures == 0:
         return timedelta()
     return timedelta(seconds=min(15 * 2 ** min(failures - 1, 10), _MAX_BACKOFF_SECONDS))

@@ -1,4 +1,4 @@
-"""The one way from the adapters to the simulated AWS: time passes here, and things go wrong."""
+"""All calls of adapters to the simulated AWS go through this: time passes here, and calls fail."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _THROTTLES = {
     "scaling": "ThrottlingException",
 }
 _TIMEOUT_SECONDS, _SLOW_TIMEOUT_SECONDS = 5.0, 8.0
-"""As `lambdas/aws/clients.py` sets them; the longer one for calls that change endpoints."""
+"""As in `lambdas/aws/clients.py`. The longer one is for calls that change endpoints."""
 _SDK_GIVES_UP = 0.25
-"""The odds that a client that repeats by itself meets the same trouble until it gives up."""
+"""The odds that a client with retries meets the same fault in all of them."""
 _KEPT_LINES = 30_000
 _TOLD_LINES = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call to AWS: `key` names the endpoint that it is about, where it is about one."""
+    """One call to AWS. `key` names its endpoint, if it has one."""
 
     service: str
     operation: str
     key: str | None
     repeats: bool = False
     others: Sequence[str] = ()
-    """Further endpoints that it is about."""
+    """More endpoints of the call."""
 
     @property
     def name(self) -> str:
@@ -46,9 +46,9 @@ class Call:
 
 
 class Wire:
-    """Makes each call a point at which others may act, time passes, and the caller may die.
+    """During each call others may act, time passes, and the caller may be killed.
 
-    `intercept` may name a fault for a call itself; otherwise `faults` draws one.
+    `intercept` may choose the fault of a call. Otherwise `faults` draws one.
     """
 
     def __init__(self, kernel: Kernel, faults: Faults) -> None:
@@ -58,16 +58,16 @@ class Wire:
         self.calls: Counter[str] = Counter()
         self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self.failed: Callable[[Call], None] = lambda _call: None
-        """Told of each call that fails though its service would have taken it."""
+        """Called for each call that fails though its service would have accepted it."""
         self.intercept: Callable[[Actor, Call], Fault | None] | None = None
         self.latency: Callable[[Random], float] = latency
         self._digest = hashlib.sha256()
         self._start = kernel.now
 
     def send(self, call: Call, effect: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The answer to a call; raises what boto3 raises, or Killed."""
+        """The answer to a call. Raises what boto3 raises, or Killed."""
         actor = self.kernel.actor
-        if actor is None:  # the stage is being set
+        if actor is None:  # a preparation, outside of any actor
             return effect()
         fault = self._fault(actor, call)
         self.kernel.pause(self.latency(self.faults.rng))
@@ -76,7 +76,7 @@ class Wire:
         return self._answer(actor, call, fault, effect)
 
     def staleness(self) -> timedelta:
-        """How far an eventually consistent read lies behind."""
+        """How far an eventually consistent read is behind."""
         rng = self.faults.rng
         if rng.random() < 0.7 or self.faults.profile.name == "peace":
             return timedelta()
@@ -84,14 +84,14 @@ class Wire:
         return timedelta(seconds=rng.uniform(0, 2))
 
     def trace(self, line: str) -> None:
-        """Note what happened; two runs of a seed must note the same."""
+        """Log an event. Two runs of a seed must log the same."""
         microseconds = (self.kernel.now - self._start) // timedelta(microseconds=1)
         text = f"{microseconds} {line}"
         self.lines.append(text)
         self._digest.update(text.encode())
 
     def story(self, key: str) -> list[str]:
-        """The last lines about an endpoint; for "-", the last lines of all."""
+        """The last log lines about an endpoint; for "-", the last of all."""
         told = [line for line in self.lines if key == "-" or f" {key} " in f"{line} "]
         return [_in_seconds(line) for line in told[-_TOLD_LINES:]]
 
@@ -111,7 +111,7 @@ class Wire:
         return self.faults.of_call(subjects, self.kernel.now)
 
     def _after_repeats(self, fault: Fault, effect: Callable[[], dict[str, Any]]) -> Fault | None:
-        """What is left of a fault once the SDK has tried again."""
+        """The fault that is left after the retries of the SDK."""
         if self.intercept is not None or self.faults.rng.random() < _SDK_GIVES_UP:
             return fault
         if fault is Fault.LOST_ANSWER:
@@ -176,7 +176,7 @@ def refusal(code: str, message: str, operation: str) -> ClientError:
 
 
 def latency(rng: Random) -> float:
-    """Seconds until a call has its effect: mostly milliseconds, now and then much longer."""
+    """The seconds until a call has its effect: mostly milliseconds, sometimes much longer."""
     draw = rng.random()
     if draw < 0.985:
         return 0.004 + 0.03 * draw
@@ -186,5 +186,5 @@ def latency(rng: Random) -> float:
 
 
 def steady(_rng: Random) -> float:
-    """For those who want each run the same."""
+    """A fixed duration, so that each run is the same."""
     return 0.01
