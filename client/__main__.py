@@ -28,11 +28,11 @@ places as by the AWS command line.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    chosen = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        where = stacks.of_local() if chosen.local else stacks.of(chosen.table, chosen.region)
+        where = stacks.of_local() if options.local else stacks.of(options.table, options.region)
         where.reach(os.environ)
-        tokens.run(chosen, where.token_list(), datetime.now(UTC))
+        tokens.run(options, where.token_list(), datetime.now(UTC))
     except InvalidField as error:
         print(f"error: --{error}", file=sys.stderr)
         return 2
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     create = command("create", "create a token and show its secret once", _SCOPES)
-    create.add_argument("--name", required=True, help="whose token it is; shown in the history")
+    create.add_argument("--name", required=True, help="the owner's name; shown in the history")
     create.add_argument("--scopes", required=True, help="what it may do, see below")
     create.add_argument(
         "--days", required=True, type=_days, help="days until it expires, or 'never'"

@@ -21,12 +21,12 @@ class NotDone(Exception):
     """A command failed. The message says why."""
 
 
-def run(chosen: argparse.Namespace, tokens: DynamoTokenList, now: datetime) -> None:
+def run(options: argparse.Namespace, tokens: DynamoTokenList, now: datetime) -> None:
     """Raises InvalidField, NotDone or AwsRefused."""
-    if chosen.command == "create":
-        create(tokens, chosen.name, chosen.scopes, chosen.days, now)
-    elif chosen.command == "revoke":
-        revoke(tokens, chosen.token)
+    if options.command == "create":
+        create(tokens, options.name, options.scopes, options.days, now)
+    elif options.command == "revoke":
+        revoke(tokens, options.token)
     else:
         print(table([_row(token, now) for token in tokens.every()]))
 
@@ -56,9 +56,9 @@ def revoke(tokens: DynamoTokenList, name_or_id: str) -> None:
     try:
         tokens.revoke(found[0])
     except Conflict:
-        raise NotDone(f"token {found[0].id} was revoked meanwhile") from None
+        raise NotDone(f"token {found[0].id} was already revoked") from None
     _print_note(
-        f"Token {found[0].id} of '{found[0].name}' is revoked. It may work for up to a minute longer."
+        f"Token {found[0].id} of '{found[0].name}' is revoked. It may still work for one minute."
     )
 
 

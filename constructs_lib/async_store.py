@@ -27,8 +27,8 @@ class AsyncPaths:
 
 
 class AsyncStore(Construct):
-    """The bucket `…-data`, private and encrypted, whose objects are deleted after KEPT_DAYS, and
-    the topics `{prefix}-async-success` and `{prefix}-async-error`."""
+    """The bucket `…-data`, and the topics `{prefix}-async-success` and `{prefix}-async-error`. The
+    bucket is private and encrypted, and objects are deleted after KEPT_DAYS."""
 
     def __init__(self, scope: Construct, at: Deployment, *, protected: bool) -> None:
         super().__init__(scope, "async-store")

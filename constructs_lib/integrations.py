@@ -54,25 +54,25 @@ class Integrations(Construct):
             KeepWarm(self, at, warm)
 
     def _route(self, entry: JumpstartModel, integration: Integration) -> LambdaRoute:
-        chosen = integration.properties
+        properties = integration.properties
         function = self._function(entry, integration)
         alias = None
-        if chosen.provisioned_concurrency:
-            ready = ReadyInstances(self, entry.name, function, chosen.provisioned_concurrency)
+        if properties.provisioned_concurrency:
+            ready = ReadyInstances(self, entry.name, function, properties.provisioned_concurrency)
             alias = ready.alias
         return LambdaRoute(
-            chosen.api_resource_name, integration.public, function, alias, chosen.proxy
+            properties.api_resource_name, integration.public, function, alias, properties.proxy
         )
 
     def _function(self, entry: JumpstartModel, integration: Integration) -> PythonFunction:
-        chosen = integration.properties
+        properties = integration.properties
         endpoint_name = self._config.endpoint_name(entry)
         settings = IntegrationSettings(
             endpoint_name=endpoint_name,
-            route=chosen.api_resource_name,
+            route=properties.api_resource_name,
             state_table=self._meter.state.name,
             public_route=int(integration.public),
-            answer_within_seconds=chosen.timeout_seconds - _SPARE_SECONDS,
+            answer_within_seconds=properties.timeout_seconds - _SPARE_SECONDS,
             cors_origin=self._config.cors_origin or "",
         )
         return PythonFunction(
@@ -81,7 +81,7 @@ class Integrations(Construct):
             at=self._at,
             artifacts=self._artifacts,
             settings=settings,
-            sizing=Sizing(chosen.timeout_seconds, chosen.memory_mb),
+            sizing=Sizing(properties.timeout_seconds, properties.memory_mb),
             statements=[
                 *self._sagemaker.invoke([endpoint_name]),
                 *self._meter.state.read_endpoint(),
@@ -90,9 +90,10 @@ class Integrations(Construct):
             ],
             log_retention_days=self._config.log_retention_days,
             package=replace(
-                self._package(entry.name, chosen), versioned=bool(chosen.provisioned_concurrency)
+                self._package(entry.name, properties),
+                versioned=bool(properties.provisioned_concurrency),
             ),
-            variables={**chosen.environment, **self._waking_variables(entry)},
+            variables={**properties.environment, **self._waking_variables(entry)},
         )
 
     def _waking_variables(self, entry: JumpstartModel) -> Mapping[str, str]:
@@ -116,15 +117,15 @@ class Integrations(Construct):
             *(statement for queue in self._meter.queues for statement in queue.send()),
         ]
 
-    def _package(self, name: str, chosen: IntegrationProperties) -> Package:
-        if chosen.image_uri:
-            return Package(image_uri=chosen.image_uri)
+    def _package(self, name: str, properties: IntegrationProperties) -> Package:
+        if properties.image_uri:
+            return Package(image_uri=properties.image_uri)
         archive = self._packages[name]
         uploaded = self._artifacts.upload(f"model-{name}", archive)
         return Package(
-            handler=chosen.handler,
+            handler=properties.handler,
             bucket=uploaded.bucket,
             key=uploaded.key,
             hash=archive.base64_hash,
-            layers=[self._artifacts.layer_arn, *chosen.layers],
+            layers=[self._artifacts.layer_arn, *properties.layers],
         )

@@ -19,12 +19,12 @@ def may_use(
     at: Deployment, key: str, actions: Iterable[str], conditions: Conditions | None = None
 ) -> Statement:
     """Allows `actions` with the key. IAM knows keys only by id, so an alias needs a condition."""
-    arn, also = key_arn(at, key), dict(conditions or {})
+    arn, all_conditions = key_arn(at, key), dict(conditions or {})
     prefix, _, alias = arn.partition(":alias/")
     if alias:
         arn = f"{prefix}:key/*"
-        also["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": f"alias/{alias}"}
-    return Statement(tuple(actions), (arn,), also)
+        all_conditions["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": f"alias/{alias}"}
+    return Statement(tuple(actions), (arn,), all_conditions)
 
 
 # The actions on the key that a service needs from its caller's permissions:
@@ -64,15 +64,15 @@ def with_key(at: Deployment, statements: Iterable[Statement]) -> list[Statement]
     given = list(statements)
     if at.key_arn is None:
         return given
-    taken: dict[str, set[str]] = {}
+    key_actions: dict[str, set[str]] = {}
     for action in (action for statement in given for action in statement.actions):
-        taken.setdefault(action.partition(":")[0], set()).update(BEHIND.get(action, ()))
+        key_actions.setdefault(action.partition(":")[0], set()).update(BEHIND.get(action, ()))
     return given + [
         Statement(
             tuple(actions),
             (at.key_arn,),
             {"StringEquals": {"kms:ViaService": f"{service}.{at.region}.amazonaws.com"}},
         )
-        for service, actions in sorted(taken.items())
+        for service, actions in sorted(key_actions.items())
         if actions
     ]

@@ -80,7 +80,7 @@ def resource_document(*statements: ResourceStatement) -> str:
 def service_may(
     service: str, action: str, resource: str, conditions: Conditions
 ) -> ResourceStatement:
-    """Lets `service` call `action` under the conditions, which limit on whose behalf."""
+    """Lets `service` call `action`. The conditions limit for which account or resource."""
     return {
         "Effect": "Allow",
         "Action": action,

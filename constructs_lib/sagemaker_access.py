@@ -43,7 +43,7 @@ class SageMakerAccess:
         return [Statement(("sagemaker:DescribeEndpointConfig",), self._configs)]
 
     def own_configs(self) -> list[Statement]:
-        """Describe an endpoint config and read its tags, which say whose it is."""
+        """Describe an endpoint config and read its tags, to find its owner."""
         actions = ("sagemaker:DescribeEndpointConfig", "sagemaker:ListTags")
         return [Statement(actions, self._configs)]
 

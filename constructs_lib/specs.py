@@ -55,8 +55,8 @@ class DeclaredEndpoint:
 
 
 class Specs(Construct):
-    """`readers` are the resources whose code reads specs. `prepared` is everything that a function
-    needs to run: `sync` is created after it and destroyed before it."""
+    """`readers` are the resources of the functions that read specs. `prepared` is everything that a
+    function needs to run: `sync` is created after it and destroyed before it."""
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ from jumpstart.hub_document import (
 
 LOOK_UP = (
     "`aws sagemaker list-hub-contents --hub-name SageMakerPublicHub --hub-content-type Model` "
-    "lists those that there are"
+    "lists the existing models"
 )
 
 

@@ -1,4 +1,4 @@
-"""A module of ours in the background."""
+"""Background processes: modules of ours that run as daemons."""
 
 import contextlib
 import hashlib
@@ -20,33 +20,33 @@ CODE = Path(__file__).resolve().parent
 
 
 class NotStartedError(Exception):
-    """Something did not come up; the message says why, as far as its log tells."""
+    """A process did not start. The message has its last log lines."""
 
 
 @dataclass(frozen=True)
 class Daemon:
-    """`python -m local.{name}`, detached."""
+    """`python -m local.{name}` as a detached process."""
 
     name: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     version: str
-    """Another version is another daemon, although it may serve at the same address."""
+    """A different version is a different daemon, even if it serves the same address."""
 
     def command(self, places: Places) -> list[str]:
-        """Return the command line; Python itself makes nothing of the two -X options."""
+        """Return the command line. Python itself ignores the two -X options."""
         options = [mark(places), f"-Xversion={self.version}"]
         return [sys.executable, *options, "-m", f"local.{self.name}", *self.arguments]
 
     def find(self, places: Places) -> Process | None:
-        """Return the process that runs just this, if there is one."""
+        """Return the process with exactly this command line, if there is one."""
         command = " ".join(self.command(places))
         return next((found for found in ours(places) if found.command == command), None)
 
     def start(self, places: Places, ready: Callable[[], bool]) -> int:
-        """Start it: it outlives us and holds none of our streams.
+        """Start it. It outlives this process and holds none of its streams.
 
-        Returns its pid once it is ready; raises NotStartedError where it ends or stays silent.
+        Returns its pid when it is ready. Raises NotStartedError if it ends or does not answer.
         """
         log = places.log(self.name)
         with log.open("wb") as output:
@@ -68,7 +68,7 @@ class Daemon:
 
 
 def answers(port: int, path: str) -> bool:
-    """Tell whether something on loopback answers with 200."""
+    """Tell whether the port on loopback answers with 200."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
         connection.request("GET", path)
@@ -77,7 +77,7 @@ def answers(port: int, path: str) -> bool:
 
 
 def digest(*packages: str, settings: object = None) -> str:
-    """Return a version: a digest of the code of some of our packages, and of settings."""
+    """Return a version: a digest of the code of these packages and of the settings."""
     version = hashlib.sha256(repr((sys.executable, settings)).encode())
     for package in packages:
         for source in sorted((CODE / package).glob("**/*.py")):

@@ -1,4 +1,4 @@
-"""`python -m local.down`: stops what `make up` started and removes what it kept."""
+"""`python -m local.down`: stops what `make up` started and removes its data."""
 
 import shutil
 import sys
@@ -9,7 +9,7 @@ from local.turn import taking_turns
 
 
 def down(places: Places) -> None:
-    """Leave no process, no port, no state. Does no harm where nothing is up."""
+    """Leave no process, no port and no state. It changes nothing if nothing is up."""
     embedded.clear(places)
     for folder in (places.synthesized, places.logs):
         shutil.rmtree(folder, ignore_errors=True)
@@ -17,10 +17,10 @@ def down(places: Places) -> None:
 
 
 def main(places: Places) -> int:
-    """Run once nobody else brings the stack up."""
+    """Run when no other `make up` or `make down` is running."""
     with taking_turns(places):
         down(places)
-    print("Down: nothing is left running.")
+    print("Down: everything is stopped.")
     return 0
 
 

@@ -1,7 +1,7 @@
-"""Emulator and simulator: started together, and together taken over from an earlier `make up`.
+"""The emulator and the simulator: started together, or reused together from an earlier `make up`.
 
-Terraform's state and what the two hold in memory belong together. So where one of them is gone, or
-would be run differently now, both are started afresh and the state is thrown away with them.
+Terraform's state belongs to what both hold in memory. So if one of them is gone, or needs other
+settings now, both are started again and Terraform's state is deleted.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from local.processes import Process, ours, stop
 
 @dataclass(frozen=True)
 class Embedded:
-    """Where the two serve."""
+    """The addresses of the two."""
 
     region: str
     emulator_port: int
@@ -27,17 +27,17 @@ class Embedded:
 
     @property
     def emulator_url(self) -> str:
-        """Return where every AWS API but SageMaker's is."""
+        """Return the address of every AWS API except SageMaker's."""
         return f"http://{LOOPBACK}:{self.emulator_port}"
 
     @property
     def simulator_url(self) -> str:
-        """Return where SageMaker's APIs are."""
+        """Return the address of SageMaker's APIs."""
         return f"http://{LOOPBACK}:{self.simulator_port}"
 
     @property
     def aws(self) -> dict[str, str]:
-        """Return the settings by which Terraform and boto3 reach it."""
+        """Return the settings with which Terraform and boto3 reach it."""
         return embedded_aws(self.emulator_url, self.simulator_url, self.region)
 
     def emulator_is_healthy(self) -> bool:
@@ -50,7 +50,7 @@ class Embedded:
 
 
 def running(places: Places, region: str, environ: Mapping[str, str]) -> Embedded | None:
-    """Return the healthy pair that an earlier `make up` left, if it is run as wanted now."""
+    """Return the healthy pair of an earlier `make up`, if it has the settings needed now."""
     if places.applying.exists():
         return None
     wanted = f" -Xversion={_version(region, environ)} "
@@ -62,29 +62,29 @@ def running(places: Places, region: str, environ: Mapping[str, str]) -> Embedded
 
 
 def start(places: Places, region: str, environ: Mapping[str, str]) -> Embedded:
-    """Start a new pair, in place of all that may be left of an old one. Raises NotStartedError."""
+    """Start a new pair and remove everything of an old one. Raises NotStartedError."""
     clear(places)
     places.scratch.mkdir(parents=True, exist_ok=True)
     pair = Embedded(region, *_two_free_ports())
     version = _version(region, environ)
-    surroundings = for_daemons(environ) | pair.aws
+    environment = for_daemons(environ) | pair.aws
     Daemon(
         "emulator",
         ("--port", str(pair.emulator_port)),
-        surroundings | {"TMPDIR": str(places.scratch), "MINISTACK_REGION": region},
+        environment | {"TMPDIR": str(places.scratch), "MINISTACK_REGION": region},
         version,
     ).start(places, pair.emulator_is_healthy)
     Daemon(
         "simulator",
         ("--port", str(pair.simulator_port), "--region", region),
-        surroundings | simulator_settings(environ) | {"EVENTS_ENDPOINT_URL": pair.emulator_url},
+        environment | simulator_settings(environ) | {"EVENTS_ENDPOINT_URL": pair.emulator_url},
         version,
     ).start(places, pair.simulator_is_healthy)
     return pair
 
 
 def clear(places: Places) -> None:
-    """Stop everything that runs for this checkout and forget the state that belonged to it."""
+    """Stop everything that runs for this checkout, and delete its state."""
     stop(places, ours(places))
     places.stack_file.unlink(missing_ok=True)
     shutil.rmtree(places.terraform, ignore_errors=True)

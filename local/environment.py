@@ -1,4 +1,4 @@
-"""The environments of what `make up` starts: nothing of the user's own AWS settings gets in."""
+"""The environments of the processes of `make up`, without the user's own AWS settings."""
 
 import os
 from collections.abc import Mapping
@@ -6,26 +6,26 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 LOOPBACK = "127.0.0.1"
-# What a process needs from the user's machine and nothing that could change what it does.
+# What a process needs from the user's machine, and nothing that could change its behaviour.
 KEPT_FOR_DAEMONS = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "USER")
 SIMULATOR_DURATIONS = ("LOCAL_CREATE_SECONDS", "LOCAL_DELETE_SECONDS", "LOCAL_UPDATE_SECONDS")
 HUB_DOCUMENTS = "LOCAL_HUB_DOCUMENTS"
-# Settings that would make Terraform do something else than is meant here.
+# Settings that would change what Terraform does here.
 TERRAFORM_REDIRECTIONS = ("TF_CLI_ARGS", "TF_DATA_DIR", "TF_VAR_", "TF_WORKSPACE")
 
 
 class NotLoopbackError(Exception):
-    """An address outside this machine was about to be used as the embedded AWS."""
+    """The address of the embedded AWS is not on this machine."""
 
 
 def without_aws(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the user's environment less all that concerns AWS or redirects Terraform."""
+    """Return the user's environment without AWS settings and settings that redirect Terraform."""
     dropped = ("AWS_", *TERRAFORM_REDIRECTIONS)
     return {name: value for name, value in environ.items() if not name.startswith(dropped)}
 
 
 def for_daemons(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what a process in the background gets of the user's environment."""
+    """Return the part of the user's environment that background processes get."""
     kept = {name: environ[name] for name in KEPT_FOR_DAEMONS if name in environ}
     return {**kept, "TZ": "UTC", "PYTHONUNBUFFERED": "1"}
 
@@ -39,7 +39,7 @@ def simulator_settings(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def embedded_aws(emulator_url: str, simulator_url: str, region: str) -> dict[str, str]:
-    """Return the settings by which Terraform and boto3 reach the embedded AWS and no other.
+    """Return the settings with which Terraform and boto3 only reach the embedded AWS.
 
     Raises NotLoopbackError.
     """

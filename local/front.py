@@ -1,4 +1,4 @@
-"""The gateway process, and whether the API behind it is well."""
+"""The gateway process, and the health of the API behind it."""
 
 import http.client
 import os
@@ -21,7 +21,7 @@ STAGE = "prod"
 
 
 class PortTakenError(Exception):
-    """Something else listens where the gateway should."""
+    """The gateway's port is not usable."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Front:
 
 
 def chosen_port(environ: Mapping[str, str]) -> int:
-    """Return the port that LOCAL_PORT names, or the default; raises PortTakenError for nonsense."""
+    """Return the port in LOCAL_PORT, or the default. Raises PortTakenError if it is not a port."""
     text = environ.get("LOCAL_PORT") or str(DEFAULT_PORT)
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise PortTakenError(f"LOCAL_PORT={text} is no port: choose one of 1 to 65535.")
@@ -93,8 +93,8 @@ def chosen_port(environ: Mapping[str, str]) -> int:
 
 
 def api_id(invoke_url: str) -> str:
-    """Return the id in a stage's address, such as https://{id}.execute-api.{region}…/prod."""
+    """Return the API's id from a stage's address: https://{id}.execute-api.{region}…/prod."""
     named = re.match(r"https://([a-z0-9]+)\.execute-api\.", invoke_url)
     if named is None:
-        raise NotStartedError(f"The output api_url is no REST API's address: {invoke_url!r}")
+        raise NotStartedError(f"The output api_url is not a REST API's address: {invoke_url!r}")
     return named[1]

@@ -1,4 +1,4 @@
-"""Where the embedded AWS keeps what it needs; all of it is under `.local` in the checkout."""
+"""Where the embedded AWS keeps its files: under `.local` in the checkout."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +12,17 @@ class Places:
 
     @property
     def home(self) -> Path:
-        """Everything below belongs to `make up` and `make down`."""
+        """The folder `.local`. All of it belongs to `make up` and `make down`."""
         return self.root / ".local"
 
     @property
     def synthesized(self) -> Path:
-        """The app's output; apart from `cdktf.out`, which may be meant for a real account."""
+        """The synthesized stack. It is not in `cdktf.out`, which may be for a real account."""
         return self.home / "cdktf.out"
 
     @property
     def terraform(self) -> Path:
-        """Terraform's working copy of the stack, with the state of the embedded one."""
+        """Terraform's working copy of the stack, with the state of the embedded AWS."""
         return self.home / "terraform"
 
     @property
@@ -32,17 +32,17 @@ class Places:
 
     @property
     def logs(self) -> Path:
-        """One file for each process."""
+        """The logs, one file per process."""
         return self.home / "log"
 
     def log(self, name: str) -> Path:
-        """Return the log of one process, in a folder that exists."""
+        """Return the log file of one process, and make its folder."""
         self.logs.mkdir(parents=True, exist_ok=True)
         return self.logs / f"{name}.log"
 
     @property
     def stack_file(self) -> Path:
-        """What clients need to know; there only while the stack is up."""
+        """What clients need to know. It only exists while the stack is up."""
         return self.home / "stack.json"
 
     @property
@@ -52,7 +52,8 @@ class Places:
 
     @property
     def applying(self) -> Path:
-        """There while Terraform makes changes: left behind, its state is not to be trusted."""
+        """A mark that exists while Terraform makes changes. If it is left behind, the state of
+        Terraform is not reliable."""
         return self.home / "applying"
 
 

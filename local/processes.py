@@ -1,7 +1,7 @@
-"""The processes of the embedded AWS of one checkout, known by their command lines.
+"""The processes of the embedded AWS of one checkout, identified by their command lines.
 
-A pid in a file may meanwhile be another's. So nothing is written down: each process carries in its
-command line whose it is, which version of the code it runs, and its port.
+A pid in a file may belong to another process by now. So no pid is stored: the command line of each
+process contains its checkout, the version of its code and its port.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ class Process:
 
     @property
     def daemon(self) -> str:
-        """Return which one it is: `emulator`, `simulator`, `gateway`, or empty for none of them."""
+        """Return the daemon's name: `emulator`, `simulator`, `gateway`, or empty for others."""
         named = re.search(r" -m local\.(\w+) ", self.command)
         return named[1] if named else ""
 
     @property
     def port(self) -> int:
-        """Return the port that its command line names."""
+        """Return the port in its command line."""
         named = re.search(r" --port (\d+)", self.command)
         if named is None:
             raise ValueError(f"no port in: {self.command}")
@@ -42,7 +42,7 @@ class Process:
 
 
 def ours(places: Places) -> list[Process]:
-    """Return everything that runs for this checkout: daemons, functions' workers, Terraform."""
+    """Return all processes of this checkout: daemons, workers of functions, Terraform."""
     marks = (
         f" {mark(places)} ",
         f" {places.scratch}/ministack-lambda-",
@@ -53,23 +53,24 @@ def ours(places: Places) -> list[Process]:
     return [found for found in others if any(mark in f" {found.command} " for mark in marks)]
 
 
-def stop(places: Places, doomed: Collection[Process]) -> None:
-    """End processes of ours: politely, and after some seconds not. Returns when they are gone."""
+def stop(places: Places, processes: Collection[Process]) -> None:
+    """Stop processes of ours: first SIGTERM, after some seconds SIGKILL. Returns when they are
+    gone."""
     for end in (signal.SIGTERM, signal.SIGKILL):
-        for process in _remaining(places, doomed):
+        for process in _remaining(places, processes):
             _signal(process.pid, end)
         deadline = time.monotonic() + STOP_SECONDS
-        while _remaining(places, doomed) and time.monotonic() < deadline:
+        while _remaining(places, processes) and time.monotonic() < deadline:
             time.sleep(0.05)
 
 
 def mark(places: Places) -> str:
-    """Return the option of Python's, of no effect, that tells whose process it is."""
+    """Return the Python option, without effect, that marks the processes of this checkout."""
     return f"-Xembedded_aws={places.home}"
 
 
-def _remaining(places: Places, doomed: Collection[Process]) -> list[Process]:
-    return [found for found in ours(places) if found in doomed] if doomed else []
+def _remaining(places: Places, processes: Collection[Process]) -> list[Process]:
+    return [found for found in ours(places) if found in processes] if processes else []
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
@@ -83,13 +84,13 @@ def _everything() -> Iterator[Process]:
 
 def _from_proc() -> Iterator[Process]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
+        with contextlib.suppress(OSError):  # the process has ended
             words = path.read_bytes().rstrip(b"\0").split(b"\0")
             yield Process(int(path.parent.name), " ".join(os.fsdecode(word) for word in words))
 
 
 def _from_ps() -> Iterator[Process]:
-    """List them where there is no /proc, as on macOS."""
+    """List the processes on systems without /proc, such as macOS."""
     listed = subprocess.run(
         ["ps", "-A", "-ww", "-o", "pid=,command="], capture_output=True, text=True, check=True
     )

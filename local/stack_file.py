@@ -1,4 +1,4 @@
-"""`.local/stack.json`: what clients and tests need to know of the stack that is up."""
+"""`.local/stack.json`: what clients and tests need to know about the running stack."""
 
 import json
 import os
@@ -22,17 +22,17 @@ class StackFile:
     pids: Mapping[str, int]
 
     def write(self, path: Path) -> None:
-        """Put it there in one step, for its owner's eyes alone: it holds tokens."""
+        """Write it in one step, readable only by its owner: it holds tokens."""
         write_private(path, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> "StackFile":
-        """Read it; raises FileNotFoundError while no stack is up."""
+        """Read it. Raises FileNotFoundError if no stack is up."""
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step; nobody but its owner may ever read it."""
+    """Replace a file in one step. Only its owner can read it, at any time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

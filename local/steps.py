@@ -1,4 +1,4 @@
-"""Progress on a terminal, or in a log: which step, how far, how long."""
+"""Progress on a terminal or in a log: the step, its progress and its duration."""
 
 import contextlib
 import sys
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import TextIO
 
 QUIET_SECONDS = 10.0
-"""In a log, a step that takes longer says how far it is this often."""
+"""In a log, a longer step shows its progress at this interval."""
 
 
 class Step:
-    """One step under way."""
+    """A step in progress."""
 
     def __init__(self, title: str, out: TextIO) -> None:
         self._title = title
@@ -21,30 +21,30 @@ class Step:
 
     @property
     def seconds(self) -> float:
-        """Return how long it has taken so far."""
+        """Return how long the step has taken so far."""
         return time.monotonic() - self._began
 
-    def progress(self, how_far: str) -> None:
-        """Show how far it is: on a terminal at once, in a log every few seconds."""
+    def progress(self, status: str) -> None:
+        """Show the progress: on a terminal immediately, in a log every few seconds."""
         now = time.monotonic()
         if self._out.isatty():
-            self._line(f"\r\x1b[K{self._title} … {how_far} ({self.seconds:.0f} s)")
+            self._line(f"\r\x1b[K{self._title} … {status} ({self.seconds:.0f} s)")
         elif now - self._last_shown >= QUIET_SECONDS:
             self._last_shown = now
-            self._line(f"{self._title} … {how_far} ({self.seconds:.0f} s)\n")
+            self._line(f"{self._title} … {status} ({self.seconds:.0f} s)\n")
 
     def begin(self) -> None:
-        """Show that it has begun."""
+        """Show that the step has begun."""
         self._line(f"{self._title} …" + ("" if self._out.isatty() else "\n"))
 
     def end(self) -> None:
-        """Show that it is done, and its outcome."""
+        """Show that the step is done, and its outcome."""
         start = "\r\x1b[K" if self._out.isatty() else ""
         outcome = f"  {self.outcome}" if self.outcome else ""
         self._line(f"{start}{self._title} {self.seconds:.1f} s{outcome}\n")
 
     def abandon(self) -> None:
-        """Leave the line as it stands: what went wrong follows."""
+        """End the line without an outcome: an error message follows."""
         if self._out.isatty():
             self._line("\n")
 
@@ -64,7 +64,7 @@ class Steps:
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[Step]:
-        """Run one step; its time is shown unless it raises."""
+        """Run one step. Its duration is shown unless it raises."""
         self._number += 1
         step = Step(f"[{self._number}/{self._count}] {title}", self._out)
         step.begin()
@@ -77,5 +77,5 @@ class Steps:
 
     @property
     def seconds(self) -> float:
-        """Return how long all took together."""
+        """Return how long all steps took together."""
         return time.monotonic() - self._began

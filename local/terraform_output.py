@@ -1,4 +1,4 @@
-"""What `terraform apply -json` says while it works."""
+"""Reads the output of `terraform apply -json`."""
 
 import json
 import re
@@ -8,15 +8,15 @@ from typing import Any
 
 CHANGES = {"create", "update", "delete"}
 WAIT = re.compile(r"wait(_\d+)?")
-"""Names the invocations that last until running endpoints have moved to their new configs."""
+"""The names of the invocations that wait until running endpoints have their new configs."""
 
 
 @dataclass
 class Apply:
-    """An apply as far as it has been heard of."""
+    """The state of a running apply, from its messages so far."""
 
     show: Callable[[str], None]
-    """Told how far it is, whenever that changes."""
+    """Called with the progress, whenever it changes."""
     planned: int = 0
     done: int = 0
     summary: str = ""
@@ -24,7 +24,7 @@ class Apply:
     outputs: dict[str, Any] = field(default_factory=dict)
 
     def hear(self, line: str) -> None:
-        """Take in one line; what is no message of Terraform's is an error text of something."""
+        """Process one line. A line that is not a message of Terraform counts as an error text."""
         try:
             message = json.loads(line)
         except ValueError:
@@ -48,7 +48,7 @@ class Apply:
                 self.errors.append(_sentence(diagnostic))
             case {"type": "outputs", "outputs": outputs}:
                 self.outputs = {k: v["value"] for k, v in outputs.items() if "value" in v}
-            case _:  # of no interest here
+            case _:  # not needed here
                 pass
 
     def _show_count(self, more: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Terraform on a working copy of the synthesized stack, against the embedded AWS only."""
+"""Runs Terraform on a working copy of the synthesized stack, only against the embedded AWS."""
 
 import json
 import os
@@ -19,31 +19,31 @@ BACKEND_HERE = {"terraform": {"backend": {"local": {"path": "terraform.tfstate"}
 
 
 class TerraformFailedError(Exception):
-    """Terraform ended with an error; the message is what it said."""
+    """Terraform ended with an error. The message is its output."""
 
 
 @dataclass(frozen=True)
 class Terraform:
-    """Terraform, its environment and the folder that it works in."""
+    """Terraform, its environment and its working folder."""
 
     binary: str
     environment: Mapping[str, str]
     places: Places
 
     def take(self, stack: Path) -> None:
-        """Make the working copy that of a newly synthesized stack, and keep its state."""
+        """Replace the working copy with a newly synthesized stack, but keep Terraform's state."""
         folder = self.places.terraform
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.iterdir():
             if old.name not in KEPT:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
         shutil.copytree(stack, folder, dirs_exist_ok=True)
-        # The stack's own backend, local or S3, is that of a real account.
+        # The stack's own backend, local or S3, belongs to a real account.
         override = folder / "backend_override.tf.json"
         override.write_text(json.dumps(BACKEND_HERE), encoding="utf-8")
 
     def init(self) -> None:
-        """Fetch the provider. Raises TerraformFailedError."""
+        """Run `terraform init`, which fetches the provider. Raises TerraformFailedError."""
         done = subprocess.run(
             self._command("init", "-no-color"),
             env=self._environment(),
@@ -58,12 +58,12 @@ class Terraform:
             raise TerraformFailedError(done.stdout.strip())
 
     def apply(self, step: Step) -> Apply:
-        """Change the stack to what the working copy says. Raises TerraformFailedError.
+        """Run `terraform apply` on the working copy. Raises TerraformFailedError.
 
-        From the plan to Terraform's own end there is a mark that changes are under way. Terraform
-        cut off then, even politely, knows nothing of what it was just creating.
+        The file `applying` exists from the plan until Terraform ends. If Terraform is stopped in
+        between, even with SIGTERM, its state lacks the resources that it was creating.
         """
-        told = Apply(step.progress)
+        output = Apply(step.progress)
         command = self._command("apply", "-json", "-auto-approve", "-parallelism=30")
         with (
             self.places.log("terraform-apply").open("w", buffering=1) as log,
@@ -72,19 +72,19 @@ class Terraform:
             assert process.stdout is not None  # it is a pipe
             for line in process.stdout:
                 log.write(line)
-                told.hear(line)
-                if told.planned:
+                output.hear(line)
+                if output.planned:
                     self.places.applying.touch()
         self.places.applying.unlink(missing_ok=True)
         if process.returncode:
             raise TerraformFailedError(
-                "\n\n".join(told.errors) or f"exit code {process.returncode}"
+                "\n\n".join(output.errors) or f"exit code {process.returncode}"
             )
-        return told
+        return output
 
     @contextmanager
     def _running(self, command: list[str]) -> Iterator[subprocess.Popen[str]]:
-        """Run the command in a session of its own; cut it off, provider and all, if we are."""
+        """Run the command in its own session. If we are interrupted, kill it and its provider."""
         process = subprocess.Popen(
             command,
             env=self._environment(),
@@ -107,6 +107,6 @@ class Terraform:
         return [self.binary, f"-chdir={self.places.terraform}", action, "-input=false", *options]
 
     def _environment(self) -> dict[str, str]:
-        # An absolute path here puts the checkout into the command line of the provider's process.
+        # An absolute path, so that the command line of the provider's process names the checkout.
         data = self.places.terraform / ".terraform"
         return {**self.environment, "TF_DATA_DIR": str(data), "TF_IN_AUTOMATION": "1"}

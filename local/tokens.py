@@ -15,14 +15,14 @@ USER_SCOPES = Scopes.parse("read renew add invoke")
 
 @dataclass(frozen=True)
 class Tokens:
-    """One for users, and one that may do everything."""
+    """A token for users, and one that may do everything."""
 
     token: str
     admin_token: str
 
 
 def kept(path: Path) -> Tokens:
-    """Return the tokens of the last `make up`, or new ones, which are kept from now on."""
+    """Return the tokens of the last `make up`, or make new ones and keep them."""
     try:
         return Tokens(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
@@ -32,7 +32,7 @@ def kept(path: Path) -> Tokens:
 
 
 def enter(both: Tokens, tokens: DynamoTokenList, now: datetime) -> None:
-    """Let the API know them, with the scopes that they have by now."""
+    """Add the tokens to the auth table, with their current scopes."""
     made = now.replace(microsecond=0)
     known = {token.key: token for token in tokens.every()}
     for token in (
@@ -40,7 +40,7 @@ def enter(both: Tokens, tokens: DynamoTokenList, now: datetime) -> None:
         Token(hashed(both.admin_token), "local admin", Scopes.every(), made),
     ):
         before = known.get(token.key)
-        if before and before.scopes != token.scopes:  # an earlier version gave it others
+        if before and before.scopes != token.scopes:  # an earlier version used other scopes
             tokens.revoke(before)
         if not before or before.scopes != token.scopes:
             tokens.add(token)

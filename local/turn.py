@@ -1,4 +1,4 @@
-"""One `make up` or `make down` of a checkout at a time."""
+"""Allows only one `make up` or `make down` of a checkout at a time."""
 
 import fcntl
 import os
@@ -10,13 +10,13 @@ from local.places import Places
 
 @contextmanager
 def taking_turns(places: Places) -> Iterator[None]:
-    """Wait for the others. The lock is on the folder itself, and ends with the process."""
+    """Wait for the other run. The lock is on the folder itself and ends with the process."""
     folder = os.open(places.root, os.O_RDONLY)
     try:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("Another `make up` or `make down` of this folder is at work: waiting for it.")
+            print("Waiting for another `make up` or `make down` of this folder.")
             fcntl.flock(folder, fcntl.LOCK_EX)
         yield
     finally:

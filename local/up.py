@@ -1,8 +1,7 @@
-"""`python -m local.up`: from the config to a running API, on this machine alone.
+"""`python -m local.up`: from the config to a running API, only on this machine.
 
-Environment: CONFIG (default configs/configs.json), LOCAL_PORT (default 8080),
-LOCAL_CREATE_SECONDS, LOCAL_DELETE_SECONDS, LOCAL_UPDATE_SECONDS and LOCAL_HUB_DOCUMENTS of the
-SageMaker simulator.
+Environment: CONFIG (default configs/configs.json), LOCAL_PORT (default 8080), and for the SageMaker
+simulator LOCAL_CREATE_SECONDS, LOCAL_DELETE_SECONDS, LOCAL_UPDATE_SECONDS and LOCAL_HUB_DOCUMENTS.
 """
 
 import json
@@ -42,18 +41,18 @@ EXPECTED = (
 
 
 class SynthFailedError(Exception):
-    """The config is wrong, or the app failed: it has said so itself."""
+    """The config is wrong or the app failed. The app has already printed why."""
 
 
 @dataclass(frozen=True)
 class Up:
-    """One run."""
+    """One run of `make up`."""
 
     places: Places
     environ: Mapping[str, str]
 
     def run(self) -> None:
-        """Bring the stack up, or up to date."""
+        """Bring the stack up, or update it."""
         steps = Steps(count=6)
         with steps.step("check Terraform and the port"):
             binary = terraform_cli.require(self.environ)
@@ -77,7 +76,7 @@ class Up:
         print(f"\nUp after {steps.seconds:.0f} s.\n{what_next(stack, applied.outputs)}")
 
     def _synthesize(self) -> str:
-        """Run the app on the config with our overlay; returns the region of the stack."""
+        """Run main.py on the config with our overlay; returns the region of the stack."""
         environment = without_aws(self.environ) | {
             "CONFIG_OVERLAY": str(OVERLAY),
             "CDKTF_OUTDIR": str(self.places.synthesized),
@@ -94,13 +93,13 @@ class Up:
     def _embedded(self, region: str) -> tuple[Embedded, str]:
         found = embedded.running(self.places, region, self.environ)
         if found is not None:
-            return found, "still running: its state is kept"
-        afresh = self.places.terraform.exists()
+            return found, "already running: its state is kept"
+        restarted = self.places.terraform.exists()
         pair = embedded.start(self.places, region, self.environ)
-        return pair, "started afresh: what an earlier one held is gone" if afresh else ""
+        return pair, "started afresh: the earlier state is gone" if restarted else ""
 
     def _open(self, gateway: Front, pair: Embedded, outputs: Mapping[str, Any]) -> StackFile:
-        """Let the tokens in, start the gateway and write down where everything is."""
+        """Add the tokens, start the gateway and write the stack file."""
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             del os.environ[name]
         os.environ.update(pair.aws)
@@ -124,29 +123,29 @@ class Up:
 
 
 def what_next(stack: StackFile, outputs: Mapping[str, Any]) -> str:
-    """Return the address, a token and the calls to try first."""
+    """Return the address, a token and some calls to try."""
     call = f"curl -s -H 'Authorization: {stack.token}'"
     lines = [
         f"  API    {stack.api_url}",
-        f"  token  {stack.token}  (the admin's, and more: .local/stack.json)",
+        f"  token  {stack.token}  (.local/stack.json also has the admin token)",
         "Try:",
         f"  {call} {stack.api_url}/endpoint-expiry",
     ]
     for name in outputs["endpoint_names"][:1]:
         body = json.dumps({"EndpointName": name, "minutes": 5})
         lines.append(f"  {call} {stack.api_url}/endpoint-expiry -d '{body}'")
-    return "\n".join([*lines, "`make up` again applies changes; `make down` ends it."])
+    return "\n".join([*lines, "Run `make up` again to apply changes, and `make down` to stop it."])
 
 
 def main(places: Places) -> int:
-    """Run, and turn what may go wrong into one line and an exit code."""
+    """Run, and turn errors into one line and an exit code."""
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is a text stream
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it
             signal.signal(number, signal.default_int_handler)
     try:
         with taking_turns(places):
-            # The state of the stack and the logs are for whoever runs it.
+            # The state of the stack and the logs are private to the user.
             places.home.mkdir(mode=0o700, exist_ok=True)
             places.home.chmod(0o700)
             Up(places, dict(os.environ)).run()
@@ -156,7 +155,10 @@ def main(places: Places) -> int:
         print(f"\nerror: {error}\nLogs: {places.logs}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted: `make up` begins again, `make down` clears it.", file=sys.stderr)
+        print(
+            "\nInterrupted. `make up` starts again, `make down` cleans up.",
+            file=sys.stderr,
+        )
         return INTERRUPTED
     return 0
 

@@ -1,4 +1,4 @@
-"""The routes that the authorizer's policies allow, and the endpoint whose scope each needs."""
+"""The routes that the authorizer's policies allow, and the endpoint that each needs a scope for."""
 
 from __future__ import annotations
 

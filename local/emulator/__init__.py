@@ -1,1 +1,1 @@
-"""MiniStack, an AWS emulator, run on loopback with the differences from AWS that matter patched."""
+"""MiniStack, an AWS emulator, on loopback. Patches remove differences from AWS that matter here."""

@@ -18,7 +18,7 @@ def main() -> None:
     except WrongMinistackError as error:
         sys.exit(str(error))
     serve(port)
-    # Threads of the emulator may still wait for an invocation; none of them holds anything to save.
+    # Threads of the emulator may still wait for an invocation. None of them has data to save.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

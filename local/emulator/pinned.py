@@ -1,4 +1,4 @@
-"""The one MiniStack version whose internals the patches know."""
+"""The only MiniStack version that the patches fit."""
 
 from importlib import metadata
 
@@ -6,11 +6,11 @@ MINISTACK_VERSION = "1.5.33"
 
 
 class WrongMinistackError(Exception):
-    """The installed MiniStack is not the one that the patches were written for."""
+    """The installed MiniStack is not the version that the patches were written for."""
 
 
 def require_pinned_version() -> None:
-    """Refuse any other version: a patch on changed internals would fail in odd ways, later.
+    """Refuse any other version: on changed internals, patches would fail later and in odd ways.
 
     Raises WrongMinistackError.
     """

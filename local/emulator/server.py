@@ -1,4 +1,4 @@
-"""Serve MiniStack's ASGI application from this process, on loopback only."""
+"""Serves MiniStack's ASGI application from this process, on loopback only."""
 
 import asyncio
 import contextlib
@@ -10,17 +10,17 @@ LOOPBACK = "127.0.0.1"
 
 
 def settings(port: int) -> dict[str, str]:
-    """Return the environment that MiniStack reads at import; its functions inherit it."""
+    """Return the environment that MiniStack reads on import. Its functions inherit it."""
     return {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": LOOPBACK,
         "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{port}",
-        # Listeners of their own, one of them on every interface.
+        # These have their own listeners, one of them on every interface.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        # It removes containers that it takes for its own: keep it away from the user's Docker.
+        # MiniStack removes containers that it believes to be its own: block the user's Docker.
         "DOCKER_HOST": "unix:///nonexistent",
-        # State ends with the process; nothing on disk to go stale.
+        # State ends with the process, so nothing on disk becomes stale.
         "PERSIST_STATE": "0",
         "S3_PERSIST": "0",
         # IAM policies are enforced for roles; the key `test` is the account's root user.
@@ -29,7 +29,7 @@ def settings(port: int) -> dict[str, str]:
 
 
 def serve(port: int) -> None:
-    """Run until SIGTERM or SIGINT, then end the workers of the Lambda functions."""
+    """Run until SIGTERM or SIGINT, then stop the workers of the Lambda functions."""
     os.environ.update(settings(port))
     application = importlib.import_module("ministack.app").app
     importlib.import_module("local.emulator.patches").apply()
@@ -44,8 +44,8 @@ async def _run(application: object, port: int) -> None:
     hypercorn = importlib.import_module("hypercorn.asyncio")
     config = importlib.import_module("hypercorn.config").Config()
     config.bind = [f"{LOOPBACK}:{port}"]
-    # Longer than clients keep idle connections (Go: 90 s). A server that closes first may cut off a
-    # request that just arrived: it is carried out, the client repeats it and gets a 409.
+    # Longer than clients keep idle connections (Go: 90 s). If the server closes first, it may cut
+    # off a request that just arrived: it is executed, the client retries it and gets a 409.
     config.keep_alive_timeout = 600
     config.graceful_timeout = 1
     await hypercorn.serve(application, config)

@@ -1,5 +1,5 @@
-"""An integration of API Gateway with an AWS service, as it is deployed: what is sent, and what the
-service's answer becomes.
+"""An integration of API Gateway with an AWS service: it maps requests and responses as defined.
+
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings-workflow.html
 https://docs.aws.amazon.com/apigateway/latest/developerguide/request-response-data-mappings.html
@@ -15,16 +15,16 @@ from local.emulator.velocity import render
 
 JSON = "application/json"
 Definition = Mapping[str, Any]
-"""An Integration or IntegrationResponse, as GetIntegration and its like answer it."""
+"""An Integration or IntegrationResponse, as in the answer of GetIntegration."""
 
 
 class NotConfiguredError(Exception):
-    """The definition leads nowhere, or asks for what is not done here."""
+    """The definition is incomplete, or needs a feature that is not implemented here."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What goes in one direction; names of headers are compared without case."""
+    """A request or a response. Header names are compared without case."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -36,7 +36,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the caller gets."""
+    """The response to the caller."""
 
     status: int
     headers: Mapping[str, str]
@@ -44,9 +44,9 @@ class Answer:
 
 
 def request_of(integration: Definition, request: Message, binary_types: Sequence[str]) -> Message:
-    """What is sent to the service. Raises NotConfiguredError."""
+    """The request to the service. Raises NotConfiguredError."""
     if integration.get("requestTemplates"):
-        raise NotConfiguredError("templates of requests are not rendered here")
+        raise NotConfiguredError("request templates are not implemented here")
     content_type = request.header("Content-Type") or JSON
     body = _converted(
         request.body,
@@ -66,7 +66,7 @@ def answer_of(
     binary_types: Sequence[str],
     request_id: str,
 ) -> Answer:
-    """What becomes of the service's answer. Raises NotConfiguredError and TemplateError."""
+    """The caller's response, from the service's. Raises NotConfiguredError and TemplateError."""
     chosen = _response_for(status, integration)
     first_accepted = (accept or "*/*").partition(",")[0]
     body = _converted(
@@ -85,7 +85,8 @@ def answer_of(
 
 
 def _response_for(status: int, integration: Definition) -> Definition:
-    """The integration response whose pattern is the whole status, else the one without any."""
+    """The integration response whose pattern matches the whole status, else the one without a
+    pattern."""
     responses: list[Definition] = list((integration.get("integrationResponses") or {}).values())
     for response in responses:
         pattern = response.get("selectionPattern")
@@ -98,12 +99,12 @@ def _response_for(status: int, integration: Definition) -> Definition:
 
 
 def _mapped(definition: Definition, to: str, source: str, message: Message) -> dict[str, str]:
-    """The headers that `definition` sets; those that are to be taken over and absent are not."""
+    """The headers that `definition` sets. A mapped header that is absent is left out."""
     parameters = definition.get("requestParameters") or definition.get("responseParameters") or {}
     headers = {}
     for target, expression in parameters.items():
         if not target.startswith(f"{to}.header."):
-            raise NotConfiguredError(f"{target} is no header")
+            raise NotConfiguredError(f"{target} is not a header")
         name = target.removeprefix(f"{to}.header.")
         if len(expression) > 1 and expression[0] == expression[-1] == "'":
             headers[name] = expression[1:-1]
@@ -121,7 +122,7 @@ def _is_binary(media_type: str, binary_types: Sequence[str]) -> bool:
 
 
 def _converted(body: bytes, *, binary: bool, handling: str | None) -> bytes:
-    """A body as AWS's tables of conversions have it; text that is no UTF-8 is ruined there too."""
+    """A body, converted as in AWS's tables. AWS also corrupts text that is not UTF-8."""
     if binary:
         return base64.b64encode(body) if handling == "CONVERT_TO_TEXT" else body
     if handling == "CONVERT_TO_BINARY":

@@ -1,9 +1,9 @@
-"""Templates of API Gateway, in its Velocity.
+"""Mapping templates of API Gateway (Velocity).
 
-What templates may refer to:
+The variables that templates may use:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html
-Only what templates of ours use is here; anything else raises TemplateError instead of rendering as
-something that AWS would not.
+Only the variables of our own templates are implemented. Anything else raises TemplateError, so that
+nothing renders differently from AWS.
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import Any
 
 import airspeed
 
-# Velocity's names may hold hyphens, those that airspeed sets may not:
+# Velocity allows hyphens in names, but airspeed's #set does not:
 # $context.responseOverride.header.Retry-After
 airspeed.SetDirective.PLACE = re.compile(
     r"\s*\$([_a-zA-Z][a-zA-Z0-9_-]*(?:\.[_a-zA-Z][a-zA-Z0-9_-]*)*)"
@@ -30,7 +30,7 @@ class TemplateError(Exception):
 
 @dataclass(frozen=True)
 class Rendered:
-    """A body, and what the template put in place of the integration response's own."""
+    """A body, and the status and headers that the template overrides."""
 
     body: str
     status: int | None
@@ -38,7 +38,7 @@ class Rendered:
 
 
 class _Known:
-    """A variable of API Gateway's; what it has beside its attributes, nobody here has needed."""
+    """A variable of API Gateway. Attributes that no template here needs are not implemented."""
 
     def __getattr__(self, name: str) -> object:
         raise NotImplementedError(name)

@@ -1,1 +1,1 @@
-"""The API's address on this machine: hands requests on to the emulator's API Gateway."""
+"""The API's address on this machine. It forwards requests to the emulator's API Gateway."""

@@ -1,4 +1,4 @@
-"""`python -m local.gateway`: serve one REST API on loopback."""
+"""`python -m local.gateway`: serves one REST API on loopback."""
 
 import argparse
 
@@ -12,10 +12,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     parser.add_argument("--emulator-url", required=True, help="such as http://127.0.0.1:4566")
     parser.add_argument("--api-id", required=True, help="the REST API's id")
-    parser.add_argument("--stage", default="prod", help="and its stage")
-    chosen = parser.parse_args()
-    api = Api(chosen.emulator_url, chosen.api_id, chosen.stage)
-    make_server(api, chosen.port).serve_forever()
+    parser.add_argument("--stage", default="prod", help="the stage of the API")
+    options = parser.parse_args()
+    api = Api(options.emulator_url, options.api_id, options.stage)
+    make_server(api, options.port).serve_forever()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The body of a request, in pieces, within API Gateway's limit."""
+"""Reads the body of a request in pieces, up to API Gateway's limit."""
 
 from collections.abc import Iterator
 from email.message import Message
@@ -11,14 +11,14 @@ MAX_CHUNK_LINE_BYTES = 1024
 
 
 class DisconnectedError(Exception):
-    """The client went away in the middle of its request."""
+    """The client closed the connection in the middle of its request."""
 
 
 def body_length(headers: Message) -> int | None:
-    """Return how many bytes the request announces; None for a chunked one.
+    """Return the announced length in bytes; None for a chunked request.
 
-    Raises RefusedError where the framing is ambiguous (two parsers could disagree on it) or the
-    body too large.
+    Raises RefusedError if the framing is ambiguous (two parsers could read it differently) or the
+    body is too large.
     """
     lengths = set(headers.get_all("Content-Length", []))
     encoding = headers.get_all("Transfer-Encoding", [])
@@ -37,11 +37,11 @@ def body_length(headers: Message) -> int | None:
 
 
 def pieces(stream: BufferedIOBase, length: int) -> Iterator[bytes]:
-    """Read exactly `length` bytes as they come; raises DisconnectedError where they end early."""
+    """Yield exactly `length` bytes as they arrive. Raises DisconnectedError if they end early."""
     while length:
         try:
             piece = stream.read(min(length, PIECE_BYTES))
-        except OSError:  # reset, or silent for longer than the handler's timeout
+        except OSError:  # connection reset, or the handler's timeout is over
             raise DisconnectedError from None
         if not piece:
             raise DisconnectedError
@@ -50,7 +50,7 @@ def pieces(stream: BufferedIOBase, length: int) -> Iterator[bytes]:
 
 
 def unchunked(stream: BufferedIOBase) -> bytes:
-    """Read a chunked body whole: its length is wanted by those who read it next."""
+    """Read a whole chunked body: the next reader needs its length."""
     body = bytearray()
     while size := _chunk_size(_line(stream)):
         if len(body) + size > MAX_BODY_BYTES:
@@ -59,7 +59,7 @@ def unchunked(stream: BufferedIOBase) -> bytes:
             body += piece
         if _line(stream):
             raise malformed("A chunk is longer than it says.")
-    while _line(stream):  # trailers, of no use to anyone
+    while _line(stream):  # trailers, which nobody needs
         pass
     return bytes(body)
 

@@ -1,4 +1,4 @@
-"""One client's connection: each request is checked, handed on, and its answer streamed back."""
+"""One client connection: it checks and forwards each request, and streams the response back."""
 
 import contextlib
 import http.client
@@ -32,7 +32,7 @@ METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves one connection; `api` is set on a subclass."""
+    """Serves one connection. A subclass sets `api`."""
 
     protocol_version = "HTTP/1.1"
     timeout = 75
@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
         """Answer one request of a method that API Gateway knows."""
         began = time.monotonic()
         try:
-            answer = self._ask()
+            answer = self._send_upstream()
         except RefusedError as refused:
             self.send_error(refused.status, refused.sentence)
         except DisconnectedError:
@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             try:
                 self._stream_back(answer)
-            except (OSError, http.client.HTTPException):  # one of the two went away
+            except (OSError, http.client.HTTPException):  # one of the two closed the connection
                 self.close_connection = True
                 self.upstream.close()
             milliseconds = (time.monotonic() - began) * 1000
@@ -70,10 +70,10 @@ class Handler(BaseHTTPRequestHandler):
     do_DELETE = do_GET = do_HEAD = do_OPTIONS = do_PATCH = do_POST = do_PUT = forward  # noqa: N815
 
     def handle_expect_100(self) -> bool:
-        """Put off asking for the body until the request is known to be acceptable."""
+        """Do not ask for the body yet: `_send_upstream` first checks the request."""
         return True
 
-    def _ask(self) -> http.client.HTTPResponse:
+    def _send_upstream(self) -> http.client.HTTPResponse:
         prefix = f"/{self.api.stage}"
         if self.path.partition("?")[0] != prefix and not self.path.startswith(f"{prefix}/"):
             raise RefusedError(HTTPStatus.NOT_FOUND, f"The API's addresses begin with {prefix}/.")
@@ -94,13 +94,13 @@ class Handler(BaseHTTPRequestHandler):
         if length is None:
             whole = unchunked(self.rfile)
             return self.upstream.send(
-                self.command, self.path, self._headers_to_hand_on(len(whole)), [whole]
+                self.command, self.path, self._forwarded_headers(len(whole)), [whole]
             )
-        headers, body = self._headers_to_hand_on(length), pieces(self.rfile, length)
+        headers, body = self._forwarded_headers(length), pieces(self.rfile, length)
         return self.upstream.send(self.command, self.path, headers, body)
 
-    def _headers_to_hand_on(self, length: int) -> Iterator[tuple[str, str]]:
-        """Yield the headers that API Gateway would pass on, and those that it adds."""
+    def _forwarded_headers(self, length: int) -> Iterator[tuple[str, str]]:
+        """Yield the headers that API Gateway would forward, and those that it adds."""
         named = self.headers.get("Connection", "").lower().split(",")
         own = {"host", "content-length", "expect", "x-forwarded-for", "x-forwarded-port"}
         dropped = HOP_BY_HOP | own | {"x-forwarded-proto"} | {name.strip() for name in named}
@@ -123,19 +123,19 @@ class Handler(BaseHTTPRequestHandler):
         if announced is not None:
             self.send_header("Content-Length", str(announced))
         elif not bodiless:
-            self.close_connection = True  # its end is the end of the body
+            self.close_connection = True  # the end of the connection ends the body
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
         while piece := answer.read1(PIECE_BYTES):
             self.wfile.write(piece)
             self.wfile.flush()
-        if answer.length:  # the emulator broke off: so do we, or the client would wait
+        if answer.length:  # the emulator stopped early: close, or the client would wait
             self.close_connection = True
         answer.close()  # frees the connection for the next request
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer in the API's own form; also called by the base class for malformed requests."""
+        """Answer in the API's own format. The base class calls this too, for malformed requests."""
         del explain
         status = HTTPStatus(code)
         if status is HTTPStatus.NOT_IMPLEMENTED:  # a method that the base class doesn't find
@@ -143,7 +143,7 @@ class Handler(BaseHTTPRequestHandler):
         request_id = str(uuid.uuid4())
         error = {"error": message or status.phrase, "code": ERROR_CODES.get(status, "BadRequest")}
         body = json.dumps({**error, "requestId": request_id}).encode()
-        self.close_connection = True  # what follows on the connection may be an unread body
+        self.close_connection = True  # the connection may still hold an unread body
         self.send_response_only(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -158,7 +158,7 @@ class Handler(BaseHTTPRequestHandler):
         self._linger()
 
     def _linger(self) -> None:
-        """Read what the client still sends, for a while: a reset would take our answer from it."""
+        """Read for a while what the client still sends: a reset would destroy our response."""
         deadline = time.monotonic() + LINGER_SECONDS
         with contextlib.suppress(OSError):
             self.wfile.flush()
@@ -168,6 +168,6 @@ class Handler(BaseHTTPRequestHandler):
                 pass
 
     def _log(self, outcome: str) -> None:
-        """Note a request; neither its query nor a header, which may hold a token."""
+        """Log a request, without its query and headers, which may hold a token."""
         path = getattr(self, "path", "").partition("?")[0]
         print(f"{self.log_date_time_string()} {self.command} {path} {outcome}", file=sys.stderr)

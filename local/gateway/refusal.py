@@ -1,4 +1,4 @@
-"""What the gateway answers by itself."""
+"""The errors that the gateway answers itself."""
 
 from http import HTTPStatus
 
@@ -20,7 +20,7 @@ ERROR_CODES = {
 
 
 class RefusedError(Exception):
-    """The gateway answers this itself: a status, and a sentence for the caller."""
+    """The gateway refuses a request: a status, and a sentence for the caller."""
 
     def __init__(self, status: HTTPStatus, sentence: str) -> None:
         super().__init__(sentence)
@@ -29,12 +29,12 @@ class RefusedError(Exception):
 
 
 def malformed(sentence: str) -> RefusedError:
-    """Refuse a request that is no proper HTTP."""
+    """Return the error for a request that is not valid HTTP."""
     return RefusedError(HTTPStatus.BAD_REQUEST, sentence)
 
 
 def too_large() -> RefusedError:
-    """Refuse a body beyond what API Gateway takes."""
+    """Return the error for a body above API Gateway's limit."""
     return RefusedError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may hold {MAX_BODY_BYTES:,} bytes at most."
     )

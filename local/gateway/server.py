@@ -7,12 +7,12 @@ from local.gateway.upstream import Api
 
 
 class Server(ThreadingHTTPServer):
-    """A thread for each connection."""
+    """Runs a thread for each connection."""
 
     daemon_threads = True
     request_queue_size = 256
 
 
 def make_server(api: Api, port: int) -> Server:
-    """Listen on loopback for requests to one API; raises OSError where the port is taken."""
+    """Listen on loopback for requests to one API. Raises OSError if the port is taken."""
     return Server(("127.0.0.1", port), type("ApiHandler", (Handler,), {"api": api}))

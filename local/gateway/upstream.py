@@ -13,7 +13,7 @@ from local.gateway.refusal import INTEGRATION_SECONDS, RefusedError, malformed
 
 @dataclass(frozen=True)
 class Api:
-    """The REST API that requests are meant for."""
+    """The REST API that gets the requests."""
 
     emulator_url: str
     api_id: str
@@ -21,12 +21,12 @@ class Api:
 
     @property
     def host(self) -> str:
-        """Return the Host header by which the emulator knows the API, as AWS does."""
+        """Return the Host header from which the emulator knows the API, as AWS does."""
         return f"{self.api_id}.execute-api.localhost"
 
 
 class Upstream:
-    """One kept-alive connection to the emulator. Not for several threads."""
+    """One keep-alive connection to the emulator. Not thread-safe."""
 
     def __init__(self, api: Api) -> None:
         self.api = api
@@ -38,9 +38,9 @@ class Upstream:
     def send(
         self, method: str, target: str, headers: Iterable[tuple[str, str]], body: Iterable[bytes]
     ) -> http.client.HTTPResponse:
-        """Hand on a request; the answer's body is still to be read.
+        """Forward a request. The caller must read the body of the response.
 
-        Raises RefusedError where the request is malformed, or the emulator silent or gone.
+        Raises RefusedError if the request is malformed, or if the emulator does not answer.
         """
         if self._closed_by_peer():
             self.close()
@@ -76,11 +76,11 @@ class Upstream:
         self._connection.endheaders()
 
     def _closed_by_peer(self) -> bool:
-        """Tell whether an idle connection was ended meanwhile: to use it would lose a request."""
+        """Tell whether the peer closed the idle connection: a request on it would be lost."""
         sock = self._connection.sock
         return sock is not None and bool(select.select([sock], [], [], 0)[0])
 
     def close(self) -> None:
-        """End the connection; the next request opens another."""
+        """Close the connection. The next request opens a new one."""
         with contextlib.suppress(OSError):
             self._connection.close()

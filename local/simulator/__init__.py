@@ -1,7 +1,7 @@
-"""A local stand-in for Amazon SageMaker: control plane, runtime echo, endpoint life cycles, and
-what Application Auto Scaling keeps about endpoints.
+"""A local simulator of Amazon SageMaker: control plane, echo runtime and endpoint life cycles, with
+the scalable targets of Application Auto Scaling.
 
-Inside out: `lifecycle`, `account`, `catalog`, `fleet`, `tagging`, `autoscaling`, `listing` and
-`world` are pure (no thread, socket or clock; every call is given `now`); `service` adds the lock,
-the clock and the faults; `server`, `events` and `__main__` touch the network.
+From the inside out: `lifecycle`, `account`, `catalog`, `fleet`, `tagging`, `autoscaling`, `listing`
+and `world` are pure (no thread, socket or clock; every call takes `now`). `service` adds the lock,
+the clock and the faults. `server`, `state_change_events` and `__main__` use the network.
 """

@@ -1,4 +1,4 @@
-"""`python -m local.simulator`: the simulator as a server on loopback, until it is told to end."""
+"""`python -m local.simulator`: runs the simulator as a server on loopback until a signal."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ from local.simulator.world import World
 
 DESCRIPTION = """\
 A local Amazon SageMaker (models, endpoint configs, endpoints, tags, InvokeEndpoint and
-InvokeEndpointAsync as an echo) and Application Auto Scaling (targets and policies are kept, nothing
-is scaled) for boto3 and Terraform: point AWS_ENDPOINT_URL_SAGEMAKER,
+InvokeEndpointAsync as an echo) and Application Auto Scaling (it stores targets and policies but
+scales nothing) for boto3 and Terraform. Point AWS_ENDPOINT_URL_SAGEMAKER,
 AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME and AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING at it. The first
-line of standard output is the port; each call is a line on standard error.
+line of standard output is the port. Each call is a line on standard error.
 """
 EPILOG = """\
 environment:
   LOCAL_CREATE_SECONDS  how long Creating lasts (default 3)
   LOCAL_DELETE_SECONDS  how long Deleting lasts (default 1)
-  LOCAL_UPDATE_SECONDS  how long Updating lasts, rollback included (default 3)
+  LOCAL_UPDATE_SECONDS  how long Updating lasts, including rollback (default 3)
   LOCAL_HUB_DOCUMENTS   folder of JumpStart's documents, {region}/{model id}/{version}.json, or
                         {version}.{support status}.json such as 1.0.0.deprecated.json (default none)
-  EVENTS_ENDPOINT_URL   where the other AWS APIs are: for events of endpoint state changes, for what
-                        asynchronous inferences read, write and publish, and for IAM, which is asked
-                        what the role of a caller may do (default: nowhere, and all may do all)
+  EVENTS_ENDPOINT_URL   address of the other AWS APIs: EventBridge for state-change events, S3 and
+                        SNS for asynchronous inferences, IAM to check the permissions of callers
+                        (default none: no events, inferences never run, everything is allowed)
   AWS_REGION, AWS_DEFAULT_REGION  the default of --region
 
 paths of its own:
   GET /_health
   GET, POST, DELETE /_faults  {"operation", "endpoint": name or null for any, "failure", "count"}
       failure: Failed, Rollback, Capacity or Stuck (how an accepted change ends), TimeoutAfter
-      (it takes effect, the caller hears nothing), or an error code such as ThrottlingException.
-      Faults are used up in the order posted, one per call; refused calls use none up, except by
-      an error code. DELETE forgets them and lets stuck endpoints go on.
-  GET, DELETE /_calls         the calls so far: time, operation, endpoint, error
+      (the call takes effect but gets no answer), or an error code such as ThrottlingException.
+      Each call uses one fault, in the order posted. A refused call uses none, unless the fault is
+      an error code. DELETE removes all faults and lets stuck endpoints continue.
+  GET, DELETE /_calls         recorded calls: time, operation, endpoint, error
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves until SIGTERM or SIGINT. Exit codes: 0 ended, 1 no port, 2 wrong settings."""
+    """Serve until SIGTERM or SIGINT. Exit codes: 0 ended, 1 no port, 2 wrong settings."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
@@ -72,8 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     documents = os.environ.get("LOCAL_HUB_DOCUMENTS")
     hub = PublicHub.read(account, Path(documents)) if documents else None
     world = World(account, durations, hub)
-    tell = publisher.publish if publisher else nobody
-    simulator = Simulator(world, tell, inferences=inferences, authority=authority)
+    on_change = publisher.publish if publisher else nobody
+    simulator = Simulator(world, on_change, inferences=inferences, authority=authority)
     ended = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda _number, _frame: ended.set())
@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free port")
     parser.add_argument("--region", default=region, help="the region in ARNs (default %(default)s)")
     parser.add_argument(
         "--account", default=Account.account_id, help="the account in ARNs (default %(default)s)"

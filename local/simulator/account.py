@@ -1,4 +1,4 @@
-"""The AWS account and region that the simulator plays, and shelves of named resources in it."""
+"""The simulated AWS account and region, and its collections of named resources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from local.simulator.errors import EXISTS, MISSING
 
 
 class Kind(Enum):
-    """A resource type: its word in ARNs, and its noun in error messages."""
+    """A resource type: its name in ARNs, and its name in error messages."""
 
     MODEL = ("model", "model")
     CONFIG = ("endpoint-config", "endpoint configuration")
@@ -24,13 +24,13 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Account:
-    """Whose resources these are; only its strings occur, nothing is looked up."""
+    """The owner of the resources. Only its id and region appear in answers."""
 
     account_id: str = "000000000000"
     region: str = "us-east-1"
 
     def arn(self, kind: Kind, name: str) -> str:
-        """SageMaker writes names in lower case here, whatever they were created as."""
+        """The ARN of a resource. SageMaker always writes names in ARNs in lower case."""
         return f"arn:aws:sagemaker:{self.region}:{self.account_id}:{kind.word}/{name.lower()}"
 
 
@@ -38,7 +38,7 @@ Item = TypeVar("Item")
 
 
 class Shelf(Generic[Item]):
-    """Resources of one kind by name, compared without case."""
+    """The resources of one kind by name. Names are compared without case."""
 
     def __init__(self, account: Account, kind: Kind) -> None:
         self._account = account
@@ -58,14 +58,14 @@ class Shelf(Generic[Item]):
         return len(self._items)
 
     def get(self, name: str) -> Item:
-        """Raises "Could not find ..." where there is none."""
+        """Raises "Could not find ..." if there is no such resource."""
         try:
             return self._items[name.lower()]
         except KeyError:
             raise MISSING.error(noun=self._kind.noun, arn=self.arn(name)) from None
 
     def refuse_if_present(self, name: str) -> None:
-        """Raises "Cannot create already existing ..." where the name is taken."""
+        """Raises "Cannot create already existing ..." if the name is taken."""
         if name in self:
             raise EXISTS.error(noun=self._kind.noun, arn=self.arn(name))
 
@@ -73,6 +73,6 @@ class Shelf(Generic[Item]):
         self._items[name.lower()] = item
 
     def remove(self, name: str) -> None:
-        """Raises "Could not find ..." where there is none."""
+        """Raises "Could not find ..." if there is no such resource."""
         self.get(name)
         del self._items[name.lower()]

@@ -1,4 +1,4 @@
-"""Who calls, and whether IAM lets them: that of the emulator, where roles and policies are."""
+"""Finds out who calls, and asks the emulator's IAM whether the call is allowed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from local.simulator.errors import NO_IAM, UNKNOWN_CALLER, ApiError
 from local.simulator.permissions import Need
 
 KEPT_SECONDS = 3.0
-"""How long an answer holds: changes of policies take a moment on AWS too."""
+"""How long an answer is cached. Policy changes take a moment on AWS too."""
 MOST_KEPT = 20_000
 ROOT_KEYS = re.compile(r"test|\d{12}")
 _ACCESS_KEY = re.compile(r"Credential=([^/,\s]+)/")
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Authority:
-    """Thread-safe. Asks once for the same thing, and again after `KEPT_SECONDS`."""
+    """Caches each answer of IAM for `KEPT_SECONDS`. Thread-safe."""
 
     def __init__(self, iam: Any) -> None:
         self._iam = iam
@@ -35,8 +35,8 @@ class Authority:
         self._answers: dict[tuple[str, Need], tuple[float, str]] = {}
 
     def check(self, session: str | None, needs: Iterable[Need]) -> None:
-        """Raises ApiError where the session's role may not do all of it, or nobody can say; None is
-        the root user."""
+        """Raises ApiError if the session's role may not do all of it, or if IAM does not answer.
+        `session` None is the root user."""
         if session is None:
             return
         for need in needs:
@@ -51,14 +51,14 @@ class Authority:
             known = self._answers.get(key)
         if known and known[0] > now:
             return known[1]
-        decision = self._asked(*key)
+        decision = self._ask_iam(*key)
         with self._lock:
             if len(self._answers) >= MOST_KEPT:
                 self._answers.clear()
             self._answers[key] = (now + KEPT_SECONDS, decision)
         return decision
 
-    def _asked(self, role_arn: str, need: Need) -> str:
+    def _ask_iam(self, role_arn: str, need: Need) -> str:
         try:
             answer = self._iam.simulate_principal_policy(
                 PolicySourceArn=role_arn,
@@ -67,16 +67,16 @@ class Authority:
                 ContextEntries=[_entry(key, values) for key, values in need.context],
             )
         except (BotoCoreError, ClientError) as error:
-            log.warning("%s of %s: IAM does not say: %s", need.action, role_arn, error)
+            log.warning("%s of %s: no decision from IAM: %s", need.action, role_arn, error)
             raise NO_IAM.error() from error
         decision: str = answer["EvaluationResults"][0]["EvalDecision"]
         return decision
 
 
 def session_of(token: str | None, authorization: str | None) -> str | None:
-    """The ARN of the session in whose name a request comes; None for the root user.
+    """The ARN of the session that signed the request; None for the root user.
 
-    Raises ApiError for credentials of neither.
+    Raises ApiError for other credentials.
     """
     if token:
         return _named_by(token)
@@ -87,13 +87,13 @@ def session_of(token: str | None, authorization: str | None) -> str | None:
 
 
 def role_of(session: str) -> str:
-    """The role's ARN, of a session's."""
+    """The ARN of a session's role."""
     account, role = session.split(":")[4], session.split("/")[1]
     return f"arn:aws:iam::{account}:role/{role}"
 
 
 def _named_by(token: str) -> str:
-    """What the emulator puts before the tokens of its sessions."""
+    """The session ARN that the emulator puts at the start of a token."""
     try:
         arn = base64.urlsafe_b64decode(token.partition(".")[0]).decode()
     except (binascii.Error, UnicodeDecodeError):
@@ -114,6 +114,6 @@ def _refusal(session: str, need: Need, *, explicitly: bool) -> ApiError:
         if explicitly
         else f"because no identity-based policy allows the {need.action} action"
     )
-    return need.told.error(
+    return need.wording.error(
         session=session, action=need.action, resource=need.resource, because=because
     )

@@ -1,4 +1,4 @@
-"""Application Auto Scaling of endpoint variants: targets and policies, kept but never acted on."""
+"""Application Auto Scaling of endpoint variants: stores targets and policies, never scales."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _LINKED_ROLE = (
 
 @dataclass
 class Target:
-    """A registered variant; `policies` by name, as they were put."""
+    """A registered variant. `policies` are stored by name, as they were put."""
 
     resource_id: str
     least: int
@@ -58,10 +58,10 @@ class ScalableTargets:
         self._targets: dict[str, Target] = {}
         self.linked_role = f"arn:aws:iam::{account.account_id}:{_LINKED_ROLE}"
         self.linked_role_made = False
-        """The account has the role once a first target was registered, and keeps it."""
+        """Registering the first target creates the role, and the account keeps it."""
 
     def register(self, call: Call) -> Json:
-        """A new target, or new limits for one that is registered; its policies stay."""
+        """Register a target, or change the limits of a registered one. Its policies stay."""
         resource_id = _supported(call.request)
         self._check_variant(resource_id)
         known = self._targets.get(resource_id)
@@ -100,9 +100,9 @@ class ScalableTargets:
 
     def describe(self, call: Call) -> Json:
         rows = {key: self._described(target) for key, target in self._targets.items()}
-        asked = call.request.get("ResourceIds")
-        if asked:
-            rows = {key: row for key, row in rows.items() if key in asked}
+        resource_ids = call.request.get("ResourceIds")
+        if resource_ids:
+            rows = {key: row for key, row in rows.items() if key in resource_ids}
         return _page(rows, call.request, "ScalableTargets")
 
     def describe_policies(self, call: Call) -> Json:
@@ -116,7 +116,7 @@ class ScalableTargets:
         return _page(rows, call.request, "ScalingPolicies")
 
     def check_update(self, endpoint: Endpoint, target: Deployment) -> None:
-        """Raises where the update would change the instance type of a variant that is scaled."""
+        """Raises if the update would change the instance type of a scaled variant."""
         types = {variant.name: variant.instance_type for variant in target.variants}
         for variant in endpoint.serving.variants if endpoint.serving else ():
             changed = types.get(variant.name, variant.instance_type) != variant.instance_type
@@ -124,12 +124,12 @@ class ScalableTargets:
                 raise SCALED_TYPE.error(variant=variant.name)
 
     def forget(self, endpoint: str) -> None:
-        """SageMaker deregisters what scales an endpoint when that is deleted, and says nothing."""
+        """Deregister the targets of a deleted endpoint, as SageMaker silently does."""
         for resource_id in self._of(endpoint):
             del self._targets[resource_id]
 
     def of_endpoint(self, endpoint: str) -> list[str]:
-        """The ARNs of the targets of its variants."""
+        """The ARNs of the targets of the endpoint's variants."""
         return [self.arn(resource_id) for resource_id in self._of(endpoint)]
 
     def _of(self, endpoint: str) -> list[str]:
@@ -141,7 +141,7 @@ class ScalableTargets:
         return any(resource_id.lower() == wanted for resource_id in self._targets)
 
     def _check_variant(self, resource_id: str) -> None:
-        """Raises unless the variant of an endpoint that is in service bears this id."""
+        """Raises unless this is the id of a variant of an InService endpoint."""
         parts = resource_id.split("/")
         if len(parts) != 4 or parts[::2] != ["endpoint", "variant"]:
             raise UNSUPPORTED_TARGET.error()
@@ -180,7 +180,7 @@ class ScalableTargets:
 
 
 def _supported(request: Json) -> str:
-    """The resource id of a request about instances of a variant, which is all that is here."""
+    """The resource id of a request. Only the instance count of variants is supported."""
     if (request["ServiceNamespace"], request["ScalableDimension"]) != (NAMESPACE, DIMENSION):
         raise UNSUPPORTED_TARGET.error()
     resource_id: str = request["ResourceId"]
@@ -188,7 +188,7 @@ def _supported(request: Json) -> str:
 
 
 def _page(rows: dict[str, Json], request: Json, result_key: str) -> Json:
-    """Rows in the order of their keys; a token holds the last key shown."""
+    """One page of rows, sorted by key. A token holds the last key shown."""
     token = request.get("NextToken")
     last = decode_token(token, result_key)[0] if token else ""
     shown = sorted(key for key in rows if key > last)

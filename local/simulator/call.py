@@ -1,4 +1,4 @@
-"""One call of the control plane as the pure core sees it: a valid request at an instant."""
+"""A call of the control plane: a valid request at an instant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from local.simulator.lifecycle import Json, Outcome
 
 @dataclass(frozen=True)
 class Call:
-    """`outcome` is how the change that the call asks for will end: well, but for a fault."""
+    """`outcome` is how the requested change will end: with success, unless there is a fault."""
 
     request: Json
     now: datetime
@@ -18,5 +18,5 @@ class Call:
 
 
 def epoch(instant: datetime) -> float:
-    """Epoch seconds to the millisecond, as SageMaker writes timestamps."""
+    """Epoch seconds, rounded to milliseconds, as SageMaker writes timestamps."""
     return round(instant.timestamp(), 3)

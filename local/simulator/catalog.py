@@ -1,4 +1,4 @@
-"""Models and endpoint configs: immutable records that are described as they were created."""
+"""Models and endpoint configs: immutable records. Describe returns them as they were created."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ECHOED_IN_SUMMARIES = ("ManagedInstanceScaling", "RoutingConfig")
 
 @dataclass(frozen=True)
 class Record:
-    """A model or an endpoint config: what was asked for, with SageMaker's defaults filled in."""
+    """A model or an endpoint config: the request that created it, with SageMaker's defaults."""
 
     name: str
     body: Json
@@ -84,12 +84,12 @@ class Catalog:
         )
 
     def delete_config(self, call: Call) -> Json:
-        """Succeeds for a config in use too: SageMaker does not look."""
+        """Delete a config, even if it is in use: SageMaker does not check that."""
         self.configs.remove(call.request["EndpointConfigName"])
         return {}
 
     def deployment(self, config_name: str) -> Deployment:
-        """What the config stands for now. Raises where it or a model of it is missing."""
+        """The deployment that the config describes now. Raises if it or a model is missing."""
         body = self.configs.get(config_name).body
         return Deployment(
             config_name=body["EndpointConfigName"],

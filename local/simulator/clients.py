@@ -1,4 +1,4 @@
-"""Clients for the emulator, beside which the simulator stands: it asks as the account's root."""
+"""Clients for the emulator. The simulator calls it as the account's root user."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def client(service: Any, endpoint_url: str, region: str) -> Any:
         service,
         endpoint_url=endpoint_url,
         region_name=region,
-        # not those of the environment, which may be of a real account
+        # not the environment's credentials, which may belong to a real account
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106  # the emulator's own
         config=Config(

@@ -1,7 +1,7 @@
-"""What SageMaker answers when it refuses: one table of codes, HTTP statuses and wordings.
+"""The errors of SageMaker: codes, HTTP statuses and messages.
 
-Seen in public issue threads of SDKs, operators and the Terraform provider, except those marked
-assumed. Callers tell "gone" from "busy" by the message alone, so the wording is interface.
+They come from public issue threads of SDKs, operators and the Terraform provider, except those
+marked "assumed". The messages are part of the interface: only they distinguish "gone" from "busy".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 
 class ApiError(Exception):
-    """A refusal as it goes over the wire; `fields` are further members of its body."""
+    """An error response. `fields` are further members of its body."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class Wording:
-    """An error whose message is filled in with names when it is raised."""
+    """An error whose message is a template. The names are filled in when it is raised."""
 
     template: str
     code: str = "ValidationException"
@@ -172,4 +172,4 @@ STATUS_BY_CODE = MappingProxyType(
         "ModelNotReadyException": 429,
     }
 )
-"""HTTP statuses of codes that are not plain client errors (400)."""
+"""HTTP statuses of the codes whose status is not 400."""

@@ -1,4 +1,4 @@
-"""Faults that tests inject: which calls go wrong, how, and how often."""
+"""Faults that tests inject: which calls fail, how, and how often."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ FIELDS = ("operation", "endpoint", "failure", "count")
 
 
 class FaultRefusedError(ValueError):
-    """A fault that makes no sense; the text says why."""
+    """The fault is not valid. The message says why."""
 
 
 @dataclass
 class Fault:
-    """The next `count` matching calls fail this way; `endpoint` None stands for any."""
+    """The next `count` matching calls fail this way. `endpoint` None matches any endpoint."""
 
     operation: str
     endpoint: str | None
@@ -42,7 +42,7 @@ class Fault:
 
     @property
     def outcome(self) -> Outcome | None:
-        """How an accepted change ends, for the faults that are about that."""
+        """How an accepted change ends; None for other kinds of faults."""
         by_value = {outcome.value: outcome for outcome in OPERATIONS_BY_OUTCOME}
         return by_value.get(self.failure)
 
@@ -58,7 +58,7 @@ class Fault:
 
 
 class FaultBook:
-    """The faults still to happen, used in the order in which they were posted, one per call."""
+    """The faults that are still to happen. Each call uses one, in the order posted."""
 
     def __init__(self, operations: frozenset[str]) -> None:
         self._operations = operations
@@ -68,7 +68,7 @@ class FaultBook:
         return iter(self._faults)
 
     def post(self, body: object) -> Fault:
-        """Raises FaultRefusedError with a sentence about the first thing wrong with the body."""
+        """Add a fault. Raises FaultRefusedError with the first problem of the body."""
         fault = _parsed(body, self._operations)
         self._faults.append(fault)
         return fault
@@ -77,7 +77,7 @@ class FaultBook:
         self._faults.clear()
 
     def find(self, operation: str, endpoint: str | None) -> Fault | None:
-        """The fault that this call meets; it stays until `use`, so that a refused call keeps it."""
+        """The fault for this call. It stays until `use`, so that a refused call does not use it."""
         return next((f for f in self._faults if f.matches(operation, endpoint)), None)
 
     def use(self, fault: Fault) -> None:

@@ -1,4 +1,4 @@
-"""The endpoints: what each operation does to them, and their changes coming due."""
+"""The endpoints: the effect of each operation, and the changes that become due."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ from local.simulator.summaries import described
 
 @dataclass(frozen=True)
 class StatusChange:
-    """An endpoint that has just entered its status, at `at`."""
+    """An endpoint that has entered its status at the instant `at`."""
 
     endpoint: Endpoint
     at: datetime
 
 
 class Fleet:
-    """All endpoints of one account. Every method expects that `settle(now)` has been called."""
+    """All endpoints of one account. Call `settle(now)` before any other method."""
 
     def __init__(self, account: Account, catalog: Catalog, durations: Durations) -> None:
         self._catalog = catalog
         self._durations = durations
-        self._due: list[tuple[datetime, int, str]] = []  # one for each change that is not held
+        self._due: list[tuple[datetime, int, str]] = []  # one item per change that is not held
         self._pushed = 0
         self.shelf: Shelf[Endpoint] = Shelf(account, Kind.ENDPOINT)
         self.changes: list[StatusChange] = []
         self.check_update: Callable[[Endpoint, Deployment], None] = lambda _endpoint, _target: None
-        """Raises where something outside the fleet forbids an update."""
+        """Raises if something outside the fleet forbids an update."""
 
     def create(self, call: Call) -> Json:
         name = call.request["EndpointName"]
@@ -63,7 +63,7 @@ class Fleet:
         return described(endpoint, self.shelf.arn(endpoint.name))
 
     def update(self, call: Call) -> Json:
-        """To a new config; the current one must still exist too, as SageMaker demands."""
+        """Update to a new config. SageMaker also requires that the current config still exists."""
         endpoint = self._changeable(call.request["EndpointName"])
         target = self._catalog.deployment(call.request["EndpointConfigName"])
         self._catalog.configs.get(endpoint.config_name)
@@ -80,7 +80,7 @@ class Fleet:
 
     def update_weights(self, call: Call) -> Json:
         endpoint = self._changeable(call.request["EndpointName"])
-        assert endpoint.serving is not None  # only what has served is settled and not Failed
+        assert endpoint.serving is not None  # an endpoint that is settled and not Failed has served
         desired = call.request["DesiredWeightsAndCapacities"]
         self._begin_update(endpoint, reweighted(endpoint.serving, desired), call)
         return {"EndpointArn": self.shelf.arn(endpoint.name)}
@@ -93,7 +93,7 @@ class Fleet:
         return {}
 
     def settle(self, now: datetime) -> None:
-        """Lets every change end that is due by `now`, in the order in which they are due."""
+        """Finish every change that is due by `now`, in order."""
         while self._due and self._due[0][0] <= now:
             due, _, name = heapq.heappop(self._due)
             after = advance(self.shelf.get(name))
@@ -103,7 +103,7 @@ class Fleet:
                 self._enter(after, due)
 
     def next_change(self) -> datetime | None:
-        """When `settle` has something to do next."""
+        """The instant at which `settle` has something to do next."""
         return self._due[0][0] if self._due else None
 
     def release_stuck(self, now: datetime) -> None:
@@ -117,12 +117,12 @@ class Fleet:
         self._enter(updating, call.now)
 
     def _begin_rollout(self, endpoint: Endpoint, target: Deployment, call: Call) -> None:
-        """One that takes more time than its policy allows is rolled back once that is over."""
+        """Begin a rollout. If it takes longer than its policy allows, it is rolled back then."""
         counts = [variant.instance_count for variant in target.variants]
         rollout = plan(target.policy, self._durations.update_seconds, counts)
         seconds, outcome = rollout.over_after.total_seconds(), call.outcome
         if rollout.too_long and outcome is Outcome.SUCCESS:
-            seconds, outcome = 2 * seconds, Outcome.ROLLBACK  # the way back takes as long
+            seconds, outcome = 2 * seconds, Outcome.ROLLBACK  # the rollback takes as long
         updating = begin(
             endpoint, Status.UPDATING, target, seconds, outcome, call.now, rollout.shifts
         )
@@ -148,5 +148,5 @@ class Fleet:
         self.shelf.put(endpoint.name, endpoint)
         pending = endpoint.pending
         if pending is not None and not pending.held:
-            self._pushed += 1  # keeps equal instants in the order of their calls
+            self._pushed += 1  # keeps changes at the same instant in the order of their calls
             heapq.heappush(self._due, (pending.due, self._pushed, endpoint.name))

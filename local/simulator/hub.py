@@ -1,4 +1,4 @@
-"""SageMaker's public hub: the JumpStart documents that were put into a folder."""
+"""SageMaker's public hub, with JumpStart documents from a folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Content:
 
     @property
     def age(self) -> tuple[int, ...]:
-        """Greater for newer versions."""
+        """The version as numbers: greater for newer versions."""
         return tuple(map(int, self.version.split(".")))
 
 
@@ -43,7 +43,7 @@ class PublicHub:
 
     @classmethod
     def read(cls, account: Account, folder: Path) -> PublicHub:
-        """The documents `{region}/{model id}/{version}[.{support status}].json` of a folder."""
+        """Read a folder of documents `{region}/{model id}/{version}[.{support status}].json`."""
         return cls(account, map(_content, (folder / account.region).glob("*/*.json")))
 
     def describe(self, call: Call) -> Json:
@@ -70,7 +70,7 @@ class PublicHub:
         return page(rows, call.request, "HubContentSummaries")
 
     def _versions(self, request: Json) -> list[Content]:
-        """Those of the model asked for, the newest last. Raises where there is none."""
+        """The versions of the requested model, the newest last. Raises if there is none."""
         _check_hub(request)
         name = request["HubContentName"]
         if request["HubContentType"] != "Model" or name not in self._models:

@@ -1,7 +1,8 @@
-"""Asynchronous inferences: taken at once, done in the background, their results put into S3.
+"""Asynchronous inferences: accepted immediately, run in the background, results stored in S3.
 
-Worded as https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-check-predictions.html
-has it. The model is the echo, as for synchronous invocations.
+The messages follow
+https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-check-predictions.html. The model is
+the echo model, as for synchronous invocations.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Places(Protocol):
-    """Where inputs come from and results go; failures are raised as botocore raises them."""
+    """Storage for inputs and results, and notifications. Errors are botocore's."""
 
     def read(self, s3_uri: str) -> bytes: ...
 
@@ -41,7 +42,7 @@ class Places(Protocol):
 
 @dataclass(frozen=True)
 class Inference:
-    """One that was accepted; `payload` None: it is to be read from `input_location`."""
+    """An accepted inference. If `payload` is None, it is read from `input_location`."""
 
     id: str
     endpoint: str
@@ -67,13 +68,13 @@ class Inference:
         return f"{path.rstrip('/')}/{self.id}-error.out" if path else None
 
     def topic(self, kind: str) -> str | None:
-        """The topic of SuccessTopic or ErrorTopic, where there is one."""
+        """The ARN of SuccessTopic or ErrorTopic, if there is one."""
         arn: str | None = self._output.get("NotificationConfig", {}).get(kind)
         return arn
 
 
 class Inferences:
-    """Does what was taken. One that cannot be finished is logged and ends there."""
+    """Runs the accepted inferences. If one fails to finish, that is logged and it is dropped."""
 
     def __init__(self, places: Places, region: str) -> None:
         self._places = places
@@ -85,7 +86,7 @@ class Inferences:
         self._workers.submit(self._do, inference)
 
     def close(self) -> None:
-        """Forget what has not begun."""
+        """Drop the inferences that have not begun."""
         self._ended.set()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
@@ -93,12 +94,12 @@ class Inferences:
         self._ended.wait(SECONDS)
         try:
             reason = FAILED_REASON if inference.fails else self._infer(inference)
-            self._tell(inference, reason)
+            self._notify(inference, reason)
         except (BotoCoreError, ClientError) as error:
-            log.warning("inference %s lost: %s", inference.id, error)
+            log.warning("inference %s failed: %s", inference.id, error)
 
     def _infer(self, inference: Inference) -> str | None:
-        """Echo; why it failed, if it did."""
+        """Write the echo. Returns the reason if that fails."""
         try:
             payload = inference.payload
             if payload is None:
@@ -108,7 +109,7 @@ class Inferences:
             return f"Received client error: {error}"
         return None
 
-    def _tell(self, inference: Inference, reason: str | None) -> None:
+    def _notify(self, inference: Inference, reason: str | None) -> None:
         if reason and inference.failure_location:
             self._places.write(inference.failure_location, reason.encode(), "text/plain")
         topic = inference.topic("ErrorTopic" if reason else "SuccessTopic")

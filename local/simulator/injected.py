@@ -1,4 +1,4 @@
-"""The error that an injected code turns into, worded as SageMaker words it where we know how."""
+"""The error for an injected code, with SageMaker's own message if it is known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from local.simulator.world import World
 
 
 def injected_error(code: str, operation: str, request: object, world: World) -> ApiError:
-    """For a call of `operation` that is to fail with `code` without any effect."""
+    """The error of a call of `operation` that fails with `code` and has no effect."""
     named = request if isinstance(request, dict) else {}
     if code == THROTTLED.code:
         return THROTTLED.error()

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 class Status(StrEnum):
-    """SageMaker's endpoint statuses that can occur here; the member's name is the events' word."""
+    """SageMaker's endpoint statuses that occur here. The events use the member's name."""
 
     CREATING = "Creating"
     UPDATING = "Updating"
@@ -30,7 +30,7 @@ class Status(StrEnum):
 
 
 class Outcome(Enum):
-    """How an accepted change is going to end."""
+    """How an accepted change will end."""
 
     SUCCESS = "Success"
     FAILED = "Failed"
@@ -41,7 +41,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Durations:
-    """How long each change takes, in seconds; a rollback takes as long as the update it undoes."""
+    """How long each change takes, in seconds. A rollback takes as long as its update."""
 
     create_seconds: float = 3.0
     delete_seconds: float = 1.0
@@ -55,7 +55,8 @@ class Durations:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Durations:
-        """LOCAL_CREATE_SECONDS, LOCAL_DELETE_SECONDS, LOCAL_UPDATE_SECONDS; empty means default."""
+        """Read LOCAL_CREATE_SECONDS, LOCAL_DELETE_SECONDS and LOCAL_UPDATE_SECONDS. Empty means
+        default."""
         given: dict[str, float] = {}
         for step in ("create", "delete", "update"):
             text = environment.get(f"LOCAL_{step.upper()}_SECONDS", "")
@@ -73,7 +74,7 @@ def _seconds(name: str, text: str) -> float:
 
 @dataclass(frozen=True)
 class Variant:
-    """One production or shadow variant as deployed; `extra` goes into its summary as it is."""
+    """A deployed production or shadow variant. `extra` is copied into its summary."""
 
     name: str
     weight: float
@@ -86,7 +87,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What an endpoint config stood for when it was deployed: the config may be deleted later."""
+    """The content of an endpoint config when it was deployed; it may be deleted later."""
 
     config_name: str
     variants: tuple[Variant, ...]
@@ -97,7 +98,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Pending:
-    """A change under way. `held` changes wait for `release`; a rollback is over at `undone_at`."""
+    """A change in progress. `held` changes wait for `release`. A rollback ends at `undone_at`."""
 
     due: datetime
     started_at: datetime
@@ -110,7 +111,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An endpoint at one moment; `serving` is None until it was first InService."""
+    """An endpoint at one instant. `serving` is None until it is InService for the first time."""
 
     name: str
     config_name: str
@@ -123,12 +124,13 @@ class Endpoint:
 
     @property
     def answering(self) -> Deployment | None:
-        """What answers invocations, if anything: an update keeps serving the old deployment."""
+        """The deployment that answers invocations, if any. During an update it is the old one."""
         alive = (Status.IN_SERVICE, Status.UPDATING, Status.ROLLING_BACK)
         return self.serving if self.status in alive else None
 
     def shares(self, now: datetime) -> tuple[tuple[Deployment, float], ...]:
-        """What answers invocations, and which part of them: an update shifts them step by step."""
+        """The deployments that answer invocations, with their shares. An update shifts the traffic
+        step by step."""
         serving, pending = self.answering, self.pending
         if serving is None:
             return ()
@@ -148,7 +150,7 @@ def begin(
     now: datetime,
     shifts: tuple[Shift, ...] = (),
 ) -> Endpoint:
-    """The endpoint with a change of `seconds` under way that will end in `outcome`."""
+    """The endpoint with a change in progress that takes `seconds` and ends in `outcome`."""
     over_at = now + timedelta(seconds=seconds)
     rolls_back = status is Status.UPDATING and outcome in (Outcome.ROLLBACK, Outcome.CAPACITY)
     pending = Pending(
@@ -164,7 +166,7 @@ def begin(
 
 
 def release(endpoint: Endpoint, now: datetime) -> Endpoint:
-    """A stuck endpoint goes on: at once where its time is over already."""
+    """Let a stuck endpoint continue. If its change is overdue, it ends now."""
     pending = endpoint.pending
     if pending is None or not pending.held:
         return endpoint
@@ -173,13 +175,13 @@ def release(endpoint: Endpoint, now: datetime) -> Endpoint:
 
 
 def advance(endpoint: Endpoint) -> Endpoint | None:
-    """The endpoint at the instant its pending change is due; None where it is gone."""
+    """The endpoint after its pending change; None if it is deleted."""
     pending = endpoint.pending
     if pending is None or pending.held:
         raise ValueError(f"{endpoint.name} has no change that could end.")
     settled = replace(endpoint, pending=None, modified_at=pending.due)
     if endpoint.status is Status.ROLLING_BACK:
-        return replace(settled, status=Status.IN_SERVICE)  # keeps its reason until the next change
+        return replace(settled, status=Status.IN_SERVICE)  # keeps the failure reason
     if pending.outcome in (Outcome.SUCCESS, Outcome.STUCK):
         if endpoint.status is Status.DELETING or pending.target is None:
             return None

@@ -1,4 +1,4 @@
-"""List operations: filters, orders, and pages that survive what comes and goes between them."""
+"""List operations: filters, sort orders, and pages that stay correct when rows come and go."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from local.simulator.errors import BAD_TOKEN
 from local.simulator.lifecycle import Json
 
 PAGE = 10
-"""SageMaker's page where MaxResults is not given."""
+"""SageMaker's page size without MaxResults."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of a listing; `status` and `modified_at` only where the resource has them."""
+    """A row of a listing. `status` and `modified_at` are only set if the resource has them."""
 
     name: str
     created_at: datetime
@@ -29,7 +29,7 @@ class Entry:
 
 
 def page(entries: Iterable[Entry], request: Json, result_key: str) -> Json:
-    """One page under `result_key`, with a NextToken where more follows (newest first by default).
+    """One page under `result_key`, newest first by default, with a NextToken if more rows follow.
 
     A token holds the sort key of the last row, not a position.
     """
@@ -81,12 +81,12 @@ def _within(instant: datetime | None, request: Json, what: str) -> bool:
 
 
 def encode_token(listing: str, last: list[str]) -> str:
-    """A NextToken that goes on after the key `last` of the listing."""
+    """A NextToken that continues after the key `last` of the listing."""
     return base64.urlsafe_b64encode(json.dumps([listing, *last]).encode()).decode()
 
 
 def decode_token(token: str, listing: str) -> list[str]:
-    """The key after which to go on. Raises where the token is not from the same listing."""
+    """The key after which to continue. Raises if the token is from another listing."""
     try:
         own, *last = json.loads(base64.urlsafe_b64decode(token.encode()))
     except (binascii.Error, ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""What IAM is asked before an operation: actions, the resources they are on, and condition keys.
+"""The permissions that an operation needs: actions, resources and condition keys.
 
 Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html
 and its page for Application Auto Scaling.
@@ -43,16 +43,16 @@ ON_TARGET = frozenset({"RegisterScalableTarget", "DeregisterScalableTarget", "Pu
 
 @dataclass(frozen=True)
 class Need:
-    """One question to IAM, and how a no is told."""
+    """One permission to check with IAM, and the wording of the error if it is denied."""
 
     action: str
     resource: str
     context: Context = ()
-    told: Wording = field(default=NOT_ALLOWED, compare=False)
+    wording: Wording = field(default=NOT_ALLOWED, compare=False)
 
 
 def needs(operation: str, request: Json, world: World) -> Iterator[Need]:
-    """What a caller of `operation` must be allowed, in the order in which it is told."""
+    """The permissions that `operation` needs, in the order in which errors are reported."""
     if operation in autoscaling.OPERATIONS:
         yield from _of_scaling(operation, request, world)
         return
@@ -65,7 +65,7 @@ def needs(operation: str, request: Json, world: World) -> Iterator[Need]:
     if operation == "DeleteEndpoint":
         for arn in world.targets.of_endpoint(_name(request, Kind.ENDPOINT)):
             action = "application-autoscaling:DeregisterScalableTarget"
-            yield Need(action, arn, told=NO_DEREGISTRATION)
+            yield Need(action, arn, wording=NO_DEREGISTRATION)
 
 
 def _resources(operation: str, request: Json, world: World) -> Sequence[str]:
@@ -80,7 +80,7 @@ def _resources(operation: str, request: Json, world: World) -> Sequence[str]:
 
 
 def _in_hub(request: Json, world: World) -> Sequence[str]:
-    """A hub and, where one is named, its content: those of AWS belong to the account `aws`."""
+    """A hub and, if it is named, its content. AWS's own belong to the account `aws`."""
     hub = str(request["HubName"]).rpartition("/")[2]
     base = f"arn:aws:sagemaker:{world.account.region}:aws"
     content, name = request.get("HubContentType"), request.get("HubContentName")
@@ -91,7 +91,7 @@ def _in_hub(request: Json, world: World) -> Sequence[str]:
 def _with_creation(
     operation: str, request: Json, world: World, given: Mapping[str, list[str]]
 ) -> Iterator[Need]:
-    """Tags that are put on at birth, and the role that a model is given."""
+    """For the tags of a create request, and for the role that is passed to a model."""
     if request.get("Tags"):
         arn = world.account.arn(ON[operation][0], _name(request, ON[operation][0]))
         context = {**given, "sagemaker:TaggingAction": [operation]}
@@ -130,7 +130,7 @@ def _given_tags(request: Json) -> dict[str, list[str]]:
 
 
 def _well_formed(tags: object) -> Iterator[Mapping[str, str]]:
-    """Those that can be looked at; the others are refused after."""
+    """The tags with valid structure. Validation refuses the others later."""
     for tag in tags if isinstance(tags, list) else ():
         if isinstance(tag, dict) and {"Key", "Value"} <= tag.keys():
             yield {name: str(tag[name]) for name in ("Key", "Value")}

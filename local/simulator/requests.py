@@ -1,4 +1,4 @@
-"""Checks a request against botocore's own service models: required, type, range, pattern, enum."""
+"""Validates requests with botocore's service models: required, type, range, pattern, enum."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JSON_TOKENS: dict[type, str] = {
     float: "DECIMAL_VALUE",
     type(None): "NULL_VALUE",
 }
-"""What SageMaker's parser calls what it did not expect."""
+"""The names that SageMaker's parser gives to unexpected values."""
 
 SCALARS = {
     "string": "String",
@@ -56,16 +56,16 @@ def _service_model(service: str) -> ServiceModel:
 
 
 def operation_model(operation: str) -> OperationModel:
-    """An operation as botocore knows it: every shape with its ranges, patterns and choices."""
+    """Botocore's model of an operation: every shape with its ranges, patterns and choices."""
     service = "application-autoscaling" if operation in autoscaling.OPERATIONS else "sagemaker"
     return _service_model(service).operation_model(operation)
 
 
 class RequestRules:
-    """What SageMaker and Application Auto Scaling refuse before they look at any resource."""
+    """The validation that SageMaker and Application Auto Scaling do before they use resources."""
 
     def parse(self, operation: str, request: object) -> Json:
-        """The request with times as epoch seconds; members that the model lacks are dropped.
+        """The request with times as epoch seconds, without unknown members.
 
         Raises SerializationException for a wrong type, ValidationException with all violations.
         """
@@ -81,7 +81,7 @@ class RequestRules:
 
 
 def _parsed(shape: Shape, value: object) -> object:
-    """The value without unknown and null members, its timestamps as epoch seconds."""
+    """The value without unknown and null members, with timestamps as epoch seconds."""
     if isinstance(shape, StructureShape):
         if not isinstance(value, dict):
             raise _mismatch(value, "Structure")
@@ -125,7 +125,7 @@ def _mismatch(value: object, wanted: str) -> ApiError:
 
 
 def _violations(shape: Shape, value: object, path: str) -> Iterator[str]:
-    """Sentences in SageMaker's own form; paths are lower camel case, list members `x.1.member`."""
+    """Messages in SageMaker's format. Paths are lower camel case; list members are `x.1.member`."""
     yield from _own_violations(shape, value, path)
     if isinstance(shape, StructureShape) and isinstance(value, dict):
         for key, member in shape.members.items():
@@ -175,7 +175,8 @@ def _join(path: str, key: str) -> str:
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """The service models' patterns are Java's: its Unicode classes and pairs of surrogates."""
+    """Compile a pattern of the service models. They are Java patterns, with its Unicode classes and
+    surrogate pairs."""
     for java, python in _JAVA.items():
         pattern = pattern.replace(java, python)
     return re.compile(pattern, re.DOTALL)

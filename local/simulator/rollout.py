@@ -1,4 +1,4 @@
-"""What an update makes of the deployment that is being served."""
+"""The new deployment that an update makes from the current one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from local.simulator.lifecycle import Deployment, Json, Variant
 
 
 def retaining(serving: Deployment, target: Deployment, request: Json, arn: str) -> Deployment:
-    """The target with the weights and counts being served, but for the excluded properties."""
+    """The target with the current weights and counts, except for excluded properties."""
     excluded = {
         item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", ())
     }

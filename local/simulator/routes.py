@@ -1,4 +1,4 @@
-"""From a request's path to the simulator and back: no sockets here."""
+"""Maps HTTP requests to the simulator and its results to responses. No sockets here."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ LARGEST_INLINE_PAYLOAD = 128_000
 LONGEST_ATTRIBUTES = 1024
 SAGEMAKER, AUTOSCALING = "SageMaker", "AnyScaleFrontendService"
 FORBIDDEN = frozenset({NOT_ALLOWED.code, UNKNOWN_CALLER.code})
-"""403 in the runtime's REST; the control plane's JSON 1.1 knows 400 alone."""
+"""The runtime's REST API answers 403 for these; the control plane's JSON 1.1 answers 400."""
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request."""
+    """An HTTP request."""
 
     method: str
     target: str
@@ -37,14 +37,14 @@ class Request:
 
     @property
     def session(self) -> str | None:
-        """Of the role that calls; None for the root user. Raises ApiError."""
+        """The session of the calling role; None for the root user. Raises ApiError."""
         headers = self.headers
         return session_of(headers.get("X-Amz-Security-Token"), headers.get("Authorization"))
 
 
 @dataclass(frozen=True)
 class Reply:
-    """One HTTP answer; `note` is for the log."""
+    """An HTTP response. `note` is for the log."""
 
     status: int
     body: bytes
@@ -54,7 +54,7 @@ class Reply:
 
 
 def answer(simulator: Simulator, request: Request) -> Reply:
-    """Raises NoReplyError where the caller is to be left waiting."""
+    """Answer a request. Raises NoReplyError if the caller must get no answer."""
     path = urlsplit(request.target).path
     if path.startswith("/_"):
         return _own(simulator, request, path)
@@ -66,7 +66,7 @@ def answer(simulator: Simulator, request: Request) -> Reply:
             return _invocation(simulator, request, unquote(parts[2]))
         if parts[3] == "async-invocations":
             return _asynchronous_invocation(simulator, request, unquote(parts[2]))
-    return _json(404, {"message": f"{request.method} {path} is nothing that SageMaker answers."})
+    return _json(404, {"message": f"SageMaker has no route {request.method} {path}."})
 
 
 def _control_plane(simulator: Simulator, request: Request) -> Reply:
@@ -99,7 +99,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _invocation(simulator: Simulator, request: Request, endpoint_name: str) -> Reply:
-    """The echo model: what came in goes out, byte for byte."""
+    """The echo model: the response is the request body, byte for byte."""
     attributes = request.headers.get(ATTRIBUTES)
     content_type = request.headers.get("Content-Type", "application/octet-stream")
     try:
@@ -120,7 +120,7 @@ def _invocation(simulator: Simulator, request: Request, endpoint_name: str) -> R
 
 
 def _asynchronous_invocation(simulator: Simulator, request: Request, endpoint_name: str) -> Reply:
-    """Taken: the result comes later, and where it will be is told now."""
+    """Accept an inference. The response says where its result will be."""
     location = request.headers.get("X-Amzn-SageMaker-InputLocation")
     content_type = request.headers.get("Content-Type", "application/octet-stream")
     payload = None if location else request.body
@@ -154,20 +154,20 @@ def _refused(error: ApiError) -> Reply:
 
 
 def _check_payload(body: bytes) -> None:
-    """Raises what the runtime answers to a payload that is too long, which has no code."""
+    """Raises the runtime's error for a payload that is too long. It has no error code."""
     if len(body) > LARGEST_PAYLOAD:
         raise ApiError("413", f"HTTP content length exceeded {LARGEST_PAYLOAD} bytes.", 413)
 
 
 def _check_header(name: str, value: str, longest: int) -> None:
-    """Raises ValidationError: these values go back out as headers."""
+    """Raises ValidationError for values that cannot be sent back as headers."""
     if len(value) > longest or not (value.isascii() and value.isprintable()):
         message = f"{name} must be at most {longest} printable ASCII characters."
         raise ApiError("ValidationError", message)
 
 
 def _own(simulator: Simulator, request: Request, path: str) -> Reply:
-    """What only a simulator has: faults, recorded calls, health."""
+    """The simulator's own routes: faults, recorded calls, health."""
     handlers: dict[tuple[str, str], Callable[[], dict[str, Any] | Reply]] = {
         ("GET", "/_health"): simulator.health,
         ("GET", "/_faults"): lambda: {"faults": simulator.faults()},

@@ -1,4 +1,4 @@
-"""Which variant answers an invocation: as SageMaker routes, by weight, but without chance."""
+"""Chooses the variant that answers an invocation: by weight as SageMaker, but not at random."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ASYNC_SETTINGS = "AsyncInferenceConfig"
 
 
 class Runtime:
-    """Shares the invocations of an endpoint out as near to its variants' weights as can be."""
+    """Distributes the invocations of an endpoint by the weights of its variants."""
 
     def __init__(self, account: Account, endpoints: Shelf[Endpoint]) -> None:
         self._account = account
@@ -28,7 +28,7 @@ class Runtime:
         self._credits: dict[str, dict[_Variant, float]] = {}
 
     def route(self, endpoint_name: str, variant_name: str | None, now: datetime) -> str:
-        """The name of the variant that answers. Here alone the case of a name counts."""
+        """The name of the variant that answers. Only this operation compares names with case."""
         account = self._account.account_id
         if ASYNC_SETTINGS in self._serving(endpoint_name).settings:
             raise ONLY_ASYNCHRONOUS.error(name=endpoint_name)
@@ -63,7 +63,7 @@ class Runtime:
 
 
 def _weights(shares: Sequence[tuple[Deployment, float]]) -> dict[_Variant, float]:
-    """The part of the invocations that each variant of each fleet answers."""
+    """The share of the invocations that each variant of each deployment answers."""
     found: dict[_Variant, float] = {}
     for deployment, share in shares:
         whole = sum(variant.weight for variant in deployment.variants) or 1.0

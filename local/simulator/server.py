@@ -1,4 +1,4 @@
-"""The HTTP side: SageMaker's JSON 1.1 protocol, the runtime's REST paths and our own `/_` paths."""
+"""The HTTP server: SageMaker's JSON 1.1 protocol, the runtime's REST paths, our own `/_` paths."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from local.simulator.service import NoReplyError, Simulator
 
 LARGEST_BODY = 8 * 1024 * 1024
 SILENCE_SECONDS = 120.0
-"""How long a caller that is to time out is kept waiting, unless it hangs up before."""
+"""How long a caller without an answer is kept waiting, unless it closes the connection."""
 
 log = logging.getLogger(__name__)
 
 
 class SimulatorServer(ThreadingHTTPServer):
-    """Serves one simulator on loopback; a thread per connection, none of which holds up the end."""
+    """Serves one simulator on loopback. It has a thread per connection and does not wait for them
+    at the end."""
 
     request_queue_size = 256
     daemon_threads = True
@@ -43,14 +44,14 @@ class SimulatorServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.port}"
 
     def handle_error(self, *_: object) -> None:
-        """A caller that hangs up is no news; anything else is a bug of ours."""
+        """Ignore callers that close the connection; log anything else, which is a bug of ours."""
         error = sys.exc_info()[1]
         if not isinstance(error, ConnectionError | TimeoutError):
             log.error("connection failed", exc_info=error)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection, kept alive; `wbufsize` makes every reply go out in one write."""
+    """One keep-alive connection. With `wbufsize`, every reply is sent in one write."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -70,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
         self._handle()
 
     def log_message(self, *_: object) -> None:
-        """Nothing: `_handle` logs its own line."""
+        """Log nothing: `_handle` logs its own line."""
 
     def _handle(self) -> None:
         started = time.perf_counter()
@@ -86,14 +87,14 @@ class Handler(BaseHTTPRequestHandler):
                 self._log("no reply", started)
                 self._stay_silent()
                 return
-            except Exception:  # a bug of ours must still answer, as SageMaker's own would
+            except Exception:  # even a bug of ours must get an answer, as from SageMaker
                 log.exception("call failed")
                 reply = Reply(500, b'{"__type":"InternalFailure","message":"See the log."}')
         self._log(str(reply.status), started, reply.note)
         self._send(reply)
 
     def _body(self) -> bytes | None:
-        """None where it is too long or its length is not told."""
+        """The body; None if it is too long or has no length."""
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             return None
         length = self.headers.get("Content-Length", "0")
@@ -112,7 +113,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(reply.body)
 
     def _stay_silent(self) -> None:
-        """Until the caller hangs up; then the connection goes too."""
+        """Wait until the caller closes the connection, then close it here too."""
         self.close_connection = True
         select.select([self.connection], [], [], SILENCE_SECONDS)
 
@@ -123,13 +124,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _printable(text: str) -> str:
-    """What callers sent, fit for one line of a log."""
+    """The caller's text, made safe for one line of a log."""
     return "".join(c if c.isprintable() else "?" for c in text[:200]) or "-"
 
 
 @contextmanager
 def serving(simulator: Simulator, port: int = 0) -> Iterator[SimulatorServer]:
-    """A running server with its clockwork; gone, port and all, on leaving."""
+    """A running server and its thread for due changes. Both stop on exit, and the port is free."""
     server = SimulatorServer(simulator, port)
     threads = [
         threading.Thread(target=server.serve_forever, args=(0.02,), name="http", daemon=True),

@@ -1,4 +1,4 @@
-"""The simulator as callers meet it: the world behind a lock, on a clock, with faults and a log."""
+"""The simulator for callers: the world with a lock, a clock, faults and recorded calls."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ Answer = TypeVar("Answer")
 
 
 class NoReplyError(Exception):
-    """The call took effect, and its caller is to hear nothing of it (TimeoutAfter)."""
+    """The call took effect, but its caller must get no answer (TimeoutAfter)."""
 
 
 @dataclass(frozen=True)
 class RecordedCall:
-    """A call as it came in; `error` is the code it was answered with, None where it succeeded."""
+    """A received call. `error` is the error code of the answer, None if it succeeded."""
 
     at: datetime
     operation: str
@@ -49,16 +49,16 @@ class RecordedCall:
 
 
 def system_clock() -> datetime:
-    """The time on this machine."""
+    """The current time of this machine."""
     return datetime.now(UTC)
 
 
 def nobody(_change: StatusChange, _detail: Json) -> None:
-    """Hears of status changes, and does nothing."""
+    """A listener for status changes that does nothing."""
 
 
 class Simulator:
-    """Thread-safe. `on_change` hears of each status change in order, and must not block."""
+    """Thread-safe. `on_change` gets each status change in order and must not block."""
 
     def __init__(
         self,
@@ -81,9 +81,9 @@ class Simulator:
         self._stopped = False
 
     def call(self, operation: str, request: object, session: str | None = None) -> Json:
-        """An operation of the control plane, in the name of a role's session or of the root user.
+        """Run an operation of the control plane for a role's session, or for the root user.
 
-        Raises ApiError, or NoReplyError after its effect.
+        Raises ApiError, or NoReplyError after the call took effect.
         """
 
         def effect(outcome: Outcome, now: datetime) -> Json:
@@ -112,7 +112,7 @@ class Simulator:
         location: str | None,
         session: str | None = None,
     ) -> Inference:
-        """Take an asynchronous inference. Raises like `call`."""
+        """Accept an asynchronous inference. Raises like `call`."""
 
         def effect(outcome: Outcome, now: datetime) -> Inference:
             settings = self._world.asynchronous(endpoint_name, now)
@@ -136,7 +136,7 @@ class Simulator:
             return [fault.as_json() for fault in self._faults]
 
     def clear_faults(self) -> None:
-        """Forgets all faults, and lets stuck endpoints go on."""
+        """Remove all faults, and let stuck endpoints continue."""
         with self._changed:
             self._faults.clear()
             self._world.release_stuck(self._clock())
@@ -158,7 +158,7 @@ class Simulator:
             return {"status": "ok", "endpoints": self._world.endpoint_count}
 
     def run_changes(self) -> None:
-        """Lets changes happen when they are due, until `stop`; a thread's whole work."""
+        """Make changes happen when they are due, until `stop`. A thread runs this."""
         with self._changed:
             while not self._stopped:
                 now = self._clock()
@@ -179,7 +179,7 @@ class Simulator:
         effect: Callable[[Outcome, datetime], Answer],
         session: str | None,
     ) -> Answer:
-        """The effect under the lock, as IAM and the faults will have it, and recorded."""
+        """Run the effect under the lock, subject to IAM and the faults, and record the call."""
         named = request.get("EndpointName") if isinstance(request, dict) else None
         endpoint = named if isinstance(named, str) else None
         denied = self._denied(operation, request, session)
@@ -189,7 +189,7 @@ class Simulator:
             try:
                 if denied:
                     raise denied
-                return self._faulted(operation, endpoint, request, effect, now)
+                return self._with_faults(operation, endpoint, request, effect, now)
             except ApiError as refusal:
                 error = refusal.code
                 raise
@@ -199,7 +199,7 @@ class Simulator:
                 self._announce()
 
     def _denied(self, operation: str, request: object, session: str | None) -> ApiError | None:
-        """IAM's refusal; it is asked without the lock, since it may take its time."""
+        """IAM's refusal, if any. IAM is asked without holding the lock, because it may be slow."""
         if self._authority is None or session is None or not isinstance(request, dict):
             return None
         with self._changed:
@@ -211,7 +211,7 @@ class Simulator:
             return refusal
         return None
 
-    def _faulted(
+    def _with_faults(
         self,
         operation: str,
         endpoint: str | None,

@@ -1,4 +1,5 @@
-"""When an update shifts how much of the traffic to the new fleet, as its DeploymentConfig says.
+"""When an update shifts which share of the traffic, according to its DeploymentConfig.
+
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
 """
@@ -16,7 +17,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Shift:
-    """From so long after the update began, the new fleet answers this part (0 to 1) of all."""
+    """From `after` the start of the update, the new fleet answers this share (0 to 1)."""
 
     after: timedelta
     share: float
@@ -24,8 +25,8 @@ class Shift:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an update does, and how long after its begin it is over or, if it takes longer than
-    it may, is rolled back."""
+    """The shifts of an update, and the time from its start to its end. If it is `too_long`, that
+    is the time until it is rolled back."""
 
     shifts: tuple[Shift, ...]
     over_after: timedelta
@@ -33,9 +34,11 @@ class Plan:
 
 
 def plan(policy: Json | None, provisioning_seconds: float, counts: Sequence[int | None]) -> Plan:
-    """The plan of an update that has its new instances after `provisioning_seconds`; `counts` are
-    the instances of each new variant (None: serverless). Without a policy all traffic shifts at
-    the end."""
+    """The plan of an update whose new instances are ready after `provisioning_seconds`.
+
+    `counts` are the instances of each new variant (None: serverless). Without a policy, all traffic
+    shifts at the end.
+    """
     given = policy or {}
     rolling, blue_green = given.get("RollingUpdatePolicy"), given.get("BlueGreenUpdatePolicy")
     if rolling:
@@ -66,7 +69,7 @@ def plan(policy: Json | None, provisioning_seconds: float, counts: Sequence[int 
 
 
 def _part(size: Json, counts: Sequence[int | None]) -> float:
-    """The part of a fleet that such a size is; of several variants, that of the largest."""
+    """The share of the fleet that a size means. With several variants, the largest one counts."""
     value = float(size["Value"])
     if size["Type"] == "CAPACITY_PERCENT":
         return min(value / 100, 1.0)
@@ -80,7 +83,7 @@ def _steps(
     last_wait_seconds: float,
     most: int | None = None,
 ) -> Plan:
-    """Step after step of one part, in `most` steps if given: the last then takes all the rest."""
+    """Equal steps of `part`. With `most`, there are so many steps, and the last takes the rest."""
     count = most or ceil(round(1 / part, 6))
     shifts = tuple(
         Shift(

@@ -1,4 +1,4 @@
-"""Puts endpoint state changes on an EventBridge bus, from a thread of its own."""
+"""Sends endpoint state changes to an EventBridge bus, from a separate thread."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 10_000
 MOST_PER_CALL = 10
-"""PutEvents' own limit."""
+"""The limit of PutEvents."""
 
 log = logging.getLogger(__name__)
 
 
 class EventPublisher:
-    """Never blocks its callers: what does not fit or cannot be put is logged and dropped."""
+    """Never blocks its callers. Events that do not fit in the queue or cannot be sent are logged
+    and dropped."""
 
     def __init__(self, client: EventBridgeClient) -> None:
         self._client = client
@@ -47,7 +48,7 @@ class EventPublisher:
             log.warning("event of %s dropped: the queue is full", change.endpoint.name)
 
     def close(self, timeout_seconds: float = 1.0) -> None:
-        """Puts what is waiting, as far as the time allows."""
+        """Send the waiting events, as far as the time allows."""
         try:
             self._waiting.put(None, timeout=timeout_seconds)
         except queue.Full:

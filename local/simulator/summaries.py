@@ -9,7 +9,8 @@ from local.simulator.lifecycle import Deployment, Endpoint, Json, Pending, Statu
 
 
 def described(endpoint: Endpoint, arn: str) -> Json:
-    """DescribeEndpoint's body: variants once it served, the pending deployment while it updates."""
+    """The body of DescribeEndpoint: variants after it has served, and the pending deployment during
+    an update."""
     body: Json = {
         "EndpointName": endpoint.name,
         "EndpointArn": arn,
@@ -57,7 +58,7 @@ def _pending(pending: Pending) -> Json:
 
 
 def _planned(variant: Variant) -> Json:
-    """A variant that is not there yet: its type shows beside what is desired."""
+    """A variant that does not exist yet: its instance type, and the desired values."""
     summary = _summary(variant, variant)
     if variant.instance_type is not None:
         summary["InstanceType"] = variant.instance_type
@@ -97,7 +98,7 @@ def _capture(config: Json) -> Json:
 
 
 def event_detail(endpoint: Endpoint, arn: str, tags: dict[str, str]) -> Json:
-    """The `detail` of a SageMaker Endpoint State Change; its times are epoch milliseconds."""
+    """The `detail` of a SageMaker Endpoint State Change event. Times are epoch milliseconds."""
     shown = endpoint.serving or (endpoint.pending.target if endpoint.pending else None)
     return {
         "EndpointName": endpoint.name,

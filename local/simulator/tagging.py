@@ -13,17 +13,17 @@ from local.simulator.listing import decode_token, encode_token
 
 MOST_TAGS = 50
 PAGE = 20
-"""Tags a page: less than may be asked for, as SageMaker is free to do, so callers must page."""
+"""Tags per page. It is less than a request may ask for, so that callers must use pages."""
 
 
 class Holder(Protocol):
-    """A shelf of resources that can carry tags."""
+    """A collection of resources that can have tags."""
 
     def __contains__(self, name: str) -> bool: ...
 
 
 class Tags:
-    """Tags by lower-cased ARN; a resource that is gone has none and can be given none."""
+    """Tags by lower-case ARN. A deleted resource has no tags and cannot get any."""
 
     def __init__(self, account: Account, holders: dict[Kind, Holder]) -> None:
         self._account = account
@@ -34,7 +34,7 @@ class Tags:
         return dict(self._tags.get(self._account.arn(kind, name), {}))
 
     def on(self, arn: str) -> dict[str, str]:
-        """Those of the resource that bears the ARN, however its name is written."""
+        """The tags of the resource with this ARN, with its name in any case."""
         try:
             return dict(self._tags.get(self._existing(arn), {}))
         except ApiError:
@@ -43,7 +43,7 @@ class Tags:
     def creating(
         self, kind: Kind, name_key: str, create: Callable[[Call], Json]
     ) -> Callable[[Call], Json]:
-        """The create operation with the Tags of its request put on what it creates."""
+        """Wrap a create operation, so that the new resource gets the Tags of the request."""
 
         def create_with_tags(call: Call) -> Json:
             given = _as_dict(call.request.get("Tags", []))
@@ -80,7 +80,7 @@ class Tags:
         return answer
 
     def _existing(self, arn: str) -> str:
-        """The ARN as we write it. Raises "Could not find ..." where nothing bears it."""
+        """The ARN in our spelling. Raises "Could not find ..." if no resource has it."""
         word, _, name = arn.rpartition(":")[2].partition("/")
         for kind, holder in self._holders.items():
             if kind.word == word.lower():

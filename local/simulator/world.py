@@ -1,4 +1,4 @@
-"""The simulated SageMaker as one value: what each operation of the control plane does to it."""
+"""The simulated SageMaker: all its resources, and the operations of the control plane."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Operation = Callable[[Call], Json]
 class World:
     """Models, endpoint configs, endpoints, tags and scaling. Not thread-safe; it reads no clock.
 
-    `now` must not go back from one call to the next: changes that are due by then happen first.
+    Each call first makes the changes that are due by `now`. `now` must never go back.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class World:
     def perform(
         self, operation: str, request: Json, now: datetime, outcome: Outcome = Outcome.SUCCESS
     ) -> Json:
-        """The answer to a valid request. Raises ApiError where SageMaker refuses."""
+        """The answer to a valid request. Raises ApiError if SageMaker would refuse it."""
         self.settle(now)
         try:
             handler = self._operations[operation]
@@ -67,12 +67,12 @@ class World:
         return handler(Call(request, now, outcome))
 
     def route(self, endpoint_name: str, variant_name: str | None, now: datetime) -> str:
-        """The variant that answers an invocation now. Raises ApiError where none does."""
+        """The variant that answers an invocation now. Raises ApiError if none does."""
         self.settle(now)
         return self._runtime.route(endpoint_name, variant_name, now)
 
     def asynchronous(self, endpoint_name: str, now: datetime) -> Json:
-        """The AsyncInferenceConfig by which the endpoint takes inferences now. Raises ApiError."""
+        """The current AsyncInferenceConfig of the endpoint. Raises ApiError."""
         self.settle(now)
         return self._runtime.asynchronous(endpoint_name)
 
@@ -87,19 +87,19 @@ class World:
         self._fleet.release_stuck(now)
 
     def take_changes(self) -> list[StatusChange]:
-        """The status changes since the last time, in order."""
+        """The status changes since the last call, in order."""
         taken, self._fleet.changes = self._fleet.changes, []
         return taken
 
     def instance_type(self, config_name: str) -> tuple[str, int]:
-        """The first variant's instance type and count, for the wording of a quota."""
+        """The first variant's instance type and count, for the message about a quota."""
         if config_name not in self._catalog.configs:
             return ("ml.m5.large", 1)
         first = self._catalog.configs.get(config_name).body["ProductionVariants"][0]
         return (first.get("InstanceType", "serverless"), first.get("InitialInstanceCount", 1))
 
     def tags_on(self, arn: str) -> dict[str, str]:
-        """None where nothing bears the ARN."""
+        """The tags of the resource with this ARN; empty if there is none."""
         return self._tags.on(arn)
 
     def event_detail(self, change: StatusChange) -> Json:

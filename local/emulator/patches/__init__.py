@@ -1,7 +1,7 @@
-"""Small changes to MiniStack, one module and one reason each.
+"""Small changes to MiniStack: one module and one reason each.
 
-They reach into private names, so they fit the pinned version alone (`local/emulator/pinned.py`).
-Import this package only once the settings are in the environment: MiniStack reads them at import.
+They use private names, so they only fit the pinned version (`local/emulator/pinned.py`). Set the
+environment before importing this package: MiniStack reads it on import.
 """
 
 from local.emulator.patches import (
@@ -27,7 +27,7 @@ __all__ = ["apply"]
 
 
 def apply() -> None:
-    """Change MiniStack in this process; before it serves."""
+    """Patch MiniStack in this process. Call it before MiniStack serves."""
     access_logs.apply()
     alarm_listing.apply()
     batch_actions.apply()

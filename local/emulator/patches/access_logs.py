@@ -1,6 +1,6 @@
-"""API Gateway writes the access log of a stage, in the format that is deployed.
+"""API Gateway writes the access log of a stage in the deployed format.
 
-MiniStack keeps a stage's `accessLogSettings` and does nothing with them.
+MiniStack stores a stage's `accessLogSettings` but ignores them.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
 """
 
@@ -20,7 +20,7 @@ _principal: ContextVar[str] = ContextVar("principal")
 
 
 def apply() -> None:
-    """Write a line after each request, those that API Gateway refuses itself included."""
+    """Write a line after each request, including those that API Gateway refuses itself."""
     execute = apigateway._execute_in_scope
     authorize = apigateway._authorize_request_v1
 
@@ -42,7 +42,7 @@ def apply() -> None:
             refusal = answer.response_type
             answer = apigateway._gateway_error_response(answer, request)
         ended = time.time()
-        told = {
+        values = {
             "authorizer.principalId": _principal.get(),
             "error.responseType": refusal or _ABSENT,
             "httpMethod": args[2],
@@ -53,15 +53,15 @@ def apply() -> None:
             "responseLatency": str(round((ended - began) * 1000)),
             "status": str(answer[0]),
         }
-        _write(settings["destinationArn"], request["api_id"], _line(settings["format"], told))
+        _write(settings["destinationArn"], request["api_id"], _line(settings["format"], values))
         return answer
 
     apigateway._authorize_request_v1 = authorize_and_note
     apigateway._execute_in_scope = execute_and_log
 
 
-def _line(form: str, told: Mapping[str, str]) -> str:
-    return _VARIABLE.sub(lambda variable: told.get(variable.group(1), _ABSENT), form)
+def _line(form: str, values: Mapping[str, str]) -> str:
+    return _VARIABLE.sub(lambda variable: values.get(variable.group(1), _ABSENT), form)
 
 
 def _source_ip(headers: Mapping[str, Any]) -> str:
@@ -70,7 +70,7 @@ def _source_ip(headers: Mapping[str, Any]) -> str:
 
 
 def _write(group_arn: str, stream: str, line: str) -> None:
-    """A group that is not there loses the line, as on AWS."""
+    """Write to a log group. If the group does not exist the line is lost, as on AWS."""
     group = group_arn.partition(":log-group:")[2].removesuffix(":*")
     there = {"logGroupName": group, "logStreamName": stream}
     cloudwatch_logs._create_log_stream(there)

@@ -1,7 +1,7 @@
-"""DescribeAlarms in XML tells all of an alarm.
+"""DescribeAlarms returns all properties of an alarm in XML too.
 
-MiniStack's XML leaves out the statistic, period, dimensions, actions and what missing data means
-(its JSON has them): Terraform then finds every alarm changed, at each plan.
+MiniStack's XML leaves out the statistic, period, dimensions, actions and the treatment of missing
+data (its JSON has them). Without this patch every Terraform plan would change every alarm.
 """
 
 import json
@@ -16,7 +16,7 @@ cloudwatch: Any = import_module("ministack.services.cloudwatch")
 
 
 def apply() -> None:
-    """Let the XML be made from the JSON answer, which is complete."""
+    """Build the XML from the JSON answer, which is complete."""
     describe = cloudwatch._describe_alarms
 
     def describe_in_full(
@@ -45,7 +45,7 @@ def _as_json_request(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _xml(value: Any, name: str = "") -> str:
-    """Render a JSON value for the Query protocol; `name` is the field that holds it."""
+    """Render a JSON value for the Query protocol. `name` is the field that holds it."""
     if isinstance(value, dict):
         fields = ((k, v) for k, v in value.items() if v is not None and not k.startswith("_"))
         return "".join(f"<{k}>{_xml(v, k)}</{k}>" for k, v in fields)

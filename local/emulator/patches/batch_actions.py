@@ -1,4 +1,5 @@
-"""IAM knows no batch actions of SQS: who may send a message may send ten.
+"""IAM has no batch actions for SQS: the right to send one message allows a batch.
+
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html
 """
@@ -10,7 +11,7 @@ iam_actions: Any = import_module("ministack.core.iam_actions")
 
 
 def apply() -> None:
-    """Ask for the action on one message."""
+    """Check the action for one message instead."""
     extract = iam_actions.extract_iam_action
 
     def extract_one(service: str, *args: Any, **options: Any) -> Any:

@@ -1,11 +1,11 @@
-"""A burst of callers does not start a worker for each of them at once.
+"""Concurrent calls of a cold function do not each start a worker at the same time.
 
-On AWS, environments start side by side on many machines. Here 60 callers of a cold function made 60
-workers on two cores, and 53 of the calls ran into API Gateway's 29 seconds. So only a few workers
-start at a time; a caller who would start one more takes the first that is free instead.
+On AWS, environments start in parallel on many machines. Here 60 callers of a cold function started
+60 workers on two cores, and 53 of the calls exceeded API Gateway's 29 seconds. So only a few
+workers start at a time, and the other callers take the first worker that is free.
 
-Nobody waits for a worker that is in use, only while others start, which takes no caller's help:
-functions that call each other, or themselves, cannot block one another.
+Callers never wait for a worker that is in use. They only wait while other workers start, and a
+start needs no caller. So functions that call each other, or themselves, cannot block one another.
 """
 
 import os
@@ -20,7 +20,7 @@ lambda_svc: Any = import_module("ministack.services.lambda_svc")
 
 
 def apply() -> None:
-    """Put a gate before the pool of workers, in both modules that know its functions."""
+    """Add a gate before the pool of workers, in both modules that use its functions."""
     acquire = lambda_runtime.acquire_worker
     release = lambda_runtime.release_worker
     spawn = lambda_runtime.Worker._spawn
@@ -41,19 +41,19 @@ def apply() -> None:
                 starting.add(id(worker))
             return worker, reason
 
-    def release_and_tell(worker: Any) -> None:
+    def release_and_notify(worker: Any) -> None:
         release(worker)
         has_started(worker)
 
-    def spawn_and_tell(self: Any) -> None:
+    def spawn_and_notify(self: Any) -> None:
         try:
             spawn(self)
         finally:
             has_started(self)
 
     lambda_runtime.acquire_worker = lambda_svc.acquire_worker = acquire_in_turn
-    lambda_runtime.release_worker = lambda_svc.release_worker = release_and_tell
-    lambda_runtime.Worker._spawn = spawn_and_tell
+    lambda_runtime.release_worker = lambda_svc.release_worker = release_and_notify
+    lambda_runtime.Worker._spawn = spawn_and_notify
 
 
 def _is_one_free(key: str) -> bool:

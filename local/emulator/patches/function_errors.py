@@ -1,6 +1,6 @@
-"""A function that raises behind a REST API answers as on AWS: 502 and nothing of the error.
+"""If a function behind a REST API raises an error, the answer is as on AWS: 502 without details.
 
-MiniStack answers with the error's message, and past the API's own gateway responses. AWS answers
+MiniStack answers with the error's message and ignores the API's own gateway responses. AWS answers
 `Internal server error` through the gateway response DEFAULT_5XX, with status 502 unless that
 response sets another.
 """
@@ -14,13 +14,13 @@ apigateway: Any = import_module("ministack.services.apigateway_v1")
 
 
 def apply() -> None:
-    """Answer a failed function through the API's own gateway response."""
+    """Answer for a failed function through the API's own gateway response."""
     render = apigateway._gateway_error_response
     shape = apigateway._lambda_proxy_response
     invoke = apigateway._invoke_lambda_proxy_v1
 
     class FunctionError(Exception):
-        """Leaves the proxy integration before MiniStack words the answer itself."""
+        """Ends the proxy integration before MiniStack writes the answer itself."""
 
     def raise_on_failure(result: Any) -> Any:
         response, error = shape(result)

@@ -1,7 +1,7 @@
-"""Functions log through Python's own `logging`, as on AWS.
+"""Functions log through Python's `logging`, as on AWS.
 
-Lambda's runtime gives the root logger a handler; MiniStack's worker does not, so that whatever is
-below a warning was lost.
+Lambda's runtime gives the root logger a handler. MiniStack's worker does not, so messages below
+WARNING would be lost.
 https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
 """
 
@@ -20,7 +20,7 @@ lambda_runtime: Any = import_module("ministack.core.lambda_runtime")
 
 
 def apply() -> None:
-    """Set the handler up before the function's module is imported."""
+    """Set up the handler before the function's module is imported."""
     script: str = lambda_runtime._PYTHON_WORKER_SCRIPT
     if script.count(_BEGINNING) != 1:
         raise RuntimeError("the worker's script is not the one that this patch knows")

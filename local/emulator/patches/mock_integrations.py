@@ -1,6 +1,6 @@
-"""An integration that calls nothing has no method to call it with.
+"""A MOCK integration has no HTTP method.
 
-MiniStack says POST where none was given, and Terraform would make it anew each time.
+MiniStack returns POST if none was given, so Terraform would replace the integration each time.
 """
 
 from importlib import import_module
@@ -10,11 +10,11 @@ apigateway: Any = import_module("ministack.services.apigateway_v1")
 
 
 def apply() -> None:
-    """Keep MOCK integrations as they were put."""
+    """Store MOCK integrations without a method."""
     put = apigateway._put_integration
 
-    def put_as_told(api_id: str, resource_id: str, http_method: str, data: Any) -> Any:
-        told = {"httpMethod": None, **data} if data.get("type") == "MOCK" else data
-        return put(api_id, resource_id, http_method, told)
+    def put_without_method(api_id: str, resource_id: str, http_method: str, data: Any) -> Any:
+        definition = {"httpMethod": None, **data} if data.get("type") == "MOCK" else data
+        return put(api_id, resource_id, http_method, definition)
 
-    apigateway._put_integration = put_as_told
+    apigateway._put_integration = put_without_method

@@ -1,7 +1,7 @@
 """State machines may call SageMaker Runtime's InvokeEndpoint.
 
-MiniStack has no SageMaker Runtime. The call goes where AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME says: to
-the simulator, in the name of the state machine's role.
+MiniStack has no SageMaker Runtime. The call goes to the simulator, the address in
+AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME, under the state machine's role.
 """
 
 import json
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 RESOURCE = "aws-sdk:sagemakerruntime:invokeEndpoint"
-# As the SDK for Java calls them, by which Step Functions knows them.
+# The exception names of the SDK for Java, which Step Functions uses.
 NAMED = {
     "InternalDependencyException": "InternalDependencyException",
     "InternalFailure": "InternalFailureException",
@@ -35,7 +35,7 @@ stepfunctions: Any = import_module("ministack.services.stepfunctions")
 
 
 def apply() -> None:
-    """Send these calls on; all others stay with MiniStack."""
+    """Forward these calls to the simulator; MiniStack handles all others."""
     dispatch = stepfunctions._invoke_aws_sdk_integration
 
     def dispatch_or_invoke(resource: str, parameters: dict[str, Any]) -> Any:
@@ -69,7 +69,7 @@ def _failed(name: str, cause: str) -> Exception:
 
 @cache
 def _client(role_arn: str) -> "SageMakerRuntimeClient":
-    # State machines repeat calls themselves, as they are told to.
+    # No retries here: the definition of the state machine says how to retry.
     config = Config(read_timeout=70, retries={"total_max_attempts": 1})
     own = credentials_of(role_arn, os.environ["AWS_DEFAULT_REGION"], "StepFunctions")
     return boto3.client(

@@ -1,7 +1,7 @@
-"""An object that is uploaded in parts gets the tags that the upload was begun with.
+"""An object from a multipart upload gets the tags with which the upload began.
 
-MiniStack drops them. Terraform uploads in parts from 5 MB on, so the layer too, and would find the
-tags missing at the next plan.
+MiniStack drops them. Terraform uploads files of 5 MB or more in parts, such as the layer, and would
+find the tags missing at the next plan.
 """
 
 import re
@@ -13,7 +13,7 @@ s3: Any = import_module("ministack.services.s3")
 
 
 def apply() -> None:
-    """Remember the tags when an upload begins, and set them once it is complete."""
+    """Remember the tags when an upload begins, and set them when it is complete."""
     create = s3._create_multipart_upload
     complete = s3._complete_multipart_upload
     tags_of_uploads: dict[str, dict[str, str]] = {}

@@ -1,7 +1,7 @@
-"""SimulatePrincipalPolicy heeds the ContextEntries, every resource, and permissions boundaries.
+"""SimulatePrincipalPolicy uses ContextEntries, every resource, and permissions boundaries.
 
-MiniStack evaluates the first resource without any context, so that each statement with a condition
-on a tag would be refused.
+MiniStack only evaluates the first resource, without context, so every statement with a condition on
+a tag would be denied.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 from xml.sax.saxutils import escape
 
-from local.emulator.patches.role_rights import decision, question, role_of
+from local.emulator.patches.role_rights import decision, iam_request, role_of
 
 iam: Any = import_module("ministack.services.iam")
 
@@ -18,7 +18,7 @@ Parameters = Mapping[str, Sequence[str]]
 
 
 def apply() -> None:
-    """Answer for roles here; leave users and groups to MiniStack."""
+    """Answer for roles here; MiniStack answers for users and groups."""
     simulate = iam._IAM_HANDLERS["SimulatePrincipalPolicy"]
 
     def simulate_fully(parameters: Parameters) -> Any:
@@ -38,8 +38,8 @@ def _simulate(role_arn: str, parameters: Parameters) -> Any:
     results = []
     for action in _members(parameters, "ActionNames.member"):
         for resource in _members(parameters, "ResourceArns.member") or ["*"]:
-            asked = question(role_arn, action, resource, context)
-            decided = DECISIONS[decision(role_arn, asked)]
+            request = iam_request(role_arn, action, resource, context)
+            decided = DECISIONS[decision(role_arn, request)]
             results.append(
                 f"<member><EvalActionName>{escape(action)}</EvalActionName>"
                 f"<EvalResourceName>{escape(resource)}</EvalResourceName>"
@@ -56,7 +56,7 @@ def _simulate(role_arn: str, parameters: Parameters) -> Any:
 
 
 def _context(parameters: Parameters) -> dict[str, Any]:
-    """Condition keys in lower case; a key of several values has a list."""
+    """The condition keys in lower case. A key with several values has a list."""
     context: dict[str, Any] = {"aws:tagkeys": None}
     number = 1
     while key := iam._p(parameters, f"ContextEntries.member.{number}.ContextKeyName"):

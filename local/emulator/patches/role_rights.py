@@ -1,4 +1,4 @@
-"""What MiniStack's IAM says of an action of a role: no patch, but what two of them ask."""
+"""What MiniStack's IAM decides about an action of a role. Not a patch; two patches use it."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -10,13 +10,13 @@ responses: Any = import_module("ministack.core.responses")
 
 
 def role_of(arn: str) -> Any:
-    """MiniStack's record of the role; None where there is none."""
+    """MiniStack's record of the role, or None."""
     return iam._roles.get_scoped(_account(arn), None, _name(arn))
 
 
-def question(arn: str, action: str, resource: str, context: Mapping[str, Any]) -> Any:
-    """A request in the name of the role, as the evaluator takes it. `context` has condition keys
-    in lower case."""
+def iam_request(arn: str, action: str, resource: str, context: Mapping[str, Any]) -> Any:
+    """A request of the role, in the form that the evaluator takes. `context` has condition keys in
+    lower case."""
     return evaluator.EvalContext(
         principal_arn=arn,
         principal_type="AssumedRole",
@@ -28,11 +28,11 @@ def question(arn: str, action: str, resource: str, context: Mapping[str, Any]) -
     )
 
 
-def decision(arn: str, asked: Any) -> str:
-    """`Allow`, `Deny` or `ImplicitDeny`, by the role's policies and its permissions boundary."""
+def decision(arn: str, request: Any) -> str:
+    """`Allow`, `Deny` or `ImplicitDeny`, by the role's policies and permissions boundary."""
     policies = evaluator._gather_role_policies(_name(arn), _account(arn))
     limits = evaluator._permissions_boundary(iam._roles, _name(arn), _account(arn))
-    answer: str = evaluator.evaluate(asked, policies, *limits).decision
+    answer: str = evaluator.evaluate(request, policies, *limits).decision
     return answer
 
 

@@ -1,8 +1,8 @@
-"""The credentials of a role say whose they are, so that the simulator knows who calls it.
+"""The session token of a role contains its ARN, so that the simulator knows its caller.
 
-MiniStack gives each function (and we each integration of API Gateway) a session of its role, and
-knows callers by their access key; the simulator stands beside it and does not. So the token of a
-session begins with its name. AWS's tokens tell it too, though only to AWS.
+MiniStack gives each function a session of its role (and we do for each integration of API Gateway).
+MiniStack knows callers by their access key; the simulator is a separate process and does not. So
+each session token begins with its ARN. AWS's tokens contain it too, but only AWS can read them.
 """
 
 import base64
@@ -22,14 +22,14 @@ _one_at_a_time = threading.Lock()
 
 
 def apply() -> None:
-    """Make the sessions of roles here."""
+    """Create the sessions of roles here."""
     lambda_runtime.execution_credentials = lambda_svc.execution_credentials = _credentials
 
 
 def credentials_of(role_arn: str, region: str, name: str) -> Credentials:
-    """Those of a session, called `name`, in which a service acts for the role."""
+    """The credentials of a session `name`, in which a service acts for the role."""
     account = role_arn.split(":")[4]
-    # The ARN is only there for its account and region.
+    # The ARN is only used for its account and region.
     caller = {
         "Role": role_arn,
         "FunctionArn": f"arn:aws:lambda:{region}:{account}:function:{name}",
@@ -42,7 +42,7 @@ def credentials_of(role_arn: str, region: str, name: str) -> Credentials:
 
 
 def _credentials(function: Mapping[str, Any]) -> dict[str, str]:
-    """Those with which a function runs: the same each time, as its workers share them."""
+    """The credentials of a function. They never change, because its workers share them."""
     account = lambda_runtime._account_region_from_function_config(function)[0]
     role, name = function["Role"].rpartition("/")[2], function["FunctionName"][:64]
     arn = f"arn:aws:sts::{account}:assumed-role/{role}/{name}"
@@ -56,7 +56,7 @@ def _credentials(function: Mapping[str, Any]) -> dict[str, str]:
         "SecretAccessKey": secret,
         "SessionToken": token,
     }
-    with _one_at_a_time:  # it goes through all sessions, which another must not add to meanwhile
+    with _one_at_a_time:  # it iterates over all sessions, so no other thread may add one
         sts.register_session(access_key, session)
     return {
         "AWS_ACCESS_KEY_ID": access_key,

@@ -1,8 +1,8 @@
 """API Gateway calls SageMaker Runtime.
 
-MiniStack answers 504 to AWS integrations with it. Everything before the integration (authorizer,
-throttling, validation) and the gateway responses stay MiniStack's; the integration itself is
-carried out as it is deployed, in the name of its role, against the simulator.
+MiniStack answers 504 for AWS integrations with it. Here the integration runs as it is deployed,
+under its role, against the simulator. MiniStack still does everything before it (authorizer,
+throttling, validation) and the gateway responses.
 """
 
 import asyncio
@@ -36,9 +36,9 @@ apigateway: Any = import_module("ministack.services.apigateway_v1")
 
 
 def apply() -> None:
-    """Carry out integrations with SageMaker Runtime; leave others alone."""
+    """Run integrations with SageMaker Runtime; leave the others to MiniStack."""
     invoke = apigateway._invoke_lambda_custom_v1
-    # Calls of models take long, and those of asyncio's own threads are few.
+    # Calls of models take long, and asyncio's default pool has few threads.
     threads = ThreadPoolExecutor(MOST_AT_A_TIME, thread_name_prefix="model")
 
     async def invoke_models_too(integration: Any, *args: Any, **options: Any) -> Any:
@@ -55,7 +55,7 @@ def apply() -> None:
             call = (integration, region, path, sent)
             status, answer = await loop.run_in_executor(threads, _call, *call)
             request_id = str(uuid.uuid4())
-            told = answer_of(
+            reply = answer_of(
                 integration, status, answer, request.header("Accept"), binary_types, request_id
             )
         except TimeoutError:
@@ -65,13 +65,13 @@ def apply() -> None:
         except (NotConfiguredError, TemplateError) as error:
             print(f"integration with {path}: {error}", file=sys.stderr)
             return apigateway._gw_error("API_CONFIGURATION_ERROR", "Internal server error")
-        return told.status, {**told.headers, "x-amzn-requestid": request_id}, told.body
+        return reply.status, {**reply.headers, "x-amzn-requestid": request_id}, reply.body
 
     apigateway._invoke_lambda_custom_v1 = invoke_models_too
 
 
 def _call(integration: Definition, region: str, path: str, request: Message) -> tuple[int, Message]:
-    """Raises TimeoutError after the integration's own time."""
+    """Raises TimeoutError after the integration's timeout."""
     base = os.environ["AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"]
     seconds = int(integration["timeoutInMillis"]) / 1000
     url = f"{base}/{quote(path)}"
@@ -90,11 +90,11 @@ def _call(integration: Definition, region: str, path: str, request: Message) -> 
 
 
 def _credentials(integration: Definition, region: str) -> Credentials:
-    """Those of the integration's role."""
+    """The credentials of the integration's role."""
     role = integration.get("credentials")
     if not role:
         raise NotConfiguredError("an integration with AWS needs the credentials of a role")
-    return credentials_of(role, region, "BackplaneAssumeRoleSession")  # as CloudTrail shows it
+    return credentials_of(role, region, "BackplaneAssumeRoleSession")  # as in CloudTrail
 
 
 def _one(value: Any) -> str:

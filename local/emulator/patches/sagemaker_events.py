@@ -1,7 +1,7 @@
-"""PutEvents takes events of `aws.sagemaker`.
+"""PutEvents accepts events of `aws.sagemaker`.
 
-On AWS only SageMaker itself may send them, and MiniStack refuses them likewise. Here the simulator
-is SageMaker, and this public call is its only way in. Other `aws.*` sources stay refused.
+On AWS only SageMaker itself may send them, and MiniStack refuses them too. Here the simulator is
+SageMaker, and it can only send them with this public call. Other `aws.*` sources are still refused.
 """
 
 from importlib import import_module
@@ -13,7 +13,7 @@ eventbridge: Any = import_module("ministack.services.eventbridge")
 
 
 def apply() -> None:
-    """Let PutEvents pass where SageMaker is the only service that it speaks for."""
+    """Accept PutEvents if SageMaker is the only AWS source in it."""
     put_events = eventbridge._put_events
 
     def put_events_of_sagemaker(data: dict[str, Any], allow_aws_source: bool = False) -> Any:

@@ -1,7 +1,7 @@
-"""Schedules, rules, queues and state machines act only as far as the role they are given allows.
+"""Schedules, rules, queues and state machines can only do what their role allows.
 
-MiniStack delivers in their name without asking IAM. What their role may not do does not happen, as
-on AWS: a schedule's call is dropped, messages stay in their queue, a task fails.
+MiniStack delivers without checking IAM. With this patch a denied action does not happen, as on AWS:
+a schedule's call is dropped, messages stay in their queue, a task fails.
 """
 
 import json
@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from importlib import import_module
 from typing import Any
 
-from local.emulator.patches.role_rights import decision, question, role_of
+from local.emulator.patches.role_rights import decision, iam_request, role_of
 
 evaluator: Any = import_module("ministack.core.iam_evaluator")
 eventbridge: Any = import_module("ministack.services.eventbridge")
@@ -28,11 +28,11 @@ DELIVERY = {
 CONSUMPTION = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 
 machine_role: ContextVar[str] = ContextVar("machine_role")
-"""The ARN of the role of the state machine whose task runs."""
+"""The ARN of the role of the state machine that runs the current task."""
 
 
 def apply() -> None:
-    """Ask IAM before each of them acts."""
+    """Check IAM before each of them acts."""
     eventbridge._invoke_target = _delivering(eventbridge._invoke_target)
     lambda_svc._iter_all_esms = _consuming(lambda_svc._iter_all_esms)
     stepfunctions._execute_task = _with_role(stepfunctions._execute_task)
@@ -46,7 +46,7 @@ def _delivering(invoke: Callable[..., Any]) -> Callable[..., Any]:
         if role and action:
             source = "scheduler" if event.get("Source") == "aws.scheduler" else "events"
             if not _may(role, f"{source}.amazonaws.com", action, arn):
-                print(f"not delivered: {role} may not {action} on {arn}", file=sys.stderr)
+                print(f"not delivered: {role} is not allowed {action} on {arn}", file=sys.stderr)
                 return None
         return invoke(target, event, rule, *more)
 
@@ -100,16 +100,16 @@ def _may(role_arn: str, service: str, action: str, resource: str) -> bool:
     role = role_of(role_arn)
     if role is None:
         return False
-    asked = question(role_arn, action, resource, {"aws:sourceaccount": _part(role_arn, 4)})
+    request = iam_request(role_arn, action, resource, {"aws:sourceaccount": _part(role_arn, 4)})
     trusted = any(
         evaluator._service_principal_matches(statement.get("Principal"), service)
-        and evaluator._conditions_met(statement.get("Condition") or {}, asked)
+        and evaluator._conditions_met(statement.get("Condition") or {}, request)
         for statement in json.loads(role["AssumeRolePolicyDocument"])["Statement"]
     )
-    return trusted and decision(role_arn, asked) == "Allow"
+    return trusted and decision(role_arn, request) == "Allow"
 
 
 def _part(arn: str, index: int) -> str:
-    """Service (2) or account (4) of an ARN; "" where it is none."""
+    """The service (2) or account (4) of an ARN; "" if it is not an ARN."""
     parts = arn.split(":")
     return parts[index] if index < len(parts) else ""

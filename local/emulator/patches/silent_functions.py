@@ -1,8 +1,8 @@
-"""A function that logs nothing answers at once.
+"""A function that logs nothing answers without delay.
 
-After each invocation MiniStack waits up to 50 ms for a first line on the worker's standard error:
-five times what a warm invocation takes. On a local pipe, what was written before the answer is
-there within a few milliseconds.
+After each invocation MiniStack waits up to 50 ms for a first line on the worker's standard error.
+That is five times as long as a warm invocation. On a local pipe, lines that were written before the
+answer arrive within a few milliseconds.
 """
 
 from importlib import import_module

@@ -1,7 +1,7 @@
-"""Loopback counts as TLS, for policies that ask for `aws:SecureTransport`.
+"""Loopback counts as TLS, for policies that require `aws:SecureTransport`.
 
-The emulator speaks plain HTTP, on loopback only. Buckets, queues and topics that refuse whoever
-comes without TLS would otherwise be closed to every role, and to what the emulator itself delivers.
+The emulator uses plain HTTP, on loopback only. Without this patch, buckets, queues and topics that
+require TLS would deny every role, and the emulator's own deliveries.
 """
 
 from contextvars import ContextVar
@@ -15,7 +15,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def apply() -> None:
-    """Say of each request, and of what comes in none, that it came over TLS."""
+    """Mark each request, and each delivery without a request, as TLS."""
     pin = app.pin_request_origin
     app.pin_request_origin = lambda source_ip, _secure: pin(source_ip, True)
     evaluator._request_origin = ContextVar("origin", default=(LOOPBACK, True))
