@@ -78,13 +78,8 @@ LIMITS = {
     "two policies": Violation(
         {"DeploymentConfig": {**blue_green()["DeploymentConfig"], "RollingUpdatePolicy": {
             "MaximumBatchSize": percent(10), "WaitIntervalInSeconds": 0}}},
-        ("DeploymentConfig: must have exactly one of BlueGreenUpdatePolicy and "
-        "RollingUpdatePolicy; both were given"),
-    ),
-    "no policy": Violation(
-        {"DeploymentConfig": {}},
-        ("DeploymentConfig: must have exactly one of BlueGreenUpdatePolicy and "
-        "RollingUpdatePolicy; neither was given"),
+        ("DeploymentConfig: has both BlueGreenUpdatePolicy and RollingUpdatePolicy; "
+        "keep one of the two"),
     ),
     "wait too long": Violation(
         blue_green({"WaitIntervalInSeconds": 3601}),
@@ -147,7 +142,7 @@ LIMITS = {
     ),
     "size of nothing": Violation(
         canary(count(0)),
-        f"{ROUTING}.CanarySize.Value: must be a whole number, 1 or more, not 0",
+        f"{ROUTING}.CanarySize.Value: must be a whole number, 1 to 2147483647, not 0",
     ),
     "size in what": Violation(
         canary({"Type": "PERCENT", "Value": 10}),

@@ -16,7 +16,7 @@ CORE_RULE = "core_rule"
 class Model(BaseModel):
     """Unknown keys are errors, and no value is converted to another type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 def by_core(rule: Callable[[Any, str], object]) -> AfterValidator:

@@ -35,6 +35,7 @@ from constructs_lib.config.variants import (
     only_variant,
 )
 from lambdas.core.errors import InvalidField
+from lambdas.core.json_form import MAX_INTEGER
 from lambdas.core.name_patterns import MAX_PATTERNS, PATTERN, NamePatterns
 from lambdas.core.schedule import (
     WEEKDAYS,
@@ -44,7 +45,7 @@ from lambdas.core.schedule import (
     parse_time,
     parse_timezone,
 )
-from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, AsyncMode, Scaling
+from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, MAX_MINUTES, AsyncMode, Scaling
 from lambdas.core.takeover import DEFAULT_MAX_ADDED, DEFAULT_MAX_ADDED_A_DAY
 
 # CloudWatch Logs allows these: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -116,7 +117,7 @@ class ScheduleEntry(Model):
 class LeaseEntry(Model):
     """A lease granted once, when the endpoint is new."""
 
-    initial_provision_minutes: Annotated[int, Field(ge=0)] = 0
+    initial_provision_minutes: Annotated[int, Field(ge=0, le=MAX_MINUTES)] = 0
 
 
 def _kind_of_schedule(value: object) -> str:
@@ -149,7 +150,7 @@ class JumpstartModel(ModelSource, Tuning):
     name: Annotated[str, StringConstraints(min_length=1)]
     inference_type: Literal["realtime", "async"]
     inference_instance_type: InstanceType | None = None
-    inference_instance_count: Annotated[int, Field(ge=1)] | None = None
+    inference_instance_count: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
     instance_type_fallbacks: Annotated[list[InstanceType], Field(max_length=5)] = []
     autoscaling: Autoscaling | None = None
     variants: Annotated[list[Variant], Field(min_length=1, max_length=MAX_VARIANTS)] | None = None
@@ -282,10 +283,10 @@ class DeployConfig(Model):
     create_auth_table: bool = True
     auth: CognitoAuth | None = None
     deletion_protection: bool = True
-    max_lease_minutes: Annotated[int, Field(ge=1)] = DEFAULT_MAX_LEASE_MINUTES
+    max_lease_minutes: Annotated[int, Field(ge=1, le=MAX_MINUTES)] = DEFAULT_MAX_LEASE_MINUTES
     destroy_wait_seconds: Annotated[int, Field(ge=0, le=MAX_DRAIN_SECONDS)] = 600
     unmanaged_endpoints: Literal["ignore", "report", "meter"] = "ignore"
-    unmanaged_lease_minutes: Annotated[int, Field(ge=1)] = 1_440
+    unmanaged_lease_minutes: Annotated[int, Field(ge=1, le=MAX_MINUTES)] = 1_440
     adoptable: Names | None = None
     addable_configs: Names | None = None
     max_added_endpoints: Annotated[int, Field(ge=0, le=1_000)] = DEFAULT_MAX_ADDED

@@ -12,7 +12,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from constructs_lib.config.base import Model, as_pydantic_error
 from lambdas.core.errors import InvalidField
+from lambdas.core.json_form import MAX_INTEGER
 from lambdas.core.settings import IntegrationSettings, WakingSettings
+from lambdas.core.spec import MAX_MINUTES
 
 API_GATEWAY_SECONDS = 29
 """How long API Gateway waits for a response:
@@ -70,7 +72,7 @@ class IntegrationProperties(Model):
     memory_mb: Annotated[int, Field(ge=128, le=10_240)] = 512
     timeout_seconds: Annotated[int, Field(ge=5, le=API_GATEWAY_SECONDS)] = API_GATEWAY_SECONDS
     environment: dict[str, str] = {}
-    provisioned_concurrency: Annotated[int, Field(ge=1)] | None = None
+    provisioned_concurrency: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
     keep_warm: KeepWarm | None = None
 
     @model_validator(mode="after")
@@ -136,7 +138,7 @@ class Integration(Model):
 class WakeOnRequest(Model):
     """A call of the model while it is stopped starts it for `minutes`."""
 
-    minutes: Annotated[int, Field(ge=1)]
+    minutes: Annotated[int, Field(ge=1, le=MAX_MINUTES)]
     wakes_per_token_an_hour: Annotated[int, Field(ge=1, le=1_000)] = 10
 
 

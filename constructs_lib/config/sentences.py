@@ -33,6 +33,7 @@ _TYPES = {
     "string_type": "must be a string",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
+    "finite_number": "must be a number that is not infinite",
     "bool_type": "must be true or false",
     "list_type": "must be an array [...]",
     "dict_type": "must be an object {...}",

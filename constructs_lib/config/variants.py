@@ -13,6 +13,7 @@ from constructs_lib.config.base import Model, as_pydantic_error
 from constructs_lib.config.source import ModelSource
 from constructs_lib.config.text import InstanceType, KmsKey, ResourceName, S3Folder
 from lambdas.core.errors import InvalidField
+from lambdas.core.json_form import MAX_FLOAT, MAX_INTEGER
 from lambdas.core.spec import Scaling
 
 # The name of the only variant of an entry without `variants`. CloudWatch charts show it, and an
@@ -25,11 +26,11 @@ _TimeoutSeconds = Annotated[int, Field(ge=60, le=3_600)]
 class Autoscaling(Model):
     """Keeps the invocations a minute of each instance near a target."""
 
-    min_capacity: Annotated[int, Field(ge=1)] = 1
-    max_capacity: Annotated[int, Field(ge=1)]
-    invocations_per_instance: Annotated[int, Field(ge=1)]
-    scale_in_cooldown_seconds: Annotated[int, Field(ge=0)] = 300
-    scale_out_cooldown_seconds: Annotated[int, Field(ge=0)] = 300
+    min_capacity: Annotated[int, Field(ge=1, le=MAX_INTEGER)] = 1
+    max_capacity: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+    invocations_per_instance: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+    scale_in_cooldown_seconds: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 300
+    scale_out_cooldown_seconds: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 300
 
     @model_validator(mode="after")
     def _in_order(self) -> Autoscaling:
@@ -71,8 +72,8 @@ class ManagedInstanceScaling(Model):
     inference components, which have no model of their own."""
 
     status: Literal["ENABLED", "DISABLED"] = "ENABLED"
-    min_instance_count: Annotated[int, Field(ge=1)]
-    max_instance_count: Annotated[int, Field(ge=1)]
+    min_instance_count: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+    max_instance_count: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 
     @model_validator(mode="after")
     def _in_order(self) -> ManagedInstanceScaling:
@@ -99,8 +100,8 @@ class ShadowVariant(ModelSource, Tuning):
 
     name: ResourceName
     instance_type: InstanceType | None = None
-    instance_count: Annotated[int, Field(ge=1)] | None = None
-    weight: Annotated[float, Field(ge=0)] = 1.0
+    instance_count: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
+    weight: Annotated[float, Field(ge=0, le=MAX_FLOAT)] = 1.0
 
 
 class Variant(ShadowVariant):

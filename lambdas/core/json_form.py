@@ -1,5 +1,5 @@
-"""The form of a JSON document, told once: it finds what is wrong, in sentences that say the
-limit, and it is the document's JSON Schema."""
+"""Forms of JSON documents. A form finds the problems of a value, with sentences that say the
+limits, and is also its JSON Schema."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from typing import Any, Protocol
 
 from lambdas.core.errors import InvalidField
 
+MAX_INTEGER = 2_147_483_647
+"""SageMaker's integers have 32 bits: https://smithy.io/2.0/spec/simple-types.html#integer"""
+MAX_FLOAT = 3.4e38
+"""So have its floats, roughly: https://smithy.io/2.0/spec/simple-types.html#float"""
+
 
 class Form(Protocol):
     def problems(self, value: object, path: str = "") -> Iterator[InvalidField]:
-        """All that is wrong with `value`, which stands at `path`."""
+        """All problems of the `value` at `path`."""
         ...
 
     def schema(self) -> dict[str, Any]: ...
@@ -33,10 +38,10 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """`least` to `most`, if there is a most; `unit` is for the sentence."""
+    """`least` to `most`; `unit` is for the sentence."""
 
     least: int
-    most: int | None = None
+    most: float = MAX_INTEGER
     unit: str = ""
     whole: bool = True
 
@@ -46,23 +51,21 @@ class Number:
             yield InvalidField(path, f"must be {self._limits()}, not {_shown(value)}")
 
     def _within(self, value: Any) -> bool:
-        return bool(self.least <= value and (self.most is None or value <= self.most))
+        return bool(self.least <= value <= self.most)  # false for NaN, too
 
     def _limits(self) -> str:
         kind = "a whole number" if self.whole else "a number"
         unit = f" of {self.unit}" if self.unit else ""
-        upper = f"{self.least} or more" if self.most is None else f"{self.least} to {self.most}"
-        return f"{kind}{unit}, {upper}"
+        return f"{kind}{unit}, {self.least} to {self.most}"
 
     def schema(self) -> dict[str, Any]:
-        bounds = {"minimum": self.least, "maximum": self.most}
-        kept = {word: bound for word, bound in bounds.items() if bound is not None}
-        return {"type": "integer" if self.whole else "number", **kept}
+        kind = "integer" if self.whole else "number"
+        return {"type": kind, "minimum": self.least, "maximum": self.most}
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """`least` to `most` characters, not all of them blank."""
+    """`least` to `most` characters, not only spaces."""
 
     least: int
     most: int
@@ -79,7 +82,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of some words."""
+    """One of the `words`."""
 
     words: tuple[str, ...]
 
@@ -121,7 +124,7 @@ class Each:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """An object with these fields and no other."""
+    """An object with these fields and no others."""
 
     fields: Mapping[str, Form]
     required: frozenset[str] = field(default_factory=frozenset)
@@ -157,11 +160,11 @@ class Fields:
 
 
 def refuse(problems: Iterable[InvalidField]) -> None:
-    """Raise all problems as one, if there are any."""
+    """Raise all problems as one InvalidField, if there are any."""
     found = list(problems)
     if found:
-        told = "; ".join([found[0].sentence, *map(str, found[1:])])
-        raise InvalidField(found[0].field, told)
+        sentences = "; ".join([found[0].sentence, *map(str, found[1:])])
+        raise InvalidField(found[0].field, sentences)
 
 
 def below(path: str, name: str) -> str:

@@ -1,7 +1,8 @@
 """How an endpoint moves to another config: the options of UpdateEndpoint, and their limits.
 
-Spelt as in https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html,
-whose limits botocore does not check.
+Field names and limits are those of
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html.
+botocore does not check the limits.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ _ROLLING = Fields(
     },
     frozenset({"MaximumBatchSize", "WaitIntervalInSeconds"}),
 )
-_ALARM = Fields({"AlarmName": Text(1, 255)}, frozenset({"AlarmName"}))
+_ALARM = Fields({"AlarmName": Text(1, 255)})
 _PROPERTY = Fields(
     {"VariantPropertyType": Choice(("DesiredInstanceCount", "DesiredWeight", "DataCaptureConfig"))},
     frozenset({"VariantPropertyType"}),
@@ -59,9 +60,7 @@ OPTIONS = Fields(
             {
                 "BlueGreenUpdatePolicy": _BLUE_GREEN,
                 "RollingUpdatePolicy": _ROLLING,
-                "AutoRollbackConfiguration": Fields(
-                    {"Alarms": Each(_ALARM, 1, 10)}, frozenset({"Alarms"})
-                ),
+                "AutoRollbackConfiguration": Fields({"Alarms": Each(_ALARM, 1, 10)}),
             }
         ),
         "RetainDeploymentConfig": Flag(),
@@ -75,8 +74,8 @@ _ROLLING_AT = f"{_DEPLOYMENT}.RollingUpdatePolicy"
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A production variant, as far as updates care; a serverless one counts no instances. `weight`
-    is known of what is served."""
+    """What an update must know of a production variant. A serverless one has no instance count.
+    `weight` is known for served variants only."""
 
     name: str
     instance_count: int | None = 1
@@ -89,7 +88,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class UpdatePolicy:
-    """Options of UpdateEndpoint that keep all its limits."""
+    """Valid options of UpdateEndpoint."""
 
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -100,14 +99,14 @@ class UpdatePolicy:
         variants: Sequence[Variant] = (),
         served: Sequence[Variant] | None = None,
     ) -> UpdatePolicy:
-        """Read the options of an update to a config of these `variants` of an endpoint that
-        serves those; raises InvalidField with all that is wrong."""
+        """Read the options of an update from the `served` variants to those of a new config. Raises
+        InvalidField with all problems."""
         refuse(policy_problems(document, variants, served))
         return cls(document)
 
     def longest(self, last: Mapping[str, Any] | None = None) -> timedelta:
-        """How long an update may take: what is declared, else as long as its waits. `last` is
-        the endpoint's former DeploymentConfig, which RetainDeploymentConfig takes up again."""
+        """How long an update may take: its timeout if declared, else the sum of its waits. `last`
+        is the DeploymentConfig of the last update, which RetainDeploymentConfig uses again."""
         kept = last if self.options.get("RetainDeploymentConfig") else None
         deployment = self.options.get(_DEPLOYMENT) or kept or {}
         policy = _policy(deployment)
@@ -118,8 +117,8 @@ class UpdatePolicy:
 def policy_problems(
     document: object, variants: Sequence[Variant] = (), served: Sequence[Variant] | None = None
 ) -> Iterator[InvalidField]:
-    """All that is wrong with the options of an update. `variants` are those of the new config
-    (none: not known), `served` those that the endpoint serves now."""
+    """All problems in the options of an update. `variants` are those of the new config (none: not
+    known). `served` are those that the endpoint serves now."""
     wrong = list(OPTIONS.problems(document))
     yield from wrong
     if not isinstance(document, dict):
@@ -167,14 +166,12 @@ def _retained(
 
 
 def _one_policy(deployment: Mapping[str, Any]) -> Iterator[InvalidField]:
-    given = [p for p in ("BlueGreenUpdatePolicy", "RollingUpdatePolicy") if p in deployment]
-    if len(given) == 1:
-        return
-    found = "both were given" if given else "neither was given"
-    yield InvalidField(
-        _DEPLOYMENT,
-        f"must have exactly one of BlueGreenUpdatePolicy and RollingUpdatePolicy; {found}",
-    )
+    """Without a policy SageMaker moves all traffic at once (blue/green)."""
+    if {"BlueGreenUpdatePolicy", "RollingUpdatePolicy"} <= deployment.keys():
+        yield InvalidField(
+            _DEPLOYMENT,
+            "has both BlueGreenUpdatePolicy and RollingUpdatePolicy; keep one of the two",
+        )
 
 
 def _blue_green(policy: Mapping[str, Any], variants: Sequence[Variant]) -> Iterator[InvalidField]:
@@ -218,7 +215,8 @@ def _rolling(policy: Mapping[str, Any], variants: Sequence[Variant]) -> Iterator
 def _size(
     path: str, size: Mapping[str, Any], least: int, most: int, variants: Sequence[Variant]
 ) -> Iterator[InvalidField]:
-    """A part of a fleet, which is `least` to `most` percent of each variant's instances."""
+    """Check a part of a fleet: it must be `least` to `most` percent of the instances of each
+    variant."""
     limits = f"{least} to {most} %" if least else f"at most {most} %"
     counted = [v for v in variants if v.instance_count is not None]
     value, in_percent = size["Value"], size["Type"] == "CAPACITY_PERCENT"
@@ -268,7 +266,7 @@ def _policy(deployment: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _waits(policy: Mapping[str, Any], variants: Sequence[Variant]) -> Mapping[str, int]:
-    """The seconds that an update spends waiting, by what it waits for."""
+    """The waits of an update in seconds, by their descriptions."""
     routing = policy.get("TrafficRoutingConfiguration")
     if routing is None:
         batches = _parts(policy.get("MaximumBatchSize", {}), variants)
@@ -284,7 +282,7 @@ def _waits(policy: Mapping[str, Any], variants: Sequence[Variant]) -> Mapping[st
 
 
 def _parts(size: Mapping[str, Any], variants: Sequence[Variant]) -> int:
-    """Into how many steps such a size divides a fleet; at least one."""
+    """The number of steps into which the size divides a fleet, at least one."""
     value = size.get("Value")
     if not value:
         return 1

@@ -14,30 +14,32 @@ from lambdas.core.names import endpoint_key, sagemaker_name
 from lambdas.core.schedule import Schedule
 
 DEFAULT_MAX_LEASE_MINUTES = 43_200
+MAX_MINUTES = 5_256_000
+"""Ten years: longer than anything is paid for, and far from the end of the calendar."""
 MAX_SCHEDULES = 100
 
 
 class Origin(StrEnum):
-    """Who declared the endpoint; the value is the sort key of the item that holds the spec."""
+    """Who declared the endpoint. The value is the sort key of the item with the spec."""
 
     CONFIG = "SPEC#config"
     API = "SPEC#api"
 
 
 class AsyncMode(StrEnum):
-    """Whether a model may be called asynchronously, and by what the state machine calls it."""
+    """Whether a model may be called asynchronously, and how the state machine calls it."""
 
     OFF = ""
     DIRECT = "direct"
     THROUGH_LAMBDA = "lambda"
-    """For results that are larger than what Step Functions carries."""
+    """Through a function: for answers that are too large for Step Functions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
     """Scales one variant between `min_capacity` and `max_capacity` instances.
 
-    `policies` maps names to target-tracking configurations as PutScalingPolicy takes them:
+    `policies` maps names to target-tracking configurations of PutScalingPolicy:
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScalingPolicy.html
     """
 
@@ -56,7 +58,7 @@ class Scaling:
         return cls(**document)
 
     def document(self) -> dict[str, Any]:
-        """The JSON object that `parse` reads back."""
+        """The JSON object that `parse` reads."""
         return {
             "variant": self.variant,
             "min_capacity": self.min_capacity,
@@ -67,10 +69,10 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A declared endpoint. `max_lease_minutes` bounds what may lie ahead on its meter;
-    `fallback_configs` are started in turn where the first finds no capacity; `scaling` and
-    `tags` are put back after each creation; `update` holds options of UpdateEndpoint;
-    `async_api` says how it is called asynchronously; `spec_hash` changes whenever the rest does."""
+    """A declared endpoint. `max_lease_minutes` is the longest lease. `fallback_configs` are tried
+    in turn if the first config finds no capacity. `scaling` and `tags` are put back after each
+    creation. `update` holds options of UpdateEndpoint. `async_api` says how the model is called
+    asynchronously. `spec_hash` changes if one of the other fields changes."""
 
     name: str
     endpoint_config_name: str
@@ -85,7 +87,7 @@ class Spec:
     async_api: AsyncMode = AsyncMode.OFF
     spec_hash: str = ""
     unreadable: str = ""
-    """Why the stored spec could not be read. Its schedules are unknown then: only leases act."""
+    """Why the stored spec cannot be read. Then its schedules are unknown, and only leases act."""
 
     def __post_init__(self) -> None:
         sagemaker_name(self.name, "EndpointName")
@@ -104,17 +106,17 @@ class Spec:
                 raise InvalidField(f"schedules[{index}].name", f"'{name}' is used twice")
 
     def configs(self) -> tuple[str, ...]:
-        """The endpoint configs that it may run, the first choice first."""
+        """The endpoint configs that it may run, in the order in which they are tried."""
         return (self.endpoint_config_name, *self.fallback_configs)
 
     @property
     def key(self) -> str:
-        """The name under which the state table holds the endpoint."""
+        """The key of the endpoint in the state table."""
         return endpoint_key(self.name)
 
     def document(self) -> dict[str, str | int]:
-        """The attributes of a SPEC item beside its key. What has parts is canonical JSON, so that
-        equal specs are equal bytes whoever wrote them."""
+        """The attributes of a SPEC item besides its key. Lists and maps are canonical JSON, so that
+        equal specs are equal bytes, no matter who wrote them."""
         return {
             "name": self.name,
             "endpoint_config_name": self.endpoint_config_name,
@@ -131,7 +133,7 @@ class Spec:
 
 
 def digest(value: object) -> str:
-    """A short name for a JSON value, the same for equal values."""
+    """A short hash of a JSON value, equal for equal values."""
     return hashlib.sha256(_canonical(value).encode()).hexdigest()[:16]
 
 
@@ -140,7 +142,7 @@ def _canonical(value: object) -> str:
 
 
 def with_hash(spec: Spec) -> Spec:
-    """The spec with the hash of all that it declares."""
+    """The spec with its `spec_hash`."""
     text = json.dumps(
         [
             spec.name,

@@ -1,6 +1,6 @@
-"""The use cases that change what an endpoint runs while it runs: another config, other weights.
+"""The use cases that change a running endpoint: another config, other weights.
 
-They record what was asked for; the reconciler carries it out and sees it through.
+They record the request. The reconciler carries it out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lambdas.core.errors import (
     UnknownEndpointConfig,
 )
 from lambdas.core.idempotency import Answer, Request, answered, keyed_with, operation_of, replayed
-from lambdas.core.json_form import Each, Fields, Number, Text, refuse
+from lambdas.core.json_form import MAX_FLOAT, Each, Fields, Number, Text, refuse
 from lambdas.core.names import sagemaker_name
 from lambdas.core.rollout import UpdatePolicy, Variant
 from lambdas.core.spec import Spec
@@ -33,7 +33,7 @@ DESIRED = Each(
     Fields(
         {
             "VariantName": Text(1, 63),
-            "DesiredWeight": Number(0, whole=False),
+            "DesiredWeight": Number(0, MAX_FLOAT, whole=False),
             "DesiredInstanceCount": Number(0),
             "ServerlessUpdateConfig": Fields(
                 {"MaxConcurrency": _CONCURRENCY, "ProvisionedConcurrency": _CONCURRENCY}
@@ -47,8 +47,8 @@ DESIRED = Each(
 
 
 class UpdateUseCases(UseCases):
-    """Raises UnknownEndpoint, InvalidField, UnknownEndpointConfig, NotInService, Draining and
-    Busy; see `errors`."""
+    """The methods raise UnknownEndpoint, InvalidField, UnknownEndpointConfig, NotInService,
+    Draining and Busy; see `errors`."""
 
     __slots__ = ()
 
@@ -60,8 +60,8 @@ class UpdateUseCases(UseCases):
         now: datetime,
         request: Request,
     ) -> Answer:
-        """Run another config, from now on and after each start, until a deploy changes the
-        entry. A stopped endpoint gets it at its next start."""
+        """Run another config, now and after each start, until a deploy changes the entry. A stopped
+        endpoint gets it at its next start."""
         self.refuse_while_draining(now)
         sagemaker_name(config_name, "EndpointConfigName")
         record, spec, state = self._known(name, now)
@@ -74,14 +74,14 @@ class UpdateUseCases(UseCases):
         UpdatePolicy.parse(options, variants, self._served(spec, options))
         override = Override(config_name, options, declaration(spec))
         reason = f"to run {config_name}, by hand"
-        asked = replace(state, override=override)
-        return self._ask(record, asked, override, "update asked", reason, now, request)
+        changed = replace(state, override=override)
+        return self._record_change(record, changed, override, "update asked", reason, now, request)
 
     def reweigh(
         self, name: str, desired: Sequence[Mapping[str, Any]], now: datetime, request: Request
     ) -> Answer:
-        """Give variants of the running endpoint other weights or capacities. They last until it
-        is updated or stopped: the next start goes by its config again."""
+        """Change the weights or capacities of variants of the running endpoint. They last until it
+        is updated or stopped: the next start uses those of its config."""
         self.refuse_while_draining(now)
         record, spec, state = self._known(name, now)
         replay = replayed(record, request)
@@ -91,10 +91,10 @@ class UpdateUseCases(UseCases):
         live = self._in_service(spec, state)
         refuse(_misfits(desired, live.variants))
         assert live.created_at is not None, "SageMaker tells of every endpoint since when it is"
-        told = ", ".join(_told(each) for each in desired)
-        reason = f"other weights or capacities, by hand: {told}"
+        changes = ", ".join(_described(each) for each in desired)
+        reason = f"other weights or capacities, by hand: {changes}"
         reweighing = Reweighing(desired, live.created_at)
-        return self._ask(record, state, reweighing, "weights asked", reason, now, request)
+        return self._record_change(record, state, reweighing, "weights asked", reason, now, request)
 
     def _known(self, name: str, now: datetime) -> tuple[Record, Spec, State]:
         record = self.record(name, now)
@@ -103,7 +103,7 @@ class UpdateUseCases(UseCases):
         return record, record.spec, record.state
 
     def _served(self, spec: Spec, options: Mapping[str, Any]) -> Sequence[Variant] | None:
-        """The variants being served, where it matters which."""
+        """The variants that the endpoint serves. None if the options do not depend on them."""
         if options.get("RetainAllVariantProperties") is not True:
             return None
         live = self.endpoints.describe(spec.name)
@@ -120,37 +120,37 @@ class UpdateUseCases(UseCases):
             )
         return live
 
-    def _ask(
+    def _record_change(
         self,
         record: Record,
-        asked: State,
+        changed: State,
         change: Override | Reweighing,
         kind: str,
         reason: str,
         now: datetime,
         request: Request,
     ) -> Answer:
-        """Record the change; `asked` is what the answer tells of."""
+        """Record the change. `changed` is the state for the answer."""
         spec = record.spec
         assert spec is not None
-        operation = operation_of(spec, asked, request, now, 202, reason)
+        operation = operation_of(spec, changed, request, now, 202, reason)
         keyed = keyed_with(record, request, operation)
         try:
             self.store.change_running(record.key, change, now, keyed)
-        except Conflict:  # the same key came twice at once, and the other was first
+        except Conflict:  # two requests with the same key, and the other was first
             replay = replayed(self.store.load(record.key), request)
             if replay is None:
                 raise Busy from None
             return replay
         self.note(record.key, now, kind, reason, request)
-        self.look_at(record.key, asked)
+        self.look_at(record.key, changed)
         return answered(record, operation)
 
 
 def _misfits(
     desired: Sequence[Mapping[str, Any]], served: Sequence[Variant]
 ) -> Iterator[InvalidField]:
-    """What does not fit the variants that are served."""
+    """All that does not fit the served variants."""
     by_name = {variant.name: variant for variant in served}
     seen: set[str] = set()
     for index, each in enumerate(desired):
@@ -176,8 +176,8 @@ def _misfits(
             )
 
 
-def _told(each: Mapping[str, Any]) -> str:
+def _described(each: Mapping[str, Any]) -> str:
     changes = {key: value for key, value in each.items() if key != "VariantName"}
     words = {"DesiredWeight": "weight", "DesiredInstanceCount": "instances"}
-    told = [f"{words.get(key, key)} {value}" for key, value in changes.items()]
-    return f"{each['VariantName']} {' and '.join(told)}"
+    parts = [f"{words.get(key, key)} {value}" for key, value in changes.items()]
+    return f"{each['VariantName']} {' and '.join(parts)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from http import HTTPStatus
@@ -138,7 +139,7 @@ def _json_of(event: Mapping[str, Any]) -> dict[str, Any]:
             f"Send JSON with 'Content-Type: {_JSON}'.",
         )
     try:
-        document = json.loads(body, parse_constant=_refuse_constant)
+        document = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
         json.dumps(document, ensure_ascii=False).encode()  # refuses lone surrogates
     except (ValueError, RecursionError) as error:
         raise RequestRefused(
@@ -166,3 +167,11 @@ def _deeper_than(limit: int, document: dict[str, Any]) -> bool:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    """A number such as 1e999 is valid JSON, and infinite in Python."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value

@@ -53,6 +53,12 @@ def test_without_a_policy_all_traffic_shifts_at_the_end(here: Simulated) -> None
     assert observed_after(here, NEW - 1, 1) == [("Updating", 0), ("Updating", 0), ("InService", 1)]
 
 
+def test_alarms_alone_are_a_deployment_config(here: Simulated) -> None:
+    alarms = {"Alarms": [{"AlarmName": "errors"}]}
+    update(here, {"DeploymentConfig": {"AutoRollbackConfiguration": alarms}})
+    assert observed_after(here, NEW - 1, 1) == [("Updating", 0), ("Updating", 0), ("InService", 1)]
+
+
 def test_all_at_once_bakes_and_then_keeps_the_old_fleet_for_a_while(here: Simulated) -> None:
     update(here, blue_green({"WaitIntervalInSeconds": 60}, TerminationWaitInSeconds=30))
     assert observed_after(here, NEW, 89, 1) == [

@@ -18,6 +18,8 @@ from constructs_lib.config.problems import InvalidConfig
 from constructs_lib.config.schema import SCHEMA_FILE, schema_text
 from constructs_lib.models_lock import ModelsLock
 from lambdas.core.schedule import Schedule
+from tests.json_schemas import unbounded
+from tests.synth.entries import IMAGE
 from tests.synth.synthesis import COMBINED, DEFAULT, EXAMPLES, FLAN, config_with
 
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -576,3 +578,16 @@ def test_an_entry_one_byte_too_large_for_a_spec_is_refused(
         "jumpstart_models[0].schedule: 'FlanT5' would be stored in 350,001 bytes, and at most "
         "350,000 fit; give fewer schedules or fewer except_dates"
     ) in str(refused.value)
+
+
+def test_every_number_of_the_config_has_a_finite_range() -> None:
+    assert list(unbounded(json.loads(schema_text()))) == []
+
+
+def test_number_that_is_infinite_in_python_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    variants = [{"name": "A", "image": IMAGE, "instance_type": "ml.m5.xlarge", "weight": 7.5}]
+    entry = {"name": "A", "inference_type": "realtime", "variants": variants}
+    path.write_text(json.dumps(config_with(entry)).replace("7.5", "1e999"))
+    with pytest.raises(InvalidConfig, match=r"variants\[0\].weight: must be a number that is not"):
+        load(path)

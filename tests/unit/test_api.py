@@ -18,6 +18,7 @@ from lambdas.handlers import api
 from lambdas.handlers.operations import Operation
 from lambdas.handlers.routes import events, expiry, health, schedule
 from tests.fakes import a_spec, clock
+from tests.json_schemas import unbounded
 from tests.unit.api_client import API, Client, FakeRates
 from tests.world import World
 
@@ -212,6 +213,27 @@ def test_openapi_describes_every_route(call: Client) -> None:
     }
     assert described == {(each.route.method, each.route.path) for each in api.OPERATIONS}
     validate(document)
+
+
+def test_every_number_of_a_request_has_a_finite_range() -> None:
+    requests = {
+        name: schema for name, schema in API["components"]["schemas"].items() if "Request" in name
+    }
+    parameters = [
+        operation.get("parameters", [])
+        for item in API["paths"].values()
+        for operation in item.values()
+    ]
+    # More minutes than a meter may hold are LeaseTooLong, however many they are.
+    assert list(unbounded(requests)) == [".ExpiryRequest.properties.minutes"]
+    assert list(unbounded(parameters)) == []
+
+
+def test_number_that_is_infinite_in_python_is_refused(call: Client) -> None:
+    body = f'{{"EndpointName": "{FALCON}", "DesiredWeightsAndCapacities": [{{"VariantName": "A", '
+    reply = call("POST", "/endpoint-weights", body + '"DesiredWeight": 1e999}]}')
+    assert (reply.status, reply.document["code"]) == (400, "MalformedJson")
+    assert "1e999 is too large a number" in reply.document["error"]
 
 
 @pytest.mark.parametrize(

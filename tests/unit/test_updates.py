@@ -242,6 +242,13 @@ def test_duration_of_a_retained_policy_is_taken_into_account(world: World) -> No
     assert served(world) == "falcon-3"
 
 
+def test_alarms_alone_are_a_deployment_config(world: World) -> None:
+    alarms = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]}}
+    world.update("falcon", "falcon-2", DeploymentConfig=alarms)
+    world.advance(minutes=2)
+    assert served(world) == "falcon-2"
+
+
 def test_wrong_updates_are_refused_and_change_nothing(world: World) -> None:
     with pytest.raises(UnknownEndpoint):
         world.update("nobody", "falcon-2")
@@ -251,8 +258,8 @@ def test_wrong_updates_are_refused_and_change_nothing(world: World) -> None:
         world.update("falcon", "no such")
     with pytest.raises(InvalidField, match="the endpoint serves all, the new config has A, B"):
         world.update("falcon", "two", RetainAllVariantProperties=True)
-    with pytest.raises(InvalidField, match=r"did you mean .*; DeploymentConfig: must have"):
-        world.update("falcon", "two", DeploymentConfig={}, RetainAllVariantPropertie=1)
+    with pytest.raises(InvalidField, match=r"did you mean .*; DeploymentConfig\.X: unknown"):
+        world.update("falcon", "two", DeploymentConfig={"X": 1}, RetainAllVariantPropertie=1)
     assert world.endpoints.made("update", "falcon") == 0
     assert world.state("falcon").override is None
 
@@ -374,7 +381,13 @@ def test_weights_do_not_survive_a_stop(world: World) -> None:
             [{"VariantName": "A", "DesiredWeight": 1}, {"VariantName": "A", "DesiredWeight": 2}],
             r"\[1\].VariantName: 'A' stands here twice",
         ),
-        ([{"VariantName": "A", "DesiredWeight": -1}], "must be a number, 0 or more, not -1"),
+        ([{"VariantName": "A", "DesiredWeight": -1}], "must be a number, 0 to 3.4e\\+38, not -1"),
+        ([{"VariantName": "A", "DesiredWeight": float("inf")}], "must be a number, 0 to 3.4e"),
+        ([{"VariantName": "A", "DesiredWeight": float("nan")}], "must be a number, 0 to 3.4e"),
+        (
+            [{"VariantName": "A", "DesiredInstanceCount": 2**31}],
+            "must be a whole number, 0 to 2147",
+        ),
         ([{"VariantName": "A", "DesiredWeigth": 1}], "did you mean 'DesiredWeight'?"),
         ([{"VariantName": "A"}], r"\[0\]: says nothing to change"),
         (
