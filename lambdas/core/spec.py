@@ -72,7 +72,7 @@ class Spec:
     """A declared endpoint. `max_lease_minutes` is the longest lease. `fallback_configs` are tried
     in turn if the first config finds no capacity. `scaling` and `tags` are put back after each
     creation. `update` holds options of UpdateEndpoint. `async_api` says how the model is called
-    asynchronously. `spec_hash` changes if one of the other fields changes."""
+    asynchronously. `spec_hash` changes if a declared field changes."""
 
     name: str
     endpoint_config_name: str
@@ -142,7 +142,8 @@ def _canonical(value: object) -> str:
 
 
 def with_hash(spec: Spec) -> Spec:
-    """The spec with its `spec_hash`."""
+    """The spec with a hash of what the API and the sweep declare: other fields have their
+    defaults."""
     text = json.dumps(
         [
             spec.name,
