@@ -16,8 +16,8 @@ from constructs_lib.deployment import Deployment
 from constructs_lib.meter_functions import MeterFunctions
 from constructs_lib.policy import Statement
 from constructs_lib.python_function import Package, PythonFunction, Sizing
-from constructs_lib.readiness import KeepWarm, ReadyInstances
 from constructs_lib.sagemaker_access import SageMakerAccess
+from constructs_lib.warm_functions import KeepWarm, ReadyInstances
 from lambdas.core.settings import IntegrationSettings, WakingSettings
 
 _SPARE_SECONDS = 3

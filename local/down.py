@@ -4,8 +4,8 @@ import shutil
 import sys
 
 from local import embedded
+from local.one_at_a_time import taking_turns
 from local.places import Places, here
-from local.turn import taking_turns
 
 
 def down(places: Places) -> None:

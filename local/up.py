@@ -22,11 +22,11 @@ from local.daemon import NotStartedError
 from local.embedded import Embedded
 from local.environment import without_aws
 from local.front import Front
+from local.one_at_a_time import taking_turns
 from local.places import Places, here
 from local.stack_file import StackFile
 from local.steps import Steps
 from local.terraform_run import Terraform, TerraformFailedError
-from local.turn import taking_turns
 from tools import terraform_cli
 
 STACK = Path("stacks") / "endpoint-manager"

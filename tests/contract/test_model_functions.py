@@ -27,7 +27,7 @@ from lambdas.core.state import State
 from lambdas.handlers import integration, wiring
 from tests.aws_tables import create_tables
 from tests.contract.simulated import Simulated, simulated
-from tests.e2e.documents import random_documents
+from tests.e2e.random_documents import random_documents
 from tests.fakes import a_spec
 
 NAME = "demo-Falcon40B-Endpoint"

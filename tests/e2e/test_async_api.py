@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.checkout import Checkout, until
-from tests.e2e.documents import random_documents
+from tests.e2e.random_documents import random_documents
 
 FALCON = "demo-Falcon40B-Endpoint"
 FLAN = "demo-FlanT5-Endpoint"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.calls import FLAN, renew
 from tests.e2e.checkout import Checkout, until
-from tests.e2e.documents import random_documents
+from tests.e2e.random_documents import random_documents
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 EXAMPLE = """{

@@ -13,7 +13,7 @@ import pytest
 from lambdas.core.settings import WARM_UP
 from tests.e2e.calls import FALCON, FLAN, get, renew
 from tests.e2e.checkout import Checkout, until
-from tests.e2e.documents import random_documents
+from tests.e2e.random_documents import random_documents
 
 WRITER = "demo-Writer-Endpoint"
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"

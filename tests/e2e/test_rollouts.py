@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.callers import Callers, Follower
 from tests.e2e.calls import FLAN, get, renew
 from tests.e2e.checkout import Checkout, until
+from tests.e2e.model_callers import Callers, Follower
 
 BOSTON = "demo-Boston-Endpoint"
 LINEAR, XGB = "Linear-Model", "XGB-Model"
