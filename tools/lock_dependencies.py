@@ -115,7 +115,7 @@ def without_extra_sources() -> dict[str, str]:
 
 
 def strip_addresses(lock: Lock) -> Lock:
-    """Remove the addresses of the packages: whoever installs them chooses the index."""
+    """Remove the addresses of the packages: the user's settings choose the index."""
     lock["_meta"]["sources"] = []
     for category in CATEGORIES:
         for package in lock[category].values():
