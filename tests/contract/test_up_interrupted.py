@@ -114,7 +114,7 @@ def test_the_second_of_two_concurrent_runs_waits_and_says_so(project: SmallProje
 
     first.communicate(timeout=60)
     assert (first.returncode, code) == (0, 0)
-    assert "waiting for it" in output
+    assert "Waiting for another `make up`" in output
     assert "0 added, 0 changed, 0 destroyed" in output
 
 
