@@ -148,6 +148,7 @@ class FakeStateStore:
         max_lease_minutes: int,
         keyed: Keyed | None,
         adopting: Adoption | None = None,
+        rev: int | None = None,
     ) -> State:
         if minutes > max_lease_minutes:
             raise LeaseTooLong(max_lease_minutes)
@@ -156,6 +157,8 @@ class FakeStateStore:
             raise UnknownEndpoint(key)
         if keyed and keyed.id in record.operations:
             raise Conflict("the key was recorded meanwhile")
+        if rev not in (None, record.state.rev):
+            raise Conflict("another revision")
         whole_second = now.replace(microsecond=0)
         base = record.state.expires_at or now
         end = (base if base > now else whole_second) + timedelta(minutes=minutes)

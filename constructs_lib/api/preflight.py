@@ -8,9 +8,10 @@ from cdktf_cdktf_provider_aws.api_gateway_method import ApiGatewayMethod
 
 from constructs_lib.api.parts import ApiParts
 from lambdas.core.answer_headers import answer_headers
+from lambdas.core.routes import ROUTES
 
 _MAX_AGE_SECONDS = 3600
-_METHODS = ("DELETE", "GET", "POST", "PUT")
+_METHODS = tuple(sorted({route.method for route in ROUTES}))
 _HEADERS = (
     "Authorization",
     "Content-Type",

@@ -189,7 +189,7 @@ class RestApi(Construct):
         return allowed
 
     def _lambda_route(self, route: LambdaRoute, authorizer_id: str | None) -> LambdaPermission:
-        """Make a route to a function. With `proxy` it retry_header hands on all paths below.
+        """Make a route to a function. With `proxy` the route has all paths below it, too.
 
         The method is ANY, because the function itself refuses unknown methods. A direct route is
         POST: docs/decisions/0065-methods-of-model-routes.md.

@@ -98,12 +98,13 @@ def state_values(state: State) -> dict[str, Any]:
 
 
 def _update_values(update: Update | None, rollback: Rollback | None) -> dict[str, Any]:
+    reason = (update and update.reason) or (rollback and rollback.reason)
     return {
         "updating_to": update and update.config_name,
         "updating_mark": update and update.mark,
-        "updating_reason": update and update.reason and update.reason[:1000],
         "rolled_back": rollback and rollback.mark,
-        "rollback_reason": rollback and rollback.reason and rollback.reason[:1000],
+        # One attribute for both, as older code reads and writes it.
+        "rollback_reason": reason and reason[:1000],
     }
 
 
@@ -111,7 +112,7 @@ def _update_of(item: Item) -> Update | None:
     if "updating_to" not in item:
         return None
     mark = item.get("updating_mark", "")
-    return Update(item["updating_to"], mark, item.get("updating_reason"))
+    return Update(item["updating_to"], mark, item.get("rollback_reason"))
 
 
 def _rollback_of(item: Item) -> Rollback | None:

@@ -211,6 +211,7 @@ class DynamoStateStore:
         max_lease_minutes: int,
         keyed: Keyed | None,
         adopting: Adoption | None = None,
+        rev: int | None = None,
     ) -> State:
         if minutes > max_lease_minutes:
             raise LeaseTooLong(max_lease_minutes)
@@ -220,6 +221,8 @@ class DynamoStateStore:
             update = self._lease_update(key, now, keyed)
             if adopting:
                 update.assign({"adopting": adoption_values(adopting)})
+            if rev is not None:
+                update.when("{rev} = :was", was=rev)
             if ahead:
                 update.when(
                     "{expires_at} > :now AND {expires_at} <= :latest",
@@ -239,7 +242,7 @@ class DynamoStateStore:
             try:
                 return self._update(key, update)
             except Conflict:
-                ahead = self._lease_is_ahead(key, now, keyed, seconds, max_lease_minutes)
+                ahead = self._lease_is_ahead(key, now, keyed, seconds, max_lease_minutes, rev)
         raise Busy
 
     def _lease_update(self, key: str, now: datetime, keyed: Keyed | None) -> UpdateExpression:
@@ -253,7 +256,13 @@ class DynamoStateStore:
         return update
 
     def _lease_is_ahead(
-        self, key: str, now: datetime, keyed: Keyed | None, seconds: int, max_lease_minutes: int
+        self,
+        key: str,
+        now: datetime,
+        keyed: Keyed | None,
+        seconds: int,
+        max_lease_minutes: int,
+        rev: int | None,
     ) -> bool:
         """For the next try of a renewal: whether the lease ends in the future. Raises
         UnknownEndpoint, Conflict or LeaseTooLong if no try can work."""
@@ -262,6 +271,8 @@ class DynamoStateStore:
             raise UnknownEndpoint(key)
         if keyed and keyed.id in record.operations:
             raise Conflict("the key was recorded meanwhile")
+        if rev not in (None, record.state.rev):
+            raise Conflict("another revision")
         end = epoch(record.state.expires_at)
         if end is None or end <= (epoch(now) or 0):
             return False

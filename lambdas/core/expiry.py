@@ -77,8 +77,13 @@ class ExpiryUseCases(UseCases):
     def renew(self, name: str, minutes: int, now: datetime, request: Request) -> Answer:
         request.require("renew", name)
         self.refuse_while_draining(now)
-        record = self.record_for(name, now, request)
-        return record if isinstance(record, Answer) else self._renew(record, minutes, now, request)
+        for _ in range(TRIES):
+            record = self.record_for(name, now, request)
+            if isinstance(record, Answer):
+                return record
+            with suppress(Conflict):  # an adoption began or ended meanwhile: look again
+                return self._renew(record, minutes, now, request)
+        raise Busy
 
     def add(
         self,
@@ -140,7 +145,9 @@ class ExpiryUseCases(UseCases):
                         f"'{spec.name}' comes from the deployed config: take it out there and "
                         "deploy."
                     )
-                return self._forget_shadowed(record, record.api_spec, state, now, request)
+                with suppress(Conflict):  # a renewal or another stop was first: look again
+                    return self._forget_shadowed(record, record.api_spec, state, now, request)
+                continue
             expires_at = state.expires_at
             if expires_at and expires_at > now:
                 expires_at = now.replace(microsecond=0)
@@ -177,10 +184,7 @@ class ExpiryUseCases(UseCases):
         reason = "the deployed config keeps it on the meter"
         operation = operation_of(record.spec, state, request, now, 200, reason)
         keyed = keyed_with(record, request, operation)
-        try:
-            self.store.stop(record.key, state, now, keyed, forgotten(record, api_spec, now, keyed))
-        except Conflict:
-            raise Busy from None
+        self.store.stop(record.key, state, now, keyed, forgotten(record, api_spec, now, keyed))
         self.note(record.key, now, "forgotten", reason, request)
         return answered(record, operation)
 
@@ -205,7 +209,7 @@ class ExpiryUseCases(UseCases):
         except Conflict:  # two requests with the same key, and the other was first
             replay = replayed(self.store.load(record.key), request)
             if replay is None:
-                raise Busy from None
+                raise
             return replay
         kind = "adopted" if adoption else "renewed"
         self.note(record.key, now, kind, f"{minutes} minutes", request)
@@ -221,11 +225,13 @@ class ExpiryUseCases(UseCases):
         keyed: Keyed | None,
         adoption: Adoption | None,
     ) -> State:
-        """Renew the lease. If STATE was forgotten just before, create a new one first."""
+        """Renew the lease. If STATE was forgotten just before, create a new one first. An adoption
+        is written over the revision that it was made of only."""
+        rev = record.state.rev if adoption and record.state else None
         for _ in range(TRIES):
             try:
                 return self.store.renew(
-                    record.key, minutes, now, spec.max_lease_minutes, keyed, adoption
+                    record.key, minutes, now, spec.max_lease_minutes, keyed, adoption, rev
                 )
             except UnknownEndpoint:
                 if load_or_create(self.store, record.key, now).spec is None:

@@ -126,8 +126,8 @@ def forgotten(record: Record, spec: Spec, now: datetime, keyed: Keyed | None = N
             for key, operation in earlier.items()
         }
     # If the deployed config declares the name too, STATE stays, with its operations.
-    own = record.operations if record.config_spec is None else {}
-    kept = {**earlier, **own, **({keyed.id: keyed.operation} if keyed else {})}
+    own = {**record.operations, **({keyed.id: keyed.operation} if keyed else {})}
+    kept = {**earlier, **(own if record.config_spec is None else {})}
     recent = sorted(kept, key=lambda key: kept[key].at)[-_MAX_OPERATIONS:]
     young = {key: kept[key] for key in recent if kept[key].at > now - OPERATION_LIFE}
     return Forgotten(spec, young, now)

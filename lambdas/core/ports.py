@@ -162,12 +162,14 @@ class StateStore(Protocol):
         max_lease_minutes: int,
         keyed: Keyed | None,
         adopting: Adoption | None = None,
+        rev: int | None = None,
     ) -> State:
         """Add minutes to the lease in one conditional write and make the endpoint due now.
 
         The lease ends at max(now, expires_at) + minutes. A hold ends. `adopting` begins an
-        adoption. Raises LeaseTooLong, UnknownEndpoint if there is no STATE, and Conflict if `keyed`
-        was recorded meanwhile.
+        adoption, or changes one under way; it is written over the revision `rev` only. Raises
+        LeaseTooLong, UnknownEndpoint if there is no STATE, and Conflict if `keyed` was recorded
+        meanwhile or the revision is another.
         """
         ...
 

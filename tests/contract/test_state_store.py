@@ -157,7 +157,7 @@ def test_state_is_unchanged_after_save_and_load(store: StateStore) -> None:
         next_step=Step.CREATE,
         attempts=3,
         retry_at=SOON,
-        updating=Update("falcon-2", "hash:falcon-2", "it takes its time"),
+        updating=Update("falcon-2", "hash:falcon-2", "an alarm tripped"),
         rolled_back=Rollback("hash:falcon-0", "an alarm tripped"),
         last_wanted=Wanted(running=True, since=NOW),
         override=Override("falcon-3", {"RetainAllVariantProperties": True}, "hash"),
@@ -279,6 +279,16 @@ def test_idempotency_key_is_recorded_with_the_change_and_only_once(store: StateS
 def test_change_needs_a_state(store: StateStore) -> None:
     with pytest.raises(UnknownEndpoint):
         store.change_running("nobody", OVERRIDE, NOW, None)
+
+
+def test_adoption_is_written_over_its_revision_only(store: StateStore) -> None:
+    put_on_the_meter(store)
+    adopting = Adoption("arn:mine", NOW, declared=False, minutes=5)
+    with pytest.raises(Conflict):
+        store.renew("mine", 5, NOW, 100, None, adopting, 7)
+    assert state_of(store, "mine").adopting is None
+    store.renew("mine", 5, NOW, 100, None, adopting, state_of(store, "mine").rev)
+    assert state_of(store, "mine").adopting == adopting
 
 
 def forgotten_spec(spec_hash: str = "1") -> Forgotten:

@@ -53,10 +53,6 @@ class Queue:
         self._sent = 0
         self._polling = False
 
-    @property
-    def backlog(self) -> int:
-        return len(self._ready)
-
     def put(self, body: str, delay_seconds: float) -> None:
         self._sent += 1
         visible_at = self._kernel.now + timedelta(seconds=delay_seconds)

@@ -39,6 +39,7 @@ from lambdas.core.state import Owner, Record, State, Status
 from lambdas.core.sweep import Policy, Unmanaged
 from lambdas.core.takeover import Limits
 from tests.fakes import EVERY_SCOPE, a_spec, by, clock
+from tests.unit.interleaving import before
 from tests.world import World
 
 FOREIGN = "theirs"
@@ -683,6 +684,41 @@ def test_minutes_renewed_during_a_void_adoption_are_kept(world: World) -> None:
     world.endpoints.live["falcon"].owner = Owner.IGNORED
     world.advance(minutes=2)
     assert world.state("falcon").expires_at == began + timedelta(minutes=60)
+
+
+def test_renewal_that_meets_a_void_adoption_loses_no_paid_minute(world: World) -> None:
+    world.renew("falcon", 100)
+    world.endpoints.run_by_hand("falcon", "falcon-1")
+    began = world.now
+    world.expiry.add("falcon", "falcon-1", 60, world.now, by(), adopt=True)
+    world.hints.queue.clear()
+    del world.endpoints.live["falcon"]
+    before(world.store, "renew", lambda: world.reconciler().handle(Hint("falcon", Cause.API)))
+    world.expiry.renew("falcon", 10, world.now, by())
+    world.advance(minutes=2)
+    assert world.state("falcon").expires_at == began + timedelta(minutes=110)
+
+
+def test_two_concurrent_adoptions_of_a_known_name_leave_no_unpaid_minute(world: World) -> None:
+    world.endpoints.run_by_hand("falcon", "falcon-1")
+    before(
+        world.store,
+        "renew",
+        lambda: world.expiry.add("falcon", "falcon-1", 60, world.now, by("bob"), adopt=True),
+    )
+    world.expiry.add("falcon", "falcon-1", 30, world.now, by(), adopt=True)
+    world.hints.queue.clear()
+    world.endpoints.live["falcon"].owner = Owner.IGNORED
+    world.advance(minutes=2)
+    ends = world.state("falcon").expires_at
+    assert ends is None or ends <= world.now - timedelta(minutes=2) + timedelta(minutes=30)
+
+
+def test_retried_forget_of_a_shadowed_spec_gets_the_same_answer(world: World) -> None:
+    world.deploy(a_spec("falcon"), a_spec("mine", "declared"))
+    first = forget_keyed(world, "mine", "f1")
+    assert first.document["Owner"] == "config"
+    assert forget_keyed(world, "mine", "f1") == first
 
 
 def test_endpoint_is_adopted_with_the_config_that_it_runs_despite_an_override(

@@ -43,7 +43,7 @@ WEIGHTS = Operation(
     refusals=(404, 409),
     keyed=True,
     description="SageMaker's UpdateEndpointWeightsAndCapacities. They last until the endpoint is "
-    "updated or stopped. RequestRefused (409) while it is not InService.",
+    "updated or stopped. Refused (409) while it is not InService.",
     tag=_TAG,
 )
 OPERATIONS = (UPDATE, WEIGHTS)
