@@ -6,6 +6,8 @@ import importlib
 import os
 import resource
 
+from local.emulator.repeats import Repeats
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -35,7 +37,7 @@ def serve(port: int) -> None:
     importlib.import_module("local.emulator.patches").apply()
     _raise_open_files_limit()
     try:
-        asyncio.run(_run(application, port))
+        asyncio.run(_run(Repeats(application), port))
     finally:
         importlib.import_module("ministack.core.lambda_runtime").reset()
 

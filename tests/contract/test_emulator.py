@@ -2,11 +2,14 @@
 
 import signal
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 
+from constructs_lib.policy import trust_document
 from local.emulator.pinned import MINISTACK_VERSION, WrongMinistackError, require_pinned_version
 from local.emulator.server import settings
 from tests.contract.emulator_process import Emulator, running_emulator
@@ -14,6 +17,12 @@ from tests.contract.listeners import listening
 from tests.roles import a_function
 
 QUIET = "def handler(event, context):\n    return {}\n"
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[Emulator]:
+    with running_emulator(tmp_path) as running:
+        yield running
 
 
 def test_the_pinned_version_is_the_one_installed() -> None:
@@ -82,3 +91,32 @@ def gone_within(pid: int, seconds: float) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_call_that_an_sdk_repeats_has_one_effect_and_one_answer(emulator: Emulator) -> None:
+    iam = emulator.client("iam")
+
+    def same_call(request: AWSPreparedRequest, **_: object) -> None:
+        request.headers["amz-sdk-invocation-id"] = "the same for all attempts"
+
+    iam.meta.events.register("before-send.iam.CreateRole", same_call)
+    role = {"RoleName": "once", "AssumeRolePolicyDocument": trust_document("lambda.amazonaws.com")}
+    first = iam.create_role(**role)
+    assert iam.create_role(**role)["Role"]["RoleId"] == first["Role"]["RoleId"]
+    iam.meta.events.unregister("before-send.iam.CreateRole", same_call)
+    with pytest.raises(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(**role)
+
+
+def test_call_that_failed_is_tried_again(emulator: Emulator) -> None:
+    iam = emulator.client("iam")
+
+    def same_call(request: AWSPreparedRequest, **_: object) -> None:
+        request.headers["amz-sdk-invocation-id"] = "of a call that fails first"
+
+    iam.meta.events.register("before-send.iam.DeleteRole", same_call)
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.delete_role(RoleName="later")
+    document = trust_document("lambda.amazonaws.com")
+    iam.create_role(RoleName="later", AssumeRolePolicyDocument=document)
+    iam.delete_role(RoleName="later")
