@@ -164,7 +164,14 @@ class FakeStateStore:
         end = (base if base > now else whole_second) + timedelta(minutes=minutes)
         if end > whole_second + timedelta(minutes=max_lease_minutes):
             raise LeaseTooLong(max_lease_minutes)
-        state = replace(record.state, expires_at=end, held_since=None, attempts=0, retry_at=None)
+        state = replace(
+            record.state,
+            expires_at=end,
+            held_since=None,
+            stopped_at=None,
+            attempts=0,
+            retry_at=None,
+        )
         if adopting:
             state = replace(state, adopting=adopting)
         if keyed:
@@ -184,7 +191,12 @@ class FakeStateStore:
             raise Conflict("another revision")
         if keyed and keyed.id in record.operations:
             raise Conflict("the key was recorded meanwhile")
-        changed = replace(record.state, expires_at=state.expires_at, held_since=state.held_since)
+        changed = replace(
+            record.state,
+            expires_at=state.expires_at,
+            held_since=state.held_since,
+            stopped_at=state.stopped_at,
+        )
         if forgetting is not None:
             record = self._forgotten(record, forgetting)
             changed = replace(changed, override=state.override)
@@ -231,7 +243,7 @@ class FakeStateStore:
         if self.wakes.get(counter, 0) >= share.most_an_hour:
             raise Conflict("the share is used up")
         self.wakes[counter] = self.wakes.get(counter, 0) + 1
-        self._user_write(record, replace(record.state, expires_at=until), now)
+        self._user_write(record, replace(record.state, expires_at=until, stopped_at=None), now)
 
     def touch(self, key: str, now: datetime, step: Step | None = None) -> None:
         record = self.load(key)

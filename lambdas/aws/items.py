@@ -132,6 +132,8 @@ def lease_values(state: State) -> dict[str, Any]:
         "rev": state.rev,
         "expires_at": epoch(state.expires_at),
         "held_since": epoch(state.held_since),
+        "stopped_at": epoch(state.stopped_at),
+        "set_up_at": epoch(state.set_up_at),
     }
 
 
@@ -177,6 +179,8 @@ def state_of(item: Item) -> State:
         rev=int(item.get("rev", 0)),
         expires_at=instant(item.get("expires_at")),
         held_since=instant(item.get("held_since")),
+        stopped_at=instant(item.get("stopped_at")),
+        set_up_at=instant(item.get("set_up_at")),
         observed_status=status_of(item.get("observed_status", "")),
         observed_config=item.get("observed_config"),
         reason=item.get("reason", ""),

@@ -249,7 +249,11 @@ class DynamoStateStore:
         """The part of a renewal that does not depend on the lease: a new revision that is due now,
         and no hold."""
         # A renewal also ends the backoff after failures: it asks for another try.
-        update = _user_write(key, now).remove("held_since", "retry_at").assign({"attempts": 0})
+        update = (
+            _user_write(key, now)
+            .remove("held_since", "stopped_at", "retry_at")
+            .assign({"attempts": 0})
+        )
         update.when("attribute_exists({pk})")
         if keyed:
             _record_operation(update, keyed)
@@ -289,7 +293,11 @@ class DynamoStateStore:
         forgetting: Forgotten | None = None,
     ) -> State:
         update = _user_write(key, now).assign(
-            {"expires_at": epoch(state.expires_at), "held_since": epoch(state.held_since)}
+            {
+                "expires_at": epoch(state.expires_at),
+                "held_since": epoch(state.held_since),
+                "stopped_at": epoch(state.stopped_at),
+            }
         )
         update.when("{rev} = :rev", rev=state.rev)
         if keyed:
@@ -337,7 +345,7 @@ class DynamoStateStore:
 
     def wake(self, key: str, rev: int, until: datetime, now: datetime, share: WakeShare) -> None:
         assert self._history is not None, "wakes are counted in the history table"
-        lease = _user_write(key, now).assign({"expires_at": epoch(until)})
+        lease = _user_write(key, now).assign({"expires_at": epoch(until)}).remove("stopped_at")
         lease.when("{rev} = :rev", rev=rev)
         counted = {"Update": wake_counted(self._history.table, share, now)}
         self._transact([self._part(key_of(key), lease), counted])

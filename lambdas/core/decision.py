@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lambdas.core.meter import Meter
+from lambdas.core.reasons import why_running, why_stopped
 from lambdas.core.spec import Spec, digest
 from lambdas.core.state import (
     Adoption,
@@ -279,7 +280,7 @@ def _decide_moving(state: State, observed: Observed, now: datetime, *, wanted: b
     starts: many starts at once must not fill the queue of the stops.
     """
     # The reason shows a failure until the endpoint is in service again.
-    reason = state.reason if state.attempts else f"SageMaker is {_doing(observed.status)}"
+    reason = state.reason if state.attempts else _doing(observed.status)
     if observed.status is Status.CREATING and wanted:
         age = now - (observed.created_at or now)
         return _wait(state, now + min(max(age, POLL), LONGEST_POLL), reason, Step.CREATE)
@@ -294,7 +295,8 @@ def _decide_unwanted(
     if spec is None and state.orphaned_at and now < state.orphaned_at + ORPHAN_GRACE:
         grace_ends = state.orphaned_at + ORPHAN_GRACE
         return _wait(state, grace_ends, "nobody declared it, though it carries our tag")
-    return Decision(Step.DELETE, _why_stopped(spec, state), state, observed.config_name)
+    why = _why_unwanted(spec, state, now)
+    return Decision(Step.DELETE, why, state, observed.config_name)
 
 
 def _decide_absent(
@@ -316,16 +318,16 @@ def _decide_absent(
     if spec.unreadable and not draining and not (meter.wanted(now) and spec.endpoint_config_name):
         return _decide_unread(spec, state, meter, now)
     if not meter.wanted(now):
-        return _wait(
+        return _rest(
             replace(state, attempts=0, retry_at=None, fallback_config=None),
             meter.next_transition(now),
-            DRAINED if draining else _why_stopped(spec, state),
+            DRAINED if draining else _why_unwanted(spec, state, now),
             Step.CREATE,
         )
     if state.retry_at and state.retry_at > now:
         due = _earlier(state.retry_at, meter.next_transition(now))
         return _wait(state, due, state.reason, Step.CREATE)
-    return Decision(Step.CREATE, _why_started(state, now), state, wanted_config(spec, state))
+    return Decision(Step.CREATE, why_running(meter, now), state, wanted_config(spec, state))
 
 
 def _decide_foreign(
@@ -359,7 +361,8 @@ def _decide_running(
     must_reweigh = state.reweighing is not None and not state.reweighing.begun
     if restored and kept and not must_reweigh:
         recovered = replace(state, attempts=0, retry_at=None)
-        return _wait(recovered, due, kept, Step.DELETE)
+        rest = _rest if kept == why_running(meter, now) else _wait
+        return rest(recovered, due, kept, Step.DELETE)
     if state.retry_at and state.retry_at > now:
         return _wait(state, _earlier(state.retry_at, due), state.reason)
     if kept and not restored:
@@ -378,7 +381,7 @@ def _why_kept(
     """Why a running endpoint keeps the config that it serves. None: it must be updated."""
     config = wanted_config(spec, state)
     if observed.config_name == config:
-        return rolled_back(spec, state) or weights_undone(state) or _why_started(state, now)
+        return rolled_back(spec, state) or weights_undone(state) or why_running(meter, now)
     given_up = is_rolled_back(spec, state, config)
     if given_up:
         return rolled_back(spec, state)
@@ -478,6 +481,18 @@ def _wait(state: State, due: datetime | None, reason: str, next_step: Step = Ste
     )
 
 
+def _rest(state: State, due: datetime | None, reason: str, next_step: Step) -> Decision:
+    """Wait for the next transition. The reason is that of the rule of running: it is computed when
+    it is shown, not stored."""
+    return Decision(Step.WAIT, reason, replace(state, next_due=due, next_step=next_step, reason=""))
+
+
+def _why_unwanted(spec: Spec | None, state: State, now: datetime) -> str:
+    if spec is None:
+        return "it was taken out of the config"
+    return why_stopped(meter_of(spec, state), state, now)
+
+
 def _give_up(state: State, due: datetime, reason: str, next_step: Step = Step.WAIT) -> Decision:
     waiting = replace(state, next_due=due, next_step=next_step, reason=reason)
     return Decision(Step.GIVE_UP, reason, waiting)
@@ -524,24 +539,11 @@ def _earlier(one: datetime, other: datetime | None) -> datetime:
 
 
 def _doing(status: Status) -> str:
-    return {
-        Status.CREATING: "creating it",
-        Status.DELETING: "deleting it",
-        Status.ROLLING_BACK: "rolling an update back",
-    }.get(status, "updating it")
+    """What SageMaker is doing. Empty while it creates or deletes the endpoint: then the answer says
+    why (`documents.reason_of`)."""
+    if status in (Status.CREATING, Status.DELETING):
+        return ""
+    return f"SageMaker is {_UPDATES.get(status, 'updating it')}"
 
 
-def _why_started(state: State, now: datetime) -> str:
-    if state.expires_at and state.expires_at > now:
-        return f"the lease is paid until {state.expires_at:%Y-%m-%dT%H:%M:%SZ}"
-    return "a window of its schedule is open"
-
-
-def _why_stopped(spec: Spec | None, state: State) -> str:
-    if spec is None:
-        return "it was taken out of the config"
-    if state.held_since:
-        return f"stopped by hand at {state.held_since:%Y-%m-%dT%H:%M:%SZ}"
-    if state.expires_at:
-        return f"the lease ended at {state.expires_at:%Y-%m-%dT%H:%M:%SZ}, no window is open"
-    return "no lease and no open window"
+_UPDATES = {Status.ROLLING_BACK: "rolling an update back"}

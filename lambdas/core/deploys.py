@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lambdas.core.decision import meter_of
+from lambdas.core.documents import reason_of
 from lambdas.core.errors import Conflict, MeterError
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.names import endpoint_key
@@ -278,7 +279,10 @@ def _difference(
     foreign = state.owned_since is not None and state.owned_since != seen.created_at
     late = spec is not None and outlasts(spec, state, seen, meter_of(spec, state), now)
     undone = spec is not None and is_rolled_back(spec, state, config)
-    why = postponed(config) if late and not (foreign or undone or moving) else state.reason
+    if late and not (foreign or undone or moving):
+        why = postponed(config)
+    else:
+        why = reason_of(spec, state, now) if spec else state.reason
     text = f"{name}: {seen.status} on {seen.config_name}, not {config} ({why})"
     return Difference(text, hopeless=(undone or foreign or late) and not moving)
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from lambdas.core.decision import meter_of, undecided, unread
+from lambdas.core.decision import DRAINED, meter_of, undecided, unread
 from lambdas.core.history import Event
+from lambdas.core.reasons import last_stop, why_running, why_stopped
 from lambdas.core.spec import Origin, Spec
 from lambdas.core.state import Record, State, Status
 from lambdas.core.wanted_config import chosen_config
@@ -22,13 +23,14 @@ def endpoint_document(
     """The answer about one endpoint. `record.spec` must not be None.
 
     EndpointExpiry and ExpiresAt are when it stops if nothing changes. They and TimeLeft are null if
-    it is open for ever. If it is not wanted, they are the past end of the lease, or null.
+    it is open for ever. If it is not wanted: when it was last wanted, or else when its meter was
+    set up. `Expires` says which of these holds.
     """
     spec, state = record.spec, record.state or State()
     assert spec is not None, "only endpoints with a spec are answered about"
     meter = meter_of(None if draining else spec, state)
     wanted = meter.wanted(now)
-    stops_at = meter.wanted_until(now) if wanted else _past(state.expires_at, now)
+    stops_at = meter.wanted_until(now) if wanted else _stopped_at(spec, state, now)
     if not draining and undecided(spec, state, now) and state.observed_status is not Status.ABSENT:
         wanted, stops_at = True, None  # it goes on running; until when is not known
     left = timedelta() if not wanted else stops_at - now if stops_at else None
@@ -39,6 +41,7 @@ def endpoint_document(
         LEGACY_EXPIRY_KEY: expiry,
         "TimeLeft": None if left is None else time_left(left),
         "ExpiresAt": iso(stops_at),
+        "Expires": "stopped" if not wanted else "at" if stops_at else "never",
         "SecondsLeft": None if left is None else left.total_seconds(),
         "LeaseExpiresAt": iso(state.expires_at),
         "Wanted": "running" if wanted else "stopped",
@@ -48,9 +51,27 @@ def endpoint_document(
         "ServedConfigName": state.observed_config
         if state.observed_status is not Status.ABSENT
         else None,
-        "Reason": unread(spec) if spec.unreadable else state.reason,
+        "Reason": reason_of(spec, state, now, draining=draining),
         "Owner": "config" if spec.origin is Origin.CONFIG else "api",
     }
+
+
+def reason_of(spec: Spec, state: State, now: datetime, *, draining: bool = False) -> str:
+    """Why the endpoint is as it is, true at `now`: what is in the way or under way, or else what
+    the rule of running says."""
+    if spec.unreadable:
+        return unread(spec)
+    if state.reason:
+        return state.reason
+    meter = meter_of(None if draining else spec, state)
+    if draining:
+        why = DRAINED
+    elif meter.wanted(now):
+        why = why_running(meter, now)
+    else:
+        why = why_stopped(meter, state, now)
+    doing = {Status.CREATING: "being created: ", Status.DELETING: "being deleted: "}
+    return doing.get(state.observed_status, "") + why
 
 
 def schedule_document(spec: Spec) -> Mapping[str, Any]:
@@ -84,5 +105,6 @@ def iso(instant: datetime | None) -> str | None:
     return instant.isoformat().replace("+00:00", "Z") if instant else None
 
 
-def _past(instant: datetime | None, now: datetime) -> datetime | None:
-    return instant if instant and instant <= now else None
+def _stopped_at(spec: Spec, state: State, now: datetime) -> datetime | None:
+    last = last_stop(meter_of(spec, state), state, now)
+    return last[0] if last else state.set_up_at

@@ -156,12 +156,14 @@ class ExpiryUseCases(UseCases):
             stopped = replace(
                 state, expires_at=expires_at, held_since=now if hold else state.held_since
             )
-            if forget:  # the override is for this life: an endpoint added later is another one
-                stopped = replace(stopped, override=None)
             ended = [
                 *(["the lease was ended"] if expires_at != state.expires_at else []),
                 *(["the open window is held"] if open_now else []),
             ]
+            if ended:
+                stopped = replace(stopped, stopped_at=now.replace(microsecond=0))
+            if forget:  # the override is for this life: an endpoint added later is another one
+                stopped = replace(stopped, override=None)
             reason = f"{' and '.join(ended) or 'nothing was running it'}, by hand"
             operation = operation_of(spec, stopped, request, now, 200, reason)
             keyed = keyed_with(record, request, operation)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from lambdas.core.documents import endpoint_document, iso
+from lambdas.core.documents import endpoint_document
 from lambdas.core.errors import IdempotencyConflict, ScopeMissing
 from lambdas.core.ports import Keyed
 from lambdas.core.scopes import Scope, Scopes
@@ -141,9 +141,10 @@ def answered(record: Record, operation: Operation) -> Answer:
         override=Override(chosen, {}, declaration(record.spec)) if chosen else None,
         expires_at=operation.expires_at,
         held_since=operation.held_since,
+        set_up_at=record.state.set_up_at if record.state else operation.at,
         observed_status=operation.endpoint_status,
         observed_config=operation.observed_config,
-        reason=operation.reason or f"the lease is paid until {iso(operation.expires_at)}",
+        reason=operation.reason,
     )
     document = endpoint_document(replace(record, state=state), operation.at)
     return Answer(operation.http_status, document)

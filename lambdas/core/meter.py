@@ -45,6 +45,15 @@ class Meter:
         first = next(self._windows_from(instant), None)
         return first is not None and first.start <= instant
 
+    def open_windows(self, instant: datetime) -> Iterator[tuple[Window, str]]:
+        """The windows that contain `instant` and are not held, with the names of their schedules."""
+        for schedule in self.schedules:
+            for window in schedule.windows_from(instant):
+                if window.start > instant:
+                    break
+                if self.held_since is None or not window.contains(self.held_since):
+                    yield window, schedule.name
+
     def wanted_until(self, instant: datetime) -> datetime | None:
         """When an endpoint that is wanted at `instant` stops if nothing changes: the end of the
         lease or of the merged windows, whichever is later. None: never."""

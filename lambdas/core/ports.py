@@ -77,6 +77,8 @@ class Declaration:
             rev=before.rev + 1,
             expires_at=self.expires_at,
             held_since=None,
+            stopped_at=None,
+            set_up_at=now.replace(microsecond=0),
             attempts=0,
             retry_at=None,
             orphaned_at=None,

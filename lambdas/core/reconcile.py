@@ -88,7 +88,10 @@ def new_state(spec: Spec, now: datetime) -> State:
     minutes = spec.initial_provision_minutes
     expires_at = _whole_second(now) + timedelta(minutes=minutes) if minutes else None
     return State(
-        expires_at=expires_at, next_due=now, next_step=Step.CREATE if minutes else Step.WAIT
+        expires_at=expires_at,
+        set_up_at=_whole_second(now),
+        next_due=now,
+        next_step=Step.CREATE if minutes else Step.WAIT,
     )
 
 
@@ -372,20 +375,18 @@ def _begun(state: State, decision: Decision, now: datetime) -> State:
     """The state after SageMaker has accepted the step."""
     match decision.step:
         case Step.CREATE:
-            reason = state.reason if state.attempts else f"being created: {decision.reason}"
             return replace(
                 state,
                 next_step=Step.CREATE,
                 observed_status=Status.CREATING,
                 observed_config=decision.config_name,
-                reason=reason,
+                reason=state.reason if state.attempts else "",
             )
         case Step.DELETE:
-            reason = state.reason if state.attempts else f"being deleted: {decision.reason}"
             return replace(
                 state,
                 observed_status=Status.DELETING,
-                reason=reason,
+                reason=state.reason if state.attempts else "",
                 next_due=now + POLL_DELETING,
             )
         case Step.REWEIGH if state.reweighing:

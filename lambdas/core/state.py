@@ -196,9 +196,13 @@ class State:
     rev: int = 0
     expires_at: datetime | None = None
     held_since: datetime | None = None
+    stopped_at: datetime | None = None
+    """When a person last stopped it, if nobody has paid since."""
+    set_up_at: datetime | None = None
     observed_status: Status = Status.ABSENT
     observed_config: str | None = None
     reason: str = ""
+    """What is in the way, or under way. Empty: the rule of running says it all."""
     next_due: datetime | None = None
     next_step: Step = Step.WAIT
     intent: Intent | None = None

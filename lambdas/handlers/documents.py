@@ -57,6 +57,13 @@ class Endpoint(BaseModel):
         Field(description="H:MM:SS[.ffffff]; null where it is open for ever", examples=["0:10:00"]),
     ]
     ExpiresAt: Annotated[_Instant | None, Field(description="EndpointExpiry in ISO 8601")]
+    Expires: Annotated[
+        Literal["at", "stopped", "never"],
+        Field(
+            description="What EndpointExpiry is: `at`, it stops then if nothing changes; `stopped`, it "
+            "was last wanted then, or its meter was set up; `never`, it is open for ever"
+        ),
+    ]
     SecondsLeft: Annotated[Annotated[float, Field(ge=0)] | None, Field(examples=[600.0])]
     LeaseExpiresAt: Annotated[_Instant | None, Field(description="The end of the lease alone")]
     Wanted: Literal["running", "stopped"]

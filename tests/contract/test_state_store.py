@@ -167,7 +167,7 @@ def test_state_is_unchanged_after_save_and_load(store: StateStore) -> None:
     store.save("falcon", "me", saved, None)
     assert state_of(store) == saved
     store.lock("falcon", "me", NOW, SOON)
-    bare = State(rev=saved.rev, reason="as it was made")
+    bare = State(rev=saved.rev, set_up_at=saved.set_up_at, reason="as it was made")
     store.save("falcon", "me", bare, None)
     assert state_of(store) == bare
 
@@ -254,7 +254,9 @@ def test_override_clears_retries_fallbacks_rollbacks_and_weights(store: StateSto
     assert (
         written
         == state_of(store)
-        == State(rev=1, next_due=NOW, override=OVERRIDE, updating=stuck.updating)
+        == State(
+            set_up_at=clock(9), rev=1, next_due=NOW, override=OVERRIDE, updating=stuck.updating
+        )
     )
 
 
@@ -262,7 +264,9 @@ def test_weights_keep_the_override(store: StateStore) -> None:
     store.change_running("falcon", OVERRIDE, NOW, None)
     weights = Reweighing([{"VariantName": "A", "DesiredWeight": 0.5}], SOON)
     written = store.change_running("falcon", weights, SOON, None)
-    assert written == State(rev=2, next_due=SOON, override=OVERRIDE, reweighing=weights)
+    assert written == State(
+        set_up_at=clock(9), rev=2, next_due=SOON, override=OVERRIDE, reweighing=weights
+    )
 
 
 def test_idempotency_key_is_recorded_with_the_change_and_only_once(store: StateStore) -> None:

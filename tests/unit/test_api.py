@@ -66,6 +66,7 @@ def test_renewal_answer_has_the_fields_of_the_original_and_ours(call: Client) ->
         "EndpointExpiry ": "02-03-2026-09-10-00",
         "TimeLeft": "0:10:00",
         "ExpiresAt": "2026-03-02T09:10:00Z",
+        "Expires": "at",
         "SecondsLeft": 600.0,
         "LeaseExpiresAt": "2026-03-02T09:10:00Z",
         "Wanted": "running",

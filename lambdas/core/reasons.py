@@ -1,0 +1,62 @@
+"""Why an endpoint is wanted or not, at the instant of the question: pure, and never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from lambdas.core.meter import Meter
+from lambdas.core.schedule import Schedule
+from lambdas.core.state import State
+
+_LOOK_BACK = timedelta(days=8)
+"""A schedule of days opens once a week at least, apart from its `except_dates`."""
+
+
+def why_running(meter: Meter, now: datetime) -> str:
+    """What keeps a wanted endpoint running: its lease, or else the open window that closes last."""
+    if meter.leased(now):
+        return f"the lease is paid until {_iso(meter.expires_at)}"
+    stop, name = max((window.stop, name) for window, name in meter.open_windows(now))
+    return f"the window '{name}' is open until {_iso(stop)}"
+
+
+def why_stopped(meter: Meter, state: State, now: datetime) -> str:
+    """What ended the time in which the endpoint was wanted: the last of the causes before `now`."""
+    last = last_stop(meter, state, now)
+    return last[1] if last else "no lease was paid and no window has opened yet"
+
+
+def last_stop(meter: Meter, state: State, now: datetime) -> tuple[datetime, str] | None:
+    """When an endpoint that is not wanted was last wanted, and what ended that. None: never."""
+    causes = [cause for cause in _causes(meter, state, now) if cause[0] <= now]
+    return max(causes, key=lambda cause: cause[0], default=None)
+
+
+def _causes(meter: Meter, state: State, now: datetime) -> Iterator[tuple[datetime, str]]:
+    # A stop by hand ends the lease, too. Of two causes at one instant the first one counts.
+    by_hand = state.stopped_at or state.held_since
+    if by_hand:
+        yield by_hand.replace(microsecond=0), f"stopped by hand at {_iso(by_hand)}"
+    if state.expires_at:
+        yield state.expires_at, f"the lease ended at {_iso(state.expires_at)}"
+    for schedule in meter.schedules:
+        stop = _last_close(schedule, meter, now)
+        if stop and (state.set_up_at is None or stop > state.set_up_at):
+            yield stop, f"the window '{schedule.name}' closed at {_iso(stop)}"
+
+
+def _last_close(schedule: Schedule, meter: Meter, now: datetime) -> datetime | None:
+    """When a window of the schedule closed last, apart from windows that are held."""
+    last = None
+    begin = datetime.min.replace(tzinfo=UTC) if schedule.on_date else now - _LOOK_BACK
+    for window in schedule.windows_from(begin):
+        if window.stop > now:
+            break
+        if meter.held_since is None or not window.contains(meter.held_since):
+            last = window.stop
+    return last
+
+
+def _iso(instant: datetime | None) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"

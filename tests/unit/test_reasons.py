@@ -1,0 +1,150 @@
+"""`Reason` is true at the instant at which it is shown, and events name what caused them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdas.core.decision import meter_of
+from lambdas.core.documents import endpoint_document, reason_of
+from lambdas.core.idempotency import Answer
+from lambdas.core.schedule import Schedule
+from lambdas.core.state import Record, State, Status
+from tests.fakes import a_spec, by, clock
+from tests.world import World
+
+DAYS = frozenset(range(7))
+MORNING = Schedule("morning", time(8), time(12), days=DAYS)
+NIGHT = Schedule("night", time(22), time(2), days=DAYS)
+OFFICE = Schedule("office", time(9), time(17), days=frozenset(range(5)))
+ONCE = Schedule("once", time(10), time(11), on_date=clock(0).date())
+
+
+def instant(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+instants = st.integers(0, 4 * 24 * 60).map(lambda m: clock(0) + timedelta(minutes=m))
+maybe = st.none() | instants
+states = st.builds(
+    State,
+    expires_at=maybe,
+    held_since=maybe,
+    stopped_at=maybe,
+    set_up_at=st.just(clock(0)),
+    observed_status=st.sampled_from([Status.ABSENT, Status.IN_SERVICE]),
+)
+schedules = st.lists(st.sampled_from([MORNING, NIGHT, OFFICE, ONCE]), max_size=3, unique=True)
+
+
+@given(states, schedules, instants)
+def test_reason_shown_at_an_instant_is_true_at_it(
+    state: State, windows: list[Schedule], now: datetime
+) -> None:
+    spec = a_spec("falcon", schedules=tuple(windows))
+    meter = meter_of(spec, state)
+    said = reason_of(spec, state, now)
+    by_name = {schedule.name: schedule for schedule in windows}
+    if found := re.fullmatch(r"the lease is paid until (\S+)", said):
+        assert state.expires_at == instant(found[1]) > now
+    elif found := re.fullmatch(r"the window '(\w+)' is open until (\S+)", said):
+        open_now = meter.open_windows(now)
+        stops = {window.stop for window, name in open_now if name == found[1]}
+        assert instant(found[2]) in stops
+        assert instant(found[2]) > now
+    elif found := re.fullmatch(r"stopped by hand at (\S+)", said):
+        assert instant(found[1]) in {state.stopped_at, state.held_since}
+        assert instant(found[1]) <= now
+    elif found := re.fullmatch(r"the lease ended at (\S+)", said):
+        assert state.expires_at == instant(found[1]) <= now
+    elif found := re.fullmatch(r"the window '(\w+)' closed at (\S+)", said):
+        closed = instant(found[2])
+        assert closed <= now
+        before = closed - timedelta(minutes=1)
+        assert any(w.contains(before) for w in by_name[found[1]].windows_from(before))
+    else:
+        assert said == "no lease was paid and no window has opened yet"
+        assert not meter.wanted(now)
+    assert meter.wanted(now) == ("is paid" in said or "is open" in said)
+
+
+@given(states, schedules, instants)
+def test_expiry_is_null_only_if_the_endpoint_is_open_for_ever(
+    state: State, windows: list[Schedule], now: datetime
+) -> None:
+    spec = a_spec("falcon", schedules=tuple(windows))
+    document = endpoint_document(Record("falcon", config_spec=spec, state=state), now)
+    wanted = document["Wanted"] == "running"
+    assert document["Expires"] == ("at" if wanted else "stopped")
+    assert document["ExpiresAt"] is not None
+    if not wanted:
+        ended = datetime.fromisoformat(document["ExpiresAt"])
+        assert ended <= now
+        assert not meter_of(spec, state).wanted(ended)
+
+
+def test_lease_that_ends_inside_a_window_leaves_the_window_as_the_reason() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", schedules=(MORNING,)))
+    world.renew("falcon", 1)
+    reason = "being created: the lease is paid until 2026-03-02T09:01:00Z"
+    assert world.get("falcon")["Reason"] == reason
+    world.advance(minutes=10)
+    reason = "the window 'morning' is open until 2026-03-02T12:00:00Z"
+    assert world.get("falcon")["Reason"] == reason
+
+
+def test_stop_at_the_end_of_a_window_names_the_window() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", schedules=(MORNING,)))
+    world.renew("falcon", 1)
+    world.advance(hours=4)
+    (stopped,) = [e for e in world.history.newest("falcon", 100) if e.kind == "delete"]
+    assert stopped.reason == "the window 'morning' closed at 2026-03-02T12:00:00Z"
+
+
+def test_stop_by_hand_is_not_blamed_for_what_a_later_window_does() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", schedules=(MORNING, NIGHT)))
+    world.advance(minutes=1)
+    world.stop("falcon")
+    assert world.get("falcon")["Reason"].endswith("stopped by hand at 2026-03-02T09:01:00Z")
+    world.advance(hours=18)
+    deletes = [e.reason for e in world.history.newest("falcon", 100) if e.kind == "delete"]
+    assert deletes[0] == "the window 'night' closed at 2026-03-03T02:00:00Z"
+    assert deletes[-1] == "stopped by hand at 2026-03-02T09:01:00Z"
+    assert world.get("falcon")["Reason"] == deletes[0]
+
+
+def test_every_answer_is_the_one_that_get_gives_at_once() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", schedules=(MORNING,)))
+    world.endpoints.configs.add("cfg-b")
+    world.advance(minutes=1)
+    answers: list[Callable[[], Answer]] = [
+        lambda: world.expiry.stop("falcon", world.now, by(), forget=False),
+        lambda: world.updates.update("falcon", "cfg-b", {}, world.now, by()),
+        lambda: world.expiry.renew("falcon", 5, world.now, by()),
+        lambda: world.expiry.stop("falcon", world.now, by(), forget=False),
+    ]
+    for answer in answers:
+        said, shown = dict(answer().document), dict(world.get("falcon"))
+        for key in ("Reason", "EndpointExpiry", "EndpointExpiry ", "ExpiresAt", "TimeLeft"):
+            said.pop(key)
+            shown.pop(key)
+        assert {**said, "SecondsLeft": 0} == {**shown, "SecondsLeft": 0}
+        world.advance(minutes=1)
+
+
+def test_endpoint_that_was_never_wanted_says_so_and_when_it_was_set_up() -> None:
+    world = World()
+    world.deploy(a_spec("falcon"))
+    world.advance(hours=2)
+    document = world.get("falcon")
+    assert document["Reason"] == "no lease was paid and no window has opened yet"
+    assert (document["Expires"], document["ExpiresAt"]) == ("stopped", "2026-03-02T09:00:00Z")
+    assert document["TimeLeft"] == "0:00:00"
