@@ -46,7 +46,7 @@ class Meter:
         return first is not None and first.start <= instant
 
     def open_windows(self, instant: datetime) -> Iterator[tuple[Window, str]]:
-        """The windows that contain `instant` and are not held, with the names of their schedules."""
+        """The windows that contain `instant` and are not held, with their schedules' names."""
         for schedule in self.schedules:
             for window in schedule.windows_from(instant):
                 if window.start > instant:
