@@ -41,7 +41,7 @@ FORMS = {
     "ExpiresAt": INSTANT,
     "LeaseExpiresAt": INSTANT,
     "NextTransition": INSTANT,
-    "Reason": r"the lease is paid until .+",
+    "Reason": r"(being created: )?the lease is paid until .+",
     "TimeLeft": r"\d+:\d{2}:\d{2}\.\d{6}",
     "executionArn": ARN,
     "lastReconcile": INSTANT,
