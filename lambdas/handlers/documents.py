@@ -60,8 +60,9 @@ class Endpoint(BaseModel):
     Expires: Annotated[
         Literal["at", "stopped", "never"],
         Field(
-            description="What EndpointExpiry is. `at`: it stops then if nothing changes. `stopped`: "
-            "it was last wanted then, or its meter was set up then. `never`: it is open for ever."
+            description="What EndpointExpiry is. `at`: it stops then if nothing changes. "
+            "`stopped`: it was last wanted then, or its meter was set up then. `never`: it is open "
+            "for ever."
         ),
     ]
     SecondsLeft: Annotated[Annotated[float, Field(ge=0)] | None, Field(examples=[600.0])]
