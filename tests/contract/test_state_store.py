@@ -172,6 +172,17 @@ def test_state_is_unchanged_after_save_and_load(store: StateStore) -> None:
     assert state_of(store) == bare
 
 
+def test_stop_by_hand_is_recorded_until_somebody_pays(store: StateStore) -> None:
+    stopped = replace(state_of(store), stopped_at=SOON)
+    store.stop("falcon", stopped, NOW)
+    assert state_of(store).stopped_at == SOON
+    store.renew("falcon", 10, NOW, 100, None)
+    assert state_of(store).stopped_at is None
+    store.stop("falcon", replace(state_of(store), stopped_at=SOON, expires_at=NOW), NOW)
+    store.wake("falcon", state_of(store).rev, SOON, NOW, WakeShare("token-1", 9))
+    assert state_of(store).stopped_at is None
+
+
 def test_renewal_of_an_ended_lease_counts_from_the_whole_second(store: StateStore) -> None:
     state = store.renew("falcon", 10, NOW, 100, None)
     assert state.expires_at == clock(9, 10)
