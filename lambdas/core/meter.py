@@ -45,13 +45,17 @@ class Meter:
         first = next(self._windows_from(instant), None)
         return first is not None and first.start <= instant
 
+    def is_held(self, window: Window) -> bool:
+        """Whether the hold covers the window."""
+        return self.held_since is not None and window.contains(self.held_since)
+
     def open_windows(self, instant: datetime) -> Iterator[tuple[Window, str]]:
         """The windows that contain `instant` and are not held, with their schedules' names."""
         for schedule in self.schedules:
             for window in schedule.windows_from(instant):
                 if window.start > instant:
                     break
-                if self.held_since is None or not window.contains(self.held_since):
+                if not self.is_held(window):
                     yield window, schedule.name
 
     def wanted_until(self, instant: datetime) -> datetime | None:
@@ -88,7 +92,7 @@ class Meter:
         """The windows that end after `instant` and are not held, of all schedules, by start."""
         distinct = {schedule.pattern: schedule for schedule in self.schedules}
         for window in heapq.merge(*(s.windows_from(instant) for s in distinct.values())):
-            if self.held_since is None or not window.contains(self.held_since):
+            if not self.is_held(window):
                 yield window
 
     def _irregular_dates(self, instant: datetime) -> deque[datetime]:

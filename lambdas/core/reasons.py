@@ -53,7 +53,7 @@ def _last_close(schedule: Schedule, meter: Meter, now: datetime) -> datetime | N
     for window in schedule.windows_from(begin):
         if window.stop > now:
             break
-        if meter.held_since is None or not window.contains(meter.held_since):
+        if not meter.is_held(window):
             last = window.stop
     return last
 

@@ -141,8 +141,8 @@ MUTANTS = (
     Mutant(
         "a renewal leaves the hold",
         f"{AWS}.state_store",
-        '.remove("held_since", "retry_at")',
-        '.remove("retry_at")',
+        '.remove("held_since", "stopped_at", "retry_at")',
+        '.remove("stopped_at", "retry_at")',
         "renew: held",
     ),
     Mutant(
@@ -472,8 +472,8 @@ MUTANTS = (
     Mutant(
         "the hold is forgotten",
         f"{CORE}.meter",
-        "if self.held_since is None or not window.contains(self.held_since):",
-        "if True:",
+        "return self.held_since is not None and window.contains(self.held_since)",
+        "return False",
         "stop: in a window",
     ),
     Mutant(
