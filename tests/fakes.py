@@ -37,7 +37,6 @@ from lambdas.core.schedule import Schedule
 from lambdas.core.scopes import Scopes
 from lambdas.core.spec import Origin, Scaling, Spec
 from lambdas.core.state import (
-    Adoption,
     Forgotten,
     Intent,
     Observed,
@@ -147,8 +146,7 @@ class FakeStateStore:
         now: datetime,
         max_lease_minutes: int,
         keyed: Keyed | None,
-        adopting: Adoption | None = None,
-        rev: int | None = None,
+        over: State | None = None,
     ) -> State:
         if minutes > max_lease_minutes:
             raise LeaseTooLong(max_lease_minutes)
@@ -157,7 +155,7 @@ class FakeStateStore:
             raise UnknownEndpoint(key)
         if keyed and keyed.id in record.operations:
             raise Conflict("the key was recorded meanwhile")
-        if rev not in (None, record.state.rev):
+        if over and over.rev != record.state.rev:
             raise Conflict("another revision")
         whole_second = now.replace(microsecond=0)
         base = record.state.expires_at or now
@@ -172,8 +170,8 @@ class FakeStateStore:
             attempts=0,
             retry_at=None,
         )
-        if adopting:
-            state = replace(state, adopting=adopting)
+        if over:
+            state = replace(state, adopting=over.adopting)
         if keyed:
             keyed = replace(keyed, operation=replace(keyed.operation, expires_at=end))
         return self._user_write(_keyed(record, keyed), state, now)

@@ -55,7 +55,6 @@ from lambdas.core.history import Event
 from lambdas.core.ports import Control, Declaration, Due, Keyed, RecordPage, WakeShare
 from lambdas.core.spec import Origin, Spec
 from lambdas.core.state import (
-    Adoption,
     Forgotten,
     Intent,
     Override,
@@ -210,8 +209,7 @@ class DynamoStateStore:
         now: datetime,
         max_lease_minutes: int,
         keyed: Keyed | None,
-        adopting: Adoption | None = None,
-        rev: int | None = None,
+        over: State | None = None,
     ) -> State:
         if minutes > max_lease_minutes:
             raise LeaseTooLong(max_lease_minutes)
@@ -219,10 +217,9 @@ class DynamoStateStore:
         ahead = True
         for _ in range(_TRIES):
             update = self._lease_update(key, now, keyed)
-            if adopting:
-                update.assign({"adopting": adoption_values(adopting)})
-            if rev is not None:
-                update.when("{rev} = :was", was=rev)
+            if over:
+                update.assign({"adopting": adoption_values(over.adopting)})
+                update.when("{rev} = :was", was=over.rev)
             if ahead:
                 update.when(
                     "{expires_at} > :now AND {expires_at} <= :latest",
@@ -242,7 +239,7 @@ class DynamoStateStore:
             try:
                 return self._update(key, update)
             except Conflict:
-                ahead = self._lease_is_ahead(key, now, keyed, seconds, max_lease_minutes, rev)
+                ahead = self._lease_is_ahead(key, now, keyed, seconds, max_lease_minutes, over)
         raise Busy
 
     def _lease_update(self, key: str, now: datetime, keyed: Keyed | None) -> UpdateExpression:
@@ -266,7 +263,7 @@ class DynamoStateStore:
         keyed: Keyed | None,
         seconds: int,
         max_lease_minutes: int,
-        rev: int | None,
+        over: State | None,
     ) -> bool:
         """For the next try of a renewal: whether the lease ends in the future. Raises
         UnknownEndpoint, Conflict or LeaseTooLong if no try can work."""
@@ -275,7 +272,7 @@ class DynamoStateStore:
             raise UnknownEndpoint(key)
         if keyed and keyed.id in record.operations:
             raise Conflict("the key was recorded meanwhile")
-        if rev not in (None, record.state.rev):
+        if over and over.rev != record.state.rev:
             raise Conflict("another revision")
         end = epoch(record.state.expires_at)
         if end is None or end <= (epoch(now) or 0):

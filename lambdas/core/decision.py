@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lambdas.core.meter import Meter
-from lambdas.core.reasons import why_running, why_stopped
+from lambdas.core.reasons import last_stop, why_running, why_stopped
 from lambdas.core.spec import Spec, digest
 from lambdas.core.state import (
     Adoption,
@@ -77,17 +77,9 @@ _IN_TRANSITION = frozenset(
     }
 )
 _BROKEN = frozenset({Status.FAILED, Status.OUT_OF_SERVICE})
-_NOT_WHEN_RESTORED = frozenset(
-    {
-        Step.CREATE,
-        Step.DELETE,
-        Step.UPDATE,
-        Step.RESTORE,
-        Step.REWEIGH,
-        Step.ADOPT,
-        Step.VOID,
-    }
-)
+ACTIONS = frozenset({Step.CREATE, Step.DELETE, Step.UPDATE, Step.RESTORE, Step.REWEIGH, Step.ADOPT})
+"""The steps that change an endpoint by a call that is intended first."""
+_NOT_WHEN_RESTORED = ACTIONS | {Step.VOID}
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +215,7 @@ def _decide_adoption(
     The adoption is for this one endpoint only. If its owner deleted it, created it again, set the
     tag `endpoint-meter:ignore` or gave it to another stack, it is not ours and stays unchanged.
     """
-    same = observed.created_at == adoption.created_at and observed.status is not Status.DELETING
+    same = adoption.is_of(observed) and observed.status is not Status.DELETING
     if spec is None and same and (observed.ours or observed.owner is Owner.NOBODY):
         return None  # it was forgotten meanwhile: it is deleted if it is ours, else left alone
     settles = adoption.tagged_at + TAG_SETTLES if adoption.tagged_at else None
@@ -249,7 +241,7 @@ def on_record(state: State, observed: Observed) -> bool:
     endpoint."""
     if observed.owner is not Owner.ADOPTED:
         return observed.ours
-    underway = state.adopting is not None and state.adopting.created_at == observed.created_at
+    underway = state.adopting is not None and state.adopting.is_of(observed)
     return underway or state.owned_since == observed.created_at
 
 
@@ -356,32 +348,34 @@ def _decide_running(
     assert spec is not None, "an endpoint without a spec is never wanted"
     due = meter.next_transition(now)
     config = wanted_config(spec, state)
-    kept = _why_kept(spec, state, observed, meter, now)
+    note = _note_on_config(spec, state, observed, meter, now)
     restored = state.restored == restored_mark(spec, observed)
     must_reweigh = state.reweighing is not None and not state.reweighing.begun
-    if restored and kept and not must_reweigh:
+    if restored and note is not None and not must_reweigh:
         recovered = replace(state, attempts=0, retry_at=None)
-        rest = _rest if kept == why_running(meter, now) else _wait
-        return rest(recovered, due, kept, Step.DELETE)
+        if note:
+            return _wait(recovered, due, note, Step.DELETE)
+        return _rest(recovered, due, why_running(meter, now), Step.DELETE)
     if state.retry_at and state.retry_at > now:
         return _wait(state, _earlier(state.retry_at, due), state.reason)
-    if kept and not restored:
+    if note is not None and not restored:
         why = "its scaling is to be put in place"
         return Decision(Step.RESTORE, why, replace(state, restored=UNSURE), config)
-    if kept:
+    if note is not None:
         return Decision(Step.REWEIGH, "weights or capacities were set by hand", state)
     # Scaling is removed for an update, and put back afterwards.
     aside = replace(state, restored=UNSURE if state.restored else None)
     return Decision(Step.UPDATE, f"it is to run {config}", aside, config)
 
 
-def _why_kept(
+def _note_on_config(
     spec: Spec, state: State, observed: Observed, meter: Meter, now: datetime
 ) -> str | None:
-    """Why a running endpoint keeps the config that it serves. None: it must be updated."""
+    """What to say of the config that a running endpoint serves and keeps; empty if it is the wanted
+    one. None: it must be updated."""
     config = wanted_config(spec, state)
     if observed.config_name == config:
-        return rolled_back(spec, state) or weights_undone(state) or why_running(meter, now)
+        return rolled_back(spec, state) or weights_undone(state) or ""
     given_up = is_rolled_back(spec, state, config)
     if given_up:
         return rolled_back(spec, state)
@@ -490,7 +484,7 @@ def _rest(state: State, due: datetime | None, reason: str, next_step: Step) -> D
 def _why_unwanted(spec: Spec | None, state: State, now: datetime) -> str:
     if spec is None:
         return "it was taken out of the config"
-    return why_stopped(meter_of(spec, state), state, now)
+    return why_stopped(last_stop(meter_of(spec, state), state, now))
 
 
 def _give_up(state: State, due: datetime, reason: str, next_step: Step = Step.WAIT) -> Decision:
@@ -540,10 +534,11 @@ def _earlier(one: datetime, other: datetime | None) -> datetime:
 
 def _doing(status: Status) -> str:
     """What SageMaker is doing. Empty while it creates or deletes the endpoint: then the answer says
-    why (`documents.reason_of`)."""
-    if status in (Status.CREATING, Status.DELETING):
-        return ""
-    return f"SageMaker is {_UPDATES.get(status, 'updating it')}"
-
-
-_UPDATES = {Status.ROLLING_BACK: "rolling an update back"}
+    why (`documents.endpoint_document`)."""
+    match status:
+        case Status.CREATING | Status.DELETING:
+            return ""
+        case Status.ROLLING_BACK:
+            return "SageMaker is rolling an update back"
+        case _:
+            return "SageMaker is updating it"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lambdas.core.decision import meter_of
-from lambdas.core.documents import reason_of
+from lambdas.core.documents import endpoint_document
 from lambdas.core.errors import Conflict, MeterError
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.names import endpoint_key
@@ -282,7 +282,7 @@ def _difference(
     if late and not (foreign or undone or moving):
         why = postponed(config)
     else:
-        why = reason_of(spec, state, now) if spec else state.reason
+        why = endpoint_document(record, now)["Reason"] if spec else state.reason
     text = f"{name}: {seen.status} on {seen.config_name}, not {config} ({why})"
     return Difference(text, hopeless=(undone or foreign or late) and not moving)
 

@@ -30,7 +30,12 @@ def endpoint_document(
     assert spec is not None, "only endpoints with a spec are answered about"
     meter = meter_of(None if draining else spec, state)
     wanted = meter.wanted(now)
-    stops_at = meter.wanted_until(now) if wanted else _stopped_at(spec, state, now)
+    if wanted:
+        stops_at, rule = meter.wanted_until(now), why_running(meter, now)
+    else:
+        stop = last_stop(meter_of(spec, state), state, now)
+        stops_at = stop.at if stop else state.set_up_at
+        rule = DRAINED if draining else why_stopped(stop)
     if not draining and undecided(spec, state, now) and state.observed_status is not Status.ABSENT:
         wanted, stops_at = True, None  # it goes on running; until when is not known
     left = timedelta() if not wanted else stops_at - now if stops_at else None
@@ -51,27 +56,9 @@ def endpoint_document(
         "ServedConfigName": state.observed_config
         if state.observed_status is not Status.ABSENT
         else None,
-        "Reason": reason_of(spec, state, now, draining=draining),
+        "Reason": _reason(spec, state, rule),
         "Owner": "config" if spec.origin is Origin.CONFIG else "api",
     }
-
-
-def reason_of(spec: Spec, state: State, now: datetime, *, draining: bool = False) -> str:
-    """Why the endpoint is as it is, true at `now`: what is in the way or under way, or else what
-    the rule of running says."""
-    if spec.unreadable:
-        return unread(spec)
-    if state.reason:
-        return state.reason
-    meter = meter_of(None if draining else spec, state)
-    if draining:
-        why = DRAINED
-    elif meter.wanted(now):
-        why = why_running(meter, now)
-    else:
-        why = why_stopped(meter, state, now)
-    doing = {Status.CREATING: "being created: ", Status.DELETING: "being deleted: "}
-    return doing.get(state.observed_status, "") + why
 
 
 def schedule_document(spec: Spec) -> Mapping[str, Any]:
@@ -105,6 +92,10 @@ def iso(instant: datetime | None) -> str | None:
     return instant.isoformat().replace("+00:00", "Z") if instant else None
 
 
-def _stopped_at(spec: Spec, state: State, now: datetime) -> datetime | None:
-    last = last_stop(meter_of(spec, state), state, now)
-    return last[0] if last else state.set_up_at
+def _reason(spec: Spec, state: State, rule: str) -> str:
+    """Why the endpoint is as it is, true now: what is in the way or under way, or else what the
+    `rule` of running says."""
+    if spec.unreadable:
+        return unread(spec)
+    doing = {Status.CREATING: "being created: ", Status.DELETING: "being deleted: "}
+    return state.reason or doing.get(state.observed_status, "") + rule

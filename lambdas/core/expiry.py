@@ -119,7 +119,10 @@ class ExpiryUseCases(UseCases):
                 adoption = self._adoption_of_known(record, takeover, minutes, now, request)
                 if adoption is None:
                     request.require("renew", name)
-                known = self.record(name, now)
+                known = self.record(name, now)  # it may have been forgotten during these checks
+                assert known.state is not None
+                if adoption and record.state and known.state.rev != record.state.rev:
+                    continue  # the adoption was made of another revision
                 return self._renew(known, minutes, now, request, adoption)
             except (Conflict, UnknownEndpoint):  # added or forgotten meanwhile: look again
                 continue
@@ -153,17 +156,18 @@ class ExpiryUseCases(UseCases):
                 expires_at = now.replace(microsecond=0)
             open_now = meter_of(spec, replace(state, expires_at=None)).window_open(now)
             hold = open_now or bool(spec.unreadable)  # a window that cannot be read may be open
-            stopped = replace(
-                state, expires_at=expires_at, held_since=now if hold else state.held_since
-            )
             ended = [
                 *(["the lease was ended"] if expires_at != state.expires_at else []),
                 *(["the open window is held"] if open_now else []),
             ]
-            if ended:
-                stopped = replace(stopped, stopped_at=now.replace(microsecond=0))
-            if forget:  # the override is for this life: an endpoint added later is another one
-                stopped = replace(stopped, override=None)
+            stopped = replace(
+                state,
+                expires_at=expires_at,
+                held_since=now if hold else state.held_since,
+                stopped_at=now.replace(microsecond=0) if ended else state.stopped_at,
+                # The override is for this life: an endpoint added later is another one.
+                override=None if forget else state.override,
+            )
             reason = f"{' and '.join(ended) or 'nothing was running it'}, by hand"
             operation = operation_of(spec, stopped, request, now, 200, reason)
             keyed = keyed_with(record, request, operation)
@@ -229,11 +233,11 @@ class ExpiryUseCases(UseCases):
     ) -> State:
         """Renew the lease. If STATE was forgotten just before, create a new one first. An adoption
         is written over the revision that it was made of only."""
-        rev = record.state.rev if adoption and record.state else None
+        over = replace(record.state, adopting=adoption) if adoption and record.state else None
         for _ in range(TRIES):
             try:
                 return self.store.renew(
-                    record.key, minutes, now, spec.max_lease_minutes, keyed, adoption, rev
+                    record.key, minutes, now, spec.max_lease_minutes, keyed, over
                 )
             except UnknownEndpoint:
                 if load_or_create(self.store, record.key, now).spec is None:
@@ -285,7 +289,9 @@ class ExpiryUseCases(UseCases):
         None if there is nothing to adopt."""
         state = record.state or State()
         live = self._live(takeover)
-        if live is None or on_record(state, live) or _adoption_underway(state, live):
+        if live is None or on_record(state, live):
+            return None
+        if state.adopting and state.adopting.is_of(live):
             return None
         takeover.allow(live, request, self.limits.adoptable)
         # If this replaces an adoption that is not complete, it takes over what that one brought.
@@ -307,10 +313,6 @@ class ExpiryUseCases(UseCases):
         if live.status is Status.DELETING and (live.ours or not takeover.adopt):
             return None
         return live
-
-
-def _adoption_underway(state: State, live: Observed) -> bool:
-    return state.adopting is not None and state.adopting.created_at == live.created_at
 
 
 def _require_same_endpoint(record: Record, spec: Spec, takeover: Takeover, name: str) -> None:

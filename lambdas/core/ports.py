@@ -163,15 +163,14 @@ class StateStore(Protocol):
         now: datetime,
         max_lease_minutes: int,
         keyed: Keyed | None,
-        adopting: Adoption | None = None,
-        rev: int | None = None,
+        over: State | None = None,
     ) -> State:
         """Add minutes to the lease in one conditional write and make the endpoint due now.
 
-        The lease ends at max(now, expires_at) + minutes. A hold ends. `adopting` begins an
-        adoption, or changes one under way; it is written over the revision `rev` only. Raises
-        LeaseTooLong, UnknownEndpoint if there is no STATE, and Conflict if `keyed` was recorded
-        meanwhile or the revision is another.
+        The lease ends at max(now, expires_at) + minutes. A hold ends. With `over`, the adoption of
+        that state is written too, over its revision only. Raises LeaseTooLong, UnknownEndpoint if
+        there is no STATE, and Conflict if `keyed` was recorded meanwhile or the revision is
+        another.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from lambdas.core.meter import Meter
 from lambdas.core.schedule import Schedule
@@ -21,29 +22,33 @@ def why_running(meter: Meter, now: datetime) -> str:
     return f"the window '{name}' is open until {_iso(stop)}"
 
 
-def why_stopped(meter: Meter, state: State, now: datetime) -> str:
-    """What ended the time in which the endpoint was wanted: the last of the causes before `now`."""
-    last = last_stop(meter, state, now)
-    return last[1] if last else "no lease was paid and no window has opened yet"
+class Stop(NamedTuple):
+    at: datetime
+    cause: str
 
 
-def last_stop(meter: Meter, state: State, now: datetime) -> tuple[datetime, str] | None:
+def why_stopped(stop: Stop | None) -> str:
+    """Why an endpoint is not wanted, by its last stop."""
+    return stop.cause if stop else "no lease was paid and no window has opened yet"
+
+
+def last_stop(meter: Meter, state: State, now: datetime) -> Stop | None:
     """When an endpoint that is not wanted was last wanted, and what ended that. None: never."""
-    causes = [cause for cause in _causes(meter, state, now) if cause[0] <= now]
-    return max(causes, key=lambda cause: cause[0], default=None)
+    stops = [stop for stop in _stops(meter, state, now) if stop.at <= now]
+    return max(stops, key=lambda stop: stop.at, default=None)
 
 
-def _causes(meter: Meter, state: State, now: datetime) -> Iterator[tuple[datetime, str]]:
+def _stops(meter: Meter, state: State, now: datetime) -> Iterator[Stop]:
     # A stop by hand ends the lease, too. Of two causes at one instant the first one counts.
     by_hand = state.stopped_at or state.held_since
     if by_hand:
-        yield by_hand.replace(microsecond=0), f"stopped by hand at {_iso(by_hand)}"
+        yield Stop(by_hand.replace(microsecond=0), f"stopped by hand at {_iso(by_hand)}")
     if state.expires_at:
-        yield state.expires_at, f"the lease ended at {_iso(state.expires_at)}"
+        yield Stop(state.expires_at, f"the lease ended at {_iso(state.expires_at)}")
     for schedule in meter.schedules:
         stop = _last_close(schedule, meter, now)
         if stop and (state.set_up_at is None or stop > state.set_up_at):
-            yield stop, f"the window '{schedule.name}' closed at {_iso(stop)}"
+            yield Stop(stop, f"the window '{schedule.name}' closed at {_iso(stop)}")
 
 
 def _last_close(schedule: Schedule, meter: Meter, now: datetime) -> datetime | None:

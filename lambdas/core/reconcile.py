@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lambdas.core.decision import (
+    ACTIONS,
     POLL,
     POLL_DELETING,
     SOONEST_TURN,
@@ -63,10 +64,7 @@ MAX_ROUNDS = 5
 _NO_RETRY = frozenset({"ValidationException", "ResourceLimitExceeded"})
 """Error codes of SageMaker that mean: no retry with these weights or capacities can succeed."""
 _EVEN_IF_NOT_DUE = frozenset({Cause.EVENT, Cause.SWEEP})
-_ACTIONS = frozenset(
-    {Step.CREATE, Step.DELETE, Step.UPDATE, Step.RESTORE, Step.REWEIGH, Step.ADOPT}
-)
-_ON_OURS = _ACTIONS - {Step.CREATE, Step.ADOPT}
+_ON_OURS = ACTIONS - {Step.CREATE, Step.ADOPT}
 """Steps that change an existing endpoint. It must be ours."""
 THROTTLED = "throttled"
 """The word of an Outcome if SageMaker throttled the call."""
@@ -190,7 +188,7 @@ class Reconciler:
         if saved.next_due is None and control.draining(now):
             saved = replace(saved, next_due=control.drain_until)  # if nobody ends the drain
         word = "settled"
-        if decision.step in _ACTIONS:
+        if decision.step in ACTIONS:
             refusal = self._act(record, name, decision, now)
             now = self.clock()
             saved = self._state_after_call(record, decision, observed, refusal, now)
@@ -257,9 +255,7 @@ class Reconciler:
         self.store.begin(
             record.key,
             self.owner,
-            replace(
-                decision.state, next_step=step
-            ),  # so that a hint after a crash takes the queue of this step
+            replace(decision.state, next_step=step),  # a hint after a crash takes its queue
             Intent(step, config, now),
             Event(record.key, now, step, decision.reason),
         )

@@ -112,6 +112,10 @@ class Adoption:
     minutes: int = 0
     held_since: datetime | None = None
 
+    def is_of(self, observed: Observed) -> bool:
+        """Whether it is of this very endpoint, not of another one with the same name."""
+        return observed.created_at == self.created_at
+
 
 @dataclass(frozen=True, slots=True)
 class Intent:

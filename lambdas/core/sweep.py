@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -221,8 +220,10 @@ class Sweep:
     def _drop_forgotten(self, records: Sequence[Record], now: datetime) -> None:
         for record in records:
             if record.forgotten and record.forgotten.at <= now - OPERATION_LIFE:
-                with suppress(Conflict):  # forgotten again meanwhile
+                try:
                     self.store.drop_forgotten(record.key, record.forgotten.at)
+                except MeterError:  # the next sweep tries again
+                    _log.warning("still kept of %s", record.key, exc_info=True)
 
     def _with_state(self, record: Record, now: datetime) -> Record:
         return record if record.state else load_or_create(self.store, record.key, now)

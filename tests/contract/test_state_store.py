@@ -300,9 +300,10 @@ def test_adoption_is_written_over_its_revision_only(store: StateStore) -> None:
     put_on_the_meter(store)
     adopting = Adoption("arn:mine", NOW, declared=False, minutes=5)
     with pytest.raises(Conflict):
-        store.renew("mine", 5, NOW, 100, None, adopting, 7)
+        store.renew("mine", 5, NOW, 100, None, State(rev=7, adopting=adopting))
     assert state_of(store, "mine").adopting is None
-    store.renew("mine", 5, NOW, 100, None, adopting, state_of(store, "mine").rev)
+    over = replace(state_of(store, "mine"), adopting=adopting)
+    store.renew("mine", 5, NOW, 100, None, over)
     assert state_of(store, "mine").adopting == adopting
 
 
@@ -455,7 +456,8 @@ def test_adoption_is_recorded_with_the_declaration_and_is_read_back(store: State
     state = put_on_the_meter(store, observed=live, adopting=adoption)
     assert state_of(store, "mine").adopting == adoption
     assert (state.observed_status, state.observed_config) == (Status.IN_SERVICE, "cfg")
-    renewed = store.renew("falcon", 5, NOW, 100, None, replace(adoption, tagged_at=SOON))
+    over = replace(state_of(store), adopting=replace(adoption, tagged_at=SOON))
+    renewed = store.renew("falcon", 5, NOW, 100, None, over)
     assert renewed.adopting == replace(adoption, tagged_at=SOON)
 
 

@@ -9,7 +9,7 @@ TAKEOVER_MUTANTS = (
     Mutant(
         "an adoption is of whatever bears the name by now",
         f"{CORE}.decision",
-        "same = observed.created_at == adoption.created_at and observed.status is not",
+        "same = adoption.is_of(observed) and observed.status is not",
         "same = observed.status is not",
         "reconcile: adopt what was replaced",
     ),
@@ -121,15 +121,15 @@ TAKEOVER_MUTANTS = (
     Mutant(
         "a restored table starts endpoints",
         f"{CORE}.decision",
-        "        Step.CREATE,\n        Step.DELETE,\n        Step.UPDATE,",
-        "        Step.DELETE,\n        Step.UPDATE,",
+        "_NOT_WHEN_RESTORED = ACTIONS | {Step.VOID}",
+        "_NOT_WHEN_RESTORED = (ACTIONS | {Step.VOID}) - {Step.CREATE}",
         "reconcile: wanted by a restored table",
     ),
     Mutant(
         "a restored table adopts",
         f"{CORE}.decision",
-        "        Step.ADOPT,\n        Step.VOID,\n    }",
-        "    }",
+        "_NOT_WHEN_RESTORED = ACTIONS | {Step.VOID}",
+        "_NOT_WHEN_RESTORED = ACTIONS - {Step.ADOPT}",
         "reconcile: adopt by a restored table",
     ),
     Mutant(

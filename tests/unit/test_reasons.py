@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.core.decision import meter_of
-from lambdas.core.documents import endpoint_document, reason_of
+from lambdas.core.documents import endpoint_document
 from lambdas.core.idempotency import Answer
 from lambdas.core.schedule import Schedule
 from lambdas.core.state import Record, State, Status
@@ -47,7 +47,7 @@ def test_reason_shown_at_an_instant_is_true_at_it(
 ) -> None:
     spec = a_spec("falcon", schedules=tuple(windows))
     meter = meter_of(spec, state)
-    said = reason_of(spec, state, now)
+    said = endpoint_document(Record("falcon", config_spec=spec, state=state), now)["Reason"]
     by_name = {schedule.name: schedule for schedule in windows}
     if found := re.fullmatch(r"the lease is paid until (\S+)", said):
         assert state.expires_at == instant(found[1]) > now

@@ -699,6 +699,29 @@ def test_renewal_that_meets_a_void_adoption_loses_no_paid_minute(world: World) -
     assert world.state("falcon").expires_at == began + timedelta(minutes=110)
 
 
+def test_adoption_that_replaces_one_that_is_void_meanwhile_loses_no_paid_minute(
+    world: World,
+) -> None:
+    world.renew("falcon", 100)
+    began = world.now
+    world.endpoints.run_by_hand("falcon", "falcon-1")
+    world.expiry.add("falcon", "falcon-1", 60, world.now, by(), adopt=True)
+    world.hints.queue.clear()
+    world.advance(seconds=1)
+    world.endpoints.run_by_hand("falcon", "falcon-1")
+    before(
+        world.endpoints,
+        "describe",
+        lambda: world.reconciler().handle(Hint("falcon", Cause.API)),
+    )
+    world.expiry.add("falcon", "falcon-1", 30, world.now, by(), adopt=True)
+    world.hints.queue.clear()
+    world.endpoints.live["falcon"].owner = Owner.IGNORED
+    world.advance(minutes=2)
+    assert world.state("falcon").adopting is None
+    assert world.state("falcon").expires_at == began + timedelta(minutes=100)
+
+
 def test_two_concurrent_adoptions_of_a_known_name_leave_no_unpaid_minute(world: World) -> None:
     world.endpoints.run_by_hand("falcon", "falcon-1")
     before(
