@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import MutableMapping
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,19 @@ class NoStack(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """`endpoint_url` is the address of the embedded AWS; None means AWS itself."""
+    """`embedded` is how to reach the embedded AWS; it is empty for AWS itself."""
 
     table: str
     region: str
-    endpoint_url: str | None = None
+    embedded: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def reach(self, environment: MutableMapping[str, str]) -> None:
         """Point AWS clients at the stack. No real credentials are sent to the embedded AWS."""
         environment["AWS_REGION"] = environment["AWS_DEFAULT_REGION"] = self.region
-        if self.endpoint_url:
+        if self.embedded:
             for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB"):
                 environment.pop(name, None)
-            environment["AWS_ENDPOINT_URL"] = self.endpoint_url
-            environment["AWS_ACCESS_KEY_ID"] = environment["AWS_SECRET_ACCESS_KEY"] = "test"  # noqa: S105  # the emulator's
+            environment.update(self.embedded)
 
     def token_list(self) -> DynamoTokenList:
         """Raises AwsRefused if the AWS settings of this machine are not usable."""
@@ -47,7 +46,12 @@ class Stack:
 def of_local() -> Stack:
     """The stack of `make up`. Raises NoStack."""
     stack = _read(_LOCAL, "no stack is up here: run `make up`")
-    return Stack(stack["auth_table"], stack["region"], stack["aws_endpoint_url"])
+    embedded = {
+        "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
+        "AWS_ACCESS_KEY_ID": stack["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": stack["aws_secret_access_key"],
+    }
+    return Stack(stack["auth_table"], stack["region"], embedded)
 
 
 def of(table: str | None, region: str | None) -> Stack:

@@ -13,17 +13,19 @@ from dataclasses import dataclass
 from local.daemon import Daemon, answers, digest
 from local.emulator.pinned import MINISTACK_VERSION
 from local.environment import LOOPBACK, embedded_aws, for_daemons, simulator_settings
+from local.key import Key
 from local.places import Places
 from local.processes import Process, ours, stop
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """The addresses of the two."""
+    """The addresses of the two, and their key."""
 
     region: str
     emulator_port: int
     simulator_port: int
+    key: Key
 
     @property
     def emulator_url(self) -> str:
@@ -38,7 +40,7 @@ class Embedded:
     @property
     def aws(self) -> dict[str, str]:
         """Return the settings with which Terraform and boto3 reach it."""
-        return embedded_aws(self.emulator_url, self.simulator_url, self.region)
+        return embedded_aws(self.emulator_url, self.simulator_url, self.region, self.key)
 
     def emulator_is_healthy(self) -> bool:
         """Tell whether the emulator answers."""
@@ -51,13 +53,14 @@ class Embedded:
 
 def running(places: Places, region: str, environ: Mapping[str, str]) -> Embedded | None:
     """Return the healthy pair of an earlier `make up`, if it has the settings needed now."""
-    if places.applying.exists():
+    key = Key.read(places.key)
+    if key is None or places.applying.exists():
         return None
     wanted = f" -Xversion={_version(region, environ)} "
     found = {p.daemon: p for p in ours(places) if wanted in p.command}
     if not {"emulator", "simulator"} <= found.keys():
         return None
-    pair = Embedded(region, found["emulator"].port, found["simulator"].port)
+    pair = Embedded(region, found["emulator"].port, found["simulator"].port, key)
     return pair if pair.emulator_is_healthy() and pair.simulator_is_healthy() else None
 
 
@@ -65,7 +68,8 @@ def start(places: Places, region: str, environ: Mapping[str, str]) -> Embedded:
     """Start a new pair and remove everything of an old one. Raises NotStartedError."""
     clear(places)
     places.scratch.mkdir(parents=True, exist_ok=True)
-    pair = Embedded(region, *_two_free_ports())
+    pair = Embedded(region, *_two_free_ports(), Key.made())
+    pair.key.write(places.key)
     version = _version(region, environ)
     environment = for_daemons(environ) | pair.aws
     Daemon(
@@ -86,7 +90,8 @@ def start(places: Places, region: str, environ: Mapping[str, str]) -> Embedded:
 def clear(places: Places) -> None:
     """Stop everything that runs for this checkout, and delete its state."""
     stop(places, ours(places))
-    places.stack_file.unlink(missing_ok=True)
+    for file in (places.stack_file, places.key):
+        file.unlink(missing_ok=True)
     shutil.rmtree(places.terraform, ignore_errors=True)
     shutil.rmtree(places.scratch, ignore_errors=True)
     places.applying.unlink(missing_ok=True)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from local.key import Key
+
 LOOPBACK = "127.0.0.1"
 # What a process needs from the user's machine, and nothing that could change its behaviour.
 KEPT_FOR_DAEMONS = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "USER")
@@ -38,7 +40,7 @@ def simulator_settings(environ: Mapping[str, str]) -> dict[str, str]:
     return chosen
 
 
-def embedded_aws(emulator_url: str, simulator_url: str, region: str) -> dict[str, str]:
+def embedded_aws(emulator_url: str, simulator_url: str, region: str, key: Key) -> dict[str, str]:
     """Return the settings with which Terraform and boto3 only reach the embedded AWS.
 
     Raises NotLoopbackError.
@@ -51,8 +53,7 @@ def embedded_aws(emulator_url: str, simulator_url: str, region: str) -> dict[str
         "AWS_ENDPOINT_URL_SAGEMAKER": simulator_url,
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": simulator_url,
         "AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING": simulator_url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        **key.environment,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_CONFIG_FILE": os.devnull,

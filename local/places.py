@@ -51,6 +51,11 @@ class Places:
         return self.home / "tokens.json"
 
     @property
+    def key(self) -> Path:
+        """The key of the running embedded AWS."""
+        return self.home / "key.json"
+
+    @property
     def applying(self) -> Path:
         """A mark that exists while Terraform makes changes. If it is left behind, the state of
         Terraform is not reliable."""

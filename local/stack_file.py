@@ -17,12 +17,14 @@ class StackFile:
     region: str
     aws_endpoint_url: str
     sagemaker_endpoint_url: str
+    aws_access_key_id: str
+    aws_secret_access_key: str
     state_table: str
     auth_table: str
     pids: Mapping[str, int]
 
     def write(self, path: Path) -> None:
-        """Write it in one step, readable only by its owner: it holds tokens."""
+        """Write it in one step, readable only by its owner: it holds tokens and a key."""
         write_private(path, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod

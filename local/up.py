@@ -114,6 +114,8 @@ class Up:
             region=pair.region,
             aws_endpoint_url=pair.emulator_url,
             sagemaker_endpoint_url=pair.simulator_url,
+            aws_access_key_id=pair.key.aws_access_key_id,
+            aws_secret_access_key=pair.key.aws_secret_access_key,
             state_table=outputs["state_table_name"],
             auth_table=outputs["auth_table_name"],
             pids={name: found.pid for name, found in embedded.daemons(self.places).items()},

@@ -17,6 +17,10 @@ def main() -> None:
         require_pinned_version()
     except WrongMinistackError as error:
         sys.exit(str(error))
+    if not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= os.environ.keys():
+        sys.exit(
+            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: they become the key of the root user."
+        )
     serve(port)
     # Threads of the emulator may still wait for an invocation. None of them has data to save.
     sys.stdout.flush()

@@ -25,7 +25,7 @@ def settings(port: int) -> dict[str, str]:
         # State ends with the process, so nothing on disk becomes stale.
         "PERSIST_STATE": "0",
         "S3_PERSIST": "0",
-        # IAM policies are enforced for roles; the key `test` is the account's root user.
+        # IAM policies are enforced for roles; the key in the environment is the root user's.
         "AUTH": "true",
     }
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from local.key import Key
 from local.simulator.account import Account
 from local.simulator.authority import Authority
 from local.simulator.clients import client
@@ -39,6 +40,7 @@ environment:
   EVENTS_ENDPOINT_URL   address of the other AWS APIs: EventBridge for state-change events, S3 and
                         SNS for asynchronous inferences, IAM to check the permissions of callers
                         (default none: no events, inferences never run, everything is allowed)
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY  the key of its root user, if there is one
   AWS_REGION, AWS_DEFAULT_REGION  the default of --region
 
 paths of its own:
@@ -65,9 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     events_url = os.environ.get("EVENTS_ENDPOINT_URL")
     region = options.region
-    publisher = EventPublisher(client("events", events_url, region)) if events_url else None
-    inferences = Inferences(AwsPlaces(events_url, region), region) if events_url else None
-    authority = Authority(client("iam", events_url, region)) if events_url else None
+    publisher = inferences = authority = None
+    if events_url:
+        emulator = (events_url, region, Key.of(os.environ))
+        publisher = EventPublisher(client("events", *emulator))
+        inferences = Inferences(AwsPlaces(*emulator), region)
+        authority = Authority(client("iam", *emulator))
     account = Account(options.account, options.region)
     documents = os.environ.get("LOCAL_HUB_DOCUMENTS")
     hub = PublicHub.read(account, Path(documents)) if documents else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
+import os
 import re
 import threading
 import time
@@ -19,7 +20,6 @@ from local.simulator.permissions import Need
 KEPT_SECONDS = 3.0
 """How long an answer is cached. Policy changes take a moment on AWS too."""
 MOST_KEPT = 20_000
-ROOT_KEYS = re.compile(r"test|\d{12}")
 _ACCESS_KEY = re.compile(r"Credential=([^/,\s]+)/")
 _SESSION = re.compile(r"arn:[^:]+:sts::(\d{12}):assumed-role/([^/]+)/.+")
 
@@ -81,7 +81,7 @@ def session_of(token: str | None, authorization: str | None) -> str | None:
     if token:
         return _named_by(token)
     signed = _ACCESS_KEY.search(authorization or "")
-    if signed and not ROOT_KEYS.fullmatch(signed[1]):
+    if signed and signed[1] not in ("test", os.environ.get("AWS_ACCESS_KEY_ID")):
         raise UNKNOWN_CALLER.error()
     return None
 

@@ -7,15 +7,16 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from local.key import Key
 
-def client(service: Any, endpoint_url: str, region: str) -> Any:
+
+def client(service: Any, endpoint_url: str, region: str, key: Key) -> Any:
     return boto3.client(
         service,
         endpoint_url=endpoint_url,
         region_name=region,
-        # not the environment's credentials, which may belong to a real account
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106  # the emulator's own
+        aws_access_key_id=key.aws_access_key_id,
+        aws_secret_access_key=key.aws_secret_access_key,
         config=Config(
             connect_timeout=2,
             read_timeout=5,

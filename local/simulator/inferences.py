@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.key import Key
 from local.simulator.clients import client
 from local.simulator.lifecycle import Json
 
@@ -154,9 +155,9 @@ def new_id() -> str:
 class AwsPlaces:
     """S3 and SNS at `endpoint_url`."""
 
-    def __init__(self, endpoint_url: str, region: str) -> None:
-        self._s3: Any = client("s3", endpoint_url, region)
-        self._sns: Any = client("sns", endpoint_url, region)
+    def __init__(self, endpoint_url: str, region: str, key: Key) -> None:
+        self._s3: Any = client("s3", endpoint_url, region, key)
+        self._sns: Any = client("sns", endpoint_url, region, key)
 
     def read(self, s3_uri: str) -> bytes:
         bucket, key = _bucket_and_key(s3_uri)

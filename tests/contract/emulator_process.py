@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import boto3
 import httpx
 
 from constructs_lib.policy import trust_document
+from local.key import Key
 
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
@@ -28,6 +29,7 @@ class Emulator:
 
     process: subprocess.Popen[bytes]
     port: int
+    key: Key
 
     @property
     def url(self) -> str:
@@ -40,8 +42,7 @@ class Emulator:
             service,  # type: ignore[call-overload]  # any service at all
             endpoint_url=self.url,
             region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            **asdict(self.key),
         )
 
     def role(self) -> str:
@@ -60,7 +61,8 @@ def running_emulator(scratch: Path, **variables: str) -> Iterator[Emulator]:
     to `scratch`."""
     port = free_port()
     environment = {"PATH": os.environ["PATH"], "TMPDIR": str(scratch), "AWS_DEFAULT_REGION": REGION}
-    environment |= variables
+    key = Key.made()
+    environment |= key.environment | variables
     command = [sys.executable, "-m", "local.emulator", "--port", str(port)]
     with (scratch / "emulator.log").open("wb") as log:
         process = subprocess.Popen(
@@ -68,7 +70,7 @@ def running_emulator(scratch: Path, **variables: str) -> Iterator[Emulator]:
         )
     try:
         wait_until_healthy(f"http://127.0.0.1:{port}/_ministack/health")
-        yield Emulator(process, port)
+        yield Emulator(process, port, key)
     finally:
         process.terminate()
         process.wait(10)

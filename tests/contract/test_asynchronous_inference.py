@@ -53,7 +53,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         topics, queues = {}, {}
         for status in ("Completed", "Failed"):
             topics[status], queues[status] = _topic_and_queue(aws, status)
-        inferences = Inferences(AwsPlaces(aws.url, REGION), REGION)
+        inferences = Inferences(AwsPlaces(aws.url, REGION, aws.key), REGION)
         with simulated(inferences=inferences) as simulator:
             simulator.has_endpoint("Falcon")
             simulator.sagemaker.create_endpoint_config(

@@ -169,9 +169,17 @@ def test_auth_table_is_found_from_the_stack(
     assert os.environ["AWS_REGION"] == "eu-west-1"
     assert "AWS_ENDPOINT_URL" not in os.environ
     url = "http://127.0.0.1:4566"
-    stack_document = {"auth_table": "auth", "region": "us-east-1", "aws_endpoint_url": url}
+    stack_document = {
+        "auth_table": "auth",
+        "region": "us-east-1",
+        "aws_endpoint_url": url,
+        "aws_access_key_id": "AKIAEMBEDDED",
+        "aws_secret_access_key": "its secret",
+    }
     local.write_text(json.dumps(stack_document))
     os.environ |= {"AWS_PROFILE": "real", "AWS_SECRET_ACCESS_KEY": "real"}
     assert command("list", where=("--local",)).code == 0
-    assert (os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_SECRET_ACCESS_KEY"]) == (url, "test")
+    assert os.environ["AWS_ENDPOINT_URL"] == url
+    assert os.environ["AWS_ACCESS_KEY_ID"] == "AKIAEMBEDDED"
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] == "its secret"
     assert "AWS_PROFILE" not in os.environ

@@ -4,11 +4,15 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from constructs_lib.policy import (
     Conditions,
@@ -211,11 +215,12 @@ def test_an_object_uploaded_in_parts_gets_its_tags(emulator: Emulator) -> None:
 
 def described_alarm(emulator: Emulator) -> dict[str, str]:
     """Describe the first alarm over the Query protocol, which Terraform uses."""
-    answer = httpx.post(
-        emulator.url,
-        data={"Action": "DescribeAlarms", "Version": "2010-08-01", "AlarmNamePrefix": "no"},
-        headers={"Authorization": f"AWS4-HMAC-SHA256 Credential=test/1/{REGION}/monitoring/aws4"},
-    )
+    form = b"Action=DescribeAlarms&Version=2010-08-01&AlarmNamePrefix=no"
+    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    request = AWSRequest("POST", emulator.url, headers, form)
+    key = Credentials(*astuple(emulator.key))
+    SigV4Auth(key, "monitoring", REGION).add_auth(request)
+    answer = httpx.post(emulator.url, content=form, headers=dict(request.headers))
     root = ET.fromstring(answer.content)  # noqa: S314  # our own emulator's
     alarm = root.find(".//{*}MetricAlarms/{*}member")
     assert alarm is not None

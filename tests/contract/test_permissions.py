@@ -18,7 +18,7 @@ from local.simulator.account import Account
 from local.simulator.authority import KEPT_SECONDS, Authority
 from local.simulator.clients import client
 from tests.contract.emulator_process import REGION, Emulator, running_emulator
-from tests.contract.simulated import Simulated, simulated
+from tests.contract.simulated import SESSION, Simulated, simulated
 from tests.roles import a_function, session_of
 
 ACCOUNT = Account("000000000000", REGION)
@@ -29,7 +29,6 @@ OURS = {"Key": "stack", "Value": "ours"}
 CARRIES_OUR_TAG: Conditions = {"StringEquals": {"aws:ResourceTag/stack": "ours"}}
 BRINGS_OUR_TAG: Conditions = {"StringEquals": {"aws:RequestTag/stack": "ours"}}
 
-ROOT = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 SCALED = {
     "ServiceNamespace": "sagemaker",
     "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
@@ -87,7 +86,7 @@ class Embedded:
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     with running_emulator(tmp_path_factory.mktemp("emulator")) as emulator:
-        authority = Authority(client("iam", emulator.url, REGION))
+        authority = Authority(client("iam", emulator.url, REGION, emulator.key))
         with simulated(ACCOUNT, authority=authority) as sagemaker:
             sagemaker.has_config()
             yield Embedded(emulator, sagemaker)
@@ -158,7 +157,7 @@ def test_a_scaled_endpoint_is_not_deleted_without_the_right_to_deregister(
     delete = Statement(("sagemaker:DeleteEndpoint",), (ENDPOINTS,))
     deregister = Statement(("application-autoscaling:DeregisterScalableTarget",), (TARGETS,))
     name = embedded.endpoint()
-    scaling = embedded.client("application-autoscaling", **ROOT)
+    scaling = SESSION.client("application-autoscaling", endpoint_url=embedded.simulated.server.url)
     scaling.register_scalable_target(**SCALED, ResourceId=f"endpoint/{name}/variant/AllTraffic")
     without, allowed = (
         embedded.as_role(embedded.role(*statements), "sagemaker")
@@ -176,7 +175,7 @@ def test_the_first_scalable_target_needs_the_right_to_create_the_service_linked_
     register = Statement(("application-autoscaling:RegisterScalableTarget",), (TARGETS,))
     linked = f"arn:aws:iam::{ACCOUNT.account_id}:role/aws-service-role/*"
     make = Statement(("iam:CreateServiceLinkedRole",), (linked,))
-    authority = Authority(client("iam", embedded.emulator.url, REGION))
+    authority = Authority(client("iam", embedded.emulator.url, REGION, embedded.emulator.key))
     with simulated(ACCOUNT, authority=authority) as without_any:
         without_any.has_endpoint("first")
         fresh = Embedded(embedded.emulator, without_any)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from local.key import Key
 from local.simulator import state_change_events
 from local.simulator.account import Account
 from local.simulator.clients import client
@@ -18,6 +19,7 @@ from local.simulator.state_change_events import EventPublisher
 from local.simulator.world import World
 
 ACCOUNT = Account("111122223333", "us-west-2")
+KEY = Key.made()
 NINE = datetime(2030, 1, 7, 9, 0, tzinfo=UTC)
 
 
@@ -128,7 +130,7 @@ def test_an_event_has_the_shape_that_sagemaker_sends(bus: Bus) -> None:
     create(world)
     world.settle(at(3))
     change = world.take_changes()[-1]
-    publisher = EventPublisher(client("events", bus.url, ACCOUNT.region))
+    publisher = EventPublisher(client("events", bus.url, ACCOUNT.region, KEY))
 
     publisher.publish(change, world.event_detail(change))
     publisher.close(5)
@@ -162,7 +164,7 @@ def some_changes(publisher: EventPublisher, count: int) -> None:
 
 
 def test_events_go_in_batches_of_at_most_ten(bus: Bus) -> None:
-    publisher = EventPublisher(client("events", bus.url, ACCOUNT.region))
+    publisher = EventPublisher(client("events", bus.url, ACCOUNT.region, KEY))
 
     some_changes(publisher, 35)
     publisher.close(5)
@@ -173,7 +175,7 @@ def test_events_go_in_batches_of_at_most_ten(bus: Bus) -> None:
 def test_events_that_cannot_be_put_are_logged_and_later_ones_are_put(
     bus: Bus, caplog: pytest.LogCaptureFixture
 ) -> None:
-    publisher = EventPublisher(client("events", bus.url, ACCOUNT.region))
+    publisher = EventPublisher(client("events", bus.url, ACCOUNT.region, KEY))
     bus.status = 400
     some_changes(publisher, 1)
     while not caplog.records:
@@ -191,7 +193,7 @@ def test_a_slow_bus_never_blocks_and_overflow_is_logged(
 ) -> None:
     monkeypatch.setattr(state_change_events, "MOST_WAITING", 5)
     bus.open.clear()
-    publisher = EventPublisher(client("events", bus.url, ACCOUNT.region))
+    publisher = EventPublisher(client("events", bus.url, ACCOUNT.region, KEY))
 
     some_changes(publisher, 40)
 

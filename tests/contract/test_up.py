@@ -41,9 +41,9 @@ def test_the_api_answers_where_the_stack_file_says(project: SmallProject) -> Non
 
 
 def test_the_stack_file_is_readable_only_by_its_owner(project: SmallProject) -> None:
-    files = [project.places.stack_file, project.places.tokens]
+    files = [project.places.stack_file, project.places.tokens, project.places.key]
 
-    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600, 0o600]
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
 
 
 def test_both_tokens_are_in_the_auth_table_as_hashes_with_their_scopes(
@@ -53,8 +53,8 @@ def test_both_tokens_are_in_the_auth_table_as_hashes_with_their_scopes(
         "dynamodb",
         endpoint_url=project.stack.aws_endpoint_url,
         region_name=project.stack.region,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
+        aws_access_key_id=project.stack.aws_access_key_id,
+        aws_secret_access_key=project.stack.aws_secret_access_key,
     )
 
     items = dynamodb.scan(TableName=project.stack.auth_table)["Items"]

@@ -5,6 +5,7 @@ import io
 import pytest
 
 from local.environment import NotLoopbackError, embedded_aws, for_daemons, without_aws
+from local.key import Key
 from local.steps import Steps
 from local.terraform_output import Apply
 
@@ -24,7 +25,7 @@ def test_daemons_get_only_what_a_process_needs() -> None:
 @pytest.mark.parametrize("url", ["https://sqs.us-east-1.amazonaws.com", "http://10.0.0.1:80", ""])
 def test_an_address_beyond_this_machine_is_refused(url: str) -> None:
     with pytest.raises(NotLoopbackError, match="refused"):
-        embedded_aws("http://127.0.0.1:1", url, "us-east-1")
+        embedded_aws("http://127.0.0.1:1", url, "us-east-1", Key.made())
 
 
 def test_a_step_prints_its_duration_and_outcome() -> None:

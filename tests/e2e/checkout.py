@@ -129,8 +129,8 @@ class Checkout:
         return {
             "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
             "AWS_ENDPOINT_URL_SAGEMAKER": stack["sagemaker_endpoint_url"],
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": stack["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": stack["aws_secret_access_key"],
             "AWS_REGION": stack["region"],
             "AWS_DEFAULT_REGION": stack["region"],
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -138,11 +138,15 @@ class Checkout:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
+    @property
+    def root(self) -> dict[str, str]:
+        """What boto3.client takes, to act as the root user."""
+        return {name: self.stack[name] for name in ("aws_access_key_id", "aws_secret_access_key")}
+
     def client(self, service: Any, **session: str) -> Any:
         """A boto3 client of any service, of the root user or in the name of a `session`."""
         url = "sagemaker_endpoint_url" if service == "sagemaker" else "aws_endpoint_url"
-        root = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        credentials: Any = session or root
+        credentials: Any = session or self.root
         return boto3.client(
             service,
             endpoint_url=self.stack[url],

@@ -45,8 +45,8 @@ def runtime(checkout: Checkout) -> Any:
         "sagemaker-runtime",
         endpoint_url=checkout.stack["sagemaker_endpoint_url"],
         region_name=checkout.stack["region"],
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
+        aws_access_key_id=checkout.stack["aws_access_key_id"],
+        aws_secret_access_key=checkout.stack["aws_secret_access_key"],
     )
 
 

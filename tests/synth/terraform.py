@@ -28,8 +28,7 @@ class Terraform:
     def with_aws(self, emulator: Emulator) -> Terraform:
         """The same, with the emulator as AWS."""
         aws = {
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            **emulator.key.environment,
             "AWS_ENDPOINT_URL": emulator.url,
             "AWS_EC2_METADATA_DISABLED": "true",
         }

@@ -16,6 +16,7 @@ from local.emulator.patches import (
     multipart_tags,
     policy_simulation,
     role_sessions,
+    root_key,
     runtime_integrations,
     sagemaker_events,
     service_roles,
@@ -39,6 +40,7 @@ def apply() -> None:
     multipart_tags.apply()
     policy_simulation.apply()
     role_sessions.apply()
+    root_key.apply()
     runtime_integrations.apply()
     sagemaker_events.apply()
     service_roles.apply()
