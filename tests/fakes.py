@@ -17,6 +17,7 @@ from lambdas.core.errors import (
     Locked,
     TooManyAdded,
     TooManyAddedToday,
+    TooManySessions,
     UnknownEndpoint,
 )
 from lambdas.core.hints import Hint
@@ -37,6 +38,7 @@ from lambdas.core.schedule import Schedule
 from lambdas.core.scopes import Scopes
 from lambdas.core.spec import Origin, Scaling, Spec
 from lambdas.core.state import (
+    MAX_SESSIONS,
     Forgotten,
     Intent,
     Observed,
@@ -115,7 +117,12 @@ class FakeStateStore:
             record = self._forgotten(record, forgetting)
             saved = replace(saved, override=None, reweighing=None)
         record = replace(record, lock_owner=None, locked_until=None)
-        back = replace(saved, expires_at=state.expires_at, held_since=state.held_since)
+        back = replace(
+            saved,
+            expires_at=state.expires_at,
+            sessions=state.sessions,
+            held_since=state.held_since,
+        )
         self._user_write(record, replace(back, adopting=None, owned_since=None), event.at)
         self.history.append(event)
 
@@ -150,6 +157,45 @@ class FakeStateStore:
     ) -> State:
         if minutes > max_lease_minutes:
             raise LeaseTooLong(max_lease_minutes)
+        record, state = self._renewing(key, keyed, over)
+        whole_second = now.replace(microsecond=0)
+        base = state.expires_at or now
+        end = (base if base > now else whole_second) + timedelta(minutes=minutes)
+        if end > whole_second + timedelta(minutes=max_lease_minutes):
+            raise LeaseTooLong(max_lease_minutes)
+        return self._renewed(record, replace(state, expires_at=end), now, keyed)
+
+    def renew_until(
+        self,
+        key: str,
+        until: datetime,
+        now: datetime,
+        keyed: Keyed | None,
+        over: State | None = None,
+    ) -> State:
+        record, state = self._renewing(key, keyed, over)
+        end = max(state.expires_at or until, until)
+        return self._renewed(record, replace(state, expires_at=end), now, keyed)
+
+    def pay_session(
+        self,
+        key: str,
+        session: str,
+        end: datetime,
+        now: datetime,
+        keyed: Keyed | None,
+        over: State | None = None,
+    ) -> State:
+        record, state = self._renewing(key, keyed, over)
+        sessions = dict(state.sessions)
+        if session not in sessions and len(sessions) >= MAX_SESSIONS:
+            oldest = min(sessions, key=lambda each: sessions[each])
+            if sessions.pop(oldest) > now:
+                raise TooManySessions(MAX_SESSIONS)
+        sessions[session] = end
+        return self._renewed(record, replace(state, sessions=sessions), now, keyed)
+
+    def _renewing(self, key: str, keyed: Keyed | None, over: State | None) -> tuple[Record, State]:
         record = self.load(key)
         if record.state is None:
             raise UnknownEndpoint(key)
@@ -157,24 +203,14 @@ class FakeStateStore:
             raise Conflict("the key was recorded meanwhile")
         if over and over.rev != record.state.rev:
             raise Conflict("another revision")
-        whole_second = now.replace(microsecond=0)
-        base = record.state.expires_at or now
-        end = (base if base > now else whole_second) + timedelta(minutes=minutes)
-        if end > whole_second + timedelta(minutes=max_lease_minutes):
-            raise LeaseTooLong(max_lease_minutes)
-        state = replace(
-            record.state,
-            expires_at=end,
-            held_since=None,
-            stopped_at=None,
-            attempts=0,
-            retry_at=None,
-        )
-        if over:
-            state = replace(state, adopting=over.adopting)
+        adopting = over.adopting if over else record.state.adopting
+        return record, replace(record.state, adopting=adopting)
+
+    def _renewed(self, record: Record, state: State, now: datetime, keyed: Keyed | None) -> State:
         if keyed:
-            keyed = replace(keyed, operation=replace(keyed.operation, expires_at=end))
-        return self._user_write(_keyed(record, keyed), state, now)
+            keyed = replace(keyed, operation=replace(keyed.operation, expires_at=state.expires_at))
+        paid = replace(state, held_since=None, stopped_at=None, attempts=0, retry_at=None)
+        return self._user_write(_keyed(record, keyed), paid, now)
 
     def stop(
         self,
@@ -192,6 +228,7 @@ class FakeStateStore:
         changed = replace(
             record.state,
             expires_at=state.expires_at,
+            sessions=state.sessions,
             held_since=state.held_since,
             stopped_at=state.stopped_at,
         )
@@ -369,7 +406,11 @@ def _keyed(record: Record, keyed: Keyed | None) -> Record:
 
 def _keeping_lease(current: State, state: State) -> State:
     return replace(
-        state, rev=current.rev, expires_at=current.expires_at, held_since=current.held_since
+        state,
+        rev=current.rev,
+        expires_at=current.expires_at,
+        sessions=current.sessions,
+        held_since=current.held_since,
     )
 
 

@@ -12,6 +12,7 @@ from lambdas.core.expiry import ExpiryUseCases
 from lambdas.core.idempotency import Answer
 from lambdas.core.reconcile import Outcome, Reconciler
 from lambdas.core.schedule_changes import ScheduleUseCases
+from lambdas.core.sessions import SessionUseCases
 from lambdas.core.spec import Spec
 from lambdas.core.state import State, Status
 from lambdas.core.sweep import Policy, Sweep
@@ -32,6 +33,7 @@ class World:
         self.endpoints = FakeEndpoints(self.now)
         self.hints = FakeHints(self.now)
         self.expiry = ExpiryUseCases(self.store, self.endpoints, self.hints, self.history, 43_200)
+        self.sessions = SessionUseCases.over(self.expiry)
         self.updates = UpdateUseCases.over(self.expiry)
         self.schedules = ScheduleUseCases.over(self.expiry)
         self.events = EventUseCases.over(self.expiry)
@@ -73,6 +75,16 @@ class World:
         body = {"EndpointName": name, "minutes": minutes}
         request = by().under(key, "POST", body)
         answer = self.expiry.renew(name, minutes, self.now, request)
+        self.settle()
+        return answer
+
+    def pay_session(self, name: str, session: str, minutes: int, who: str = "ann") -> Answer:
+        answer = self.sessions.pay(name, session, minutes, self.now, by(who))
+        self.settle()
+        return answer
+
+    def end_session(self, name: str, session: str, who: str = "ann") -> Answer:
+        answer = self.sessions.end(name, session, self.now, by(who))
         self.settle()
         return answer
 

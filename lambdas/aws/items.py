@@ -131,10 +131,15 @@ def lease_values(state: State) -> dict[str, Any]:
     return {
         "rev": state.rev,
         "expires_at": epoch(state.expires_at),
+        "sessions": session_values(state.sessions),
         "held_since": epoch(state.held_since),
         "stopped_at": epoch(state.stopped_at),
         "set_up_at": epoch(state.set_up_at),
     }
+
+
+def session_values(sessions: Mapping[str, datetime]) -> dict[str, Decimal | None]:
+    return {session: epoch(end) for session, end in sessions.items()}
 
 
 def _by_hand(override: Override | None, reweighing: Reweighing | None) -> dict[str, Any]:
@@ -178,6 +183,9 @@ def state_of(item: Item) -> State:
     return State(
         rev=int(item.get("rev", 0)),
         expires_at=instant(item.get("expires_at")),
+        sessions={
+            session: instant(end) or _EPOCH for session, end in item.get("sessions", {}).items()
+        },
         held_since=instant(item.get("held_since")),
         stopped_at=instant(item.get("stopped_at")),
         set_up_at=instant(item.get("set_up_at")),
@@ -333,7 +341,12 @@ def _forgotten_of(item: Item) -> Forgotten:
 
 
 def operation_values(operation: Operation) -> dict[str, Any]:
+    sessions = {
+        "sessions": operation.sessions,
+        "sessions_end": epoch(operation.sessions_end),
+    }
     return {
+        **(sessions if operation.sessions_end else {}),
         "body_hash": operation.body_hash,
         "at": epoch(operation.at),
         "http_status": operation.http_status,
@@ -358,6 +371,8 @@ def operations_of(item: Item) -> dict[str, Operation]:
             instant(ends.get(name)),
             values.get("chosen"),
             instant(values.get("held")),
+            int(values.get("sessions", 0)),
+            instant(values.get("sessions_end")),
         )
         for name, values in item.get("ops", {}).items()
     }

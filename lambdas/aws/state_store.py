@@ -32,6 +32,7 @@ from lambdas.aws.items import (
     lease_values,
     operation_values,
     record_of,
+    session_values,
     spec_values,
     state_of,
     state_values,
@@ -49,12 +50,14 @@ from lambdas.core.errors import (
     Throttled,
     TooManyAdded,
     TooManyAddedToday,
+    TooManySessions,
     UnknownEndpoint,
 )
 from lambdas.core.history import Event
 from lambdas.core.ports import Control, Declaration, Due, Keyed, RecordPage, WakeShare
 from lambdas.core.spec import Origin, Spec
 from lambdas.core.state import (
+    MAX_SESSIONS,
     Forgotten,
     Intent,
     Override,
@@ -192,7 +195,11 @@ class DynamoStateStore:
         self, key: str, owner: str, state: State, forgetting: Forgotten | None, event: Event
     ) -> None:
         update = _user_write(key, event.at).assign(
-            {"expires_at": epoch(state.expires_at), "held_since": epoch(state.held_since)}
+            {
+                "expires_at": epoch(state.expires_at),
+                "sessions": session_values(state.sessions),
+                "held_since": epoch(state.held_since),
+            }
         )
         update.remove("adopting", "owned_since", "lock_owner", "lock_until")
         parts = [self._event_part(event)]
@@ -216,10 +223,7 @@ class DynamoStateStore:
         seconds, room = minutes * 60, (max_lease_minutes - minutes) * 60
         ahead = True
         for _ in range(_TRIES):
-            update = self._lease_update(key, now, keyed)
-            if over:
-                update.assign({"adopting": adoption_values(over.adopting)})
-                update.when("{rev} = :was", was=over.rev)
+            update = self._lease_update(key, now, keyed, over)
             if ahead:
                 update.when(
                     "{expires_at} > :now AND {expires_at} <= :latest",
@@ -242,9 +246,71 @@ class DynamoStateStore:
                 ahead = self._lease_is_ahead(key, now, keyed, seconds, max_lease_minutes, over)
         raise Busy
 
-    def _lease_update(self, key: str, now: datetime, keyed: Keyed | None) -> UpdateExpression:
+    def renew_until(
+        self,
+        key: str,
+        until: datetime,
+        now: datetime,
+        keyed: Keyed | None,
+        over: State | None = None,
+    ) -> State:
+        later = True
+        for _ in range(_TRIES):
+            update = self._lease_update(key, now, keyed, over)
+            if later:
+                update.when("attribute_not_exists({expires_at}) OR {expires_at} < :until")
+                update.set("expires_at", ":until", until=epoch(until))
+            else:
+                update.when("{expires_at} >= :until", until=epoch(until))
+            if keyed:
+                update.set(f"op_expiries.{keyed.id}", ":until" if later else "{expires_at}")
+            try:
+                return self._update(key, update)
+            except Conflict:
+                end = self._state_again(key, keyed, over).expires_at
+                later = end is None or end < until
+        raise Busy
+
+    def pay_session(
+        self,
+        key: str,
+        session: str,
+        end: datetime,
+        now: datetime,
+        keyed: Keyed | None,
+        over: State | None = None,
+    ) -> State:
+        place = f"sessions.{session}"
+        known: Mapping[str, datetime] | None = None  # the sessions, at the last look
+        for _ in range(_TRIES):
+            update = self._lease_update(key, now, keyed, over)
+            if keyed:
+                _record_end(update, keyed)
+            if known == {}:  # STATE may be older than sessions are
+                update.assign({"sessions": session_values({session: end})})
+                update.when("attribute_not_exists({sessions}) OR size({sessions}) = :none", none=0)
+            else:
+                update.set(place, ":session_end", session_end=epoch(end))
+                if known is None or session in known or len(known) < MAX_SESSIONS:
+                    update.when(
+                        f"attribute_exists({{{place}}}) OR "
+                        "(attribute_exists({sessions}) AND size({sessions}) < :most)",
+                        most=MAX_SESSIONS,
+                    )
+                else:
+                    oldest = f"sessions.{_oldest_ended(known, now)}"
+                    update.remove(oldest).when(f"{{{oldest}}} <= :now", now=epoch(now))
+            try:
+                return self._update(key, update)
+            except Conflict:
+                known = self._state_again(key, keyed, over).sessions
+        raise Busy
+
+    def _lease_update(
+        self, key: str, now: datetime, keyed: Keyed | None, over: State | None
+    ) -> UpdateExpression:
         """The part of a renewal that does not depend on the lease: a new revision that is due now,
-        and no hold."""
+        no hold, and the adoption of `over`."""
         # A renewal also ends the backoff after failures: it asks for another try.
         update = (
             _user_write(key, now)
@@ -252,9 +318,24 @@ class DynamoStateStore:
             .assign({"attempts": 0})
         )
         update.when("attribute_exists({pk})")
+        if over:
+            update.assign({"adopting": adoption_values(over.adopting)})
+            update.when("{rev} = :was", was=over.rev)
         if keyed:
             _record_operation(update, keyed)
         return update
+
+    def _state_again(self, key: str, keyed: Keyed | None, over: State | None) -> State:
+        """STATE for the next try of a renewal. Raises UnknownEndpoint or Conflict if no try can
+        work."""
+        record = self.load(key)
+        if record.state is None:
+            raise UnknownEndpoint(key)
+        if keyed and keyed.id in record.operations:
+            raise Conflict("the key was recorded meanwhile")
+        if over and over.rev != record.state.rev:
+            raise Conflict("another revision")
+        return record.state
 
     def _lease_is_ahead(
         self,
@@ -267,14 +348,7 @@ class DynamoStateStore:
     ) -> bool:
         """For the next try of a renewal: whether the lease ends in the future. Raises
         UnknownEndpoint, Conflict or LeaseTooLong if no try can work."""
-        record = self.load(key)
-        if record.state is None:
-            raise UnknownEndpoint(key)
-        if keyed and keyed.id in record.operations:
-            raise Conflict("the key was recorded meanwhile")
-        if over and over.rev != record.state.rev:
-            raise Conflict("another revision")
-        end = epoch(record.state.expires_at)
+        end = epoch(self._state_again(key, keyed, over).expires_at)
         if end is None or end <= (epoch(now) or 0):
             return False
         if end + seconds > _floor(now) + max_lease_minutes * 60:
@@ -292,6 +366,7 @@ class DynamoStateStore:
         update = _user_write(key, now).assign(
             {
                 "expires_at": epoch(state.expires_at),
+                "sessions": session_values(state.sessions),
                 "held_since": epoch(state.held_since),
                 "stopped_at": epoch(state.stopped_at),
             }
@@ -620,6 +695,14 @@ def _record_end(update: UpdateExpression, keyed: Keyed) -> None:
     if keyed.operation.expires_at:
         end = epoch(keyed.operation.expires_at)
         update.set(f"op_expiries.{keyed.id}", ":op_end", op_end=end)
+
+
+def _oldest_ended(sessions: Mapping[str, datetime], now: datetime) -> str:
+    """The session that ended first. Raises TooManySessions if all of them live."""
+    ended = {session: end for session, end in sessions.items() if end <= now}
+    if not ended:
+        raise TooManySessions(MAX_SESSIONS)
+    return min(ended, key=lambda session: ended[session])
 
 
 def _under_lock(update: UpdateExpression, owner: str, rev: int) -> UpdateExpression:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lambdas.core.decision import DRAINED, meter_of, undecided, unread
+from lambdas.core.errors import InvalidField
 from lambdas.core.history import Event
 from lambdas.core.reasons import last_stop, why_running, why_stopped
 from lambdas.core.spec import Origin, Spec
-from lambdas.core.state import Record, State, Status
+from lambdas.core.state import Record, State, Status, live_sessions
 from lambdas.core.wanted_config import chosen_config
 
 LEGACY_EXPIRY_KEY = "EndpointExpiry "
@@ -48,7 +49,8 @@ def endpoint_document(
         "ExpiresAt": iso(stops_at),
         "Expires": "stopped" if not wanted else "at" if stops_at else "never",
         "SecondsLeft": None if left is None else left.total_seconds(),
-        "LeaseExpiresAt": iso(state.expires_at),
+        "LeaseExpiresAt": iso(state.lease_end),
+        "Sessions": len(live_sessions(state, now)),
         "Wanted": "running" if wanted else "stopped",
         "Status": state.observed_status.value,
         "NextTransition": iso(meter.next_transition(now)),
@@ -90,6 +92,19 @@ def time_left(left: timedelta) -> str:
 def iso(instant: datetime | None) -> str | None:
     """ISO-8601 in UTC with a Z. Fractions of a second only if they are not 0."""
     return instant.isoformat().replace("+00:00", "Z") if instant else None
+
+
+def parse_instant(text: str, field: str) -> datetime:
+    """An instant in ISO 8601, in UTC. Raises InvalidField."""
+    try:
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidField(
+        field, "write an instant with its time zone, such as 2026-12-24T17:00:00Z or …T18:00+01:00"
+    )
 
 
 def _reason(spec: Spec, state: State, rule: str) -> str:

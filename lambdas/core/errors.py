@@ -13,6 +13,7 @@ MeterError
 ├── UnknownEndpointConfig   SageMaker has no such endpoint config
 ├── ConfigOwned             the deployed config owns this: change it there
 ├── LeaseTooLong            the lease would be longer than its maximum
+├── TooManySessions         the endpoint has as many sessions as may live at once
 ├── NotInService            the change needs an endpoint that is InService
 ├── IdempotencyConflict     the key was used for another request
 ├── Denied                  no token, or one that allows nothing (the caller is not told why)
@@ -141,6 +142,14 @@ class LeaseTooLong(MeterError):
         super().__init__(
             f"At most {max_lease_minutes} minutes may be on the meter (max_lease_minutes); "
             "nothing was changed."
+        )
+
+
+class TooManySessions(MeterError):
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most} sessions pay for this endpoint, as many as may live at once. End one with "
+            "DELETE /endpoint-expiry and its EndpointName and session, or renew without a session."
         )
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from lambdas.core.decision import meter_of, on_record
-from lambdas.core.documents import endpoint_document
+from lambdas.core.documents import endpoint_document, iso
 from lambdas.core.errors import (
     Busy,
     ConfigOwned,
     Conflict,
+    InvalidField,
+    LeaseTooLong,
     NameTaken,
     UnknownEndpoint,
     UnknownEndpointConfig,
@@ -31,7 +33,16 @@ from lambdas.core.names import endpoint_key, sagemaker_name
 from lambdas.core.ports import Declaration, Keyed
 from lambdas.core.reconcile import load_or_create
 from lambdas.core.spec import Origin, Spec, with_hash
-from lambdas.core.state import ABSENT, Adoption, Observed, Owner, Record, State, Status
+from lambdas.core.state import (
+    ABSENT,
+    Adoption,
+    Observed,
+    Owner,
+    Record,
+    State,
+    Status,
+    live_sessions,
+)
 from lambdas.core.takeover import (
     Limits,
     Takeover,
@@ -75,15 +86,24 @@ class ExpiryUseCases(UseCases):
         return found
 
     def renew(self, name: str, minutes: int, now: datetime, request: Request) -> Answer:
+        """Add minutes to what is left of the lease."""
+        return self._pay(name, minutes, now, request)
+
+    def renew_until(self, name: str, until: datetime, now: datetime, request: Request) -> Answer:
+        """Move the shared end of the lease to `until`, if that is later. Fractions of a second do
+        not count. Raises InvalidField if it is over already."""
+        whole = now.replace(microsecond=0)
+        end = until.replace(microsecond=0)
+        if end <= now:
+            raise InvalidField("until", f"is over: it is {iso(whole)} now")
+        return self._pay(name, end, now, request)
+
+    def _pay(self, name: str, amount: int | datetime, now: datetime, request: Request) -> Answer:
         request.require("renew", name)
         self.refuse_while_draining(now)
-        for _ in range(TRIES):
-            record = self.record_for(name, now, request)
-            if isinstance(record, Answer):
-                return record
-            with suppress(Conflict):  # an adoption began or ended meanwhile: look again
-                return self._renew(record, minutes, now, request)
-        raise Busy
+        return self.until_written(
+            name, now, request, lambda record, *_: self._renew(record, amount, now, request)
+        )
 
     def add(
         self,
@@ -152,17 +172,21 @@ class ExpiryUseCases(UseCases):
                     return self._forget_shadowed(record, record.api_spec, state, now, request)
                 continue
             expires_at = state.expires_at
+            cut = now.replace(microsecond=0)
             if expires_at and expires_at > now:
-                expires_at = now.replace(microsecond=0)
-            open_now = meter_of(spec, replace(state, expires_at=None)).window_open(now)
+                expires_at = cut
+            ended_sessions = dict.fromkeys(live_sessions(state, now), cut)
+            meter = meter_of(spec, state)
+            open_now = meter.window_open(now)
             hold = open_now or bool(spec.unreadable)  # a window that cannot be read may be open
             ended = [
-                *(["the lease was ended"] if expires_at != state.expires_at else []),
+                *(["the lease was ended"] if meter.leased(now) else []),
                 *(["the open window is held"] if open_now else []),
             ]
             stopped = replace(
                 state,
                 expires_at=expires_at,
+                sessions={**state.sessions, **ended_sessions},
                 held_since=now if hold else state.held_since,
                 stopped_at=now.replace(microsecond=0) if ended else state.stopped_at,
                 # The override is for this life: an endpoint added later is another one.
@@ -197,28 +221,31 @@ class ExpiryUseCases(UseCases):
     def _renew(
         self,
         record: Record,
-        minutes: int,
+        amount: int | datetime,
         now: datetime,
         request: Request,
         adoption: Adoption | None = None,
     ) -> Answer:
+        """Renew by minutes, or until an instant."""
         assert record.spec is not None
         assert record.state is not None
         replay = replayed(record, request)
         if replay:
             return replay
-        operation = operation_of(record.spec, record.state, request, now, 200)
+        renewed = replace(record.state, held_since=None)
+        operation = operation_of(record.spec, renewed, request, now, 200)
         keyed = keyed_with(record, request, operation)
         underway = adoption or renewed_meanwhile(record.state, now)
         try:
-            renewed = self._extend_lease(record, record.spec, minutes, now, keyed, underway)
+            renewed = self._extend_lease(record, record.spec, amount, now, keyed, underway)
         except Conflict:  # two requests with the same key, and the other was first
             replay = replayed(self.store.load(record.key), request)
             if replay is None:
                 raise
             return replay
         kind = "adopted" if adoption else "renewed"
-        self.note(record.key, now, kind, f"{minutes} minutes", request)
+        paid = f"until {iso(amount)}" if isinstance(amount, datetime) else f"{amount} minutes"
+        self.note(record.key, now, kind, paid, request)
         self.look_at(record.key, record.state)
         return answered(record, replace(operation, expires_at=renewed.expires_at))
 
@@ -226,18 +253,23 @@ class ExpiryUseCases(UseCases):
         self,
         record: Record,
         spec: Spec,
-        minutes: int,
+        amount: int | datetime,
         now: datetime,
         keyed: Keyed | None,
         adoption: Adoption | None,
     ) -> State:
         """Renew the lease. If STATE was forgotten just before, create a new one first. An adoption
         is written over the revision that it was made of only."""
+        longest = now.replace(microsecond=0) + timedelta(minutes=spec.max_lease_minutes)
+        if isinstance(amount, datetime) and amount > longest:
+            raise LeaseTooLong(spec.max_lease_minutes)
         over = replace(record.state, adopting=adoption) if adoption and record.state else None
         for _ in range(TRIES):
             try:
+                if isinstance(amount, datetime):
+                    return self.store.renew_until(record.key, amount, now, keyed, over)
                 return self.store.renew(
-                    record.key, minutes, now, spec.max_lease_minutes, keyed, over
+                    record.key, amount, now, spec.max_lease_minutes, keyed, over
                 )
             except UnknownEndpoint:
                 if load_or_create(self.store, record.key, now).spec is None:

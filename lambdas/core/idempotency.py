@@ -17,7 +17,14 @@ from lambdas.core.errors import IdempotencyConflict, ScopeMissing
 from lambdas.core.ports import Keyed
 from lambdas.core.scopes import Scope, Scopes
 from lambdas.core.spec import Spec
-from lambdas.core.state import Forgotten, Operation, Override, Record, State
+from lambdas.core.state import (
+    Forgotten,
+    Operation,
+    Override,
+    Record,
+    State,
+    live_sessions,
+)
 from lambdas.core.wanted_config import chosen_config, declaration
 
 OPERATION_LIFE = timedelta(hours=24)
@@ -71,8 +78,8 @@ def operation_of(
     http_status: int,
     reason: str | None = None,
 ) -> Operation:
-    """The data of the answer and of its repetitions. `reason` None: the reason is a failure, or
-    else the end of the lease, which is known after the write."""
+    """The data of the answer and of its repetitions. `state` is that after the write. `reason`
+    None: a failure that is in the way, or else the rule of running says it all."""
     failing = state.reason if state.attempts else ""
     chosen = chosen_config(spec, state)
     return Operation(
@@ -82,9 +89,11 @@ def operation_of(
         state.observed_status,
         state.observed_config,
         (failing if reason is None else reason)[:_MAX_REASON_LENGTH],
-        None if reason is None else state.expires_at,
+        state.expires_at,
         chosen if chosen != spec.endpoint_config_name else None,
-        None if reason is None else state.held_since,
+        state.held_since,
+        len(live_sessions(state, now)),
+        max(state.sessions.values(), default=None),
     )
 
 
@@ -137,9 +146,13 @@ def answered(record: Record, operation: Operation) -> Answer:
     """Build the answer only from what the write knew, so that a replay is equal."""
     assert record.spec is not None, "nothing is answered about what is not known"
     chosen = operation.chosen_config
+    # Of the sessions an answer says only how many live, and until when.
+    ended_last = [operation.sessions_end] if operation.sessions_end else []
+    sessions = {str(number): end for end in ended_last for number in range(operation.sessions or 1)}
     state = State(
         override=Override(chosen, {}, declaration(record.spec)) if chosen else None,
         expires_at=operation.expires_at,
+        sessions=sessions,
         held_since=operation.held_since,
         set_up_at=record.state.set_up_at if record.state else operation.at,
         observed_status=operation.endpoint_status,

@@ -174,6 +174,30 @@ class StateStore(Protocol):
         """
         ...
 
+    def renew_until(
+        self,
+        key: str,
+        until: datetime,
+        now: datetime,
+        keyed: Keyed | None,
+        over: State | None = None,
+    ) -> State:
+        """Move the shared end of the lease to `until` if that is later. Else as `renew`."""
+        ...
+
+    def pay_session(
+        self,
+        key: str,
+        session: str,
+        end: datetime,
+        now: datetime,
+        keyed: Keyed | None,
+        over: State | None = None,
+    ) -> State:
+        """Set the end of a session. Removes sessions that are over if there are too many, the
+        oldest first. Raises TooManySessions. Else as `renew`."""
+        ...
+
     def stop(
         self,
         key: str,
@@ -182,7 +206,8 @@ class StateStore(Protocol):
         keyed: Keyed | None = None,
         forgetting: Forgotten | None = None,
     ) -> State:
-        """Save the lease and hold of `state` over its revision. Raises Conflict if that changed.
+        """Save the lease, the sessions and the hold of `state` over its revision. Raises Conflict
+        if that changed.
 
         The same write removes the spec of `forgetting`, with its place among the added endpoints,
         and keeps `forgetting` instead. It also removes the override if `state` has none.

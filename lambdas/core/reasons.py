@@ -43,8 +43,8 @@ def _stops(meter: Meter, state: State, now: datetime) -> Iterator[Stop]:
     by_hand = state.stopped_at or state.held_since
     if by_hand:
         yield Stop(by_hand.replace(microsecond=0), f"stopped by hand at {_iso(by_hand)}")
-    if state.expires_at:
-        yield Stop(state.expires_at, f"the lease ended at {_iso(state.expires_at)}")
+    if state.lease_end:
+        yield Stop(state.lease_end, f"the lease ended at {_iso(state.lease_end)}")
     for schedule in meter.schedules:
         stop = _last_close(schedule, meter, now)
         if stop and (state.set_up_at is None or stop > state.set_up_at):

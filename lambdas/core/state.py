@@ -12,6 +12,9 @@ from typing import Any
 from lambdas.core.rollout import Variant
 from lambdas.core.spec import Spec
 
+MAX_SESSIONS = 20
+"""How many sessions an endpoint has at once, so that STATE stays small."""
+
 
 class Status(StrEnum):
     """SageMaker's endpoint statuses, and ABSENT for an endpoint that does not exist.
@@ -199,6 +202,9 @@ class State:
 
     rev: int = 0
     expires_at: datetime | None = None
+    """The shared end of the lease. The lease itself ends at `lease_end`."""
+    sessions: Mapping[str, datetime] = field(default_factory=dict)
+    """The ends of sessions, by their ids (`core.sessions`)."""
     held_since: datetime | None = None
     stopped_at: datetime | None = None
     """When a person last stopped it, if nobody has paid since."""
@@ -231,6 +237,12 @@ class State:
     adopting: Adoption | None = None
     """An adoption that was accepted and is not complete yet."""
 
+    @property
+    def lease_end(self) -> datetime | None:
+        """The end of the lease: the latest of the shared end and those of the sessions."""
+        ends = [*([self.expires_at] if self.expires_at else []), *self.sessions.values()]
+        return max(ends, default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -246,6 +258,10 @@ class Operation:
     chosen_config: str | None = None
     """The config that people had chosen then, if it was not the declared one."""
     held_since: datetime | None = None
+    sessions: int = 0
+    """How many sessions lived then."""
+    sessions_end: datetime | None = None
+    """The latest end of a session, lived or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +291,11 @@ class Record:
     def spec(self) -> Spec | None:
         """The spec in force. That of the deployed config comes before that of the API."""
         return self.config_spec or self.api_spec
+
+
+def live_sessions(state: State, now: datetime) -> Collection[str]:
+    """The ids of the sessions that are paid at `now`."""
+    return [session for session, end in state.sessions.items() if end > now]
 
 
 def _close(desired: float | None, weight: float | None) -> bool:

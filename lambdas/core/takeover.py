@@ -108,6 +108,7 @@ def before_adoption(state: State) -> State:
         state,
         adopting=None,
         expires_at=ends - timedelta(minutes=adoption.minutes) if ends else None,
+        sessions={} if adoption.declared else state.sessions,
         held_since=state.held_since or adoption.held_since,
     )
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
 from lambdas.core.errors import (
     AwsRefused,
+    Busy,
+    Conflict,
     Draining,
     InvalidField,
     SpecUnreadable,
@@ -20,6 +24,7 @@ from lambdas.core.idempotency import Answer, Request, replayed
 from lambdas.core.names import endpoint_key, sagemaker_name
 from lambdas.core.ports import Endpoints, Hints, History, StateStore
 from lambdas.core.reconcile import load_or_create
+from lambdas.core.spec import Spec
 from lambdas.core.state import Record, State, Status
 
 _log = logging.getLogger(__name__)
@@ -62,6 +67,28 @@ class UseCases:
             if replay is None:
                 raise
             return replay
+
+    def until_written(
+        self,
+        name: str,
+        now: datetime,
+        request: Request,
+        write: Callable[[Record, Spec, State], Answer],
+    ) -> Answer:
+        """Answer a repeated request as the first time. Else make the one write of the use case, and
+        try again if a concurrent write was first (Conflict)."""
+        for _ in range(TRIES):
+            record = self.record_for(name, now, request)
+            if isinstance(record, Answer):
+                return record
+            replay = replayed(record, request)
+            if replay:
+                return replay
+            assert record.spec is not None
+            assert record.state is not None
+            with suppress(Conflict):
+                return write(record, record.spec, record.state)
+        raise Busy
 
     def refuse_while_draining(self, now: datetime) -> None:
         if self.store.control().draining(now):

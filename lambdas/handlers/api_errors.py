@@ -23,6 +23,7 @@ _STATUS: Mapping[type[errors.MeterError], HTTPStatus] = {
     errors.NotInService: HTTPStatus.CONFLICT,
     errors.UnknownEndpointConfig: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.LeaseTooLong: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooManySessions: HTTPStatus.CONFLICT,
     errors.IdempotencyConflict: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SpecUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,

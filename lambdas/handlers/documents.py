@@ -66,7 +66,10 @@ class Endpoint(BaseModel):
         ),
     ]
     SecondsLeft: Annotated[Annotated[float, Field(ge=0)] | None, Field(examples=[600.0])]
-    LeaseExpiresAt: Annotated[_Instant | None, Field(description="The end of the lease alone")]
+    LeaseExpiresAt: Annotated[
+        _Instant | None, Field(description="The end of the lease, sessions included")
+    ]
+    Sessions: Annotated[int, Field(ge=0, description="How many sessions pay for it now")]
     Wanted: Literal["running", "stopped"]
     Status: Annotated[
         str,

@@ -14,7 +14,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from lambdas.aws.history import DynamoHistory
-from lambdas.aws.items import encode, spec_values
+from lambdas.aws.items import encode, key_of, spec_values
 from lambdas.aws.state_store import DynamoStateStore
 from lambdas.core.errors import (
     Conflict,
@@ -23,6 +23,7 @@ from lambdas.core.errors import (
     Locked,
     TooManyAdded,
     TooManyAddedToday,
+    TooManySessions,
     Unanswered,
     UnknownEndpoint,
 )
@@ -32,6 +33,7 @@ from lambdas.core.reconcile import new_state
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Origin, Spec
 from lambdas.core.state import (
+    MAX_SESSIONS,
     Adoption,
     Forgotten,
     Intent,
@@ -58,8 +60,8 @@ SCHEDULE = Schedule.parse(
 
 
 class Subject:
-    """A store and its history; `declare` writes a spec as Terraform does, and `keep` writes an item
-    of another kind."""
+    """A store and its history; `declare` writes a spec as Terraform does, `keep` writes an item of
+    another kind, and `drop` removes an attribute of STATE."""
 
     def __init__(
         self,
@@ -67,11 +69,13 @@ class Subject:
         history: History,
         declare: Callable[[Spec], None],
         keep: Callable[[str, str], None] = lambda _key, _sort_key: None,
+        drop: Callable[[str, str], None] = lambda _key, _attribute: None,
     ) -> None:
         self.store = store
         self.history = history
         self.declare = declare
         self.keep = keep
+        self.drop = drop
 
 
 @pytest.fixture(params=["fake", "dynamodb"])
@@ -96,7 +100,13 @@ def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
             item = {"pk": f"ENDPOINT#{key}", "sk": sort_key, "hours": 1}
             client.put_item(TableName="state", Item=encode(item))
 
-        yield Subject(DynamoStateStore(client, client, "state", events), events, declare, keep)
+        def drop(key: str, attribute: str) -> None:
+            client.update_item(
+                TableName="state", Key=key_of(key), UpdateExpression=f"REMOVE {attribute}"
+            )
+
+        adapter = DynamoStateStore(client, client, "state", events)
+        yield Subject(adapter, events, declare, keep, drop)
 
 
 @pytest.fixture
@@ -220,6 +230,78 @@ def test_renewal_ends_a_hold(store: StateStore) -> None:
     held = store.stop("falcon", replace(state_of(store), held_since=NOW, expires_at=None), NOW)
     assert held.held_since == NOW
     assert store.renew("falcon", 1, NOW, 100, None).held_since is None
+
+
+def test_until_moves_the_shared_end_only_to_later(store: StateStore) -> None:
+    assert store.renew_until("falcon", clock(10), NOW, keyed()).expires_at == clock(10)
+    assert store.renew_until("falcon", clock(9, 30), NOW, keyed("k2")).expires_at == clock(10)
+    assert store.renew_until("falcon", clock(10, 30), NOW, None).expires_at == clock(10, 30)
+    recorded = store.load("falcon").operations
+    assert {key: each.expires_at for key, each in recorded.items()} == {
+        "k1": clock(10),
+        "k2": clock(10),
+    }
+    with pytest.raises(Conflict):
+        store.renew_until("falcon", clock(11), NOW, keyed())
+    with pytest.raises(UnknownEndpoint):
+        store.renew_until("nobody", clock(11), NOW, None)
+
+
+def test_session_has_its_own_end_and_ends_a_hold(store: StateStore) -> None:
+    store.stop("falcon", replace(state_of(store), held_since=NOW, stopped_at=NOW), NOW)
+    first = store.pay_session("falcon", "a", clock(9, 10), NOW, None)
+    assert (first.held_since, first.stopped_at, first.next_due) == (None, None, NOW)
+    store.pay_session("falcon", "b", clock(9, 5), NOW, None)
+    store.pay_session("falcon", "a", clock(9, 7), NOW, None)
+    state = state_of(store)
+    assert state.sessions == {"a": clock(9, 7), "b": clock(9, 5)}
+    assert (state.expires_at, state.lease_end) == (None, clock(9, 7))
+
+
+def test_sessions_are_stored_with_the_stop_that_ends_them(store: StateStore) -> None:
+    paid = store.pay_session("falcon", "a", clock(9, 10), NOW, None)
+    store.stop("falcon", replace(paid, sessions={"a": NOW}), NOW)
+    assert state_of(store).sessions == {"a": NOW}
+
+
+def test_session_is_recorded_with_its_key_and_only_once(store: StateStore) -> None:
+    answer = replace(keyed().operation, sessions=1, sessions_end=clock(9, 10))
+    store.pay_session("falcon", "a", clock(9, 10), NOW, replace(keyed(), operation=answer))
+    with pytest.raises(Conflict):
+        store.pay_session("falcon", "a", clock(9, 12), NOW, keyed())
+    assert store.load("falcon").operations["k1"] == answer
+    assert state_of(store).sessions == {"a": clock(9, 10)}
+
+
+def test_new_session_takes_the_place_of_the_one_that_ended_first(store: StateStore) -> None:
+    for number in range(MAX_SESSIONS):
+        store.pay_session("falcon", f"s{number}", clock(9, 1 + number), NOW, None)
+    with pytest.raises(TooManySessions):
+        store.pay_session("falcon", "new", clock(9, 30), NOW, None)
+    store.pay_session("falcon", "s7", clock(9, 40), NOW, None)
+    store.pay_session("falcon", "new", clock(9, 30), clock(9, 2), None)
+    assert set(state_of(store).sessions) == {
+        "new",
+        *(f"s{number}" for number in range(1, MAX_SESSIONS)),
+    }
+
+
+def test_state_from_before_there_were_sessions_takes_one(subject: Subject) -> None:
+    subject.declare(a_spec("Falcon"))
+    subject.store.create_state("falcon", new_state(a_spec("Falcon"), NOW))
+    subject.drop("falcon", "sessions")
+    subject.store.pay_session("falcon", "a", clock(9, 10), NOW, None)
+    assert state_of(subject.store).sessions == {"a": clock(9, 10)}
+
+
+def test_session_needs_a_state_and_the_revision_of_an_adoption(store: StateStore) -> None:
+    with pytest.raises(UnknownEndpoint):
+        store.pay_session("nobody", "a", clock(9, 10), NOW, None)
+    loaded = state_of(store)
+    store.renew("falcon", 1, NOW, 100, None)
+    with pytest.raises(Conflict):
+        store.pay_session("falcon", "a", clock(9, 10), NOW, None, loaded)
+    assert state_of(store).sessions == {}
 
 
 def test_idempotency_key_is_recorded_with_the_renewal_and_only_once(store: StateStore) -> None:

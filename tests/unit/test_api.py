@@ -45,6 +45,7 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> FakeRates:
 @pytest.fixture
 def call(world: World, rates: FakeRates, monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.setattr(expiry, "use_cases", lambda: world.expiry)
+    monkeypatch.setattr(expiry, "sessions", lambda: world.sessions)
     monkeypatch.setattr(schedule, "use_cases", lambda: world.schedules)
     monkeypatch.setattr(events, "use_cases", lambda: world.events)
     monkeypatch.setattr(health, "adapters", lambda: world.expiry)
@@ -69,6 +70,7 @@ def test_renewal_answer_has_the_fields_of_the_original_and_ours(call: Client) ->
         "Expires": "at",
         "SecondsLeft": 600.0,
         "LeaseExpiresAt": "2026-03-02T09:10:00Z",
+        "Sessions": 0,
         "Wanted": "running",
         "Status": "Absent",
         "NextTransition": "2026-03-02T09:10:00Z",
@@ -77,6 +79,54 @@ def test_renewal_answer_has_the_fields_of_the_original_and_ours(call: Client) ->
         "Reason": "the lease is paid until 2026-03-02T09:10:00Z",
         "Owner": "config",
     }
+
+
+def test_session_is_paid_and_ended_alone(call: Client) -> None:
+    call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "minutes": 5})
+    session = {"EndpointName": FALCON, "session": "job-1"}
+    paid = call("POST", "/endpoint-expiry", {**session, "minutes": 15})
+    assert (paid.status, paid.document["Sessions"]) == (200, 1)
+    assert paid.document["LeaseExpiresAt"] == "2026-03-02T09:15:00Z"
+    ended = call("DELETE", "/endpoint-expiry", query=session)
+    assert (ended.status, ended.document["Sessions"]) == (200, 0)
+    assert ended.document["LeaseExpiresAt"] == "2026-03-02T09:05:00Z"
+
+
+@pytest.mark.parametrize("until", ["2026-03-02T10:00:00Z", "2026-03-02T21:00:00.9+11:00"])
+def test_lease_is_paid_until_an_instant(call: Client, until: str) -> None:
+    reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "until": until})
+    assert (reply.status, reply.document["LeaseExpiresAt"]) == (200, "2026-03-02T10:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({}, "minutes"),
+        ({"session": "job-1"}, "minutes"),
+        ({"session": "job-1", "minutes": 16}, "minutes"),
+        ({"session": "job/1", "minutes": 5}, "session"),
+        ({"session": "job-1", "minutes": 5, "EndpointConfigName": "cfg"}, "EndpointConfigName"),
+        ({"session": "job-1", "minutes": 5, "adopt": True}, "adopt"),
+        ({"session": "job-1", "until": "2026-03-02T10:00:00Z"}, "until"),
+        ({"until": "2026-03-02T10:00:00Z", "minutes": 5}, "minutes"),
+        ({"until": "2026-03-02T10:00:00Z", "EndpointConfigName": "cfg"}, "EndpointConfigName"),
+        ({"until": "2026-03-02T10:00:00"}, "until"),
+        ({"until": "tomorrow"}, "until"),
+        ({"until": "0001-01-01T00:00:00+14:00"}, "until"),
+        ({"until": "2026-03-02T08:59:59Z"}, "until"),
+    ],
+)
+def test_renewal_whose_fields_do_not_fit_names_the_field(
+    call: Client, fields: dict[str, object], field: str
+) -> None:
+    reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, **fields})
+    assert (reply.status, reply.document["error"].partition(":")[0]) == (400, field)
+    assert call.world.get(FALCON)["Wanted"] == "stopped"
+
+
+def test_session_and_forget_do_not_go_together(call: Client) -> None:
+    query = {"EndpointName": FALCON, "session": "job-1", "forget": "true"}
+    assert call("DELETE", "/endpoint-expiry", query=query).document["error"].startswith("forget:")
 
 
 def test_one_endpoint_or_all_are_listed(call: Client) -> None:
@@ -226,7 +276,7 @@ def test_every_number_of_a_request_has_a_finite_range() -> None:
         for operation in item.values()
     ]
     # More minutes than a meter may hold are LeaseTooLong, however many they are.
-    assert list(unbounded(requests)) == [".ExpiryRequest.properties.minutes"]
+    assert list(unbounded(requests)) == [".ExpiryRequest.properties.minutes.anyOf[0]"]
     assert list(unbounded(parameters)) == []
 
 

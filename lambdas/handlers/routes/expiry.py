@@ -14,11 +14,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
+from lambdas.core.documents import parse_instant
 from lambdas.core.errors import NOT_A_PAGE, InvalidField
 from lambdas.core.expiry import ExpiryUseCases
+from lambdas.core.idempotency import Answer, Request
 from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.names import sagemaker_name
 from lambdas.core.routes import route
+from lambdas.core.sessions import MAX_SESSION_MINUTES, SessionUseCases
 from lambdas.core.takeover import Limits
 from lambdas.handlers.documents import Endpoint
 from lambdas.handlers.operations import Operation, answer
@@ -55,18 +58,21 @@ POST = Operation(
     keyed=True,
     scopes_told="To add an endpoint that is not on the meter yet takes `add` instead, and to adopt "
     "a live one of somebody else `manage`.",
-    description="Adds `minutes` to what is left, or counts from now where nothing is. With "
-    "EndpointConfigName the endpoint is put on the meter first if it is not yet. Concurrent "
-    "renewals add up exactly.",
+    description="Adds `minutes` to what is left, or counts from now where nothing is. With `until` "
+    "instead, the lease lasts until then at least. With a `session` of yours, `minutes` from now "
+    f"become the end of that session alone ({MAX_SESSION_MINUTES} at most); the lease ends with "
+    "the latest of all. With EndpointConfigName the endpoint is put on the meter first if it is "
+    "not yet. Each of these ends a hold. Concurrent renewals add up exactly.",
 )
 DELETE = Operation(
     route("DELETE", PATH),
     "Stop an endpoint now",
     {200: answer("Stopped; SageMaker deletes it within seconds.", Endpoint)},
     refusals=(404, 409, 422),
-    query=("EndpointName", "forget"),
-    description="Ends the lease and holds the windows that are open until they close. With "
-    "`forget` an endpoint that was added over the API is taken off the meter as well.",
+    query=("EndpointName", "forget", "session"),
+    description="Ends the lease, with all sessions, and holds the windows that are open until they "
+    "close. With `forget` an endpoint that was added over the API is taken off the meter as well. "
+    "With `session`, that session of yours ends, and nothing else.",
     keyed=True,
     scopes_told="With `forget` it takes `add` instead.",
 )
@@ -74,7 +80,8 @@ OPERATIONS = (GET, POST, DELETE)
 
 
 class ExpiryRequest(BaseModel):
-    """Renew `EndpointName` by `minutes`; with `EndpointConfigName`, add it first if need be."""
+    """Renew `EndpointName` by `minutes` or `until` an instant; with `EndpointConfigName`, add it
+    first if need be."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -83,7 +90,18 @@ class ExpiryRequest(BaseModel):
     )
 
     EndpointName: Annotated[StrictStr, Field(description="In any case")]
-    minutes: Annotated[StrictInt, Field(gt=0, description="Added to what is left")]
+    minutes: Annotated[StrictInt | None, Field(gt=0, description="Added to what is left")] = None
+    until: Annotated[
+        StrictStr | None,
+        Field(
+            description="Instead of `minutes`: an instant in ISO 8601 with its time zone",
+            json_schema_extra={"format": "date-time"},
+        ),
+    ] = None
+    session: Annotated[
+        StrictStr | None,
+        Field(description="A name for a part of the lease that ends by itself; yours alone"),
+    ] = None
     EndpointConfigName: Annotated[
         StrictStr | None, Field(description="An endpoint config that exists in SageMaker")
     ] = None
@@ -104,6 +122,11 @@ def use_cases() -> ExpiryUseCases:
     return ExpiryUseCases.over(
         adapters(), max_lease_minutes=environment.max_lease_minutes, limits=limits
     )
+
+
+@cache
+def sessions() -> SessionUseCases:
+    return SessionUseCases.over(adapters())
 
 
 @GET.on(router)
@@ -128,22 +151,44 @@ def post(body: Annotated[ExpiryRequest, Body()]) -> Response[Any]:
     sent = body.model_dump(exclude_unset=True)
     request = requested(router, f"POST {PATH}", sent)
     name = sagemaker_name(body.EndpointName, "EndpointName")
+    answered = _lease(body, name, request)
+    return _json(HTTPStatus(answered.http_status), answered.document)
+
+
+def _lease(body: ExpiryRequest, name: str, request: Request) -> Answer:
+    """Do what the body asks for. Raises InvalidField if its fields do not fit together."""
+    now, minutes = utc_now(), body.minutes
+    if body.session is not None or body.until is not None:
+        one, other = ("session", "minutes") if body.session is not None else ("until", "until")
+        allowed = {"EndpointName", one, other}
+        for each in sorted(body.model_fields_set - allowed):
+            raise InvalidField(each, f"does not go together with `{one}`: send one of them")
+    if body.until is not None:
+        return use_cases().renew_until(name, parse_instant(body.until, "until"), now, request)
+    if minutes is None:
+        raise InvalidField("minutes", "is needed: how many minutes to pay for")
+    if body.session is not None:
+        return sessions().pay(name, body.session, minutes, now, request)
     if body.adopt and body.EndpointConfigName is None:
         raise InvalidField("EndpointConfigName", "is needed with `adopt`: what the endpoint runs")
     if body.EndpointConfigName is None:
-        answered = use_cases().renew(name, body.minutes, utc_now(), request)
-    else:
-        config = body.EndpointConfigName
-        answered = use_cases().add(name, config, body.minutes, utc_now(), request, adopt=body.adopt)
-    return _json(HTTPStatus(answered.http_status), answered.document)
+        return use_cases().renew(name, minutes, now, request)
+    return use_cases().add(name, body.EndpointConfigName, minutes, now, request, adopt=body.adopt)
 
 
 @DELETE.on(router)
 def delete(
     EndpointName: Annotated[str, Query(description="In any case")],  # noqa: N803 (wire name)
     forget: Annotated[bool, Query(description="Also remove what was added over the API")] = False,  # noqa: FBT002 (a query parameter)
+    session: Annotated[str | None, Query(description="End this session of yours alone")] = None,
 ) -> Response[Any]:
     sent = {"EndpointName": EndpointName, "forget": forget}
+    if session is not None:
+        if forget:
+            raise InvalidField("forget", "does not go together with `session`: send one of them")
+        request = requested(router, f"DELETE {PATH}", {**sent, "session": session})
+        answered = sessions().end(EndpointName, session, utc_now(), request)
+        return _json(HTTPStatus(answered.http_status), answered.document)
     request = requested(router, f"DELETE {PATH}", sent)
     answered = use_cases().stop(EndpointName, utc_now(), request, forget=forget)
     return _json(HTTPStatus(answered.http_status), answered.document)
