@@ -28,7 +28,7 @@ from constructs_lib.meter_functions import MeterFunctions
 from constructs_lib.specs import DeclaredEndpoint, Specs
 from constructs_lib.triggers import EndpointEvents, QueueConsumer, Scheduler
 from lambdas.core.settings import STACK_TAG_KEY
-from lambdas.core.spec import Origin, Spec
+from lambdas.core.spec import Origin, OutsideUpdates, Spec
 
 STACK_NAME = "endpoint-manager"
 PROVIDER_SOURCE = "hashicorp/aws"
@@ -193,6 +193,7 @@ class EndpointManagerStack(TerraformStack):
                 scaling=entry.scaling(),
                 tags=entry.tags,
                 update=entry.update,
+                outside_updates=OutsideUpdates(entry.outside_updates),
                 async_api=entry.async_mode,
                 origin=Origin.CONFIG,
                 schedules=entry.schedules(),

@@ -110,7 +110,12 @@ class FakeStateStore:
         return state
 
     def void(
-        self, key: str, owner: str, state: State, forgetting: Forgotten | None, event: Event
+        self,
+        key: str,
+        owner: str,
+        state: State,
+        forgetting: Forgotten | None,
+        events: Sequence[Event],
     ) -> None:
         record, saved = self._under_lock(key, owner, state.rev)
         if forgetting is not None:
@@ -123,8 +128,8 @@ class FakeStateStore:
             sessions=state.sessions,
             held_since=state.held_since,
         )
-        self._user_write(record, replace(back, adopting=None, owned_since=None), event.at)
-        self.history.append(event)
+        self._user_write(record, replace(back, adopting=None, owned_since=None), events[-1].at)
+        self._append(events)
 
     def withdraw(self, name: str) -> None:
         """Do what Terraform does when an entry leaves the config."""
@@ -308,22 +313,33 @@ class FakeStateStore:
         if record.lock_owner == owner:
             self.records[key] = replace(record, lock_owner=None, locked_until=None)
 
-    def begin(self, key: str, owner: str, state: State, intent: Intent, event: Event) -> None:
+    def begin(
+        self, key: str, owner: str, state: State, intent: Intent, events: Sequence[Event]
+    ) -> None:
         record, current = self._under_lock(key, owner, state.rev)
         begun = _keeping_lease(current, replace(state, intent=intent, next_due=current.next_due))
         self.records[key] = replace(record, state=begun)
-        self.history.append(event)
+        self._append(events)
 
-    def save(self, key: str, owner: str, state: State, claimed_until: datetime | None) -> None:
+    def save(
+        self,
+        key: str,
+        owner: str,
+        state: State,
+        claimed_until: datetime | None,
+        events: Sequence[Event] = (),
+    ) -> None:
         record, current = self._under_lock(key, owner, state.rev)
         saved = _keeping_lease(current, state)
         self.records[key] = replace(record, state=saved, lock_owner=None, locked_until=None)
         self.claims.pop(key, None)
         if claimed_until:
             self.claims[key] = claimed_until
+        self._append(events)
 
-    def forget(self, key: str, owner: str, rev: int) -> None:
+    def forget(self, key: str, owner: str, rev: int, events: Sequence[Event] = ()) -> None:
         record, _ = self._under_lock(key, owner, rev)
+        self._append(events)
         self._put(replace(record, state=None, operations={}, lock_owner=None, locked_until=None))
 
     def due(self, until: datetime, now: datetime) -> Iterator[Due]:
@@ -364,6 +380,10 @@ class FakeStateStore:
         if last is None or last < now:
             changes: dict[str, Any] = {name: now}
             self.control_item = replace(self.control_item, **changes)
+
+    def _append(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.history.append(event)
 
     def _user_write(self, record: Record, state: State, now: datetime) -> State:
         written = replace(state, rev=state.rev + 1, next_due=now)

@@ -153,7 +153,6 @@ class World:
             self.endpoints,
             self.endpoints,
             self.hints,
-            self.history,
             owner,
             lambda: self.now,
         )

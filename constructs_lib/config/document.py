@@ -165,6 +165,7 @@ class JumpstartModel(ModelSource, Tuning):
     wake_on_request: WakeOnRequest | None = None
     tags: Tags = {}
     update: Update = {}
+    outside_updates: Literal["revert", "keep"] = "revert"
 
     def production_variants(self) -> Mapping[str, Variant]:
         """The variants that answer requests, by their paths below the entry. Without `variants`

@@ -15,7 +15,14 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from lambdas.core.errors import InvalidField
 from lambdas.core.schedule import Schedule
-from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, AsyncMode, Origin, Scaling, Spec
+from lambdas.core.spec import (
+    DEFAULT_MAX_LEASE_MINUTES,
+    AsyncMode,
+    Origin,
+    OutsideUpdates,
+    Scaling,
+    Spec,
+)
 from lambdas.core.state import (
     Adoption,
     Forgotten,
@@ -76,6 +83,7 @@ def state_values(state: State) -> dict[str, Any]:
     return {
         "observed_status": state.observed_status.value,
         "observed_config": state.observed_config,
+        "asked_config": state.asked_config,
         "reason": state.reason[:1000],
         "next_due": epoch(state.next_due),
         "next_step": state.next_step.value,
@@ -191,6 +199,7 @@ def state_of(item: Item) -> State:
         set_up_at=instant(item.get("set_up_at")),
         observed_status=status_of(item.get("observed_status", "")),
         observed_config=item.get("observed_config"),
+        asked_config=item.get("asked_config"),
         reason=item.get("reason", ""),
         next_due=instant(item.get("next_due")),
         next_step=step_of(item.get("next_step", "")),
@@ -312,6 +321,7 @@ def _whole_spec(item: Item) -> Spec:
         scaling=tuple(Scaling.parse(each) for each in json.loads(item.get("scaling", "[]"))),
         tags=_tags(item),
         update=json.loads(item.get("update", "{}")),
+        outside_updates=OutsideUpdates(item.get("outside_updates", OutsideUpdates.REVERT)),
         async_api=AsyncMode(item.get("async_api", "")),
         spec_hash=item["spec_hash"],
     )

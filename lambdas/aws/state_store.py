@@ -192,9 +192,14 @@ class DynamoStateStore:
         return state
 
     def void(
-        self, key: str, owner: str, state: State, forgetting: Forgotten | None, event: Event
+        self,
+        key: str,
+        owner: str,
+        state: State,
+        forgetting: Forgotten | None,
+        events: Sequence[Event],
     ) -> None:
-        update = _user_write(key, event.at).assign(
+        update = _user_write(key, events[-1].at).assign(
             {
                 "expires_at": epoch(state.expires_at),
                 "sessions": session_values(state.sessions),
@@ -202,7 +207,7 @@ class DynamoStateStore:
             }
         )
         update.remove("adopting", "owned_since", "lock_owner", "lock_until")
-        parts = [self._event_part(event)]
+        parts = [*self._event_parts(events)]
         if forgetting is not None:
             update.remove("override", "reweighing")  # they belonged to the void adoption
             parts += self._forgotten(key, forgetting)
@@ -460,21 +465,37 @@ class DynamoStateStore:
         except Conflict:  # `owner` no longer holds it
             return
 
-    def begin(self, key: str, owner: str, state: State, intent: Intent, event: Event) -> None:
+    def begin(
+        self, key: str, owner: str, state: State, intent: Intent, events: Sequence[Event]
+    ) -> None:
         values = state_values(replace(state, intent=intent))
         del values["next_due"]  # it stays due until the result is saved
         update = _under_lock(UpdateExpression().assign(values), owner, state.rev)
-        self._transact([self._part(key_of(key), update), self._event_part(event)])
+        self._transact([self._part(key_of(key), update), *self._event_parts(events)])
 
-    def save(self, key: str, owner: str, state: State, claimed_until: datetime | None) -> None:
+    def save(
+        self,
+        key: str,
+        owner: str,
+        state: State,
+        claimed_until: datetime | None,
+        events: Sequence[Event] = (),
+    ) -> None:
         update = UpdateExpression().assign(state_values(state)).assign(_due_shard(key, state))
         update.assign({"claimed_until": epoch(claimed_until)}).remove("lock_owner", "lock_until")
-        self._update(key, _under_lock(update, owner, state.rev))
+        update = _under_lock(update, owner, state.rev)
+        if events:
+            self._transact([self._part(key_of(key), update), *self._event_parts(events)])
+        else:  # half the price of a transaction
+            self._update(key, update)
 
-    def forget(self, key: str, owner: str, rev: int) -> None:
-        self._delete(
-            key, STATE, "lock_owner = :owner AND rev = :rev", {":owner": owner, ":rev": rev}
-        )
+    def forget(self, key: str, owner: str, rev: int, events: Sequence[Event] = ()) -> None:
+        condition = {
+            "ConditionExpression": "lock_owner = :owner AND rev = :rev",
+            "ExpressionAttributeValues": encode({":owner": owner, ":rev": rev}),
+        }
+        removed = {"TableName": self._table, "Key": key_of(key), **condition}
+        self._transact([{"Delete": removed}, *self._event_parts(events)])
 
     def drop_forgotten(self, key: str, at: datetime) -> None:
         self._delete(key, FORGOTTEN, "forgotten_at = :at", {":at": epoch(at)})
@@ -621,10 +642,11 @@ class DynamoStateStore:
         """The part of a transaction that updates the item of this key."""
         return {"Update": {"TableName": self._table, "Key": where, **update.arguments()}}
 
-    def _event_part(self, event: Event) -> dict[str, Any]:
-        """The part of a transaction that writes an event to the history."""
-        assert self._history is not None, "a step is written together with its history entry"
-        return {"Put": {"TableName": self._history.table, "Item": self._history.item(event)}}
+    def _event_parts(self, events: Sequence[Event]) -> Sequence[dict[str, Any]]:
+        """The parts of a transaction that write events to the history."""
+        assert self._history is not None, "a result is written together with its history entries"
+        table = self._history.table
+        return [{"Put": {"TableName": table, "Item": self._history.item(e)}} for e in events]
 
     def _transact(self, parts: Sequence[Any]) -> None:
         """Do all of the writes, or none."""

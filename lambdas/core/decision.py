@@ -30,8 +30,10 @@ from lambdas.core.wanted_config import (
     rollback_mark,
     rollback_reason,
     rolled_back,
+    set_outside,
     wanted_config,
     weights_undone,
+    with_served,
 )
 
 POLL = timedelta(seconds=15)
@@ -319,7 +321,10 @@ def _decide_absent(
     if state.retry_at and state.retry_at > now:
         due = _earlier(state.retry_at, meter.next_transition(now))
         return _wait(state, due, state.reason, Step.CREATE)
-    return Decision(Step.CREATE, why_running(meter, now), state, wanted_config(spec, state))
+    config = wanted_config(spec, state)
+    return Decision(
+        Step.CREATE, why_running(meter, now), replace(state, asked_config=config), config
+    )
 
 
 def _decide_foreign(
@@ -365,7 +370,9 @@ def _decide_running(
         return Decision(Step.REWEIGH, "weights or capacities were set by hand", state)
     # Scaling is removed for an update, and put back afterwards.
     aside = replace(state, restored=UNSURE if state.restored else None)
-    return Decision(Step.UPDATE, f"it is to run {config}", aside, config)
+    outside = set_outside(state)
+    since = f"somebody outside moved it to {outside}; " if outside else ""
+    return Decision(Step.UPDATE, f"{since}it is to run {config}", aside, config)
 
 
 def _note_on_config(
@@ -410,10 +417,15 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
     if state.reweighing and state.reweighing.life != observed.created_at:
         seen = replace(seen, reweighing=None)
     if observed.status is Status.ABSENT:
-        return replace(seen, updating=None, rolled_back=None)
+        return replace(seen, updating=None, rolled_back=None, asked_config=None)
     if observed.status is Status.IN_SERVICE and state.observed_status is Status.CREATING:
         seen = replace(seen, start_seconds=_start_seconds(observed))
-    return _with_update(spec, state, _with_weights(spec, seen, observed), observed)
+    seen = _with_update(spec, state, _with_weights(spec, seen, observed), observed)
+    if not observed.ours:
+        return replace(seen, asked_config=None)
+    if spec is None or spec.unreadable or observed.status is not Status.IN_SERVICE:
+        return seen
+    return with_served(spec, state, seen, observed.config_name)
 
 
 def _with_weights(spec: Spec | None, seen: State, observed: Observed) -> State:
@@ -449,6 +461,9 @@ def _with_update(spec: Spec | None, before: State, seen: State, observed: Observ
         return seen
     if observed.config_name == update.config_name:
         return replace(seen, updating=None, rolled_back=None)
+    served_before = (before.observed_config, before.asked_config)
+    if before.observed_config and observed.config_name not in served_before:
+        return replace(seen, updating=None)  # somebody outside moved it on
     kept = after_rollback(spec, seen, observed.config_name) if spec else seen
     rollback = Rollback(update.mark, observed.failure_reason or update.reason)
     return replace(kept, updating=None, rolled_back=rollback, reason=rollback_reason(rollback))

@@ -148,11 +148,16 @@ class StateStore(Protocol):
         ...
 
     def void(
-        self, key: str, owner: str, state: State, forgetting: Forgotten | None, event: Event
+        self,
+        key: str,
+        owner: str,
+        state: State,
+        forgetting: Forgotten | None,
+        events: Sequence[Event],
     ) -> None:
         """Undo an adoption and release the lock, under the lock and the revision of `state`. The
         lease and the hold become those of `state`. If the adoption brought the spec of
-        `forgetting`, the spec is removed. All this is one transaction, with the event for the
+        `forgetting`, the spec is removed. All this is one transaction, with the events for the
         history. Then the endpoint is due, and nothing on record says that it is ours."""
         ...
 
@@ -248,16 +253,27 @@ class StateStore(Protocol):
         """Release the lock if `owner` still holds it."""
         ...
 
-    def begin(self, key: str, owner: str, state: State, intent: Intent, event: Event) -> None:
-        """Write the intent and its event, by one transaction, under the lock and the revision."""
+    def begin(
+        self, key: str, owner: str, state: State, intent: Intent, events: Sequence[Event]
+    ) -> None:
+        """Write the intent and the events, by one transaction, under the lock and the revision."""
         ...
 
-    def save(self, key: str, owner: str, state: State, claimed_until: datetime | None) -> None:
-        """Save the result of a reconcile and release the lock, under the lock and the revision."""
+    def save(
+        self,
+        key: str,
+        owner: str,
+        state: State,
+        claimed_until: datetime | None,
+        events: Sequence[Event] = (),
+    ) -> None:
+        """Save the result of a reconcile with its events, by one transaction, and release the lock,
+        under the lock and the revision."""
         ...
 
-    def forget(self, key: str, owner: str, rev: int) -> None:
-        """Remove STATE under the lock and the revision."""
+    def forget(self, key: str, owner: str, rev: int, events: Sequence[Event] = ()) -> None:
+        """Remove STATE under the lock and the revision. The events are part of the same
+        transaction."""
         ...
 
     def drop_forgotten(self, key: str, at: datetime) -> None:

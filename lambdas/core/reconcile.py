@@ -6,8 +6,7 @@ A crash between any two calls heals: the intent is written before the call, the 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -41,18 +40,17 @@ from lambdas.core.errors import (
 from lambdas.core.hints import ARM_AHEAD, Cause, Hint, hint_at
 from lambdas.core.history import Event
 from lambdas.core.idempotency import forgotten
-from lambdas.core.ports import NO_CONFIG, Adopter, Control, Endpoints, Hints, History, StateStore
+from lambdas.core.ports import NO_CONFIG, Adopter, Control, Endpoints, Hints, StateStore
 from lambdas.core.spec import Spec
 from lambdas.core.state import ABSENT, Intent, Observed, Owner, Record, State, Status, Step, Update
 from lambdas.core.takeover import before_adoption
 from lambdas.core.wanted_config import (
     rollback_mark,
+    set_outside,
     update_policy,
     weights_undone,
     without_missing,
 )
-
-_log = logging.getLogger(__name__)
 
 LOCK = timedelta(seconds=45)
 """Longer than the reconciler's timeout of 30 s."""
@@ -113,7 +111,6 @@ class Reconciler:
     endpoints: Endpoints
     adopter: Adopter
     hints: Hints
-    history: History
     owner: str
     clock: Callable[[], datetime]
 
@@ -177,23 +174,23 @@ class Reconciler:
             self._save(record.key, not_seen(state, str(error), now), now)
             return Outcome(THROTTLED if isinstance(error, Throttled) else "not seen")
         now = self.clock()
-        for event in _observed_events(record.key, state, decision, now):
-            self.history.append(event)
+        events = list(_observed_events(record.key, state, decision, now))
         if decision.step is Step.FORGET:
-            self.store.forget(record.key, self.owner, state.rev)
+            self.store.forget(record.key, self.owner, state.rev, events)
             return Outcome("forgotten", decision)
         if decision.step is Step.VOID:
-            return self._void(record, decision, observed, now)
+            return self._void(record, decision, observed, events, now)
         saved = decision.state
         if saved.next_due is None and control.draining(now):
             saved = replace(saved, next_due=control.drain_until)  # if nobody ends the drain
         word = "settled"
         if decision.step in ACTIONS:
-            refusal = self._act(record, name, decision, now)
+            refusal = self._act(record, name, decision, events, now)
             now = self.clock()
             saved = self._state_after_call(record, decision, observed, refusal, now)
+            events = list(_refusal_events(record.key, state, saved, decision.step, refusal, now))
             word = _word(refusal)
-        self._save(record.key, saved, now)
+        self._save(record.key, saved, now, events)
         return Outcome(word, decision)
 
     def _observe(self, name: str, state: State) -> Observed:
@@ -224,7 +221,12 @@ class Reconciler:
         return state, decision
 
     def _void(
-        self, record: Record, decision: Decision, observed: Observed, now: datetime
+        self,
+        record: Record,
+        decision: Decision,
+        observed: Observed,
+        events: Sequence[Event],
+        now: datetime,
     ) -> Outcome:
         """Undo an adoption: remove the spec and the lease that came with it. Also remove our tag
         from an endpoint that no accepted request covers."""
@@ -233,7 +235,8 @@ class Reconciler:
             try:
                 self.adopter.release(observed.arn)
             except AwsRefused as error:
-                self._save(record.key, refused(state, Step.VOID, str(error), self.clock()), now)
+                waiting = refused(state, Step.VOID, str(error), self.clock())
+                self._save(record.key, waiting, now, events)
                 return Outcome("refused", decision)
         api_spec, declared = record.api_spec, bool(state.adopting and state.adopting.declared)
         removed = api_spec if declared else None
@@ -242,22 +245,28 @@ class Reconciler:
             self.owner,
             before_adoption(state),
             forgotten(record, removed, now) if removed else None,
-            Event(record.key, now, "adoption void", decision.reason),
+            [*events, Event(record.key, now, "adoption void", decision.reason)],
         )
         self.hints.send([hint_at(record.key, Cause.RETRY, Step.WAIT, now)])
         return Outcome("void", decision)
 
     def _act(
-        self, record: Record, name: str, decision: Decision, now: datetime
+        self,
+        record: Record,
+        name: str,
+        decision: Decision,
+        events: Sequence[Event],
+        now: datetime,
     ) -> AwsRefused | None:
-        """Write the intent and make the call. Returns the error if the call was refused."""
+        """Write the intent and the events, and make the call. Returns the error if the call was
+        refused."""
         step, config = decision.step, decision.config_name or ""
         self.store.begin(
             record.key,
             self.owner,
             replace(decision.state, next_step=step),  # a hint after a crash takes its queue
             Intent(step, config, now),
-            Event(record.key, now, step, decision.reason),
+            [*events, Event(record.key, now, step, decision.reason)],
         )
         try:
             self._call(name, decision, record)
@@ -279,8 +288,7 @@ class Reconciler:
         look_again = replace(state, next_due=now + POLL, next_step=Step.WAIT)
         match refusal:
             case Gone():
-                gone = now + POLL_DELETING
-                return replace(look_again, next_due=gone, observed_status=Status.ABSENT)
+                return replace(look_again, next_due=now + POLL_DELETING)
             case Unanswered() if step is Step.UPDATE:
                 # If an update is under way, it is this one.
                 return replace(look_again, intent=Intent(step, decision.config_name or "", now))
@@ -289,7 +297,9 @@ class Reconciler:
             case AlreadyExists() if before is None or before.step is not Step.CREATE:
                 # We did not create it before a crash. Perhaps its deletion is not complete yet.
                 return refused(state, step, refusal.message, now)
-            case None | AlreadyExists():
+            case AlreadyExists():  # by an earlier call of ours, perhaps with another config
+                look_again = replace(look_again, asked_config=None)
+            case None:
                 pass
             case _:
                 return self._refused(record, state, step, refusal, now)
@@ -308,7 +318,7 @@ class Reconciler:
     def _refused(
         self, record: Record, state: State, step: Step, error: AwsRefused, now: datetime
     ) -> State:
-        """The state after a refusal. The history gets one event per reason, not one per retry."""
+        """The state after a refusal."""
         if isinstance(error, Throttled):
             place = self.store.take_place(step, now + SOONEST_TURN, TURN)
             waiting = throttled(state, step, place)
@@ -318,11 +328,6 @@ class Reconciler:
             waiting = refused(state, step, str(error), now)
             if record.spec and error.message.startswith(NO_CONFIG):
                 waiting = without_missing(record.spec, waiting)
-        if record.state is None or record.state.reason != waiting.reason:
-            try:
-                self.history.append(Event(record.key, now, f"{step} refused", str(error)))
-            except AwsRefused:  # the state is saved all the same
-                _log.warning("history of %s lacks a refusal", record.key, exc_info=True)
         return waiting
 
     def _call(self, name: str, decision: Decision, record: Record) -> None:
@@ -346,13 +351,13 @@ class Reconciler:
                 options = update_policy(spec, decision.state).options if spec else {}
                 self.endpoints.update(name, config, options)
 
-    def _save(self, key: str, state: State, now: datetime) -> None:
+    def _save(self, key: str, state: State, now: datetime, events: Sequence[Event] = ()) -> None:
         """Save. If the next instant is near, send its hint now: the tick runs only once a
         minute."""
         due = state.next_due
         near = due is not None and due - now <= ARM_AHEAD
         claimed_until = max(due, now) + CLAIM_GRACE if due and near else None
-        self.store.save(key, self.owner, state, claimed_until)
+        self.store.save(key, self.owner, state, claimed_until, events)
         if due and near:
             self.hints.send([hint_at(key, Cause.RETRY, state.next_step, due)])
 
@@ -413,11 +418,31 @@ def _observed_events(key: str, before: State, decision: Decision, now: datetime)
             yield Event(key, now, status, "the endpoint is gone")
     if after.rolled_back and after.rolled_back != before.rolled_back:
         yield Event(key, now, "rolled back", after.reason)
-    undone = weights_undone(after)
-    if undone and undone != weights_undone(before):
+    elif (undone := weights_undone(after)) and undone != weights_undone(before):
         yield Event(key, now, "rolled back", undone)
+    outside = set_outside(after)
+    if outside and outside != before.observed_config:
+        yield Event(key, now, "updated outside", _outside_update(before, after, outside))
     if decision.step is Step.GIVE_UP and decision.reason != before.reason:
         yield Event(key, now, decision.step, decision.reason)
+
+
+def _outside_update(before: State, after: State, config: str) -> str:
+    # An update of ours may have come between, with a result that nobody saw.
+    known = before.updating is None and before.intent is None
+    origin = f" from {before.observed_config}" if known and before.observed_config else ""
+    kept = after.override is not before.override
+    until = ": it is kept until a deploy changes the entry" if kept else ""
+    return f"somebody outside moved it{origin} to {config}{until}"
+
+
+def _refusal_events(
+    key: str, before: State, after: State, step: Step, refusal: AwsRefused | None, now: datetime
+) -> Iterator[Event]:
+    """The event for the history if SageMaker refused a step: one per reason, not one per retry."""
+    told = after.reason.startswith((f"{step} refused", f"{step} throttled"))
+    if refusal is not None and told and after.reason != before.reason:
+        yield Event(key, now, f"{step} refused", str(refusal))
 
 
 def _whole_second(instant: datetime) -> datetime:

@@ -35,6 +35,14 @@ class AsyncMode(StrEnum):
     """Through a function: for answers that are too large for Step Functions."""
 
 
+class OutsideUpdates(StrEnum):
+    """What becomes of an endpoint config that somebody set with UpdateEndpoint, past the meter."""
+
+    REVERT = "revert"
+    KEEP = "keep"
+    """It is an override, as if it had been set with `POST /endpoint-update`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scaling:
     """Scales one variant between `min_capacity` and `max_capacity` instances.
@@ -84,6 +92,7 @@ class Spec:
     scaling: tuple[Scaling, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     update: Mapping[str, Any] = field(default_factory=dict)
+    outside_updates: OutsideUpdates = OutsideUpdates.REVERT
     async_api: AsyncMode = AsyncMode.OFF
     spec_hash: str = ""
     unreadable: str = ""
@@ -127,6 +136,7 @@ class Spec:
             "scaling": _canonical([scaling.document() for scaling in self.scaling]),
             "tags": _canonical(dict(self.tags)),
             "update": _canonical(dict(self.update)),
+            "outside_updates": self.outside_updates.value,
             "async_api": self.async_api.value,
             "spec_hash": self.spec_hash,
         }

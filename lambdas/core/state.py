@@ -211,6 +211,8 @@ class State:
     set_up_at: datetime | None = None
     observed_status: Status = Status.ABSENT
     observed_config: str | None = None
+    asked_config: str | None = None
+    """The config that it last served because the meter asked for it, in its present life."""
     reason: str = ""
     """What is in the way, or under way. Empty: the rule of running says it all."""
     next_due: datetime | None = None

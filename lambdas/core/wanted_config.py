@@ -11,7 +11,7 @@ from datetime import datetime
 
 from lambdas.core.meter import Meter
 from lambdas.core.rollout import UpdatePolicy
-from lambdas.core.spec import Origin, Spec, digest
+from lambdas.core.spec import Origin, OutsideUpdates, Spec, digest
 from lambdas.core.state import Observed, Override, Rollback, State
 
 MISSING_AFTER = 5
@@ -49,6 +49,29 @@ def wanted_config(spec: Spec, state: State) -> str:
 def fitting_configs(spec: Spec, state: State) -> tuple[str, ...]:
     """The configs that the endpoint may serve."""
     return (*spec.configs(), chosen_config(spec, state))
+
+
+def with_served(spec: Spec, before: State, seen: State, served: str | None) -> State:
+    """The state after a look at an endpoint of ours that is in service with this config.
+
+    If nobody asked the meter for the config, somebody outside set it. Then `asked_config` stays as
+    it was, and with `outside_updates` "keep" the config becomes an override.
+    """
+    intended = before.intent.config_name if before.intent else None
+    updating = before.updating.config_name if before.updating else None
+    asked = {before.asked_config, intended, updating, *fitting_configs(spec, before)}
+    if before.asked_config is None or served in asked:
+        return replace(seen, asked_config=served)
+    if spec.outside_updates is OutsideUpdates.REVERT or served == before.observed_config:
+        return seen
+    kept = Override(served or "", {}, declaration(spec))
+    return replace(seen, override=kept, fallback_config=None, rolled_back=None, reweighing=None)
+
+
+def set_outside(state: State) -> str | None:
+    """The config that the endpoint serves, if nobody asked the meter for it. Else None."""
+    asked, served = state.asked_config, state.observed_config
+    return served if asked is not None and served != asked else None
 
 
 def next_fallback(spec: Spec, state: State, tried: str | None) -> str | None:

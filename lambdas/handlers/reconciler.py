@@ -50,7 +50,6 @@ def _reconciler(owner: str) -> Reconciler:
         endpoints=wiring.endpoints(settings.stack_tag),
         adopter=AdopterFunction(clients.functions(), settings.adopter_function),
         hints=_hints(),
-        history=history,
         owner=owner,
         clock=lambda: datetime.now(UTC),
     )

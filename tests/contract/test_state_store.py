@@ -162,6 +162,7 @@ def test_state_is_unchanged_after_save_and_load(store: StateStore) -> None:
         state_of(store),
         observed_status=Status.FAILED,
         observed_config="falcon-1",
+        asked_config="falcon-0",
         reason="no capacity",
         next_due=NOW + timedelta(microseconds=1),
         next_step=Step.CREATE,
@@ -468,10 +469,10 @@ def test_begin_writes_intent_and_history_in_one_write_and_stays_due(subject: Sub
     intent = Intent(Step.CREATE, "falcon-1", NOW)
     event = Event("falcon", NOW, "create", "because")
     with pytest.raises(Conflict):
-        store.begin("falcon", "me", state_of(store), intent, event)
+        store.begin("falcon", "me", state_of(store), intent, [event])
     assert not subject.history.newest("falcon", 10)
     store.lock("falcon", "me", NOW, SOON)
-    store.begin("falcon", "me", replace(state_of(store), next_due=None), intent, event)
+    store.begin("falcon", "me", replace(state_of(store), next_due=None), intent, [event])
     assert state_of(store).intent == intent
     assert state_of(store).next_due == NOW
     assert subject.history.newest("falcon", 10) == [event]
@@ -585,14 +586,14 @@ def test_void_adoption_removes_its_spec_and_lease_and_frees_its_quota(subject: S
     adopting = Adoption("arn:mine", NOW, declared=True)
     put_on_the_meter(store, adopting=adopting, limits=limits)
     with pytest.raises(Conflict):
-        store.void("mine", "me", State(), forgotten_spec("1"), event)
+        store.void("mine", "me", State(), forgotten_spec("1"), [event])
     store.lock("mine", "me", NOW, SOON)
     with pytest.raises(Conflict):
-        store.void("mine", "me", State(rev=7), forgotten_spec("1"), event)
+        store.void("mine", "me", State(rev=7), forgotten_spec("1"), [event])
     with pytest.raises(Conflict):
-        store.void("mine", "me", State(), forgotten_spec("another hash"), event)
+        store.void("mine", "me", State(), forgotten_spec("another hash"), [event])
     assert state_of(store, "mine").adopting == adopting
-    store.void("mine", "me", State(), forgotten_spec("1"), event)
+    store.void("mine", "me", State(), forgotten_spec("1"), [event])
     record = store.load("mine")
     assert record.spec is None
     assert record.lock_owner is None
@@ -614,7 +615,7 @@ def test_void_adoption_of_a_declared_endpoint_keeps_spec_and_restores_lease_and_
     store.save("mine", "me", state, None)
     store.lock("mine", "me", NOW, SOON)
     before = replace(state, expires_at=NOW, held_since=NOW)
-    store.void("mine", "me", before, None, Event("mine", NOW, "adoption void", "it is gone"))
+    store.void("mine", "me", before, None, [Event("mine", NOW, "adoption void", "it is gone")])
     assert store.load("mine").spec is not None
     left = state_of(store, "mine")
     assert (left.expires_at, left.held_since) == (NOW, NOW)

@@ -155,8 +155,8 @@ MUTANTS = (
     Mutant(
         "the lock is kept after a save",
         f"{AWS}.state_store",
-        '.remove("lock_owner", "lock_until")\n        self._update(key, _under',
-        "\n        self._update(key, _under",
+        '{"claimed_until": epoch(claimed_until)}).remove("lock_owner", "lock_until")',
+        '{"claimed_until": epoch(claimed_until)})',
         "renew: absent",
     ),
     Mutant(

@@ -235,7 +235,6 @@ class Stack:
             self.endpoints,
             self._adopter,
             self.hints,
-            self.history,
             owner,
             self.kernel.clock,
         )

@@ -11,7 +11,6 @@ import pytest
 from lambdas.core.decision import FIRST_BACKOFF, TURN
 from lambdas.core.errors import AwsRefused, Throttled
 from lambdas.core.hints import Cause, Hint
-from lambdas.core.history import Event
 from lambdas.core.reconcile import THROTTLED
 from lambdas.core.schedule import Schedule
 from lambdas.core.state import Status, Step
@@ -166,20 +165,6 @@ def test_refused_stop_is_not_sent_to_the_starts_queue(world: World, refusal: Exc
 
     assert "delete" in world.state("falcon").reason
     assert not world.hints.sent[-1].start
-
-
-def test_refusal_is_recorded_in_the_state_even_if_the_history_fails(world: World) -> None:
-    world.endpoints.refusals["create"] = [AwsRefused("ResourceLimitExceeded", "quota")]
-    append = world.history.append
-
-    def fail_on_refusals(event: Event) -> None:
-        if event.kind == "create refused":
-            raise Throttled("ThrottlingException", "Rate exceeded")
-        append(event)
-
-    world.history.append = fail_on_refusals  # type: ignore[method-assign]
-    world.renew("falcon", 60)
-    assert world.state("falcon").attempts == 1
 
 
 def test_backoff_counts_from_the_refusal_not_from_the_start_of_the_reconcile(world: World) -> None:

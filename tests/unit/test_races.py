@@ -310,3 +310,22 @@ def test_invalid_specs_cannot_be_constructed(fields: dict[str, Any], field: str)
     with pytest.raises(InvalidField) as refusal:
         a_spec("x", origin=Origin.API, **fields)
     assert refusal.value.field == field
+
+
+def test_observation_is_told_once_even_if_a_renewal_comes_before_it_is_saved(world: World) -> None:
+    world.renew("falcon", 1)
+    world.advance_to(clock(9, 1))
+    assert world.status("falcon") is Status.DELETING
+    before(world.store, "begin", lambda: world.expiry.renew("falcon", 5, world.now, ANN))
+    world.expiry.renew("falcon", 1, world.now, ANN)
+    world.advance(minutes=1)
+    kinds = [kind for kind in world.history.kinds("falcon") if kind != "renewed"]
+    assert kinds == ["create", "InService", "delete", "Absent", "create", "InService"]
+
+
+def test_endpoint_that_is_gone_before_its_delete_is_told_to_be_absent(world: World) -> None:
+    world.renew("falcon", 1)
+    world.advance(seconds=50)
+    before(world.endpoints, "delete", world.endpoints.live.clear)
+    world.advance(minutes=1)
+    assert world.history.kinds("falcon")[-2:] == ["delete", "Absent"]

@@ -23,7 +23,7 @@ from lambdas.core.errors import (
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.rollout import Variant
 from lambdas.core.schedule import Schedule
-from lambdas.core.spec import Scaling
+from lambdas.core.spec import OutsideUpdates, Scaling
 from lambdas.core.state import Owner, Status
 from tests.fakes import a_spec, by
 from tests.world import World
@@ -517,3 +517,73 @@ def test_wait_reports_the_endpoints_that_it_waits_for(world: World) -> None:
     assert "falcon: Updating on falcon-1, not falcon-2" in reports[0][0]
     assert 3 <= len(reports) <= 6
     assert reports[-1] == []
+
+
+def updated_outside(world: World) -> list[str]:
+    events = reversed(world.history.newest("falcon", 100))
+    return [event.reason for event in events if event.kind == "updated outside"]
+
+
+def test_update_from_outside_is_told_and_reverted(world: World) -> None:
+    world.renew("falcon", 60)
+    world.advance(seconds=10)
+    world.endpoints.update("Falcon", "theirs", {})
+    world.advance(minutes=15)
+    world.sweeper.sweep()
+    world.advance(minutes=1)
+    assert updated_outside(world) == ["somebody outside moved it from falcon-1 to theirs"]
+    (update,) = [e.reason for e in world.history.newest("falcon", 100) if e.kind == "update"]
+    assert update == "somebody outside moved it to theirs; it is to run falcon-1"
+    assert world.get("falcon")["ServedConfigName"] == "falcon-1"
+
+
+def test_update_from_outside_is_kept_until_a_deploy_changes_the_entry(world: World) -> None:
+    keeps = a_spec("falcon", outside_updates=OutsideUpdates.KEEP)
+    world.deploy(keeps)
+    world.renew("falcon", 60)
+    world.advance(seconds=10)
+    world.endpoints.update("falcon", "theirs", {})
+    world.advance(minutes=15)
+    world.sweeper.sweep()
+    world.advance(minutes=1)
+    told = "somebody outside moved it from falcon-1 to theirs: it is kept until a deploy changes"
+    (reason,) = updated_outside(world)
+    assert reason.startswith(told)
+    shown = world.get("falcon")
+    assert shown["EndpointConfigName"] == shown["ServedConfigName"] == "theirs"
+    world.deploy(replace(keeps, endpoint_config_name="falcon-2"))
+    world.advance(minutes=1)
+    assert world.get("falcon")["ServedConfigName"] == "falcon-2"
+    assert len(updated_outside(world)) == 1
+
+
+def test_what_the_meter_did_itself_is_never_told_to_come_from_outside(world: World) -> None:
+    world.renew("falcon", 600)
+    world.advance(minutes=1)
+    world.deploy(a_spec("falcon", "falcon-2"))
+    world.advance(minutes=1)
+    world.endpoints.configs.add("cfg-b")
+    world.update("falcon", "cfg-b")
+    world.advance(minutes=1)
+    world.endpoints.rolling_back = "an alarm tripped"
+    world.deploy(a_spec("falcon", "falcon-3"))
+    world.advance(minutes=1)
+    world.endpoints.rolling_back = ""
+    world.endpoints.live["falcon"].status = Status.SYSTEM_UPDATING
+    world.sweeper.sweep()
+    world.advance(minutes=1)
+    world.endpoints.live["falcon"].status = Status.IN_SERVICE
+    world.endpoints.live["falcon"].modified_at = world.now
+    world.advance(minutes=16)
+    assert updated_outside(world) == []
+
+
+def test_update_that_somebody_outside_overtakes_is_not_told_to_be_rolled_back(world: World) -> None:
+    world.renew("falcon", 60)
+    world.advance(seconds=10)
+    world.deploy(a_spec("falcon", "falcon-2"))
+    world.endpoints.live["falcon"].next_config = "theirs"
+    world.advance(minutes=1)
+    assert updated_outside(world) == ["somebody outside moved it to theirs"]
+    assert "rolled back" not in world.history.kinds("falcon")
+    assert world.get("falcon")["ServedConfigName"] == "falcon-2"
