@@ -57,7 +57,7 @@ class Front:
         address = ("--port", str(self.port), "--emulator-url", embedded.emulator_url)
         arguments = (*address, "--api-id", api_id(api_url), "--stage", STAGE)
         environment = for_daemons(environ) | embedded.key.environment
-        gateway = Daemon("gateway", arguments, environment, digest("gateway"))
+        gateway = Daemon("gateway", arguments, environment, digest("gateway", "serving"))
         if gateway.find(self.places) is None:
             stop(self.places, [old for old in ours(self.places) if old.daemon == "gateway"])
             gateway.start(self.places, ready=lambda: bool(self._health()[0]))

@@ -2,8 +2,9 @@
 
 import argparse
 
-from local.gateway.server import make_server
+from local.gateway.application import gateway
 from local.gateway.upstream import Api
+from local.serving.server import listener, server
 
 
 def main() -> None:
@@ -15,7 +16,7 @@ def main() -> None:
     parser.add_argument("--stage", default="prod", help="the stage of the API")
     options = parser.parse_args()
     api = Api(options.emulator_url, options.api_id, options.stage)
-    make_server(api, options.port).serve_forever()
+    server(gateway(api)).run([listener(options.port)])
 
 
 if __name__ == "__main__":

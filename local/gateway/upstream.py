@@ -1,14 +1,39 @@
-"""The connection to the emulator's API Gateway."""
+"""The connections to the emulator's API Gateway."""
 
-import contextlib
-import http.client
-import select
-from collections.abc import Iterable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
-from local.gateway.refusal import INTEGRATION_SECONDS, RefusedError, malformed
+import httpcore
+from starlette.requests import Request
+
+from local.serving.errors import RefusedError
+
+INTEGRATION_SECONDS = 29.0
+IDLE_SECONDS = 60.0
+"""How long an idle connection is kept. The emulator keeps it longer."""
+HOP_BY_HOP = {
+    b"connection",
+    b"keep-alive",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+}
+REPLACED = {
+    b"content-length",
+    b"expect",
+    b"host",
+    b"x-forwarded-for",
+    b"x-forwarded-port",
+    b"x-forwarded-proto",
+}
+
+RawHeaders = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True)
@@ -26,61 +51,67 @@ class Api:
 
 
 class Upstream:
-    """One keep-alive connection to the emulator. Not thread-safe."""
+    """Sends the requests of all clients. Idle connections are kept and used again."""
 
-    def __init__(self, api: Api) -> None:
-        self.api = api
-        address = urlsplit(api.emulator_url)
-        self._connection = http.client.HTTPConnection(
-            address.hostname or "", address.port, timeout=INTEGRATION_SECONDS
-        )
+    def __init__(self, api: Api, pool: httpcore.AsyncConnectionPool) -> None:
+        self._api = api
+        self._pool = pool
 
-    def send(
-        self, method: str, target: str, headers: Iterable[tuple[str, str]], body: Iterable[bytes]
-    ) -> http.client.HTTPResponse:
-        """Forward a request. The caller must read the body of the response.
+    async def send(self, request: Request, body: bytes) -> httpcore.Response:
+        """Forward a request. The caller must read the response and close it.
 
-        Raises RefusedError if the request is malformed, or if the emulator does not answer.
+        Raises RefusedError if the emulator does not answer.
         """
-        if self._closed_by_peer():
-            self.close()
+        query = request.scope["query_string"]
+        target = request.scope["raw_path"] + (b"?" + query if query else b"")
+        address = httpcore.URL(self._api.emulator_url)
+        steps = ("connect", "pool", "read", "write")
+        forwarded = httpcore.Request(
+            request.method,
+            httpcore.URL(scheme="http", host=address.host, port=address.port, target=target),
+            headers=self._headers(request, body),
+            content=body,
+            extensions={"timeout": dict.fromkeys(steps, INTEGRATION_SECONDS)},
+        )
         try:
-            self._put_head(method, target, headers)
-            for piece in body:
-                self._connection.send(piece)
-            return self._connection.getresponse()
-        except TimeoutError:
-            self.close()
+            return await self._pool.handle_async_request(forwarded)
+        except httpcore.TimeoutException:
             raise RefusedError(
                 HTTPStatus.GATEWAY_TIMEOUT,
                 f"No answer within {INTEGRATION_SECONDS:.0f} seconds, API Gateway's own limit.",
             ) from None
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise RefusedError(
                 HTTPStatus.BAD_GATEWAY, "The embedded AWS does not answer: `make up` starts it."
             ) from error
-        except BaseException:
-            self.close()
-            raise
 
-    def _put_head(self, method: str, target: str, headers: Iterable[tuple[str, str]]) -> None:
-        try:
-            self._connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
-            for name, value in headers:
-                self._connection.putheader(name, value)
-        except (ValueError, http.client.InvalidURL):
-            raise malformed(
-                "The request line or a header holds a character that it may not."
-            ) from None
-        self._connection.endheaders()
+    def _headers(self, request: Request, body: bytes) -> RawHeaders:
+        """The headers that API Gateway would forward, and those that it adds."""
+        client, server = request.scope["client"], request.scope["server"]
+        hops = [*request.headers.getlist("X-Forwarded-For"), client[0]]
+        added = {
+            "Host": self._api.host,
+            "X-Forwarded-For": ", ".join(hops),
+            "X-Forwarded-Port": str(server[1]),
+            "X-Forwarded-Proto": "http",
+        }
+        if body or request.method in {"PATCH", "POST", "PUT"}:
+            added["Content-Length"] = str(len(body))
+        kept = [(n, v) for n, v in end_to_end(request.headers.raw) if n not in REPLACED]
+        return [*((n.encode(), v.encode("latin-1")) for n, v in added.items()), *kept]
 
-    def _closed_by_peer(self) -> bool:
-        """Tell whether the peer closed the idle connection: a request on it would be lost."""
-        sock = self._connection.sock
-        return sock is not None and bool(select.select([sock], [], [], 0)[0])
 
-    def close(self) -> None:
-        """Close the connection. The next request opens a new one."""
-        with contextlib.suppress(OSError):
-            self._connection.close()
+def end_to_end(headers: RawHeaders) -> RawHeaders:
+    """The headers that a proxy forwards: not those that only concern its own connection."""
+    named = b",".join(value for name, value in headers if name.lower() == b"connection")
+    dropped = HOP_BY_HOP | {name.strip().lower() for name in named.split(b",")}
+    return [(name, value) for name, value in headers if name.lower() not in dropped]
+
+
+@asynccontextmanager
+async def connected(api: Api) -> AsyncIterator[Upstream]:
+    """The connections, closed at the end."""
+    async with httpcore.AsyncConnectionPool(
+        max_connections=None, keepalive_expiry=IDLE_SECONDS
+    ) as pool:
+        yield Upstream(api, pool)

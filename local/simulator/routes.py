@@ -1,22 +1,15 @@
-"""Maps HTTP requests to the simulator and its results to responses. No sockets here."""
+"""SageMaker's routes: they map requests to the simulator, and its results to responses."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from email.message import Message
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from local.simulator import autoscaling
-from local.simulator.authority import session_of
 from local.simulator.errors import NOT_ALLOWED, UNKNOWN_CALLER, ApiError
-from local.simulator.faults import FaultRefusedError
+from local.simulator.reply import JSON, Incoming, Reply, json_reply
 from local.simulator.service import Simulator
 
 JSON_1_1 = "application/x-amz-json-1.1"
-JSON = "application/json"
 LARGEST_PAYLOAD = 6_291_456
 LARGEST_INLINE_PAYLOAD = 128_000
 LONGEST_ATTRIBUTES = 1024
@@ -26,50 +19,7 @@ FORBIDDEN = frozenset({NOT_ALLOWED.code, UNKNOWN_CALLER.code})
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 
-@dataclass(frozen=True)
-class Request:
-    """An HTTP request."""
-
-    method: str
-    target: str
-    headers: Message
-    body: bytes
-
-    @property
-    def session(self) -> str | None:
-        """The session of the calling role; None for the root user. Raises ApiError."""
-        headers = self.headers
-        return session_of(headers.get("X-Amz-Security-Token"), headers.get("Authorization"))
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An HTTP response. `note` is for the log."""
-
-    status: int
-    body: bytes
-    content_type: str = JSON
-    headers: Mapping[str, str] = field(default_factory=dict)
-    note: str = ""
-
-
-def answer(simulator: Simulator, request: Request) -> Reply:
-    """Answer a request. Raises NoReplyError if the caller must get no answer."""
-    path = urlsplit(request.target).path
-    if path.startswith("/_"):
-        return _own(simulator, request, path)
-    parts = path.split("/")
-    if request.method == "POST" and path == "/":
-        return _control_plane(simulator, request)
-    if request.method == "POST" and len(parts) == 4 and parts[1] == "endpoints":
-        if parts[3] == "invocations":
-            return _invocation(simulator, request, unquote(parts[2]))
-        if parts[3] == "async-invocations":
-            return _asynchronous_invocation(simulator, request, unquote(parts[2]))
-    return _json(404, {"message": f"SageMaker has no route {request.method} {path}."})
-
-
-def _control_plane(simulator: Simulator, request: Request) -> Reply:
+def control_plane(simulator: Simulator, request: Incoming) -> Reply:
     service, _, operation = request.headers.get("X-Amz-Target", "").partition(".")
     own = AUTOSCALING if operation in autoscaling.OPERATIONS else SAGEMAKER
     operation = operation if service == own else ""
@@ -82,8 +32,8 @@ def _control_plane(simulator: Simulator, request: Request) -> Reply:
         result = simulator.call(operation, body, request.session)
     except ApiError as error:
         content = {"__type": error.code, "message": error.message, **error.fields}
-        return _json(error.http_status, content, JSON_1_1, f"{note} {error.code}".strip())
-    return _json(200, result, JSON_1_1, note)
+        return json_reply(error.http_status, content, JSON_1_1, f"{note} {error.code}".strip())
+    return json_reply(200, result, JSON_1_1, note)
 
 
 def _parsed(body: bytes) -> object:
@@ -98,7 +48,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _invocation(simulator: Simulator, request: Request, endpoint_name: str) -> Reply:
+def invocation(simulator: Simulator, request: Incoming) -> Reply:
     """The echo model: the response is the request body, byte for byte."""
     attributes = request.headers.get(ATTRIBUTES)
     content_type = request.headers.get("Content-Type", "application/octet-stream")
@@ -107,7 +57,7 @@ def _invocation(simulator: Simulator, request: Request, endpoint_name: str) -> R
         _check_header(ATTRIBUTES, attributes or "", LONGEST_ATTRIBUTES)
         _check_header("Content-Type", content_type, LONGEST_ATTRIBUTES)
         variant = simulator.invoke(
-            endpoint_name,
+            request.endpoint,
             request.headers.get("X-Amzn-SageMaker-Target-Variant"),
             request.session,
         )
@@ -119,7 +69,7 @@ def _invocation(simulator: Simulator, request: Request, endpoint_name: str) -> R
     return Reply(200, request.body, content_type, headers, variant)
 
 
-def _asynchronous_invocation(simulator: Simulator, request: Request, endpoint_name: str) -> Reply:
+def asynchronous_invocation(simulator: Simulator, request: Incoming) -> Reply:
     """Accept an inference. The response says where its result will be."""
     location = request.headers.get("X-Amzn-SageMaker-InputLocation")
     content_type = request.headers.get("Content-Type", "application/octet-stream")
@@ -128,7 +78,7 @@ def _asynchronous_invocation(simulator: Simulator, request: Request, endpoint_na
         _check_header("Content-Type", content_type, LONGEST_ATTRIBUTES)
         _check_input(payload, location)
         taken = simulator.invoke_later(
-            endpoint_name, content_type, payload, location, request.session
+            request.endpoint, content_type, payload, location, request.session
         )
     except ApiError as error:
         return _refused(error)
@@ -164,40 +114,3 @@ def _check_header(name: str, value: str, longest: int) -> None:
     if len(value) > longest or not (value.isascii() and value.isprintable()):
         message = f"{name} must be at most {longest} printable ASCII characters."
         raise ApiError("ValidationError", message)
-
-
-def _own(simulator: Simulator, request: Request, path: str) -> Reply:
-    """The simulator's own routes: faults, recorded calls, health."""
-    handlers: dict[tuple[str, str], Callable[[], dict[str, Any] | Reply]] = {
-        ("GET", "/_health"): simulator.health,
-        ("GET", "/_faults"): lambda: {"faults": simulator.faults()},
-        ("POST", "/_faults"): lambda: _post_fault(simulator, request.body),
-        ("DELETE", "/_faults"): lambda: _done(simulator.clear_faults),
-        ("GET", "/_calls"): simulator.calls,
-        ("DELETE", "/_calls"): lambda: _done(simulator.forget_calls),
-    }
-    handler = handlers.get((request.method, path))
-    if handler is None:
-        return _json(404, {"error": f"There is no {request.method} {path}."})
-    result = handler()
-    return result if isinstance(result, Reply) else _json(200, result)
-
-
-def _done(action: Callable[[], None]) -> dict[str, Any]:
-    action()
-    return {}
-
-
-def _post_fault(simulator: Simulator, body: bytes) -> Reply:
-    try:
-        return _json(200, simulator.post_fault(json.loads(body)))
-    except FaultRefusedError as refusal:
-        return _json(400, {"error": str(refusal)})
-    except (ValueError, RecursionError):
-        return _json(400, {"error": "A fault must be a JSON object."})
-
-
-def _json(
-    status: int, content: Mapping[str, object], content_type: str = JSON, note: str = ""
-) -> Reply:
-    return Reply(status, json.dumps(content).encode(), content_type, {}, note)

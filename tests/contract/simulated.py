@@ -13,12 +13,13 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local.serving.server import Address
 from local.simulator.account import Account
 from local.simulator.authority import Authority
 from local.simulator.hub import PublicHub
 from local.simulator.inferences import Inferences
 from local.simulator.lifecycle import Durations
-from local.simulator.server import SimulatorServer, serving
+from local.simulator.server import serving
 from local.simulator.service import Simulator
 from local.simulator.world import World
 
@@ -52,7 +53,8 @@ class HandClock:
 class Simulated:
     """A served simulator, its clock, and real boto3 clients of it."""
 
-    server: SimulatorServer
+    simulator: Simulator
+    server: Address
     clock: HandClock
     sagemaker: "SageMakerClient"
     runtime: "SageMakerRuntimeClient"
@@ -111,7 +113,7 @@ def simulated(
         config = Config(retries={"total_max_attempts": 1}, read_timeout=5)
         sagemaker = SESSION.client("sagemaker", endpoint_url=server.url, config=config)
         runtime = SESSION.client("sagemaker-runtime", endpoint_url=server.url, config=config)
-        yield Simulated(server, clock, sagemaker, runtime)
+        yield Simulated(simulator, server, clock, sagemaker, runtime)
 
 
 def a_variant(**other: Any) -> "ProductionVariantTypeDef":

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import http.client
+import json
 import os
 import signal
 import socket
@@ -16,9 +17,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.contract.listeners import listening
 from tests.contract.simulated import SESSION, Simulated, simulated
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +64,7 @@ def test_the_process_prints_its_port_and_ends_cleanly(number: signal.Signals) ->
             client.describe_model(ModelName="m")
 
         running.send_signal(number)
-        more_output, log = running.communicate(timeout=5)
+        more_output, log = running.communicate(timeout=60)
 
     assert (running.returncode, more_output) == (0, "")
     assert log.count("\n") == 1
@@ -72,7 +75,7 @@ def test_the_process_prints_its_port_and_ends_cleanly(number: signal.Signals) ->
 
 def test_help_names_the_settings_and_the_control_paths() -> None:
     with process("--help") as running:
-        text, _ = running.communicate(timeout=5)
+        text, _ = running.communicate(timeout=60)
 
     assert running.returncode == 0
     for word in ("LOCAL_CREATE_SECONDS", "EVENTS_ENDPOINT_URL", "/_faults", "/_calls", "--port"):
@@ -82,7 +85,7 @@ def test_help_names_the_settings_and_the_control_paths() -> None:
 @pytest.mark.parametrize("seconds", ["soon", "-1", "nan"])
 def test_a_wrong_duration_is_named_at_the_start(seconds: str) -> None:
     with process(LOCAL_CREATE_SECONDS=seconds) as running:
-        _, text = running.communicate(timeout=5)
+        _, text = running.communicate(timeout=60)
 
     assert running.returncode == 2
     assert "create_seconds must be" in text.lower()
@@ -91,14 +94,16 @@ def test_a_wrong_duration_is_named_at_the_start(seconds: str) -> None:
 
 def test_a_port_in_use_is_named_at_the_start(here: Simulated) -> None:
     with process("--port", str(here.server.port)) as running:
-        _, text = running.communicate(timeout=5)
+        _, text = running.communicate(timeout=60)
 
     assert running.returncode == 1
     assert f"cannot listen on port {here.server.port}" in text
 
 
 def test_it_listens_only_on_loopback(here: Simulated) -> None:
-    assert here.server.socket.getsockname()[0] == "127.0.0.1"
+    port = here.server.port
+
+    assert [a for a in listening(os.getpid()) if a.endswith(f":{port}")] == [f"127.0.0.1:{port}"]
 
 
 def test_a_connection_is_kept_alive(here: Simulated) -> None:
@@ -122,6 +127,72 @@ def test_a_huge_body_is_refused(here: Simulated) -> None:
 
     assert connection.getresponse().status == 413
     connection.close()
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_a_fault_is_only_taken_as_json(here: Simulated, media_type: str) -> None:
+    fault = json.dumps({"operation": "CreateEndpoint", "failure": "Failed"})
+
+    refused = httpx.post(
+        f"{here.server.url}/_faults", content=fault, headers={"Content-Type": media_type}
+    )
+
+    assert refused.status_code == 415
+    assert "application/json" in refused.json()["error"]
+    assert here.http("GET", "/_faults")[1] == {"faults": []}
+
+
+def test_json_may_name_its_character_set(here: Simulated) -> None:
+    taken = httpx.post(
+        f"{here.server.url}/_faults",
+        content=json.dumps({"operation": "CreateEndpoint", "failure": "Failed"}),
+        headers={"Content-Type": "application/json; charset=utf-8"},
+    )
+
+    assert taken.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/_health", "/_calls", "/_faults"])
+def test_a_page_of_another_site_can_read_nothing(here: Simulated, path: str) -> None:
+    rebound = httpx.get(here.server.url + path, headers={"Host": "evil.example"})
+    foreign = httpx.get(here.server.url + path, headers={"Origin": "https://evil.example"})
+    asked = httpx.options(here.server.url + path, headers={"Origin": "https://evil.example"})
+
+    assert rebound.status_code == 403
+    for answer in (rebound, foreign, asked):
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /_health HTTP/1.1\r\nHost: localhost\r\nX: a\rb\r\n\r\n",
+        b"GET /_health HTTP/1.1\r\nHost: localhost\r\nX: a\0b\r\n\r\n",
+    ],
+)
+def test_a_malformed_request_is_a_400_in_json(here: Simulated, request_bytes: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", here.server.port), timeout=5) as connection:
+        connection.sendall(request_bytes)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b'"code": "BadRequest"' in answer
+
+
+def test_a_chunked_body_is_taken(here: Simulated) -> None:
+    here.has_endpoint()
+
+    answer = httpx.post(
+        f"{here.server.url}/endpoints/Falcon/invocations",
+        content=iter([b"one ", b"two"]),
+        headers={"Content-Type": "multipart/form-data; boundary=x"},
+    )
+
+    assert (answer.content, answer.headers["Content-Type"]) == (
+        b"one two",
+        "multipart/form-data; boundary=x",
+    )
 
 
 @pytest.mark.parametrize(
@@ -183,12 +254,13 @@ def test_a_bug_of_ours_answers_as_an_internal_failure(
     def broken(*_: Any) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(here.server.simulator, "call", broken)
+    monkeypatch.setattr(here.simulator, "call", broken)
 
     with pytest.raises(ClientError, match="InternalFailure"):
         here.sagemaker.list_models()
 
 
+@pytest.mark.timing
 def test_describes_are_quick(here: Simulated) -> None:
     here.has_endpoint()
     seconds = []

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from local.serving.server import Address
 from local.simulator.account import Account
 from local.simulator.lifecycle import Durations
-from local.simulator.server import SimulatorServer, serving
+from local.simulator.server import serving
 from local.simulator.service import Simulator
 from local.simulator.world import World
 from tools import terraform_cli
@@ -109,13 +110,18 @@ resource "aws_sagemaker_endpoint" "running" {
 
 
 @pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with serving(Simulator(World(Account(), Durations(0.1, 0.1, 0.1)))) as running:
+def simulator() -> Simulator:
+    return Simulator(World(Account(), Durations(0.1, 0.1, 0.1)))
+
+
+@pytest.fixture
+def server(simulator: Simulator) -> Iterator[Address]:
+    with serving(simulator) as running:
         yield running
 
 
 def test_terraform_creates_sees_no_drift_and_destroys(
-    server: SimulatorServer, tmp_path: Path
+    simulator: Simulator, server: Address, tmp_path: Path
 ) -> None:
     binary = terraform_cli.require()
     (tmp_path / "main.tf").write_text(STACK)
@@ -141,6 +147,6 @@ def test_terraform_creates_sees_no_drift_and_destroys(
     assert "No changes." in terraform("plan", "-detailed-exitcode")
     assert "5 destroyed" in terraform("destroy", "-auto-approve")
     until = time.monotonic() + 5  # the provider returns as soon as the endpoint is Deleting
-    while server.simulator.health()["endpoints"] and time.monotonic() < until:
+    while simulator.health()["endpoints"] and time.monotonic() < until:
         time.sleep(0.05)
-    assert server.simulator.health()["endpoints"] == 0
+    assert simulator.health()["endpoints"] == 0
