@@ -214,7 +214,7 @@ class FakeStateStore:
     def _renewed(self, record: Record, state: State, now: datetime, keyed: Keyed | None) -> State:
         if keyed:
             keyed = replace(keyed, operation=replace(keyed.operation, expires_at=state.expires_at))
-        paid = replace(state, held_since=None, stopped_at=None, attempts=0, retry_at=None)
+        paid = replace(state, held_since=None, attempts=0, retry_at=None)
         return self._user_write(_keyed(record, keyed), paid, now)
 
     def stop(
@@ -235,7 +235,8 @@ class FakeStateStore:
             expires_at=state.expires_at,
             sessions=state.sessions,
             held_since=state.held_since,
-            stopped_at=state.stopped_at,
+            last_wanted=state.last_wanted,
+            ended=state.ended,
         )
         if forgetting is not None:
             record = self._forgotten(record, forgetting)
@@ -283,7 +284,7 @@ class FakeStateStore:
         if self.wakes.get(counter, 0) >= share.most_an_hour:
             raise Conflict("the share is used up")
         self.wakes[counter] = self.wakes.get(counter, 0) + 1
-        self._user_write(record, replace(record.state, expires_at=until, stopped_at=None), now)
+        self._user_write(record, replace(record.state, expires_at=until), now)
 
     def touch(self, key: str, now: datetime, step: Step | None = None) -> None:
         record = self.load(key)

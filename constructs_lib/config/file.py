@@ -95,10 +95,8 @@ def _notes_on(model: JumpstartModel, now: datetime) -> Iterator[str]:
     if model.schedule is None:
         yield "has no `schedule`: it stays stopped until someone renews it."
     for schedule in model.schedules():
-        if schedule.on_date:
-            window = schedule.window_on(schedule.on_date)
-            if window is None or window.stop <= now:
-                yield f"schedule '{schedule.name}' on {schedule.on_date:%d/%m/%Y} is in the past."
+        if sentence := schedule.never_opens(now):
+            yield sentence
     yield from _note_on_key(model)
 
 

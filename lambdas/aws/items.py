@@ -25,6 +25,8 @@ from lambdas.core.spec import (
 )
 from lambdas.core.state import (
     Adoption,
+    Ended,
+    EndedBy,
     Forgotten,
     Intent,
     Operation,
@@ -97,8 +99,7 @@ def state_values(state: State) -> dict[str, Any]:
         "restored": state.restored,
         "owned_since": epoch(state.owned_since),
         "observed_modified": epoch(state.observed_modified),
-        "last_wanted": state.last_wanted is not None and state.last_wanted.running,
-        "last_wanted_change": epoch(state.last_wanted.since) if state.last_wanted else None,
+        **wanted_values(state),
         "start_seconds": state.start_seconds,
         "orphaned_at": epoch(state.orphaned_at),
         "adopting": adoption_values(state.adopting),
@@ -131,7 +132,26 @@ def _rollback_of(item: Item) -> Rollback | None:
 
 def _wanted_of(item: Item) -> Wanted | None:
     since = instant(item.get("last_wanted_change"))
-    return Wanted(bool(item.get("last_wanted", False)), since) if since else None
+    seen = instant(item.get("last_wanted_seen"))
+    return Wanted(bool(item.get("last_wanted", False)), since, seen) if since else None
+
+
+def wanted_values(state: State) -> dict[str, Any]:
+    """Whether the endpoint is wanted, and what ended the last time in which it was."""
+    last, ended = state.last_wanted, state.ended
+    return {
+        "last_wanted": last is not None and last.running,
+        "last_wanted_change": epoch(last.since) if last else None,
+        "last_wanted_seen": epoch(last.seen) if last else None,
+        "ended": ended
+        and {"cause": ended.cause.value, "at": epoch(ended.at), "detail": ended.detail},
+    }
+
+
+def _ended_of(item: Item | None) -> Ended | None:
+    if item is None or item["cause"] not in set(EndedBy):
+        return None
+    return Ended(EndedBy(item["cause"]), instant(item["at"]) or _EPOCH, item["detail"])
 
 
 def lease_values(state: State) -> dict[str, Any]:
@@ -141,7 +161,6 @@ def lease_values(state: State) -> dict[str, Any]:
         "expires_at": epoch(state.expires_at),
         "sessions": session_values(state.sessions),
         "held_since": epoch(state.held_since),
-        "stopped_at": epoch(state.stopped_at),
         "set_up_at": epoch(state.set_up_at),
     }
 
@@ -195,7 +214,6 @@ def state_of(item: Item) -> State:
             session: instant(end) or _EPOCH for session, end in item.get("sessions", {}).items()
         },
         held_since=instant(item.get("held_since")),
-        stopped_at=instant(item.get("stopped_at")),
         set_up_at=instant(item.get("set_up_at")),
         observed_status=status_of(item.get("observed_status", "")),
         observed_config=item.get("observed_config"),
@@ -218,6 +236,7 @@ def state_of(item: Item) -> State:
         owned_since=instant(item.get("owned_since")),
         observed_modified=instant(item.get("observed_modified")),
         last_wanted=_wanted_of(item),
+        ended=_ended_of(item.get("ended")),
         start_seconds=int(item["start_seconds"]) if "start_seconds" in item else None,
         orphaned_at=instant(item.get("orphaned_at")),
         adopting=_adoption_of(item.get("adopting")),

@@ -37,6 +37,7 @@ from lambdas.aws.items import (
     state_of,
     state_values,
     step_of,
+    wanted_values,
 )
 from lambdas.aws.rates import add_counted, wake_counted
 from lambdas.aws.update_expression import UpdateExpression
@@ -317,11 +318,7 @@ class DynamoStateStore:
         """The part of a renewal that does not depend on the lease: a new revision that is due now,
         no hold, and the adoption of `over`."""
         # A renewal also ends the backoff after failures: it asks for another try.
-        update = (
-            _user_write(key, now)
-            .remove("held_since", "stopped_at", "retry_at")
-            .assign({"attempts": 0})
-        )
+        update = _user_write(key, now).remove("held_since", "retry_at").assign({"attempts": 0})
         update.when("attribute_exists({pk})")
         if over:
             update.assign({"adopting": adoption_values(over.adopting)})
@@ -373,7 +370,7 @@ class DynamoStateStore:
                 "expires_at": epoch(state.expires_at),
                 "sessions": session_values(state.sessions),
                 "held_since": epoch(state.held_since),
-                "stopped_at": epoch(state.stopped_at),
+                **wanted_values(state),
             }
         )
         update.when("{rev} = :rev", rev=state.rev)
@@ -422,7 +419,7 @@ class DynamoStateStore:
 
     def wake(self, key: str, rev: int, until: datetime, now: datetime, share: WakeShare) -> None:
         assert self._history is not None, "wakes are counted in the history table"
-        lease = _user_write(key, now).assign({"expires_at": epoch(until)}).remove("stopped_at")
+        lease = _user_write(key, now).assign({"expires_at": epoch(until)})
         lease.when("{rev} = :rev", rev=rev)
         counted = {"Update": wake_counted(self._history.table, share, now)}
         self._transact([self._part(key_of(key), lease), counted])

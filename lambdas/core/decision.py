@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lambdas.core.meter import Meter
-from lambdas.core.reasons import last_stop, why_running, why_stopped
+from lambdas.core.reasons import last_end, why_running, why_stopped, with_wanted
 from lambdas.core.spec import Spec, digest
 from lambdas.core.state import (
     Adoption,
@@ -19,7 +19,6 @@ from lambdas.core.state import (
     Status,
     Step,
     Update,
-    Wanted,
 )
 from lambdas.core.wanted_config import (
     after_rollback,
@@ -158,9 +157,8 @@ def _decide(
     meter = meter_of(None if draining else spec, state)
     wanted = meter.wanted(now)
     before, state = state, _with_observation(spec, state, observed, now)
-    readable = draining or spec is None or not spec.unreadable
-    if readable and (state.last_wanted is None or state.last_wanted.running is not wanted):
-        state = replace(state, last_wanted=Wanted(wanted, now))
+    if draining or spec is None or not spec.unreadable:
+        state = with_wanted(meter, state, now, draining=draining)
     if state.adopting is not None:
         taking_over = _decide_adoption(
             spec, state, state.adopting, observed, now, draining=draining
@@ -499,7 +497,7 @@ def _rest(state: State, due: datetime | None, reason: str, next_step: Step) -> D
 def _why_unwanted(spec: Spec | None, state: State, now: datetime) -> str:
     if spec is None:
         return "it was taken out of the config"
-    return why_stopped(last_stop(meter_of(spec, state), state, now))
+    return why_stopped(last_end(meter_of(spec, state), state, now))
 
 
 def _give_up(state: State, due: datetime, reason: str, next_step: Step = Step.WAIT) -> Decision:

@@ -9,7 +9,7 @@ from typing import Any
 from lambdas.core.decision import DRAINED, meter_of, undecided, unread
 from lambdas.core.errors import InvalidField
 from lambdas.core.history import Event
-from lambdas.core.reasons import last_stop, why_running, why_stopped
+from lambdas.core.reasons import last_end, retried, why_running, why_stopped
 from lambdas.core.spec import Origin, Spec
 from lambdas.core.state import Record, State, Status, live_sessions
 from lambdas.core.wanted_config import chosen_config
@@ -34,7 +34,7 @@ def endpoint_document(
     if wanted:
         stops_at, rule = meter.wanted_until(now), why_running(meter, now)
     else:
-        stop = last_stop(meter_of(spec, state), state, now)
+        stop = last_end(meter_of(spec, state), state, now)
         stops_at = stop.at if stop else state.set_up_at
         rule = DRAINED if draining else why_stopped(stop)
     if not draining and undecided(spec, state, now) and state.observed_status is not Status.ABSENT:
@@ -58,15 +58,17 @@ def endpoint_document(
         "ServedConfigName": state.observed_config
         if state.observed_status is not Status.ABSENT
         else None,
-        "Reason": _reason(spec, state, rule),
+        "Reason": _reason(spec, state, rule, now),
         "Owner": "config" if spec.origin is Origin.CONFIG else "api",
     }
 
 
-def schedule_document(spec: Spec) -> Mapping[str, Any]:
+def schedule_document(spec: Spec, now: datetime) -> Mapping[str, Any]:
+    warnings = (schedule.never_opens(now) for schedule in spec.schedules)
     return {
         "EndpointName": spec.name,
         "schedule": [schedule.document() for schedule in spec.schedules],
+        "warnings": [warning for warning in warnings if warning],
         "Owner": "config" if spec.origin is Origin.CONFIG else "api",
     }
 
@@ -107,10 +109,10 @@ def parse_instant(text: str, field: str) -> datetime:
     )
 
 
-def _reason(spec: Spec, state: State, rule: str) -> str:
+def _reason(spec: Spec, state: State, rule: str, now: datetime) -> str:
     """Why the endpoint is as it is, true now: what is in the way or under way, or else what the
     `rule` of running says."""
     if spec.unreadable:
         return unread(spec)
     doing = {Status.CREATING: "being created: ", Status.DELETING: "being deleted: "}
-    return state.reason or doing.get(state.observed_status, "") + rule
+    return retried(state, now) or doing.get(state.observed_status, "") + rule

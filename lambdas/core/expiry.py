@@ -31,11 +31,14 @@ from lambdas.core.idempotency import (
 )
 from lambdas.core.names import endpoint_key, sagemaker_name
 from lambdas.core.ports import Declaration, Keyed
+from lambdas.core.reasons import stopped_now
 from lambdas.core.reconcile import load_or_create
 from lambdas.core.spec import Origin, Spec, with_hash
 from lambdas.core.state import (
     ABSENT,
     Adoption,
+    Ended,
+    EndedBy,
     Observed,
     Owner,
     Record,
@@ -188,10 +191,10 @@ class ExpiryUseCases(UseCases):
                 expires_at=expires_at,
                 sessions={**state.sessions, **ended_sessions},
                 held_since=now if hold else state.held_since,
-                stopped_at=now.replace(microsecond=0) if ended else state.stopped_at,
                 # The override is for this life: an endpoint added later is another one.
                 override=None if forget else state.override,
             )
+            stopped = stopped_now(meter, stopped, now, Ended(EndedBy.HAND, cut, request.actor))
             reason = f"{' and '.join(ended) or 'nothing was running it'}, by hand"
             operation = operation_of(spec, stopped, request, now, 200, reason)
             keyed = keyed_with(record, request, operation)

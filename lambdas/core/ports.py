@@ -77,7 +77,8 @@ class Declaration:
             rev=before.rev + 1,
             expires_at=self.expires_at,
             held_since=None,
-            stopped_at=None,
+            last_wanted=None,
+            ended=None,
             set_up_at=now.replace(microsecond=0),
             attempts=0,
             retry_at=None,
@@ -211,8 +212,8 @@ class StateStore(Protocol):
         keyed: Keyed | None = None,
         forgetting: Forgotten | None = None,
     ) -> State:
-        """Save the lease, the sessions and the hold of `state` over its revision. Raises Conflict
-        if that changed.
+        """Save the lease, the sessions and the hold of `state` over its revision, and what they
+        ended. Raises Conflict if that changed.
 
         The same write removes the spec of `forgetting`, with its place among the added endpoints,
         and keeps `forgetting` instead. It also removes the override if `state` has none.

@@ -1,14 +1,15 @@
-"""Why an endpoint is wanted or not, at the instant of the question: pure, and never stored."""
+"""Why an endpoint is wanted or not, at the instant of the question: pure. What ended a running time
+is a fact: it is stored once, and a later edit of the schedules does not change it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
 from lambdas.core.meter import Meter
 from lambdas.core.schedule import Schedule
-from lambdas.core.state import State
+from lambdas.core.state import Ended, EndedBy, State, Status, Wanted
 
 _LOOK_BACK = timedelta(days=8)
 """A schedule of days opens once a week at least, apart from its `except_dates`."""
@@ -22,33 +23,83 @@ def why_running(meter: Meter, now: datetime) -> str:
     return f"the window '{name}' is open until {_iso(stop)}"
 
 
-class Stop(NamedTuple):
-    at: datetime
-    cause: str
+def retried(state: State, now: datetime) -> str:
+    """What is in the way or under way. After a failure: how many tries failed, and when the next
+    one is. Empty if nothing is."""
+    if not state.attempts or not state.reason:
+        return state.reason
+    told = f"{state.reason} (tries that failed: {state.attempts}; "
+    if state.retry_at and state.retry_at > now:
+        return f"{told}the next one at {_iso(state.retry_at)})"
+    if state.observed_status is Status.CREATING:
+        return f"{told}the next one is under way)"
+    return state.reason
 
 
-def why_stopped(stop: Stop | None) -> str:
-    """Why an endpoint is not wanted, by its last stop."""
-    return stop.cause if stop else "no lease was paid and no window has opened yet"
+def why_stopped(ended: Ended | None) -> str:
+    """Why an endpoint is not wanted, by what ended the last time in which it was."""
+    if ended is None:
+        return "no lease was paid and no window has opened yet"
+    at = _iso(ended.at)
+    match ended.cause:
+        case EndedBy.HAND:
+            return f"stopped by hand at {at}" + (f" ({ended.detail})" if ended.detail else "")
+        case EndedBy.LEASE:
+            return f"the lease ended at {at}"
+        case EndedBy.WINDOW:
+            return f"the window '{ended.detail}' closed at {at}"
+        case EndedBy.DRAIN:
+            return f"it was stopped at {at}, as the stack was being destroyed"
+        case EndedBy.CHANGE:
+            return f"its schedules or its lease were changed after {at}"
 
 
-def last_stop(meter: Meter, state: State, now: datetime) -> Stop | None:
-    """When an endpoint that is not wanted was last wanted, and what ended that. None: never."""
-    stops = [stop for stop in _stops(meter, state, now) if stop.at <= now]
-    return max(stops, key=lambda stop: stop.at, default=None)
+def with_wanted(meter: Meter, state: State, now: datetime, *, draining: bool) -> State:
+    """The state with whether the endpoint is wanted at `now`. If it no longer is: with the cause.
+    While `draining`, the meter wants nothing."""
+    wanted, last = meter.wanted(now), state.last_wanted
+    since = last.since if last and last.running is wanted else now
+    ended = state.ended if wanted else last_end(meter, state, now, draining=draining)
+    return replace(state, ended=ended, last_wanted=Wanted(wanted, since, now))
 
 
-def _stops(meter: Meter, state: State, now: datetime) -> Iterator[Stop]:
-    # A stop by hand ends the lease, too. Of two causes at one instant the first one counts.
-    by_hand = state.stopped_at or state.held_since
-    if by_hand:
-        yield Stop(by_hand.replace(microsecond=0), f"stopped by hand at {_iso(by_hand)}")
-    if state.lease_end:
-        yield Stop(state.lease_end, f"the lease ended at {_iso(state.lease_end)}")
+def stopped_now(before: Meter, state: State, now: datetime, ended: Ended) -> State:
+    """The state after a write that ended the time in which the endpoint was wanted. The clock of
+    whoever writes may differ from the reconciler's: so the cause is part of the write."""
+    if not before.wanted(now):
+        return state
+    return replace(state, ended=ended, last_wanted=Wanted(running=False, since=now, seen=now))
+
+
+def last_end(meter: Meter, state: State, now: datetime, *, draining: bool = False) -> Ended | None:
+    """What ended the last time in which an endpoint was wanted that is not wanted now. None: it
+    never was.
+
+    Known is what is stored. What happened after the last look is computed. If the endpoint was
+    wanted then and nothing has ended since, somebody changed its meter.
+    """
+    last, known = state.last_wanted, state.ended
+    looked = last.seen if last else None
+    ends = (end for end in _ends(meter, state.set_up_at, now) if end.at <= now)
+    later = (end for end in ends if looked is None or end.at > looked)
+    newest = max([*([known] if known else []), *later], key=lambda e: e.at, default=None)
+    if last and last.running and (newest is None or newest.at < last.since):
+        if draining:
+            return Ended(EndedBy.DRAIN, now.replace(microsecond=0))
+        return Ended(EndedBy.CHANGE, (last.seen or last.since).replace(microsecond=0))
+    return newest
+
+
+def _ends(meter: Meter, set_up_at: datetime | None, now: datetime) -> Iterator[Ended]:
+    # Of two causes at one instant the first one counts. A stop by hand ends the lease, too.
+    if meter.held_since:
+        yield Ended(EndedBy.HAND, meter.held_since.replace(microsecond=0))
+    if meter.expires_at:
+        yield Ended(EndedBy.LEASE, meter.expires_at)
     for schedule in meter.schedules:
         stop = _last_close(schedule, meter, now)
-        if stop and (state.set_up_at is None or stop > state.set_up_at):
-            yield Stop(stop, f"the window '{schedule.name}' closed at {_iso(stop)}")
+        if stop and (set_up_at is None or stop > set_up_at):
+            yield Ended(EndedBy.WINDOW, stop, schedule.name)
 
 
 def _last_close(schedule: Schedule, meter: Meter, now: datetime) -> datetime | None:

@@ -60,6 +60,18 @@ class Schedule:
         if bool(self.days) == (self.on_date is not None):
             raise InvalidField("days", "give either `days` or `date`, not both and not neither")
 
+    def never_opens(self, now: datetime) -> str | None:
+        """A sentence for people, if no window of it is open at `now` or later. Else None."""
+        if self.on_date is None or next(self.windows_from(now), None) is not None:
+            return None
+        if self.on_date in self.except_dates:
+            why = "is one of its except_dates"
+        elif self.window_on(self.on_date) is None:
+            why = "has no such time: the clocks skip it"
+        else:
+            why = "is in the past"
+        return f"schedule '{self.name}' never opens: {self.on_date:%d/%m/%Y} {why}."
+
     @property
     def pattern(self) -> tuple[object, ...]:
         """All fields but the name. Schedules with the same pattern have the same windows."""

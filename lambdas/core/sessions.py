@@ -12,10 +12,12 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from lambdas.core.decision import meter_of
 from lambdas.core.errors import InvalidField, LeaseTooLong
 from lambdas.core.idempotency import Answer, Request, answered, keyed_with, operation_of
+from lambdas.core.reasons import stopped_now
 from lambdas.core.spec import Spec
-from lambdas.core.state import Record, State, live_sessions
+from lambdas.core.state import Ended, EndedBy, Record, State, live_sessions
 from lambdas.core.takeover import renewed_meanwhile
 from lambdas.core.use_cases import UseCases
 
@@ -46,7 +48,7 @@ class SessionUseCases(UseCases):
             if minutes > spec.max_lease_minutes:
                 raise LeaseTooLong(spec.max_lease_minutes)
             sessions = {**state.sessions, session_id: end}
-            paid = replace(state, sessions=sessions, held_since=None, stopped_at=None)
+            paid = replace(state, sessions=sessions, held_since=None)
             operation = operation_of(spec, paid, request, now, 200)
             keyed = keyed_with(record, request, operation)
             adoption = renewed_meanwhile(state, now)
@@ -68,6 +70,9 @@ class SessionUseCases(UseCases):
             lives = session_id in live_sessions(state, now)
             ended = {session_id: now.replace(microsecond=0)} if lives else {}
             after = replace(state, sessions={**state.sessions, **ended})
+            if not meter_of(spec, after).wanted(now):
+                cause = Ended(EndedBy.LEASE, now.replace(microsecond=0))
+                after = stopped_now(meter_of(spec, state), after, now, cause)
             operation = operation_of(spec, after, request, now, 200)
             self.store.stop(record.key, after, now, keyed_with(record, request, operation))
             if lives:

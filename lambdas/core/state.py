@@ -149,10 +149,32 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Whether the endpoint is wanted, as the last reconcile found it, and since when."""
+    """Whether the endpoint is wanted, as it was last found at `seen`, and since when."""
 
     running: bool
     since: datetime
+    seen: datetime | None = None
+
+
+class EndedBy(StrEnum):
+    """What ended a time in which an endpoint was wanted."""
+
+    HAND = "hand"
+    LEASE = "lease"
+    WINDOW = "window"
+    CHANGE = "change"
+    """Its schedules were changed, or an adoption was void that had paid for it."""
+    DRAIN = "drain"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """When and by what the last time ended in which the endpoint was wanted. `detail` is the name
+    of the window, or of the person who stopped it."""
+
+    cause: EndedBy
+    at: datetime
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +228,6 @@ class State:
     sessions: Mapping[str, datetime] = field(default_factory=dict)
     """The ends of sessions, by their ids (`core.sessions`)."""
     held_since: datetime | None = None
-    stopped_at: datetime | None = None
-    """When a person last stopped it, if nobody has paid since."""
     set_up_at: datetime | None = None
     observed_status: Status = Status.ABSENT
     observed_config: str | None = None
@@ -232,6 +252,7 @@ class State:
     """The creation time of the endpoint that was last seen with our tag."""
     observed_modified: datetime | None = None
     last_wanted: Wanted | None = None
+    ended: Ended | None = None
     start_seconds: int | None = None
     """How long the last start took from creation to InService, by SageMaker's times."""
     orphaned_at: datetime | None = None

@@ -117,6 +117,7 @@ class Schedules(BaseModel):
 
     EndpointName: str
     schedule: list[Schedule]
+    warnings: Annotated[list[str], Field(description="Schedules that will never open, and why")]
     Owner: Owner
 
 

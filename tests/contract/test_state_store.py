@@ -35,6 +35,8 @@ from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Origin, Spec
 from lambdas.core.state import (
     MAX_SESSIONS,
     Adoption,
+    Ended,
+    EndedBy,
     Forgotten,
     Intent,
     Observed,
@@ -170,7 +172,8 @@ def test_state_is_unchanged_after_save_and_load(store: StateStore) -> None:
         retry_at=SOON,
         updating=Update("falcon-2", "hash:falcon-2", "an alarm tripped"),
         rolled_back=Rollback("hash:falcon-0", "an alarm tripped"),
-        last_wanted=Wanted(running=True, since=NOW),
+        last_wanted=Wanted(running=True, since=NOW, seen=SOON),
+        ended=Ended(EndedBy.WINDOW, NOW, "morning"),
         override=Override("falcon-3", {"RetainAllVariantProperties": True}, "hash"),
         reweighing=Reweighing([{"VariantName": "A", "DesiredWeight": 0.5}], SOON),
         owned_since=datetime(2026, 3, 1, 8, 0, 0, 123_000, tzinfo=UTC),
@@ -183,15 +186,11 @@ def test_state_is_unchanged_after_save_and_load(store: StateStore) -> None:
     assert state_of(store) == bare
 
 
-def test_stop_by_hand_is_recorded_until_somebody_pays(store: StateStore) -> None:
-    stopped = replace(state_of(store), stopped_at=SOON)
-    store.stop("falcon", stopped, NOW)
-    assert state_of(store).stopped_at == SOON
+def test_stop_stores_what_it_ended(store: StateStore) -> None:
+    last, ended = Wanted(running=False, since=NOW, seen=NOW), Ended(EndedBy.HAND, NOW, "ann")
+    store.stop("falcon", replace(state_of(store), last_wanted=last, ended=ended), NOW)
     store.renew("falcon", 10, NOW, 100, None)
-    assert state_of(store).stopped_at is None
-    store.stop("falcon", replace(state_of(store), stopped_at=SOON, expires_at=NOW), NOW)
-    store.wake("falcon", state_of(store).rev, SOON, NOW, WakeShare("token-1", 9))
-    assert state_of(store).stopped_at is None
+    assert (state_of(store).last_wanted, state_of(store).ended) == (last, ended)
 
 
 def test_renewal_of_an_ended_lease_counts_from_the_whole_second(store: StateStore) -> None:
@@ -249,9 +248,9 @@ def test_until_moves_the_shared_end_only_to_later(store: StateStore) -> None:
 
 
 def test_session_has_its_own_end_and_ends_a_hold(store: StateStore) -> None:
-    store.stop("falcon", replace(state_of(store), held_since=NOW, stopped_at=NOW), NOW)
+    store.stop("falcon", replace(state_of(store), held_since=NOW), NOW)
     first = store.pay_session("falcon", "a", clock(9, 10), NOW, None)
-    assert (first.held_since, first.stopped_at, first.next_due) == (None, None, NOW)
+    assert (first.held_since, first.next_due) == (None, NOW)
     store.pay_session("falcon", "b", clock(9, 5), NOW, None)
     store.pay_session("falcon", "a", clock(9, 7), NOW, None)
     state = state_of(store)

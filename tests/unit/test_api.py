@@ -210,7 +210,30 @@ def test_schedules_of_an_added_endpoint_can_be_set_and_removed(call: Client) -> 
     assert put.document["schedule"] == [{**SCHEDULE, "timezone": "UTC"}]
     assert call("DELETE", "/endpoint-schedule", query={"EndpointName": "x"}).status == 200
     read = call("GET", "/endpoint-schedule", query={"EndpointName": "x"})
-    assert read.document == {"EndpointName": "x", "schedule": [], "Owner": "api"}
+    assert read.document == {"EndpointName": "x", "schedule": [], "warnings": [], "Owner": "api"}
+
+
+def test_schedule_that_can_never_open_is_accepted_with_a_warning(call: Client) -> None:
+    cfg = "jumpstart-example-model-inpainting-cfg"
+    call("POST", "/endpoint-expiry", {"EndpointName": "x", "EndpointConfigName": cfg, "minutes": 1})
+    times = {"start_time": "09:00", "stop_time": "10:00"}
+    over = {"name": "over", "date": "01/03/2026", **times}
+    left_out = {"name": "left out", "date": "05/03/2027", "except_dates": ["05/03/2027"], **times}
+    skipped = {
+        "name": "skipped",
+        "date": "28/03/2027",
+        "start_time": "02:10",
+        "stop_time": "02:50",
+        "timezone": "Europe/Berlin",
+    }
+    sent = {"EndpointName": "x", "schedule": [SCHEDULE, over, left_out, skipped]}
+    put = call("PUT", "/endpoint-schedule", sent)
+    assert put.status == 200
+    assert put.document["warnings"] == [
+        "schedule 'over' never opens: 01/03/2026 is in the past.",
+        "schedule 'left out' never opens: 05/03/2027 is one of its except_dates.",
+        "schedule 'skipped' never opens: 28/03/2027 has no such time: the clocks skip it.",
+    ]
 
 
 def test_schedules_of_the_config_are_read_only(call: Client) -> None:

@@ -34,7 +34,6 @@ states = st.builds(
     State,
     expires_at=maybe,
     held_since=maybe,
-    stopped_at=maybe,
     set_up_at=st.just(clock(0)),
     observed_status=st.sampled_from([Status.ABSENT, Status.IN_SERVICE]),
 )
@@ -57,7 +56,7 @@ def test_reason_shown_at_an_instant_is_true_at_it(
         assert instant(found[2]) in stops
         assert instant(found[2]) > now
     elif found := re.fullmatch(r"stopped by hand at (\S+)", said):
-        assert instant(found[1]) in {state.stopped_at, state.held_since}
+        assert instant(found[1]) == state.held_since
         assert instant(found[1]) <= now
     elif found := re.fullmatch(r"the lease ended at (\S+)", said):
         assert state.expires_at == instant(found[1]) <= now
@@ -112,11 +111,11 @@ def test_stop_by_hand_is_not_blamed_for_what_a_later_window_does() -> None:
     world.deploy(a_spec("falcon", schedules=(MORNING, NIGHT)))
     world.advance(minutes=1)
     world.stop("falcon")
-    assert world.get("falcon")["Reason"].endswith("stopped by hand at 2026-03-02T09:01:00Z")
+    assert world.get("falcon")["Reason"].endswith("stopped by hand at 2026-03-02T09:01:00Z (ann)")
     world.advance(hours=18)
     deletes = [e.reason for e in world.history.newest("falcon", 100) if e.kind == "delete"]
     assert deletes[0] == "the window 'night' closed at 2026-03-03T02:00:00Z"
-    assert deletes[-1] == "stopped by hand at 2026-03-02T09:01:00Z"
+    assert deletes[-1] == "stopped by hand at 2026-03-02T09:01:00Z (ann)"
     assert world.get("falcon")["Reason"] == deletes[0]
 
 
@@ -148,3 +147,70 @@ def test_endpoint_that_was_never_wanted_says_so_and_when_it_was_set_up() -> None
     assert document["Reason"] == "no lease was paid and no window has opened yet"
     assert (document["Expires"], document["ExpiresAt"]) == ("stopped", "2026-03-02T09:00:00Z")
     assert document["TimeLeft"] == "0:00:00"
+
+
+def reason_without_schedules(world: World, *schedules: Schedule) -> str:
+    world.deploy(a_spec("falcon", schedules=schedules, spec_hash=f"hash {schedules}"))
+    world.advance(minutes=1)
+    return str(world.get("falcon")["Reason"])
+
+
+def test_edit_of_the_schedules_does_not_rewrite_what_ended_the_last_run() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", schedules=(MORNING,)))
+    world.advance(hours=4)
+    closed = "the window 'morning' closed at 2026-03-02T12:00:00Z"
+    assert reason_without_schedules(world) == closed
+    afternoon = Schedule("afternoon", time(12, 30), time(13), days=DAYS)
+    world.advance(hours=2)
+    assert reason_without_schedules(world, afternoon) == closed
+
+
+def test_window_that_is_taken_away_while_it_is_open_did_not_close() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", schedules=(MORNING,)))
+    world.advance(minutes=30)
+    reason = reason_without_schedules(world)
+    assert re.fullmatch(r"its schedules or its lease were changed after 2026-03-02T09:\S+", reason)
+    assert world.status("falcon") is Status.ABSENT
+
+
+def test_window_that_closed_before_it_was_declared_is_not_named() -> None:
+    world = World(clock(15))
+    world.deploy(a_spec("falcon"))
+    never = "no lease was paid and no window has opened yet"
+    assert reason_without_schedules(world, MORNING) == never
+
+
+def test_session_that_ends_itself_ended_the_lease_also_if_clocks_differ() -> None:
+    world = World()
+    world.deploy(a_spec("falcon"))
+    world.sessions.pay("falcon", "notebook", 10, world.now, by())
+    world.settle()
+    world.advance(seconds=30)
+    late = world.now - timedelta(seconds=2)
+    world.advance_to(world.now)
+    world.sweeper.sweep()
+    world.settle()
+    world.sessions.end("falcon", "notebook", late, by())
+    world.advance(minutes=1)
+    ended = "the lease ended at 2026-03-02T09:00:28Z"
+    assert world.get("falcon")["Reason"] == ended
+    assert [e.reason for e in world.history.newest("falcon", 9) if e.kind == "delete"] == [ended]
+
+
+def test_failed_start_says_how_many_tries_failed_and_when_the_next_one_is() -> None:
+    world = World()
+    world.endpoints.failing = "the image cannot be pulled"
+    world.deploy(a_spec("falcon"))
+    world.renew("falcon", 60)
+    world.advance(seconds=25)
+    failed, again = "Failed: the image cannot be pulled (tries that failed: ", "2; the next one at "
+    reason = ""
+    while again not in reason:
+        world.advance(seconds=1)
+        reason = world.get("falcon")["Reason"]
+    next_try = instant(reason.removeprefix(failed + again).removesuffix(")"))
+    world.advance_to(next_try + timedelta(seconds=1))
+    assert world.get("falcon")["Reason"] == f"{failed}2; the next one is under way)"
+    assert world.endpoints.live["falcon"].created_at - next_try < timedelta(seconds=1)

@@ -72,7 +72,8 @@ class ScheduleRequest(BaseModel):
 
 @GET.on(router)
 def get(EndpointName: _Name) -> Mapping[str, Any]:  # noqa: N803 (the wire's name)
-    return schedule_document(use_cases().read(EndpointName, utc_now()))
+    now = utc_now()
+    return schedule_document(use_cases().read(EndpointName, now), now)
 
 
 @PUT.on(router)
@@ -84,15 +85,15 @@ def put(
     if len(names) != 1:
         raise InvalidField("EndpointName", "give it once, in the query or in the body")
     schedules = [_parsed(index, document) for index, document in enumerate(body.schedule)]
-    request = requested(router)
-    spec = use_cases().replace(names.pop(), schedules, utc_now(), request)
-    return schedule_document(spec)
+    request, now = requested(router), utc_now()
+    spec = use_cases().replace(names.pop(), schedules, now, request)
+    return schedule_document(spec, now)
 
 
 @DELETE.on(router)
 def delete(EndpointName: _Name) -> Mapping[str, Any]:  # noqa: N803 (the wire's name)
-    request = requested(router)
-    return schedule_document(use_cases().replace(EndpointName, [], utc_now(), request))
+    request, now = requested(router), utc_now()
+    return schedule_document(use_cases().replace(EndpointName, [], now, request), now)
 
 
 def _parsed(index: int, document: Mapping[str, Any]) -> Schedule:
