@@ -241,6 +241,18 @@ LIMITS = {
         "'AllTraffic', which is 2 to 10, not 11",
         fleet(20),
     ),
+    "half of an odd fleet": Violation(
+        canary(count(2)),
+        f"{ROUTING}.CanarySize.Value: must be at most 50 % of the 3 instances of variant "
+        "'AllTraffic', which is 1, not 2",
+        fleet(3),
+    ),
+    "a tenth of an odd fleet": Violation(
+        linear(count(1)),
+        f"{ROUTING}.LinearStepSize.Value: must be 10 to 50 % of the 15 instances of variant "
+        "'AllTraffic', which is 2 to 7, not 1",
+        fleet(15),
+    ),
     "batch of too few": Violation(
         rolling(count(1)),
         f"{ROLLING}.MaximumBatchSize.Value: must be 5 to 50 % of the 40 instances of variant "
@@ -275,6 +287,18 @@ LIMITS = {
         f"{ROLLING}.MaximumExecutionTimeoutInSeconds: must be larger than all the waits together "
         "(1200 s after 4 batches), not 1200",
         fleet(4),
+    ),
+    "execution shorter than the waits after batches of a third": Violation(
+        rolling(percent(30), WaitIntervalInSeconds=300, MaximumExecutionTimeoutInSeconds=1200),
+        f"{ROLLING}.MaximumExecutionTimeoutInSeconds: must be larger than all the waits together "
+        "(1200 s after 4 batches), not 1200",
+        fleet(10),
+    ),
+    "execution shorter than the waits after the rest of a fleet": Violation(
+        rolling(count(3), WaitIntervalInSeconds=300, MaximumExecutionTimeoutInSeconds=900),
+        f"{ROLLING}.MaximumExecutionTimeoutInSeconds: must be larger than all the waits together "
+        "(900 s after 3 batches), not 900",
+        fleet(8),
     ),
     "batches of what is serverless": Violation(
         rolling(percent(10)),

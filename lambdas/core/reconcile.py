@@ -21,6 +21,7 @@ from lambdas.core.decision import (
     Decision,
     decide,
     dropped,
+    meter_of,
     not_seen,
     on_record,
     refused,
@@ -185,9 +186,13 @@ class Reconciler:
             saved = replace(saved, next_due=control.drain_until)  # if nobody ends the drain
         word = "settled"
         if decision.step in ACTIONS:
+            transition = meter_of(spec, state).next_transition(now)
             refusal = self._act(record, name, decision, events, now)
             now = self.clock()
             saved = self._state_after_call(record, decision, observed, refusal, now)
+            # The wait before a retry must not delay a stop.
+            due = min(filter(None, (saved.next_due, transition)), default=None)
+            saved = replace(saved, next_due=due)
             events = list(_refusal_events(record.key, state, saved, decision.step, refusal, now))
             word = _word(refusal)
         self._save(record.key, saved, now, events)

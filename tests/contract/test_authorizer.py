@@ -454,3 +454,14 @@ def test_tokens_are_never_logged(auth: Any, caplog: pytest.LogCaptureFixture) ->
     assert "allowed token" in caplog.text
     for token in sent:
         assert all(part not in caplog.text for part in token.split(".") if part)
+
+
+def test_revoked_token_is_not_read_from_a_stale_replica(auth: Any) -> None:
+    reads: list[bool] = []
+
+    def note(params: Mapping[str, Any], **_: object) -> None:
+        reads.append(params["RequestItems"]["auth"].get("ConsistentRead"))
+
+    with before_each(auth, "BatchGetItem", note):
+        send("t1")
+    assert reads == [True]

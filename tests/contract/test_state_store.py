@@ -21,6 +21,7 @@ from lambdas.core.errors import (
     InvalidField,
     LeaseTooLong,
     Locked,
+    Throttled,
     TooManyAdded,
     TooManyAddedToday,
     TooManySessions,
@@ -873,3 +874,25 @@ def test_duration_of_the_last_start_is_stored(store: StateStore) -> None:
     store.lock("falcon", "me", NOW, SOON)
     store.save("falcon", "me", replace(state_of(store), start_seconds=240), None)
     assert state_of(store).start_seconds == 240
+
+
+def test_throttled_write_is_tried_again_and_at_last_raised(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isinstance(subject.store, FakeStateStore):
+        return
+    pauses: list[float] = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    store = DynamoStateStore(client, client, "state", None)
+    with Stubber(client) as stubbed:
+        for _ in range(3):
+            stubbed.add_client_error("update_item", "ThrottlingException")
+        stubbed.add_response("update_item", {"Attributes": {"rev": {"N": "1"}}})
+        assert store.renew("falcon", 5, NOW, 100, None).rev == 1
+        assert pauses == [0.02, 0.04, 0.08]
+        for _ in range(6):
+            stubbed.add_client_error("update_item", "ThrottlingException")
+        with pytest.raises(Throttled):
+            store.renew("falcon", 5, NOW, 100, None)
+        assert len(pauses) == 3 + 5

@@ -424,6 +424,19 @@ def test_errors_carry_the_right_status(call: Client, body: object, status: int) 
     assert call("POST", "/endpoint-expiry", body).status == status
 
 
+@pytest.mark.parametrize("letter", ["p", "ü"])
+def test_body_may_have_exactly_the_most_bytes(call: Client, letter: str) -> None:
+    body = json.dumps({"EndpointName": FALCON, "minutes": 10, "padding": "-"}, ensure_ascii=False)
+    room = 128_000 - len(body) + 1
+    padding = letter * (room // len(letter.encode()))
+    padding += "-" * (room - len(padding.encode()))
+    largest = body.replace('"-"', f'"{padding}"')
+    assert len(largest.encode()) == 128_000
+    assert call("POST", "/endpoint-expiry", largest).status == 400, "`padding` is unknown"
+    too_large = call("POST", "/endpoint-expiry", f"{largest} ")
+    assert (too_large.status, too_large.document["code"]) == (413, "BodyTooLarge")
+
+
 def test_other_content_types_are_415(call: Client) -> None:
     headers = {"content-type": "text/csv", "Content-Type": "text/csv"}
     assert call("POST", "/endpoint-expiry", "a,b", headers=headers).status == 415

@@ -11,13 +11,22 @@ from lambdas.core.decision import decide
 from lambdas.core.errors import AwsRefused, NameTaken
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.ports import Listed
+from lambdas.core.schedule import Schedule
 from lambdas.core.state import ABSENT, Intent, Observed, Owner, State, Status, Step
 from lambdas.core.sweep import Policy, Unmanaged
-from tests.fakes import a_spec, by, clock
-from tests.unit.interleaving import before
+from tests.fakes import OFFICE_HOURS, a_spec, by, clock
+from tests.unit.interleaving import before, failing
 from tests.world import World
 
 ANN = by()
+ALWAYS = Schedule.parse(
+    {
+        "name": "always",
+        "start_time": "00:00",
+        "stop_time": "00:00",
+        "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+    }
+)
 
 
 def test_endpoint_that_was_given_up_is_still_due_at_the_end_of_its_lease() -> None:
@@ -280,3 +289,67 @@ def test_one_foreign_endpoint_that_cannot_be_read_does_not_hide_the_others(world
 
     world.endpoints.owner = refusing  # type: ignore[method-assign]
     assert world.sweep_with(Policy(Unmanaged.REPORT)).sweep().unmanaged == ["good"]
+
+
+def test_reconcile_that_breaks_off_leaves_no_lock(world: World) -> None:
+    world.expiry.renew("falcon", 10, world.now, ANN)
+    world.store.begin = failing(RuntimeError("a bug"))  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError):
+        world.settle()
+    assert world.store.load("falcon").lock_owner is None
+
+
+def test_refused_update_does_not_delay_the_stop(world: World) -> None:
+    world.renew("falcon", 10)
+    world.advance(minutes=1)
+    world.endpoints.refusals["update"] = [AwsRefused("ResourceLimitExceeded", "quota")] * 20
+    world.deploy(a_spec("falcon", "falcon-2"))
+    world.advance_to(clock(9, 9, 59))
+    retry_at = world.state("falcon").retry_at
+    assert retry_at is not None
+    assert retry_at > clock(9, 10)
+    world.advance_to(clock(9, 10))
+    assert world.status("falcon") is Status.DELETING
+
+
+@pytest.mark.parametrize("seen", [ABSENT, Observed(Status.IN_SERVICE, "falcon-0")])
+def test_look_during_a_backoff_does_not_delay_the_end_of_the_lease(seen: Observed) -> None:
+    state = State(expires_at=clock(9, 2), retry_at=clock(9, 10), attempts=6)
+    assert decide(a_spec("falcon"), state, seen, clock(9)).next_due == clock(9, 2)
+
+
+def test_backoff_ends_once_the_endpoint_is_as_declared_again(world: World) -> None:
+    world.renew("falcon", 600)
+    world.advance(minutes=1)
+    world.endpoints.refusals["update"] = [AwsRefused("ResourceLimitExceeded", "quota")] * 6
+    world.deploy(a_spec("falcon", "falcon-2"))
+    world.advance(minutes=8)
+    world.deploy(a_spec("falcon", "falcon-1"))
+    world.deploy(a_spec("falcon", "falcon-3"))
+    assert world.status("falcon") is Status.UPDATING
+
+
+def test_sweep_leaves_alone_what_is_as_it_should_be() -> None:
+    world = World(clock(9, 30))
+    world.deploy(
+        a_spec("leased"),
+        a_spec("stopped"),
+        a_spec("closed", schedules=(OFFICE_HOURS,)),
+        a_spec("always", schedules=(ALWAYS,)),
+        a_spec("failing", "no-capacity"),
+    )
+    world.endpoints.full = {"no-capacity"}
+    world.renew("leased", 60)
+    world.renew("failing", 60)
+    world.advance(minutes=2)
+    assert world.status("always") is Status.IN_SERVICE
+    assert world.status("failing") is Status.ABSENT
+    assert world.sweeper.sweep().hinted == []
+
+
+def test_sweep_leaves_alone_what_runs_by_a_spec_that_cannot_be_read() -> None:
+    world = World(clock(11))
+    world.deploy(a_spec("flan", schedules=(OFFICE_HOURS,)))
+    world.advance(minutes=1)
+    world.store.deploy(a_spec("flan", unreadable="a newer form"))
+    assert world.sweeper.sweep().hinted == []

@@ -88,6 +88,19 @@ def test_an_idempotency_key_makes_each_route_safe_to_repeat(call: Client, world:
     assert call("POST", UPDATE, other, headers=headers).status == 422
 
 
+def test_order_of_the_fields_makes_no_other_request_of_a_repetition(call: Client) -> None:
+    headers = {"Idempotency-Key": "k"}
+    weight = {"VariantName": "A", "DesiredWeight": 4, "DesiredInstanceCount": 2}
+    turned = dict(reversed(weight.items()))
+    first = call(
+        "POST", WEIGHTS, {**WEIGH, "DesiredWeightsAndCapacities": [weight]}, headers=headers
+    )
+    again = call(
+        "POST", WEIGHTS, {**WEIGH, "DesiredWeightsAndCapacities": [turned]}, headers=headers
+    )
+    assert (again.status, again.text) == (202, first.text)
+
+
 @pytest.mark.parametrize("path", [UPDATE, WEIGHTS])
 def test_both_routes_need_the_scope_manage(call: Client, path: str) -> None:
     body = TO_TWO if path == UPDATE else WEIGH

@@ -587,3 +587,27 @@ def test_update_that_somebody_outside_overtakes_is_not_told_to_be_rolled_back(wo
     assert updated_outside(world) == ["somebody outside moved it to theirs"]
     assert "rolled back" not in world.history.kinds("falcon")
     assert world.get("falcon")["ServedConfigName"] == "falcon-2"
+
+
+def test_endpoint_that_is_being_updated_is_not_settled_whatever_it_serves(world: World) -> None:
+    world.update("falcon", "falcon-2")
+    (unsettled,) = world.deploys.verdict({"falcon": "falcon-1"}).unsettled
+    assert unsettled.startswith("falcon: Updating on falcon-1")
+
+
+def test_wait_goes_on_during_an_update_that_began_in_time(world: World) -> None:
+    """At its end less time is left than the update was allowed to take."""
+    world.advance(minutes=25)
+    world.endpoints.create_seconds = 9 * 60
+    world.deploy(a_spec("falcon", "falcon-2", update=options_with_timeout(30 * 60)))
+    world.advance(minutes=6)
+    assert world.deploys.wait({"falcon": "falcon-2"}).settled
+
+
+def test_a_deploy_accepts_a_fallback_of_the_entry_set_by_hand(world: World) -> None:
+    world.deploy(a_spec("falcon", fallback_configs=("falcon-2",)))
+    world.update("falcon", "falcon-2")
+    world.advance(seconds=30)
+    assert served(world) == "falcon-2"
+    world.endpoints.config_owners["falcon-2"] = Owner.US
+    assert world.deploys.verdict({"falcon": "falcon-1"}).settled
