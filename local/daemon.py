@@ -76,11 +76,11 @@ def answers(port: int, path: str) -> bool:
     return False
 
 
-def digest(*packages: str, settings: object = None) -> str:
-    """Return a version: a digest of the code of these packages and of the settings."""
+def digest(*modules: str, settings: object = None) -> str:
+    """Return a version: a digest of the code of these packages or modules and of the settings."""
     version = hashlib.sha256(repr((sys.executable, settings)).encode())
-    for package in packages:
-        for source in sorted((CODE / package).glob("**/*.py")):
+    for module in modules:
+        for source in sorted([*CODE.glob(f"{module}.py"), *CODE.glob(f"{module}/**/*.py")]):
             version.update(source.read_bytes())
     return version.hexdigest()[:16]
 

@@ -104,7 +104,8 @@ def daemons(places: Places) -> dict[str, Process]:
 
 def _version(region: str, environ: Mapping[str, str]) -> str:
     settings = (MINISTACK_VERSION, region, sorted(simulator_settings(environ).items()))
-    return digest("emulator", "serving", "simulator", settings=settings)
+    modules = ("emulator", "key", "serving", "signature", "simulator")
+    return digest(*modules, settings=settings)
 
 
 def _two_free_ports() -> tuple[int, int]:

@@ -1,10 +1,18 @@
-"""The AWS key of the embedded AWS: its root user, made anew with each start."""
+"""The AWS key of the embedded AWS: its root user's, made anew with each start.
 
+The credentials of a role's sessions are derived from it. So the simulator, a separate process with
+the same key, knows them without asking the emulator, and nobody else can compute them.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
 import json
 import secrets
 import string
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from local.stack_file import write_private
@@ -47,6 +55,29 @@ class Key:
         """Write it to a file that only its owner can read."""
         write_private(path, json.dumps(asdict(self)))
 
+    def session(self, arn: str) -> "Session":
+        """The credentials of a session of a role. They are the same each time."""
+        token = f"{base64.urlsafe_b64encode(arn.encode()).decode()}.{self._derived('token', arn)}"
+        return Session(
+            arn,
+            f"ASIA{self._derived('id', arn)[:16].upper()}",
+            self._derived("secret", arn),
+            token,
+        )
+
+    def session_of(self, token: str) -> "Session | None":
+        """The session with this token; None if the token was not made with this key."""
+        try:
+            arn = base64.urlsafe_b64decode(token.partition(".")[0]).decode()
+        except (binascii.Error, UnicodeError):
+            return None
+        session = self.session(arn)
+        return session if hmac.compare_digest(session.token.encode(), token.encode()) else None
+
+    def _derived(self, purpose: str, arn: str) -> str:
+        text = f"{purpose}:{arn}".encode()
+        return hmac.digest(self.aws_secret_access_key.encode(), text, hashlib.sha256).hex()
+
     @property
     def environment(self) -> dict[str, str]:
         """The variables from which AWS tools take it."""
@@ -54,3 +85,13 @@ class Key:
             "AWS_ACCESS_KEY_ID": self.aws_access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.aws_secret_access_key,
         }
+
+
+@dataclass(frozen=True)
+class Session:
+    """Temporary credentials, in which a service acts for a role."""
+
+    arn: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    token: str = field(repr=False)

@@ -87,7 +87,8 @@ def user_pool_url(region: str) -> str:
 
 @cache
 def s3() -> S3Client:
-    return boto3.client("s3", config=_READ)
+    """Its links have signatures of version 4: S3 takes no others for objects encrypted with KMS."""
+    return boto3.client("s3", config=_READ.merge(Config(signature_version="s3v4")))
 
 
 @cache

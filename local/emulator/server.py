@@ -35,9 +35,10 @@ def serve(port: int) -> None:
     os.environ.update(settings(port))
     application = importlib.import_module("ministack.app").app
     importlib.import_module("local.emulator.patches").apply()
+    door = importlib.import_module("local.emulator.door").Door(application, Repeats(application))
     _raise_open_files_limit()
     try:
-        asyncio.run(_run(Repeats(application), port))
+        asyncio.run(_run(door, port))
     finally:
         importlib.import_module("ministack.core.lambda_runtime").reset()
 

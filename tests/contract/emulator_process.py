@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 import httpx
+from botocore.config import Config
 
 from constructs_lib.policy import trust_document
 from local.key import Key
@@ -36,12 +37,15 @@ class Emulator:
         """The address of every AWS API that it serves."""
         return f"http://127.0.0.1:{self.port}"
 
-    def client(self, service: str) -> Any:  # the client of any service at all
+    def client(
+        self, service: str, config: Config | None = None
+    ) -> Any:  # the client of any service at all
         """Make a boto3 client of one AWS service."""
         return boto3.client(
             service,  # type: ignore[call-overload]  # any service at all
             endpoint_url=self.url,
             region_name=REGION,
+            config=config,
             **asdict(self.key),
         )
 

@@ -1,18 +1,19 @@
-"""The session token of a role contains its ARN, so that the simulator knows its caller.
+"""The credentials of a role's session are derived from the root user's key.
 
 MiniStack gives each function a session of its role (and we do for each integration of API Gateway).
-MiniStack knows callers by their access key; the simulator is a separate process and does not. So
-each session token begins with its ARN. AWS's tokens contain it too, but only AWS can read them.
+It computes them from the function's name, so everybody could. And it knows callers by their access
+key; the simulator is a separate process and does not, but it can derive the same credentials.
 """
 
-import base64
-import hashlib
+import os
 import threading
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 from botocore.credentials import Credentials
+
+from local.key import Key
 
 lambda_runtime: Any = import_module("ministack.core.lambda_runtime")
 lambda_svc: Any = import_module("ministack.services.lambda_svc")
@@ -46,20 +47,17 @@ def _credentials(function: Mapping[str, Any]) -> dict[str, str]:
     account = lambda_runtime._account_region_from_function_config(function)[0]
     role, name = function["Role"].rpartition("/")[2], function["FunctionName"][:64]
     arn = f"arn:aws:sts::{account}:assumed-role/{role}/{name}"
-    made = hashlib.sha256(f"{function['FunctionArn']}:{function['Role']}".encode()).hexdigest()
-    access_key = f"ASIA{made[:16].upper()}"
-    secret = hashlib.sha256(f"secret:{made}".encode()).hexdigest()
-    token = f"{base64.urlsafe_b64encode(arn.encode()).decode()}.{made}"
-    session = {
+    session = Key.of(os.environ).session(arn)
+    known = {
         "Arn": arn,
         "UserId": f"{role}:{name}",
-        "SecretAccessKey": secret,
-        "SessionToken": token,
+        "SecretAccessKey": session.secret_access_key,
+        "SessionToken": session.token,
     }
     with _one_at_a_time:  # it iterates over all sessions, so no other thread may add one
-        sts.register_session(access_key, session)
+        sts.register_session(session.access_key_id, known)
     return {
-        "AWS_ACCESS_KEY_ID": access_key,
-        "AWS_SECRET_ACCESS_KEY": secret,
-        "AWS_SESSION_TOKEN": token,
+        "AWS_ACCESS_KEY_ID": session.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
+        "AWS_SESSION_TOKEN": session.token,
     }
