@@ -23,6 +23,8 @@ bootstrap = for python in $(PYTHON) python3.13 python3.12 python3.11; do \
 .PHONY: help
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo 'Variables: CONFIG=path of the config, LOCAL_PORT=port of the API of `make up` (8080), ARGS=options of'
+	@echo 'the command. All of them: docs/configuration.md#environment-variables'
 
 # --- the product ------------------------------------------------------------------------------
 

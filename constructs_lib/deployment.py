@@ -12,19 +12,16 @@ Element = TypeVar("Element", bound=TerraformElement)
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """`account_id` and `partition` are Terraform references; the rest is literal. `key_arn` is the
-    customer's KMS key for all stored data. Without it, each service uses its own key."""
+    """`account_id` and `partition` are Terraform references; the rest is literal. `stack_tag` is
+    the value of the tag `endpoint-meter:stack`, which marks the endpoints of this stack. `key_arn`
+    is the customer's KMS key for all stored data. Without it, each service uses its own key."""
 
     prefix: str
     region: str
+    stack_tag: str
     account_id: str
     partition: str
     key_arn: str | None = None
-
-    @property
-    def stack_tag(self) -> str:
-        """The value of the tag `endpoint-meter:stack`, which marks the endpoints of this stack."""
-        return f"{self.prefix}-{self.region}"
 
     def name(self, thing: str) -> str:
         return f"{self.prefix}-{thing}"

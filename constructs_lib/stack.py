@@ -128,12 +128,11 @@ class EndpointManagerStack(TerraformStack):
 
     def _provider(self) -> None:
         config = self._config
-        tag = f"{config.project_prefix}-{config.region_name}"
         AwsProvider(
             self,
             "aws",
             region=config.region_name,
-            default_tags=[AwsProviderDefaultTags(tags={STACK_TAG_KEY: tag})],
+            default_tags=[AwsProviderDefaultTags(tags={STACK_TAG_KEY: config.stack_tag})],
         )
         # The bindings were generated from provider 6.25 and require it. Everything that is used
         # here also exists in 5.100.
@@ -145,7 +144,7 @@ class EndpointManagerStack(TerraformStack):
         backend = self._config.backend
         if isinstance(backend, LocalState):
             # Relative to the stack's folder in cdktf.out, so that the JSON contains no local path.
-            LocalBackend(self, path=f"../../../.terraform-state/{STACK_NAME}.tfstate")
+            LocalBackend(self, path=f"../../../{self._config.state_file}")
             return
         S3Backend(
             self,
@@ -165,6 +164,7 @@ class EndpointManagerStack(TerraformStack):
         return Deployment(
             prefix=self._config.project_prefix,
             region=self._config.region_name,
+            stack_tag=self._config.stack_tag,
             account_id=account.account_id,
             partition=partition.partition,
             key_arn=self._config.kms_key_arn,

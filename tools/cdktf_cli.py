@@ -1,34 +1,88 @@
 """Run the pinned cdktf CLI for this checkout: `python -m tools.cdktf_cli diff …`.
 
 It runs with the locked Node and Terraform's environment (with a provider mirror, if there is one).
-Telemetry, crash reports and checks for newer versions are off.
+Telemetry, crash reports and checks for newer versions are off. Before Terraform is asked, the
+config, its state and the AWS credentials must be right.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Mapping
 
-from tools import terraform_cli
+from constructs_lib.config.problems import InvalidConfig
+from tools import aws_credentials, deployed_stack, terraform_cli
+from tools.aws_credentials import NoCredentials
 from tools.bootstrap import ROOT, with_node
+from tools.deployed_stack import Source, Stack, WrongState
 
 # These run Terraform. They also ask the registry in order to lock the provider for other platforms.
 TERRAFORM_COMMANDS = {"apply", "deploy", "destroy", "diff", "plan"}
+CHANGING = {"apply", "deploy"}
+HELP = {"-h", "--help"}
 QUIET = {"CHECKPOINT_DISABLE": "1", "DISABLE_VERSION_CHECK": "1"}
+SPINNER = b"\xe2\xa0"  # how each of its characters begins in UTF-8: Braille patterns
+INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
-    """Replace this process with the CLI. It only returns if Terraform is missing."""
+    """Replace this process with the CLI. It only returns if the CLI must not be started."""
     try:
         terraform_cli.require()
         provision = terraform_cli.provision(os.environ)
-    except terraform_cli.TerraformMissing as missing:
-        print(f"error: {missing}", file=sys.stderr)
+        environment = with_node(provision.environment) | QUIET
+        if TERRAFORM_COMMANDS & set(arguments[:1]) and not HELP & set(arguments):
+            environment |= checked(arguments[0], os.environ)
+    except InvalidConfig as invalid:
+        print(invalid, file=sys.stderr)
         return 1
-    environment = with_node(provision.environment) | QUIET
-    command = cdktf_command(arguments, mirrored=provision.mirrored, terminal=sys.stdout.isatty())
+    except (terraform_cli.TerraformMissing, NoCredentials, WrongState) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    terminal = sys.stdout.isatty()
+    if not terminal:
+        environment["CI"] = "true"  # the CLI then shows a spinner once, not ten times a second
+        without_spinner()
+    command = cdktf_command(arguments, mirrored=provision.mirrored, terminal=terminal)
     os.chdir(ROOT)
     os.execve(command[0], command, environment)  # noqa: S606
+
+
+def checked(command: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Wait for our turn and check everything that `command` needs; returns Terraform's settings.
+
+    Raises InvalidConfig, WrongState and NoCredentials.
+    """
+    deployed_stack.wait_for_turn(ROOT)
+    source = Source.chosen(ROOT, environ)
+    stack = Stack(ROOT, source, source.load(ROOT))
+    stack.require_local()
+    aws_credentials.require(stack.config.region_name)
+    stack.require_remote()
+    if command in CHANGING:
+        stack.record()
+    return {"TF_DATA_DIR": environ.get("TF_DATA_DIR") or str(stack.data)}
+
+
+def without_spinner() -> None:
+    """Let a child write our output from now on, without the lines of the spinner."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with what it reads
+        os.close(writing)
+        with open(reading, "rb") as lines, open(1, "wb") as output:  # noqa: PTH123
+            for line in lines:
+                if not line.startswith(SPINNER):
+                    output.write(line)
+                    output.flush()
+        os._exit(0)
+    os.close(reading)
+    os.dup2(writing, 1)
+    os.close(writing)
 
 
 def cdktf_command(arguments: list[str], *, mirrored: bool, terminal: bool) -> list[str]:

@@ -54,6 +54,7 @@ RetentionDays = Literal[
     3288, 3653,
 ]  # fmt: skip
 MAX_DRAIN_SECONDS = 840  # the sweep has 900 s in total
+STATES = ".terraform-state"
 _LEASE, _WINDOWS = "<lease>", "<windows>"
 
 
@@ -304,6 +305,16 @@ class DeployConfig(Model):
     token_requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 1_200
     api_gateway_account_role: bool = False
     kms_key_arn: KmsKeyArn | None = None
+
+    @property
+    def stack_tag(self) -> str:
+        """The value of the tag that every resource of the stack carries."""
+        return f"{self.project_prefix}-{self.region_name}"
+
+    @property
+    def state_file(self) -> str:
+        """Terraform's local state, relative to the project: one for each prefix and region."""
+        return f"{STATES}/{self.project_prefix}/{self.region_name}/endpoint-manager.tfstate"
 
     def volume_keys(self) -> set[str]:
         return {entry.kms_key_id for entry in self.jumpstart_models if entry.kms_key_id}

@@ -40,9 +40,17 @@ def test_the_aws_provider_is_limited_to_the_tested_versions(stack: Stack) -> Non
     }
 
 
-def test_local_state_is_kept_outside_the_synth_output_under_a_relative_path(stack: Stack) -> None:
-    path = stack.document["terraform"]["backend"]["local"]["path"]
-    assert path == "../../../.terraform-state/endpoint-manager.tfstate"
+def test_each_prefix_and_region_has_a_local_state_outside_the_synth_output(
+    stack: Stack, stack_of: Synthesize
+) -> None:
+    def path(of: Stack) -> str:
+        found: str = of.document["terraform"]["backend"]["local"]["path"]
+        return found
+
+    folder = "../../../.terraform-state"
+    assert path(stack) == f"{folder}/demo/us-east-1/endpoint-manager.tfstate"
+    other = stack_of(config_with(FLAN, project_prefix="other"))
+    assert path(other) == f"{folder}/other/us-east-1/endpoint-manager.tfstate"
 
 
 def test_state_in_a_bucket_has_a_lock_file(stack_of: Synthesize) -> None:

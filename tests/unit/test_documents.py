@@ -3,9 +3,12 @@ list is complete. tests/e2e/test_documents.py runs the blocks."""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -176,6 +179,70 @@ def test_paths_that_contributing_names_exist() -> None:
 def test_names_of_code_that_contributing_tells_of_are_there(name: str, place: str) -> None:
     assert re.search(rf"\b{name}\b", read("CONTRIBUTING.md").prose)
     assert re.search(rf"^(def|class) {name}\b|^{name}\b", (ROOT / place).read_text(), re.MULTILINE)
+
+
+def test_each_variable_of_a_shell_block_is_defined_earlier_in_its_document() -> None:
+    for document in DOCUMENTS:
+        defined: set[str] = set()
+        for block in document.blocks:
+            for found in re.finditer(r"\b(\w+)=|\$\{?([A-Za-z_]\w*)", block.text):
+                if block.language == "sh" and found[1]:
+                    defined.add(found[1])
+                elif block.language == "sh":
+                    assert found[2] in defined, f"{block.where}: ${found[2]} is defined nowhere"
+
+
+# Conventions of the operating system and of the programs that are used, and what one of our
+# processes tells another.
+NOT_OURS = r"(AWS|JSII|LC|NODE|PIP|UV|XDG)_\w+|HOME|LANG|LD_LIBRARY_PATH|PATH|USER|VIRTUAL_ENV"
+TOLD_BY_OURSELVES = {"EVENTS_ENDPOINT_URL", "POWERTOOLS_SERVICE_NAME", "WAKE_MINUTES"}
+TERRAFORMS = {"TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR"}
+
+
+def variables_that_are_read(path: Path) -> Iterator[str]:
+    """Names that are looked up in the environment, as literals or as constants of the module."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    constants = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=of, attr="get" | "getenv"), args=[key, *_]):
+                pass
+            case ast.Subscript(value=of, slice=key, ctx=ast.Load()):
+                pass
+            case ast.comprehension(iter=ast.Name() as key):
+                of = ast.Name("environ")
+            case _:
+                continue
+        if not ast.unparse(of).endswith(("environ", "environment", "os")):
+            continue
+        if isinstance(key, ast.Name):
+            key = constants.get(key.id, key)
+        for part in ast.walk(key):
+            if isinstance(part, ast.Constant) and re.fullmatch(
+                r"[A-Z][A-Z_]+[A-Z]", str(part.value)
+            ):
+                yield str(part.value)
+
+
+def test_each_variable_that_the_code_reads_is_in_the_table_of_variables() -> None:
+    folders = ("benches", "client", "constructs_lib", "jumpstart", "local", "tools", "lambdas")
+    files = [ROOT / "main.py", *(f for name in folders for f in (ROOT / name).rglob("*.py"))]
+    read_by_code = {name for path in files for name in variables_that_are_read(path)}
+    ours = {name for name in read_by_code if not re.fullmatch(NOT_OURS, name)}
+    rows = tables(read("docs/configuration.md"), "| variable | of |")
+    told = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row[0])}
+    assert ours - TOLD_BY_OURSELVES - TERRAFORMS <= told
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    of_make = set(re.findall(r"^([A-Z]+) \?=", makefile, re.MULTILINE))
+    assert of_make <= told
+    assert told - of_make - ours == {"AWS_PROFILE"}, "nothing reads it"
+    assert "LOCAL_PORT" in makefile.partition(".PHONY: up")[0], "`make help` names it"
 
 
 def test_the_product_has_one_name() -> None:

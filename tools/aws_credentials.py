@@ -1,0 +1,55 @@
+"""Whether AWS can be called, found out before Terraform is started.
+
+Terraform says it late, and after many lines. botocore looks in the same places as Terraform's
+provider: environment, profiles, SSO, web identity, processes, containers and EC2.
+"""
+
+from __future__ import annotations
+
+import boto3
+import botocore.session
+from botocore import exceptions
+from botocore.config import Config
+
+QUICK = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
+HOW_TO_GIVE = (
+    "set AWS_PROFILE to a profile of `aws configure` or `aws configure sso`, or set "
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, with AWS_SESSION_TOKEN where there is one"
+)
+
+
+class NoCredentials(Exception):
+    """AWS cannot be called. The message says what is missing and how to give it."""
+
+
+def require(region: str) -> None:
+    """Find credentials as Terraform's provider will, and ask AWS once whose they are.
+
+    Raises NoCredentials. Where nothing is set, the wait for EC2's metadata is two seconds at most.
+    """
+    try:
+        session = botocore.session.Session()
+        credentials = session.get_credentials()
+        if credentials is None:
+            raise NoCredentials(
+                f"there are no AWS credentials: {HOW_TO_GIVE}. "
+                "`make up` needs none: it runs everything on this machine"
+            )
+        if credentials.method == "assume-role" and "mfa_serial" in session.get_scoped_config():
+            raise NoCredentials(
+                "the profile asks for an MFA code, which nobody can type into Terraform: run "
+                '`eval "$(aws configure export-credentials --format env)"` first, then unset '
+                "AWS_PROFILE"
+            )
+        aws = boto3.Session(botocore_session=session, region_name=region)
+        aws.client("sts", config=QUICK).get_caller_identity()
+    except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
+        raise NoCredentials(
+            f"AWS does not answer: {error}. Look at the network, and at HTTPS_PROXY and "
+            "AWS_ENDPOINT_URL where they are set"
+        ) from error
+    except (exceptions.BotoCoreError, exceptions.ClientError) as error:
+        raise NoCredentials(
+            f"the AWS credentials do not work: {error}. Sign in again (`aws sso login`), "
+            f"or {HOW_TO_GIVE}"
+        ) from error
