@@ -64,13 +64,14 @@ _LASTING_THROTTLE = _When(threshold=3, periods=4, period_seconds=5 * _MINUTE_SEC
 class Alarms(Construct):
     """The topic `{prefix}-alarms` and the alarms that publish to it."""
 
-    def __init__(  # keyword-only: everything that is watched
+    def __init__(  # noqa: PLR0913  # keyword-only: everything that is watched
         self,
         scope: Construct,
         at: Deployment,
         *,
         queues: Sequence[HintQueue],
         functions: Sequence[PythonFunction],
+        of_meter: Sequence[PythonFunction],
         emails: Sequence[str],
         late_minutes: int,
         reports_unmanaged: bool,
@@ -107,6 +108,8 @@ class Alarms(Construct):
             self._dead_letter_alarm(queue)
         for function in functions:
             self._error_alarm(function)
+        for function in of_meter:
+            self._throttle_alarm(function)
 
     def _topic_policy(self) -> str:
         """This policy replaces the default of SNS, so it must allow CloudWatch. Functions publish
@@ -205,6 +208,15 @@ class Alarms(Construct):
             "The function raised an error or ran out of time in each of three minutes.",
             _Metric("AWS/Lambda", "Errors", {"FunctionName": function.name}),
             _When(periods=3),
+        )
+
+    def _throttle_alarm(self, function: PythonFunction) -> None:
+        self._alarm(
+            f"{function.name.removeprefix(f'{self._at.prefix}-')}-throttles",
+            "Lambda refused to start the function: its own concurrency, or the account's, is used "
+            "up.",
+            _Metric("AWS/Lambda", "Throttles", {"FunctionName": function.name}),
+            _When(period_seconds=5 * _MINUTE_SECONDS),
         )
 
     def _own(self, metric: str) -> _Metric:

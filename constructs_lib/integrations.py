@@ -10,6 +10,7 @@ from constructs import Construct
 from constructs_lib.api.model_routes import LambdaRoute
 from constructs_lib.artifacts import Artifacts
 from constructs_lib.bundle import Archive
+from constructs_lib.config.concurrency import reservations
 from constructs_lib.config.document import DeployConfig, JumpstartModel
 from constructs_lib.config.integration import Integration, IntegrationProperties
 from constructs_lib.deployment import Deployment
@@ -81,7 +82,11 @@ class Integrations(Construct):
             at=self._at,
             artifacts=self._artifacts,
             settings=settings,
-            sizing=Sizing(properties.timeout_seconds, properties.memory_mb),
+            sizing=Sizing(
+                properties.timeout_seconds,
+                properties.memory_mb,
+                reservations(self._config).get(f"model-{entry.name}"),
+            ),
             statements=[
                 *self._sagemaker.invoke([endpoint_name]),
                 *self._meter.state.read_endpoint(),

@@ -5,12 +5,15 @@ Least privilege: a function gets one statement for each call that its code makes
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from constructs import Construct
 
 from constructs_lib.alarms import alarm_topic_arn
 from constructs_lib.api.guarded_routes import guarded_routes
 from constructs_lib.artifacts import Artifacts
 from constructs_lib.async_api import call_asynchronously, state_machine_arn
+from constructs_lib.config.concurrency import reservations
 from constructs_lib.config.document import DeployConfig
 from constructs_lib.deployment import Deployment
 from constructs_lib.policy import Statement
@@ -51,6 +54,7 @@ class MeterFunctions(Construct):
         super().__init__(scope, "meter")
         self._at, self._config, self._artifacts = at, config, artifacts
         self._sagemaker = SageMakerAccess(at)
+        self._reservations = reservations(config)
         self._adoptable = NamePatterns.parse(config.adoptable, "adoptable")
         protected = config.deletion_protection
         self.state = StateTable(self, at, deletion_protection=protected)
@@ -239,7 +243,7 @@ class MeterFunctions(Construct):
             at=self._at,
             artifacts=self._artifacts,
             settings=settings,
-            sizing=sizing,
+            sizing=replace(sizing, reserved_concurrency=self._reservations.get(name)),
             statements=statements,
             log_retention_days=self._config.log_retention_days,
         )

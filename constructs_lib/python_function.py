@@ -23,8 +23,12 @@ RUNTIME = "python3.13"
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
+    """`reserved_concurrency` is kept for the function, and the most that may run at once. Without
+    it, the function shares what the account has left."""
+
     timeout_seconds: int
     memory_mb: int = 256
+    reserved_concurrency: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ class PythonFunction(Construct):
                 role=role.arn,
                 timeout=sizing.timeout_seconds,
                 memory_size=sizing.memory_mb,
+                reserved_concurrent_executions=sizing.reserved_concurrency,
                 **package.properties(),
                 environment=LambdaFunctionEnvironment(
                     variables={

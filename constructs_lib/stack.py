@@ -91,6 +91,7 @@ class EndpointManagerStack(TerraformStack):
             at,
             queues=functions.queues,
             functions=every_function,
+            of_meter=functions.all,
             emails=config.alarm_emails,
             late_minutes=config.late_minutes,
             reports_unmanaged=config.unmanaged_endpoints == "report",

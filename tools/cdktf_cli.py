@@ -13,9 +13,10 @@ import sys
 from collections.abc import Mapping
 
 from constructs_lib.config.problems import InvalidConfig
-from tools import aws_credentials, deployed_stack, terraform_cli
+from tools import aws_credentials, concurrency, deployed_stack, terraform_cli
 from tools.aws_credentials import NoCredentials
 from tools.bootstrap import ROOT, with_node
+from tools.concurrency import NoRoom, NotKnown
 from tools.deployed_stack import Source, Stack, WrongState
 
 # These run Terraform. They also ask the registry in order to lock the provider for other platforms.
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
     except InvalidConfig as invalid:
         print(invalid, file=sys.stderr)
         return 1
-    except (terraform_cli.TerraformMissing, NoCredentials, WrongState) as problem:
+    except (terraform_cli.TerraformMissing, NoCredentials, NoRoom, WrongState) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
 def checked(command: str, environ: Mapping[str, str]) -> dict[str, str]:
     """Wait for our turn and check everything that `command` needs; returns Terraform's settings.
 
-    Raises InvalidConfig, WrongState and NoCredentials.
+    Raises InvalidConfig, WrongState, NoCredentials and NoRoom.
     """
     deployed_stack.wait_for_turn(ROOT)
     source = Source.chosen(ROOT, environ)
@@ -63,6 +64,11 @@ def checked(command: str, environ: Mapping[str, str]) -> dict[str, str]:
     stack.require_local()
     aws_credentials.require(stack.config.region_name)
     stack.require_remote()
+    if command != "destroy":
+        try:
+            concurrency.require_room(stack.config)
+        except NotKnown as unknown:
+            print(f"Note: {unknown}", file=sys.stderr)
     if command in CHANGING:
         stack.record()
     return {"TF_DATA_DIR": environ.get("TF_DATA_DIR") or str(stack.data)}

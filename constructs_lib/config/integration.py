@@ -29,6 +29,7 @@ _OF_LAMBDA = (
     "timeout_seconds",
     "environment",
     "provisioned_concurrency",
+    "reserved_concurrency",
     "keep_warm",
 )
 _OF_ZIP = ("lambda_src", "handler", "layers")
@@ -73,6 +74,7 @@ class IntegrationProperties(Model):
     timeout_seconds: Annotated[int, Field(ge=5, le=API_GATEWAY_SECONDS)] = API_GATEWAY_SECONDS
     environment: dict[str, str] = {}
     provisioned_concurrency: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
+    reserved_concurrency: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
     keep_warm: KeepWarm | None = None
 
     @model_validator(mode="after")
@@ -89,6 +91,12 @@ class IntegrationProperties(Model):
             yield (
                 "keep_warm",
                 "has no use where `provisioned_concurrency` keeps the function ready; remove one",
+            )
+        most = self.reserved_concurrency
+        if most and self.provisioned_concurrency and self.provisioned_concurrency > most:
+            yield (
+                "provisioned_concurrency",
+                f"must be at most {most} (reserved_concurrency), which is all that may run at once",
             )
         source = PurePosixPath(self.lambda_src or ".")
         if source.is_absolute() or ".." in source.parts:

@@ -16,7 +16,7 @@ from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin
 from lambdas.handlers import sweep
 from tests.synth.conftest import Synthesize
-from tests.synth.synthesis import FLAN, Stack, config_with
+from tests.synth.synthesis import EXAMPLES, FLAN, Stack, config_with
 
 WORKDAYS = {
     "name": "workdays",
@@ -376,7 +376,39 @@ def test_there_are_exactly_these_alarms(stack: Stack) -> None:
     expected |= {"gave_up", "failures", "throttled", "starts_dead", "work_dead"}
     functions = stack.all("aws_lambda_function")
     expected |= {f"{function.replace('-', '_')}_errors" for function in functions}
+    meter = {function for function in functions if not function.startswith("model-")}
+    expected |= {f"{function}_throttles" for function in meter}
     assert set(stack.all("aws_cloudwatch_metric_alarm")) == expected
+
+
+def reserved(stack: Stack) -> dict[str, int]:
+    functions = stack.all("aws_lambda_function").items()
+    return {
+        name: function["reserved_concurrent_executions"]
+        for name, function in functions
+        if "reserved_concurrent_executions" in function
+    }
+
+
+def test_nothing_is_reserved_unless_the_config_says_so(stack: Stack) -> None:
+    assert reserved(stack) == {}
+
+
+def test_reserved_concurrency_is_for_what_starts_and_stops_endpoints_and_never_for_callers(
+    stack_of: Synthesize,
+) -> None:
+    stack = stack_of(config_with(FLAN, reserved_concurrency=True, reconciler_concurrency=7))
+    mappings = stack.all("aws_lambda_event_source_mapping").values()
+    consumers = sum(each["scaling_config"]["maximum_concurrency"] for each in mappings)
+    assert consumers == 14
+    assert reserved(stack) == {"tick": 2, "sweep": 5, "reconciler": consumers}
+
+
+def test_a_function_of_a_model_is_capped_where_its_integration_says_so(
+    stack_of: Synthesize,
+) -> None:
+    stack = stack_of(json.loads((EXAMPLES[0].parent / "fastapi.json").read_text()))
+    assert reserved(stack) == {"model-Falcon40B": 20}
 
 
 @pytest.mark.parametrize(("policy", "watched"), [("report", True), ("meter", False)])
