@@ -196,7 +196,7 @@ class FakeStateStore:
         if session not in sessions and len(sessions) >= MAX_SESSIONS:
             oldest = min(sessions, key=lambda each: sessions[each])
             if sessions.pop(oldest) > now:
-                raise TooManySessions(MAX_SESSIONS)
+                raise TooManySessions(key, MAX_SESSIONS)
         sessions[session] = end
         return self._renewed(record, replace(state, sessions=sessions), now, keyed)
 
@@ -214,7 +214,7 @@ class FakeStateStore:
     def _renewed(self, record: Record, state: State, now: datetime, keyed: Keyed | None) -> State:
         if keyed:
             keyed = replace(keyed, operation=replace(keyed.operation, expires_at=state.expires_at))
-        paid = replace(state, held_since=None, attempts=0, retry_at=None)
+        paid = replace(state, held_since=None, attempts=0, retry_at=None, stranger=None)
         return self._user_write(_keyed(record, keyed), paid, now)
 
     def stop(

@@ -70,6 +70,15 @@ _STOPPED = ErrorResponse(
     str(EndpointStopped("{name}", STOPPED_RETRY_SECONDS)),
     STOPPED_RETRY_SECONDS,
 )
+# IAM denies the call of an endpoint that is gone, and of one that is not this stack's: neither has
+# its tag.
+_NOT_SERVED = ErrorResponse(
+    503,
+    "EndpointStopped",
+    f"'{{name}}' is stopped, or not this stack's. {EndpointStopped('{name}', 0).advice} If it is "
+    "not this stack's, that call says what would help.",
+    STOPPED_RETRY_SECONDS,
+)
 _TOO_MANY = ErrorResponse(
     429, "TooManyRequests", "SageMaker takes no more calls just now; wait a moment and retry.", 1
 )
@@ -104,7 +113,7 @@ REFUSALS = (
             "The model is being loaded; call again soon.",
             _BUSY_RETRY_SECONDS,
         ),
-        unless=((_DENIED, _STOPPED), (_THROTTLED, _TOO_MANY)),
+        unless=((_DENIED, _NOT_SERVED), (_THROTTLED, _TOO_MANY)),
         reading=_READ,
     ),
     Refusal(

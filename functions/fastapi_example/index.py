@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field
 
 from lambdas.core.errors import MeterError
 from lambdas.core.invocation import Invocation
+from lambdas.handlers.error_answers import answer_to
 from lambdas.handlers.integration import call_model, guarded, settings
-from lambdas.handlers.model_errors import CallRefused, refused
 
 log = Logger()
 app = FastAPI(
@@ -57,11 +57,10 @@ def generate(prompt: Prompt, request: Request) -> Text:
 
 
 @app.exception_handler(MeterError)
-@app.exception_handler(CallRefused)
-def error_response(request: Request, error: MeterError | CallRefused) -> Response:
+def error_response(request: Request, error: MeterError) -> Response:
     """If the model cannot be called now, answer with the same error as all routes."""
-    known = error if isinstance(error, CallRefused) else refused(error)
-    reply = known.reply(request.scope["aws.event"]["requestContext"]["requestId"])
+    request_id = request.scope["aws.event"]["requestContext"]["requestId"]
+    reply = answer_to(error, request_id, changes=False)
     return Response(reply["body"], reply["statusCode"], reply["headers"])
 
 

@@ -17,6 +17,7 @@ from botocore.exceptions import (
 
 from lambdas.core.errors import (
     AlreadyExists,
+    AwsDenied,
     AwsRefused,
     Conflict,
     Gone,
@@ -82,6 +83,8 @@ def refusal(error: ClientError) -> AwsRefused | Conflict:
         return Throttled(code, message)
     if code in _MAYBE_DONE:
         return Unanswered(code, message)
+    if code == "AccessDeniedException":
+        return AwsDenied(code, message)
     if _NOT_AN_ENDPOINT not in message:
         for beginning, kind in _BY_MESSAGE:
             if message.startswith(beginning):

@@ -31,6 +31,7 @@ from lambdas.core.state import (
     Intent,
     Operation,
     Override,
+    Owner,
     Record,
     Reweighing,
     Rollback,
@@ -103,6 +104,7 @@ def state_values(state: State) -> dict[str, Any]:
         "start_seconds": state.start_seconds,
         "orphaned_at": epoch(state.orphaned_at),
         "adopting": adoption_values(state.adopting),
+        "stranger": state.stranger and state.stranger.value,
     }
 
 
@@ -240,6 +242,7 @@ def state_of(item: Item) -> State:
         start_seconds=int(item["start_seconds"]) if "start_seconds" in item else None,
         orphaned_at=instant(item.get("orphaned_at")),
         adopting=_adoption_of(item.get("adopting")),
+        stranger=owner_of(item.get("stranger")),
     )
 
 
@@ -274,6 +277,13 @@ def status_of(text: str) -> Status:
         return Status(text)
     except ValueError:
         return Status.UNKNOWN
+
+
+def owner_of(text: str | None) -> Owner | None:
+    try:
+        return Owner(text) if text else None
+    except ValueError:  # newer than this code
+        return Owner.NOBODY
 
 
 def step_of(text: str) -> Step:

@@ -318,7 +318,11 @@ class DynamoStateStore:
         """The part of a renewal that does not depend on the lease: a new revision that is due now,
         no hold, and the adoption of `over`."""
         # A renewal also ends the backoff after failures: it asks for another try.
-        update = _user_write(key, now).remove("held_since", "retry_at").assign({"attempts": 0})
+        update = (
+            _user_write(key, now)
+            .remove("held_since", "retry_at", "stranger")
+            .assign({"attempts": 0})
+        )
         update.when("attribute_exists({pk})")
         if over:
             update.assign({"adopting": adoption_values(over.adopting)})
@@ -716,11 +720,11 @@ def _record_end(update: UpdateExpression, keyed: Keyed) -> None:
         update.set(f"op_expiries.{keyed.id}", ":op_end", op_end=end)
 
 
-def _oldest_ended(sessions: Mapping[str, datetime], now: datetime) -> str:
+def _oldest_ended(key: str, sessions: Mapping[str, datetime], now: datetime) -> str:
     """The session that ended first. Raises TooManySessions if all of them live."""
     ended = {session: end for session, end in sessions.items() if end <= now}
     if not ended:
-        raise TooManySessions(MAX_SESSIONS)
+        raise TooManySessions(key, MAX_SESSIONS)
     return min(ended, key=lambda session: ended[session])
 
 

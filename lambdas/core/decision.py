@@ -20,6 +20,7 @@ from lambdas.core.state import (
     Step,
     Update,
 )
+from lambdas.core.strangers import cannot_act
 from lambdas.core.wanted_config import (
     after_rollback,
     is_rolled_back,
@@ -245,6 +246,12 @@ def on_record(state: State, observed: Observed) -> bool:
     return underway or state.owned_since == observed.created_at
 
 
+def is_metered(state: State, live: Observed) -> bool:
+    """Whether the live endpoint is the meter's, or its adoption is under way."""
+    underway = state.adopting is not None and state.adopting.is_of(live)
+    return underway or on_record(state, live)
+
+
 def _why_void(observed: Observed, *, same: bool, settled: bool, draining: bool) -> str | None:
     """Why an adoption is void. None if it may still succeed, or has succeeded."""
     if observed.status in (Status.ABSENT, Status.DELETING):
@@ -335,14 +342,10 @@ def _decide_foreign(
     # No event says that its owner has deleted it: while ours is wanted, look every minute.
     soon = LOOK_AGAIN_WANTED if meter.wanted(now) else LOOK_AGAIN
     due = _earlier(now + soon, meter.next_transition(now))
-    if observed.owner is Owner.IGNORED:  # its owner wants no meter to mention it
-        return _wait(state, due, "its tag endpoint-meter:ignore keeps it off the meter")
-    whose = (
-        "that belongs to another stack"
-        if observed.owner is Owner.ANOTHER_STACK
-        else "that this stack did not make: delete it, or adopt it"
-    )
-    return _give_up(state, due, f"an endpoint of that name exists {whose}")
+    waiting = replace(state, stranger=observed.owner, next_due=due, next_step=Step.WAIT, reason="")
+    # The owner of an ignored one wants no history to mention it.
+    step = Step.WAIT if observed.owner is Owner.IGNORED else Step.GIVE_UP
+    return Decision(step, cannot_act(spec, state, observed), waiting)
 
 
 def _decide_running(
@@ -397,6 +400,7 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
         observed_config=observed.config_name,
         observed_modified=observed.modified_at,
         intent=None,
+        stranger=None,
     )
     if observed.status in _BROKEN and state.observed_status is not observed.status:
         attempts = state.attempts + 1

@@ -36,11 +36,10 @@ _REPORT_EVERY = timedelta(seconds=30)
 class DrainIncomplete(MeterError):
     """Some endpoints could not be deleted in time. Terraform must stop."""
 
+    advice = "Wait until they can be deleted (an endpoint in Creating cannot) and destroy again."
+
     def __init__(self, left: Sequence[str]) -> None:
-        super().__init__(
-            f"still there after the wait: {', '.join(left)}. Nothing was destroyed; wait until "
-            "they can be deleted (an endpoint in Creating cannot) and destroy again."
-        )
+        super().__init__(f"still there after the wait: {', '.join(left)}. Nothing was destroyed.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +54,11 @@ class NotSettled(MeterError):
     """Running endpoints do not serve what is declared. Terraform must not delete endpoint
     configs."""
 
+    advice = "Wait, or mend what is said of each, and deploy again."
+
     def __init__(self, unsettled: Sequence[str]) -> None:
         super().__init__(
-            f"not settled, so no endpoint config was taken away: {'; '.join(unsettled)}"
+            f"not settled, so no endpoint config was taken away: {'; '.join(unsettled)}."
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lambdas.core import strangers
 from lambdas.core.decision import DRAINED, meter_of, undecided, unread
 from lambdas.core.errors import InvalidField
 from lambdas.core.history import Event
@@ -112,6 +113,9 @@ def parse_instant(text: str, field: str) -> datetime:
 def _reason(spec: Spec, state: State, rule: str, now: datetime) -> str:
     """Why the endpoint is as it is, true now: what is in the way or under way, or else what the
     `rule` of running says."""
+    stranger = strangers.on_record(state)
+    if stranger:
+        return strangers.cannot_act(spec, state, stranger)
     if spec.unreadable:
         return unread(spec)
     doing = {Status.CREATING: "being created: ", Status.DELETING: "being deleted: "}

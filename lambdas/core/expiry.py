@@ -8,15 +8,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from lambdas.core.decision import meter_of, on_record
+from lambdas.core.decision import is_metered, meter_of
 from lambdas.core.documents import endpoint_document, iso
 from lambdas.core.errors import (
     Busy,
     ConfigOwned,
     Conflict,
+    DiffersInCase,
     InvalidField,
     LeaseTooLong,
-    NameTaken,
+    OtherConfig,
     UnknownEndpoint,
     UnknownEndpointConfig,
 )
@@ -104,9 +105,12 @@ class ExpiryUseCases(UseCases):
     def _pay(self, name: str, amount: int | datetime, now: datetime, request: Request) -> Answer:
         request.require("renew", name)
         self.refuse_while_draining(now)
-        return self.until_written(
-            name, now, request, lambda record, *_: self._renew(record, amount, now, request)
-        )
+
+        def pay(record: Record, _spec: Spec, _state: State) -> Answer:
+            self.refuse_stranger(record, request, self.limits.adoptable)
+            return self._renew(record, amount, now, request)
+
+        return self.until_written(name, now, request, pay)
 
     def add(
         self,
@@ -137,8 +141,9 @@ class ExpiryUseCases(UseCases):
                 may_adopt = adopt and request.scopes.allows("manage", name)
                 if not may_adopt:
                     request.require("renew", name)
-                takeover = Takeover(record.spec.name, config_name, adopt=adopt)
-                _require_same_endpoint(record, record.spec, takeover, name)
+                if record.spec.name != name:
+                    raise DiffersInCase(name, record.spec.name)
+                takeover = Takeover(name, config_name, adopt=adopt)
                 adoption = self._adoption_of_known(record, takeover, minutes, now, request)
                 if adoption is None:
                     request.require("renew", name)
@@ -167,10 +172,7 @@ class ExpiryUseCases(UseCases):
                 return replay
             if forget and spec.origin is Origin.CONFIG:
                 if record.api_spec is None:
-                    raise ConfigOwned(
-                        f"'{spec.name}' comes from the deployed config: take it out there and "
-                        "deploy."
-                    )
+                    raise ConfigOwned(spec.name)
                 with suppress(Conflict):  # a renewal or another stop was first: look again
                     return self._forget_shadowed(record, record.api_spec, state, now, request)
                 continue
@@ -235,7 +237,7 @@ class ExpiryUseCases(UseCases):
         replay = replayed(record, request)
         if replay:
             return replay
-        renewed = replace(record.state, held_since=None)
+        renewed = replace(record.state, held_since=None, stranger=None)
         operation = operation_of(record.spec, renewed, request, now, 200)
         keyed = keyed_with(record, request, operation)
         underway = adoption or renewed_meanwhile(record.state, now)
@@ -321,14 +323,17 @@ class ExpiryUseCases(UseCases):
         self, record: Record, takeover: Takeover, minutes: int, now: datetime, request: Request
     ) -> Adoption | None:
         """The adoption of a live endpoint that is not ours, but has a name that is on the meter.
-        None if there is nothing to adopt."""
-        state = record.state or State()
+        None if there is nothing to adopt. Raises OtherConfig if that name has another config."""
+        spec, state = record.spec, record.state or State()
+        assert spec is not None
+        chosen = chosen_config(spec, state)
+        fitting = (chosen, spec.endpoint_config_name)
         live = self._live(takeover)
-        if live is None or on_record(state, live):
+        if live is None or is_metered(state, live):
+            if takeover.config_name not in (fitting if takeover.adopt else fitting[:1]):
+                raise OtherConfig(spec.name, chosen)
             return None
-        if state.adopting and state.adopting.is_of(live):
-            return None
-        takeover.allow(live, request, self.limits.adoptable)
+        takeover.allow(live, request, self.limits.adoptable, fitting)
         # If this replaces an adoption that is not complete, it takes over what that one brought.
         before = renewed_meanwhile(state, now)
         return replace(
@@ -340,27 +345,8 @@ class ExpiryUseCases(UseCases):
     def _live(self, takeover: Takeover) -> Observed | None:
         """The live endpoint of that name, with its owner. None if it does not exist, or is being
         deleted and no adoption was asked for."""
-        live = self.endpoints.describe(takeover.name)
-        if live is None:
-            return None
-        live = replace(live, owner=self.endpoints.owner(live.arn))
+        live = self.live(takeover.name)
         # A request to adopt an endpoint that its owner is deleting is no request for a new one.
-        if live.status is Status.DELETING and (live.ours or not takeover.adopt):
+        if live and live.status is Status.DELETING and (live.ours or not takeover.adopt):
             return None
         return live
-
-
-def _require_same_endpoint(record: Record, spec: Spec, takeover: Takeover, name: str) -> None:
-    if spec.name != name:
-        raise NameTaken(
-            f"'{name}' differs only in case from '{spec.name}', which is on the meter; "
-            "SageMaker takes both for the same endpoint."
-        )
-    chosen = chosen_config(spec, record.state or State())
-    # A live endpoint may be adopted with the chosen config or with the declared one.
-    allowed = {chosen, spec.endpoint_config_name} if takeover.adopt else {chosen}
-    if takeover.config_name not in allowed:
-        raise NameTaken(
-            f"'{name}' is on the meter with config '{chosen}'; renew it "
-            "without an EndpointConfigName, or choose another name."
-        )

@@ -56,39 +56,44 @@ class InvocationFailed(MeterError):
 
 
 class NotServed(InvocationFailed):
-    def __init__(self) -> None:
-        super().__init__("The endpoint does not serve now.")
+    """Its caller finds out why, and raises that instead."""
 
 
 class InvalidInvocation(InvocationFailed):
+    advice = "Look at its Content-Type, its X-Amzn-SageMaker-* headers and its size."
+
     def __init__(self) -> None:
-        super().__init__(
-            "SageMaker does not take this request: look at its Content-Type, its "
-            "X-Amzn-SageMaker-* headers and its size."
-        )
+        super().__init__("SageMaker does not take this request.")
 
 
 class ModelFailed(InvocationFailed):
     """`original_status` is the status of the model's answer, 0 if it did not answer."""
 
+    advice = "$said"
+
     def __init__(self, original_status: int, original_message: str) -> None:
-        said = f"{original_message[:1000]}" or "nothing more"
-        super().__init__(f"The model failed with status {original_status}: {said}")
+        said = original_message[:1000] or "its container's log may have more"
+        super().__init__(f"The model failed with status {original_status}:", said=said)
 
 
 class ModelNotReady(InvocationFailed):
+    advice = "Call again after Retry-After."
+
     def __init__(self) -> None:
-        super().__init__("The model is not ready for requests just now; try again in a moment.")
+        super().__init__("The model is not ready for requests just now.")
 
 
 class TooManyInvocations(InvocationFailed):
+    advice = "Call again after Retry-After."
+
     def __init__(self) -> None:
-        super().__init__("SageMaker takes no more requests just now; try again in a moment.")
+        super().__init__("SageMaker takes no more requests just now.")
 
 
 class ModelTimedOut(InvocationFailed):
+    advice = (
+        "Ask for less at once, or call it with POST /startexecution where async_api_enabled is set."
+    )
+
     def __init__(self) -> None:
-        super().__init__(
-            "The model did not answer in time. Ask for less at once, or call it by "
-            "POST /startexecution where async_api_enabled is set."
-        )
+        super().__init__("The model did not answer in time.")

@@ -84,6 +84,7 @@ class Declaration:
             retry_at=None,
             orphaned_at=None,
             adopting=self.adopting,
+            stranger=None,
             observed_status=status,
             observed_config=self.observed.config_name if self.adopting else before.observed_config,
             next_due=now,
@@ -173,7 +174,8 @@ class StateStore(Protocol):
     ) -> State:
         """Add minutes to the lease in one conditional write and make the endpoint due now.
 
-        The lease ends at max(now, expires_at) + minutes. A hold ends. With `over`, the adoption of
+        The lease ends at max(now, expires_at) + minutes. A hold ends. Callers have looked: no
+        stranger is on record afterwards. With `over`, the adoption of
         that state is written too, over its revision only. Raises LeaseTooLong, UnknownEndpoint if
         there is no STATE, and Conflict if `keyed` was recorded meanwhile or the revision is
         another.

@@ -428,7 +428,8 @@ def _observed_events(key: str, before: State, decision: Decision, now: datetime)
     outside = set_outside(after)
     if outside and outside != before.observed_config:
         yield Event(key, now, "updated outside", _outside_update(before, after, outside))
-    if decision.step is Step.GIVE_UP and decision.reason != before.reason:
+    known = after.stranger is not None and after.stranger is before.stranger
+    if decision.step is Step.GIVE_UP and decision.reason != before.reason and not known:
         yield Event(key, now, decision.step, decision.reason)
 
 

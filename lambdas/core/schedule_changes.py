@@ -36,10 +36,7 @@ class ScheduleUseCases(UseCases):
             if spec.unreadable:
                 raise SpecUnreadable(spec.name, spec.unreadable)
             if spec.origin is Origin.CONFIG:
-                raise ConfigOwned(
-                    f"The schedules of '{spec.name}' come from the deployed config and are "
-                    "read-only here: change them there and deploy."
-                )
+                raise ConfigOwned(spec.name)
             changed = with_hash(replace(spec, schedules=tuple(schedules)))
             try:
                 self.store.replace_api_spec(changed, replacing=spec.spec_hash, due=now)

@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 
 from lambdas.core.decision import meter_of
-from lambdas.core.errors import EndpointStarting, EndpointStopped
+from lambdas.core.errors import EndpointStarting, EndpointStopped, NotOurs
 from lambdas.core.state import Record, State, Status
 
 _SERVING = frozenset(
@@ -21,15 +21,23 @@ OVERDUE_SECONDS = 5
 
 
 def require_serving(record: Record, now: datetime) -> None:
-    """If the endpoint does not serve, raise EndpointStarting (it is wanted) or EndpointStopped."""
-    assert record.spec is not None
-    state = record.state or State()
-    if state.observed_status not in _SERVING:
+    """If the endpoint does not serve, raise EndpointStarting (it is wanted) or EndpointStopped.
+    Raise NotOurs if it is not this stack's: our calls may not reach it."""
+    refuse_stranger(record)
+    if (record.state or State()).observed_status not in _SERVING:
         raise not_serving(record, now)
 
 
+def refuse_stranger(record: Record) -> None:
+    """Raise NotOurs if a live endpoint of that name is on record that is not this stack's. It may
+    run: nobody should be told that it is stopped."""
+    assert record.spec is not None
+    if record.state and record.state.stranger:
+        raise NotOurs(record.spec.name)
+
+
 def not_serving(record: Record, now: datetime) -> EndpointStarting | EndpointStopped:
-    """The error for an endpoint that does not serve."""
+    """The error for an endpoint of ours that does not serve."""
     assert record.spec is not None
     state = record.state or State()
     meter = meter_of(record.spec, state)

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from lambdas.core.decision import meter_of
 from lambdas.core.errors import InvalidField, LeaseTooLong
 from lambdas.core.idempotency import Answer, Request, answered, keyed_with, operation_of
+from lambdas.core.name_patterns import ANY_NAME, NamePatterns
 from lambdas.core.reasons import stopped_now
 from lambdas.core.spec import Spec
 from lambdas.core.state import Ended, EndedBy, Record, State, live_sessions
@@ -30,9 +31,12 @@ _NAME = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 class SessionUseCases(UseCases):
     """Pay for a session and end it. Both raise UnknownEndpoint, InvalidField and Busy."""
 
+    adoptable: NamePatterns = ANY_NAME
+    """Which endpoints the stack may adopt."""
+
     def pay(self, name: str, session: str, minutes: int, now: datetime, request: Request) -> Answer:
         """Let the session end `minutes` from now, whatever its end was before. Like a renewal, this
-        ends a hold. Raises LeaseTooLong, TooManySessions and Draining."""
+        ends a hold. Raises LeaseTooLong, TooManySessions, NotOurs and Draining."""
         request.require("renew", name)
         session_id = _id_of(session, request)
         if minutes > MAX_SESSION_MINUTES:
@@ -45,10 +49,11 @@ class SessionUseCases(UseCases):
         end = now.replace(microsecond=0) + timedelta(minutes=minutes)
 
         def pay(record: Record, spec: Spec, state: State) -> Answer:
+            self.refuse_stranger(record, request, self.adoptable)
             if minutes > spec.max_lease_minutes:
                 raise LeaseTooLong(spec.max_lease_minutes)
             sessions = {**state.sessions, session_id: end}
-            paid = replace(state, sessions=sessions, held_since=None)
+            paid = replace(state, sessions=sessions, held_since=None, stranger=None)
             operation = operation_of(spec, paid, request, now, 200)
             keyed = keyed_with(record, request, operation)
             adoption = renewed_meanwhile(state, now)

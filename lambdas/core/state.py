@@ -259,6 +259,8 @@ class State:
     """When a sweep found this orphan."""
     adopting: Adoption | None = None
     """An adoption that was accepted and is not complete yet."""
+    stranger: Owner | None = None
+    """The owner of the live endpoint of that name, if it was last seen not to be ours."""
 
     @property
     def lease_end(self) -> datetime | None:

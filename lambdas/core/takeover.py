@@ -6,20 +6,22 @@ the meter: docs/decisions/0090.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lambdas.core.errors import (
     ConfigNotAddable,
     LeaseTooLong,
-    NameTaken,
     NotAdoptable,
+    NotOurs,
     ScopeMissing,
 )
 from lambdas.core.idempotency import Request
 from lambdas.core.name_patterns import ANY_NAME, NamePatterns
 from lambdas.core.ports import AddLimits
 from lambdas.core.state import Adoption, Observed, Owner, State, Status
+from lambdas.core.strangers import not_ours
 
 DEFAULT_MAX_ADDED = 20
 DEFAULT_MAX_ADDED_A_DAY = 10
@@ -59,38 +61,28 @@ class Takeover:
         if not adds and not adopts:
             raise ScopeMissing("manage" if self.adopt else "add", self.name)
 
-    def allow(self, live: Observed, request: Request, adoptable: NamePatterns) -> None:
-        """Raise NameTaken, ScopeMissing or NotAdoptable unless this request may adopt the live
-        endpoint. Only callers who may adopt learn its owner and its config."""
+    def allow(
+        self,
+        live: Observed,
+        request: Request,
+        adoptable: NamePatterns,
+        chosen: Sequence[str] = (),
+    ) -> None:
+        """Raise NotOurs, ScopeMissing or NotAdoptable unless this request may adopt the live
+        endpoint. It must name the config that the endpoint runs; if its name is on the meter, one
+        of those that are `chosen` for it, to the first of which it then moves. Only callers who may
+        adopt learn the owner and the config."""
         if not request.scopes.allows("manage", self.name):
             if self.adopt:
                 raise ScopeMissing("manage", self.name)
-            raise NameTaken(
-                f"A live endpoint '{self.name}' exists that is not on the meter. Choose another "
-                "name; somebody with the scope 'manage' may adopt it."
-            )
-        if live.owner is Owner.IGNORED:
-            raise NameTaken(
-                f"The live endpoint '{self.name}' carries the tag endpoint-meter:ignore: it stays "
-                "off the meter until its owner takes that tag off. Choose another name."
-            )
-        if live.owner is Owner.ANOTHER_STACK:
-            raise NameTaken(
-                f"The live endpoint '{self.name}' belongs to another stack. Choose another name."
-            )
-        if live.status is not Status.IN_SERVICE and self.adopt:
-            raise NameTaken(
-                f"The live endpoint '{self.name}' is {live.status}: it can be adopted once it is "
-                "InService."
-            )
-        if not self.adopt or live.config_name != self.config_name:
-            raise NameTaken(
-                f"A live endpoint '{self.name}' exists that is not on the meter; it runs config "
-                f"'{live.config_name}'. Send that config with \"adopt\": true to put it on the "
-                "meter, or choose another name."
-            )
+            raise NotOurs(self.name)
+        if live.owner in (Owner.IGNORED, Owner.ANOTHER_STACK):
+            raise not_ours(self.name, live)
         if not adoptable.allows(self.name):
-            raise NotAdoptable(self.name)
+            raise NotAdoptable(self.name) if self.adopt else NotOurs(self.name)
+        fits = self.config_name in (chosen or (live.config_name,))
+        if not self.adopt or not fits or live.status is not Status.IN_SERVICE:
+            raise not_ours(self.name, live, chosen[0] if chosen else None)
 
 
 def adoption_of(live: Observed, *, declared: bool) -> Adoption:

@@ -14,7 +14,6 @@ from lambdas.core.errors import (
     Busy,
     Conflict,
     InvalidField,
-    NameTaken,
     NotInService,
     UnknownEndpointConfig,
 )
@@ -24,8 +23,9 @@ from lambdas.core.names import sagemaker_name
 from lambdas.core.rollout import UpdatePolicy, Variant
 from lambdas.core.spec import Spec
 from lambdas.core.state import Observed, Override, Record, Reweighing, State, Status
+from lambdas.core.strangers import not_ours
 from lambdas.core.use_cases import UseCases
-from lambdas.core.wanted_config import declaration
+from lambdas.core.wanted_config import chosen_config, declaration
 
 WEIGHTS = "DesiredWeightsAndCapacities"
 _CONCURRENCY = Number(1, 200)
@@ -48,7 +48,7 @@ DESIRED = Each(
 
 class UpdateUseCases(UseCases):
     """The methods raise UnknownEndpoint, InvalidField, UnknownEndpointConfig, NotInService,
-    Draining and Busy; see `errors`."""
+    NotOurs, Draining and Busy; see `errors`."""
 
     __slots__ = ()
 
@@ -111,13 +111,14 @@ class UpdateUseCases(UseCases):
 
     def _in_service(self, spec: Spec, state: State) -> Observed:
         live = self.endpoints.describe(spec.name)
-        if live is None or live.status is not Status.IN_SERVICE:
-            raise NotInService(spec.name, live.status if live else Status.ABSENT)
-        if live.created_at != state.owned_since and not self.endpoints.owner(live.arn).ours:
-            raise NameTaken(
-                f"The live endpoint '{spec.name}' was not made by this stack, which changes "
-                "nothing about it: adopt it first."
-            )
+        if live is None:
+            raise NotInService(spec.name, Status.ABSENT)
+        if live.created_at != state.owned_since:
+            live = replace(live, owner=self.endpoints.owner(live.arn))
+        if not live.ours:
+            raise not_ours(spec.name, live, chosen_config(spec, state))
+        if live.status is not Status.IN_SERVICE:
+            raise NotInService(spec.name, live.status)
         return live
 
     def _record_change(

@@ -5,27 +5,32 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
+from lambdas.core.decision import is_metered
 from lambdas.core.errors import (
     AwsRefused,
     Busy,
     Conflict,
     Draining,
     InvalidField,
+    NotOurs,
     SpecUnreadable,
     UnknownEndpoint,
 )
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
 from lambdas.core.idempotency import Answer, Request, replayed
+from lambdas.core.name_patterns import ANY_NAME, NamePatterns
 from lambdas.core.names import endpoint_key, sagemaker_name
 from lambdas.core.ports import Endpoints, Hints, History, StateStore
 from lambdas.core.reconcile import load_or_create
 from lambdas.core.spec import Spec
-from lambdas.core.state import Record, State, Status
+from lambdas.core.state import Observed, Record, State, Status
+from lambdas.core.strangers import not_ours
+from lambdas.core.wanted_config import chosen_config
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +94,33 @@ class UseCases:
             with suppress(Conflict):
                 return write(record, record.spec, record.state)
         raise Busy
+
+    def refuse_stranger(
+        self, record: Record, request: Request, adoptable: NamePatterns = ANY_NAME
+    ) -> None:
+        """Raise NotOurs if the meter could not stop what is to be paid for. If no endpoint of ours
+        is on record, look: the record may be older than a live one, or than its end."""
+        spec, state = record.spec, record.state
+        assert spec is not None
+        assert state is not None
+        if state.stranger is None and state.observed_status is not Status.ABSENT:
+            return
+        try:
+            live = self.live(spec.name)
+        except AwsRefused:
+            if state.stranger is None:  # as far as is known
+                return
+            raise
+        if live is None or live.status is Status.DELETING or is_metered(state, live):
+            return
+        if request.scopes.allows("manage", spec.name) and adoptable.allows(spec.name):
+            raise not_ours(spec.name, live, chosen_config(spec, state))
+        raise NotOurs(spec.name)
+
+    def live(self, name: str) -> Observed | None:
+        """The live endpoint of that name, with its owner."""
+        live = self.endpoints.describe(name)
+        return replace(live, owner=self.endpoints.owner(live.arn)) if live else None
 
     def refuse_while_draining(self, now: datetime) -> None:
         if self.store.control().draining(now):

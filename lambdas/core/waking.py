@@ -22,7 +22,7 @@ from lambdas.core.history import Event
 from lambdas.core.meter import Meter
 from lambdas.core.ports import Hints, History, StateStore, WakeShare
 from lambdas.core.reconcile import load_or_create
-from lambdas.core.serving import not_serving
+from lambdas.core.serving import not_serving, refuse_stranger
 from lambdas.core.spec import Spec
 from lambdas.core.state import Record, State
 from lambdas.core.use_cases import TRIES, known_key, make_known, write_down
@@ -33,10 +33,15 @@ HOUR = timedelta(hours=1)
 class TooManyWakes(MeterError):
     """The token has used up its wakes of this hour."""
 
-    def __init__(self, share: WakeShare, now: datetime) -> None:
+    advice = (
+        'Start it with POST /endpoint-expiry {"EndpointName": "$name", "minutes": 60}, or call '
+        "again after Retry-After."
+    )
+
+    def __init__(self, name: str, share: WakeShare, now: datetime) -> None:
         super().__init__(
-            f"This token may wake endpoints {share.most_an_hour} times an hour, and has. Start "
-            "this one with POST /endpoint-expiry, or wait for the next hour."
+            f"This token may wake endpoints {share.most_an_hour} times an hour, and has.",
+            name=name,
         )
         left = now.replace(minute=0, second=0, microsecond=0) + HOUR - now
         self.retry_after_seconds = int(left.total_seconds()) + 1
@@ -59,7 +64,8 @@ class Waking:
         """Make an endpoint wanted. Returns its record afterwards.
 
         Raises UnknownEndpoint, Draining, TooManyWakes and Busy. Raises EndpointStopped if a person
-        stopped it in an open window: a call of the model must not undo that.
+        stopped it in an open window: a call of the model must not undo that. Raises NotOurs if
+        a live endpoint of that name is not this stack's.
         """
         key = known_key(name)
         if self.store.control().draining(now):
@@ -69,6 +75,7 @@ class Waking:
             spec, state = record.spec, record.state
             if spec is None or state is None:
                 raise UnknownEndpoint(name)
+            refuse_stranger(record)
             if meter_of(spec, state).wanted(now):
                 return record
             if _held(spec, state, now):
@@ -81,7 +88,7 @@ class Waking:
                 again = self.store.load(key).state
                 if again is not None and again.rev == state.rev:
                     # Nobody wrote to the endpoint, so the share is used up.
-                    raise TooManyWakes(share, now) from None
+                    raise TooManyWakes(spec.name, share, now) from None
                 continue
             event = Event(key, now, "woken", f"{minutes} minutes, by a call of its model", actor)
             write_down(self.history, event)

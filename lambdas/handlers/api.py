@@ -7,7 +7,6 @@ import json
 import pkgutil
 from collections.abc import Iterator, Mapping
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -18,10 +17,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambdas.core.errors import MeterError
 from lambdas.core.routes import ROUTES, route
 from lambdas.handlers import request_checks, routes
-from lambdas.handlers.api_errors import RequestRefused, problem, problem_of
 from lambdas.handlers.bodies import with_text_body
+from lambdas.handlers.error_answers import answer_to
 from lambdas.handlers.headers import answered_with
 from lambdas.handlers.operations import Operation
+from lambdas.handlers.refusals import (
+    JSON,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    RouteNotFound,
+)
 from lambdas.handlers.request_context import headers_of_answers, rates, utc_now
 
 _log = Logger()
@@ -50,13 +56,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
         request_checks.within_rate(event, rates, utc_now())
         event = with_text_body(event)
         reply = _app.resolve(request_checks.checked(event, _operation(event)), context)
-    except RequestRefused as refused:
-        answer = refused.answer(request_id)
-        reply = {
-            "statusCode": answer.status_code,
-            "body": answer.body,
-            "headers": {"Content-Type": "application/json", **answer.headers},
-        }
+    except MeterError as refused:
+        reply = answer_to(refused, request_id, changes=False)
     _log.info(
         "answered",
         method=event.get("httpMethod"),
@@ -68,21 +69,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
 
 
 def _operation(event: Mapping[str, Any]) -> Operation:
-    """The operation of the request. Raises RequestRefused if the path or the method is unknown."""
+    """The operation of the request. Raises RouteNotFound and MethodNotAllowed."""
     path = event["path"].rstrip("/")
     methods = {
         each.route.method: each for each in (*OPERATIONS, _ITSELF) if each.route.path == path
     }
     if not methods:
-        raise RequestRefused(HTTPStatus.NOT_FOUND, "RouteNotFound", f"There is no {path} here.")
+        raise RouteNotFound(path)
     if event["httpMethod"] not in methods:
-        allowed = ", ".join(methods)
-        raise RequestRefused(
-            HTTPStatus.METHOD_NOT_ALLOWED,
-            "MethodNotAllowed",
-            f"{path} takes {allowed}.",
-            {"Allow": allowed},
-        )
+        raise MethodNotAllowed(path, event["httpMethod"], tuple(methods))
     return methods[event["httpMethod"]]
 
 
@@ -109,24 +104,25 @@ def _request_id() -> str:
 @_app.exception_handler(MeterError)
 def _meter_error(error: MeterError) -> Response[str]:
     _log.info("refused", error=str(error), request_id=_request_id())
-    return problem_of(error, _request_id(), changes=_app.current_event.http_method != "GET")
+    return _refused(error)
 
 
 @_app.exception_handler(RequestValidationError)
 def _invalid(error: RequestValidationError) -> Response[str]:
     faults = "; ".join(f"{_path(fault['loc'])}: {fault['msg']}" for fault in error.errors())
-    return problem(HTTPStatus.BAD_REQUEST, "InvalidRequest", faults, _request_id())
+    return _refused(InvalidRequest(faults))
 
 
 @_app.exception_handler(Exception)
 def _bug(error: Exception) -> Response[str]:
     _log.exception("a bug", exc_info=error, request_id=_request_id())
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "InternalError",
-        "The meter failed to handle this request; its log has the reason.",
-        _request_id(),
-    )
+    return _refused(InternalError())
+
+
+def _refused(error: MeterError) -> Response[str]:
+    changes = _app.current_event.http_method != "GET"
+    reply = answer_to(error, _request_id(), changes=changes)
+    return Response(reply["statusCode"], JSON, reply["body"], headers=reply["headers"])
 
 
 def _path(location: tuple[str | int, ...]) -> str:

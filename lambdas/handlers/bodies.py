@@ -5,20 +5,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
-from lambdas.handlers.api_errors import RequestRefused
+from lambdas.handlers.refusals import MalformedJson
 
 
 def with_text_body(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The event with its body as text. Raises RequestRefused if the body is not UTF-8."""
+    """The event with its body as text. Raises MalformedJson if the body is not UTF-8."""
     if not event.get("isBase64Encoded"):
         return dict(event)
     try:
         text = base64.b64decode(event.get("body") or "").decode()
     except ValueError:
-        raise RequestRefused(
-            HTTPStatus.BAD_REQUEST, "MalformedJson", "The body is no JSON: it is not UTF-8."
-        ) from None
+        raise MalformedJson("it is not UTF-8") from None
     return {**event, "body": text, "isBase64Encoded": False}

@@ -16,13 +16,18 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 
 from lambdas.aws import clients
 from lambdas.aws.runtime import SageMakerRuntime
 from lambdas.core.answer_headers import answer_headers
-from lambdas.core.errors import Draining, EndpointStarting, MeterError, UnknownEndpoint
+from lambdas.core.errors import (
+    Draining,
+    EndpointStarting,
+    MeterError,
+    ScopeMissing,
+    UnknownEndpoint,
+)
 from lambdas.core.invocation import (
     MAX_ATTRIBUTES_LENGTH,
     MAX_BODY_BYTES,
@@ -32,13 +37,21 @@ from lambdas.core.invocation import (
 )
 from lambdas.core.names import endpoint_key
 from lambdas.core.ports import WakeShare
-from lambdas.core.serving import not_serving
+from lambdas.core.serving import not_serving, refuse_stranger
 from lambdas.core.settings import WARM_UP, IntegrationSettings, WakingSettings
 from lambdas.core.waking import EndpointWaking, Waking
 from lambdas.handlers import wiring
 from lambdas.handlers.callers import Caller, caller_of, has_several_tokens
+from lambdas.handlers.error_answers import answer_to
 from lambdas.handlers.headers import answered_with, values_of
-from lambdas.handlers.model_errors import CallRefused, bug, refused
+from lambdas.handlers.refusals import (
+    AnswerTooLarge,
+    BodyTooLarge,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    SeveralTokens,
+)
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 TARGET_VARIANT = "X-Amzn-SageMaker-Target-Variant"
@@ -69,10 +82,7 @@ def integration(shape: Shape | None = None) -> Handler:
 
     def handle(event: Event, _context: object) -> Reply:
         if event["httpMethod"] != "POST":
-            sentence = "Models are called with POST."
-            raise CallRefused(
-                HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", sentence, {"Allow": "POST"}
-            )
+            raise MethodNotAllowed("A model", event["httpMethod"], ("POST",))
         asked = invocation_of(event)
         answer = call_model(event, asked)
         return reply_of(shape(asked, answer) if shape else answer)
@@ -92,13 +102,12 @@ def guarded(handle: Handler) -> Handler:
         try:
             _require_scope(event)
             reply = handle(event, context)
-        except (CallRefused, MeterError) as error:
+        except MeterError as error:
             _log.info("refused %s: %r, caused by %r", request_id, error, error.__cause__)
-            known = error if isinstance(error, CallRefused) else refused(error)
-            reply = known.reply(request_id)
+            reply = answer_to(error, request_id, changes=False)
         except Exception:  # noqa: BLE001  # whatever it is, the caller gets JSON, the log the rest
             _log.exception("a bug, in request %s", request_id)
-            reply = bug().reply(request_id)
+            reply = answer_to(InternalError(), request_id, changes=False)
         _log.info("answered %s with %s", request_id, reply["statusCode"])
         return answered_with(reply, answer_headers(settings().cors_origin))
 
@@ -106,7 +115,7 @@ def guarded(handle: Handler) -> Handler:
 
 
 def invocation_of(event: Event) -> Invocation:
-    """The request that API Gateway passed on. Raises CallRefused if no model could take it."""
+    """The request that API Gateway passed on. Raises RequestRefused if no model could take it."""
     text = event.get("body") or ""
     body = (
         base64.b64decode(text)
@@ -114,18 +123,10 @@ def invocation_of(event: Event) -> Invocation:
         else text.encode("utf-8", "surrogatepass")
     )
     if len(body) > MAX_BODY_BYTES:
-        raise CallRefused(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "BodyTooLarge",
-            f"The body may have at most {MAX_BODY_BYTES:,} bytes.",
-        )
+        raise BodyTooLarge(MAX_BODY_BYTES)
     attributes = _header(event, ATTRIBUTES)
     if attributes and (len(attributes) > MAX_ATTRIBUTES_LENGTH or not attributes.isascii()):
-        raise CallRefused(
-            HTTPStatus.BAD_REQUEST,
-            "InvalidRequest",
-            f"{ATTRIBUTES}: at most {MAX_ATTRIBUTES_LENGTH} ASCII characters.",
-        )
+        raise InvalidRequest(f"{ATTRIBUTES}: at most {MAX_ATTRIBUTES_LENGTH} ASCII characters")
     return Invocation(
         body,
         _header(event, "Content-Type"),
@@ -139,7 +140,7 @@ def call_model(event: Event, asked: Invocation) -> ModelAnswer:
     """Call the model of this function. `event` is what API Gateway sent.
 
     A stopped endpoint is woken if the config says so and the request is a POST: health probes are
-    not. Raises MeterError and CallRefused, which `guarded` turns into answers.
+    not. Raises MeterError, which `guarded` turns into an answer.
     """
     try:
         return _runtime().invoke(settings().endpoint_name, asked)
@@ -185,6 +186,7 @@ def _why_not_served() -> MeterError:
     record = store.load(endpoint_key(settings().endpoint_name))
     if record.spec is None:
         return UnknownEndpoint(settings().endpoint_name)
+    refuse_stranger(record)
     return not_serving(record, now)
 
 
@@ -202,12 +204,7 @@ def reply_of(answer: ModelAnswer) -> Reply:
         body = base64.b64encode(answer.body).decode()
         reply = {"statusCode": 200, "headers": headers, "body": body, "isBase64Encoded": True}
     if len(answer.body) * 2 > MAX_BODY_BYTES and _size(reply) > MAX_BODY_BYTES:
-        raise CallRefused(
-            HTTPStatus.BAD_GATEWAY,
-            "AnswerTooLarge",
-            f"The model's answer has {len(answer.body):,} bytes, more than this route carries. "
-            "Ask for less at once.",
-        )
+        raise AnswerTooLarge(len(answer.body))
     return reply
 
 
@@ -224,12 +221,7 @@ def _require_scope(event: Event) -> None:
     if settings().public_route:
         return
     if has_several_tokens(event):
-        sentence = "Send one token in one Authorization header."
-        raise CallRefused(HTTPStatus.UNAUTHORIZED, "Unauthorized", sentence)
+        raise SeveralTokens
     who = caller_of(event)
     if who is None or not who.scopes.allows("invoke", settings().endpoint_name):
-        raise CallRefused(
-            HTTPStatus.FORBIDDEN,
-            "ScopeMissing",
-            f"This token lacks the scope 'invoke' for '{settings().endpoint_name}'.",
-        )
+        raise ScopeMissing("invoke", settings().endpoint_name)

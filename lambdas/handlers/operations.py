@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from lambdas.core.routes import Route
-from lambdas.handlers.api_errors import WORTH_A_RETRY
 from lambdas.handlers.documents import Error
+from lambdas.handlers.error_answers import WORTH_A_RETRY
 
 Answering = TypeVar("Answering", bound=Callable[..., Any])
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from openapi_spec_validator import validate
 
 from lambdas.core.answer_headers import answer_headers
-from lambdas.core.errors import AwsRefused, Busy, Throttled, Unanswered
+from lambdas.core.errors import AwsDenied, AwsRefused, Busy, Throttled, Unanswered
 from lambdas.core.routes import ROUTES, route
 from lambdas.handlers import api
 from lambdas.handlers.operations import Operation
@@ -656,7 +656,8 @@ def test_scope_for_one_endpoint_covers_no_other(call: Client) -> None:
     assert (
         refused.document["error"]
         == f"This token lacks the scope 'renew' for the endpoint '{FALCON}'. Whoever runs the "
-        "stack can hand out one that has it (make token)."
+        "stack can hand out one that has it: make token ARGS='create --name NAME --scopes "
+        f'"renew:{FALCON}"\'.'
     )
     assert renewed("unknown", f"renew:{FLAN}").status == 403, (
         "and does not reveal whether it exists"
@@ -766,9 +767,9 @@ def test_events_of_a_forgotten_endpoint_have_its_name_in_lower_case(call: Client
     [
         (Unanswered("ReadTimeoutError", ""), "may or may not have happened", "again in a moment"),
         (Unanswered("ReadTimeoutError", ""), "same Idempotency-Key", "nothing"),
-        (AwsRefused("AccessDeniedException", ""), "permission", "in a moment"),
+        (AwsDenied("AccessDeniedException", ""), "permission", "in a moment"),
         (AwsRefused("ValidationException", ""), "log has the reason", "in a moment"),
-        (Throttled("ThrottlingException", ""), "try again in a moment", "may or may not"),
+        (Throttled("ThrottlingException", ""), "Try again after Retry-After", "may or may not"),
     ],
 )
 def test_failures_say_what_is_known_and_what_to_do(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.handlers.api_errors import RequestRefused
 from lambdas.handlers.bodies import with_text_body
+from lambdas.handlers.refusals import RequestRefused
 
 
 @given(text=st.text())

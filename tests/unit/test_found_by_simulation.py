@@ -187,8 +187,8 @@ def test_throttled_step_and_refused_step_have_different_outcomes(world: World) -
         Throttled("ThrottlingException", "Rate exceeded"),
         AwsRefused("ResourceLimitExceeded", "quota"),
     ]
-    world.endpoints.refusals["describe"] = [Throttled("ThrottlingException", "Rate exceeded")]
     world.renew("falcon", 60)
+    world.endpoints.refusals["describe"] = [Throttled("ThrottlingException", "Rate exceeded")]
     world.advance(minutes=1)
     words = [
         outcome.word for outcome in world.outcomes if outcome.word not in ("settled", "heartbeat")

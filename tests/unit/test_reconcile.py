@@ -85,7 +85,7 @@ def test_add_over_a_foreign_endpoint_that_is_being_deleted_starts_soon(world: Wo
 def test_endpoint_starts_within_two_minutes_after_a_foreign_namesake_is_deleted(
     world: World,
 ) -> None:
-    world.endpoints.run_by_hand("falcon", "theirs")
+    before(world.store, "renew", lambda: world.endpoints.run_by_hand("falcon", "theirs"))
     world.renew("falcon", 600)
     world.advance(minutes=1)
     world.endpoints.delete("falcon")

@@ -25,6 +25,7 @@ from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Scaling
 from lambdas.core.state import Owner, Status, Step
 from tests.fakes import OFFICE_HOURS, a_spec, by, clock
+from tests.unit.interleaving import before
 from tests.world import World
 
 
@@ -262,8 +263,8 @@ def test_delete_of_an_endpoint_that_is_already_gone_is_no_failure(world: World) 
 
 
 def test_failed_describe_releases_the_lock_and_is_tried_again(world: World) -> None:
-    world.endpoints.refusals["describe"] = [Throttled("ThrottlingException", "Rate exceeded")]
     world.expiry.renew("falcon", 10, world.now, by())
+    world.endpoints.refusals["describe"] = [Throttled("ThrottlingException", "Rate exceeded")]
     world.settle()
     assert "not seen" in world.get("falcon")["Reason"]
     assert world.store.load("falcon").lock_owner is None
@@ -272,11 +273,11 @@ def test_failed_describe_releases_the_lock_and_is_tried_again(world: World) -> N
 
 
 def test_foreign_endpoint_of_the_same_name_is_left_alone(world: World) -> None:
-    world.endpoints.run_by_hand("falcon", "theirs")
+    before(world.store, "renew", lambda: world.endpoints.run_by_hand("falcon", "theirs"))
     world.renew("falcon", 5)
     world.advance(minutes=10)
     assert world.status("falcon") is Status.IN_SERVICE
-    assert "did not make" in world.get("falcon")["Reason"]
+    assert "was not made by this stack" in world.get("falcon")["Reason"]
     assert not world.endpoints.calls
 
 

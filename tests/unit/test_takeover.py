@@ -21,6 +21,7 @@ from lambdas.core.errors import (
     MeterError,
     NameTaken,
     NotAdoptable,
+    NotAdopted,
     ScopeMissing,
     SpecUnreadable,
     Throttled,
@@ -744,16 +745,18 @@ def test_retried_forget_of_a_shadowed_spec_gets_the_same_answer(world: World) ->
     assert forget_keyed(world, "mine", "f1") == first
 
 
-def test_endpoint_is_adopted_with_the_config_that_it_runs_despite_an_override(
-    world: World,
+@pytest.mark.parametrize("served", ["falcon-1", "cfg-b", "their-cfg"])
+@pytest.mark.parametrize("sent", ["falcon-1", "cfg-b"])
+def test_endpoint_under_a_metered_name_is_adopted_with_the_declared_or_the_wanted_config(
+    world: World, served: str, sent: str
 ) -> None:
     world.endpoints.configs.add("cfg-b")
     world.update("falcon", "cfg-b")
-    world.endpoints.run_by_hand("falcon", "falcon-1")
-    with pytest.raises(NameTaken, match="it runs config 'falcon-1'"):
-        adopt(world, "falcon", "cfg-b")
-    assert world.endpoints.live["falcon"].config_name == "falcon-1"
-    assert adopt(world, "falcon", "falcon-1").http_status == 200
+    world.endpoints.run_by_hand("falcon", served)
+    with pytest.raises(NotAdopted, match=f"it runs config '{served}'"):
+        adopt(world, "falcon", "cfg")
+    assert world.endpoints.live["falcon"].config_name == served
+    assert adopt(world, "falcon", sent).http_status == 200
     world.advance(minutes=2)
     assert world.endpoints.live["falcon"].owner is Owner.ADOPTED
     assert world.endpoints.live["falcon"].config_name == "cfg-b", "as was asked for by hand"
@@ -905,7 +908,7 @@ def test_idempotency_keys_of_all_lives_are_known_for_a_day(world: World) -> None
 def test_endpoint_that_is_not_in_service_is_not_adopted(world: World, status: Status) -> None:
     world.endpoints.live[FOREIGN].status = status
     before = snapshot(world)
-    with pytest.raises(NameTaken, match=f"is {status}: it can be adopted once it is InService"):
+    with pytest.raises(NameTaken, match=f"is {status}. It can be adopted once it is InService"):
         adopt(world)
     assert snapshot(world) == before
 

@@ -126,7 +126,8 @@ def use_cases() -> ExpiryUseCases:
 
 @cache
 def sessions() -> SessionUseCases:
-    return SessionUseCases.over(adapters())
+    adoptable = NamePatterns.stored(settings().adoptable)
+    return SessionUseCases.over(adapters(), adoptable=adoptable)
 
 
 @GET.on(router)
