@@ -304,7 +304,7 @@ class DynamoStateStore:
                         most=MAX_SESSIONS,
                     )
                 else:
-                    oldest = f"sessions.{_oldest_ended(known, now)}"
+                    oldest = f"sessions.{_oldest_ended(key, known, now)}"
                     update.remove(oldest).when(f"{{{oldest}}} <= :now", now=epoch(now))
             try:
                 return self._update(key, update)

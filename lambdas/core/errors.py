@@ -109,7 +109,7 @@ class SpecUnreadable(MeterError):
 class ScopeMissing(MeterError):
     advice = (
         "Whoever runs the stack can hand out one that has it: "
-        "make token ARGS='create --name NAME --scopes \"$needed\"'."
+        "make token ARGS='create --name NAME --scopes \"$needed\" --days 30'."
     )
 
     def __init__(self, scope: str, endpoint: str | None = None) -> None:
