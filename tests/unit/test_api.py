@@ -657,7 +657,7 @@ def test_scope_for_one_endpoint_covers_no_other(call: Client) -> None:
         refused.document["error"]
         == f"This token lacks the scope 'renew' for the endpoint '{FALCON}'. Whoever runs the "
         "stack can hand out one that has it: make token ARGS='create --name NAME --scopes "
-        f'"renew:{FALCON}"\'.'
+        f'"renew:{FALCON}" --days 30\'.'
     )
     assert renewed("unknown", f"renew:{FLAN}").status == 403, (
         "and does not reveal whether it exists"
