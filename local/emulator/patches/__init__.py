@@ -11,6 +11,7 @@ from local.emulator.patches import (
     cold_starts,
     function_errors,
     function_logs,
+    leading_keys,
     mock_integrations,
     model_calls,
     multipart_tags,
@@ -35,6 +36,7 @@ def apply() -> None:
     cold_starts.apply()
     function_errors.apply()
     function_logs.apply()
+    leading_keys.apply()
     mock_integrations.apply()
     model_calls.apply()
     multipart_tags.apply()
