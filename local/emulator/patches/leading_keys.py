@@ -70,7 +70,7 @@ def _parts_of_transaction(request: Request) -> Iterator[Request]:
     """The operations of a transaction, in the order of MiniStack's checks."""
     for item in request["TransactItems"]:
         for member in iam_actions._DYNAMODB_TRANSACT_ITEM_ACTIONS:
-            part = item.get(member) if isinstance(item, dict) else None
+            part: Any = item.get(member) if isinstance(item, dict) else None
             table = part.get("TableName") if isinstance(part, dict) else None
             if table and isinstance(table, str):
                 yield part
