@@ -20,7 +20,8 @@ Where to look:
 - *Situations*: `scene` (a small world without faults), `preparations`, `situations` and
   `takeovers` (the situations), `situation` (runs one with a fault or a rival), `trials` (all of
   them).
-- *Mutants*: `mutants`, `mutants_of_takeovers`: deliberate bugs, and where each must show.
+- *Mutants*: `mutants`, `mutants_of_takeovers`, `mutants_of_sessions`: deliberate bugs, and where
+  each must show.
 
 There are three stand-ins for SageMaker, each for its own purpose. Contract tests keep them equal.
 

@@ -101,7 +101,7 @@ def plain(value: Mapping[str, Any]) -> Any:
 def _operand(text: str, item: Item, names: Names, values: Item) -> Any:
     if text.startswith("size "):
         members = _lookup(item, text.removeprefix("size "), names)
-        return members and {"N": str(len(members["SS"]))}
+        return members and {"N": str(len(*members.values()))}  # of a set or a map
     return values[text] if text.startswith(":") else _lookup(item, text, names)
 
 

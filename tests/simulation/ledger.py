@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lambdas.aws.items import FORGOTTEN, decode, instant
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import digest
+from lambdas.core.state import MAX_SESSIONS
 from tests.simulation import oracle
 from tests.simulation.expressions import Item, plain
 from tests.simulation.kernel import Actor, Kernel
@@ -21,17 +22,25 @@ _LATELY = timedelta(seconds=60)
 MAX_LEASE_MINUTES = 43_200
 METERED = timedelta(hours=24)
 """The lease of endpoints that a sweep adopts."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
 WAKE_MINUTES = 10
 """The lease after a call of a model that starts its endpoint."""
 
 
+Session = tuple[str, str]
+"""The caller and the name that it gave to the session."""
+
+
 @dataclass
 class Payment:
-    """A request of a user, its Idempotency-Key, and its results: the ends of the lease."""
+    """A request of a user, its Idempotency-Key, and its results: the ends of the lease. With
+    `session` it pays for that session of its caller. `until` is instead of minutes."""
 
     minutes: int
     key: str | None = None
     ends: list[datetime] = field(default_factory=list)
+    session: Session | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,11 @@ class Account:
     key: str
     exists: bool = False
     expires_at: datetime | None = None
+    sessions: Mapping[str, datetime] = field(default_factory=dict)
+    session_ids: dict[Session, str] = field(default_factory=dict)
+    """The id in the table of each session that was ever paid."""
+    lease_ends: set[datetime] = field(default_factory=set)
+    """All ends that the lease ever had."""
     held_since: datetime | None = None
     rev: int = 0
     override: Override | None = None
@@ -119,6 +133,11 @@ class Account:
     @property
     def spec(self) -> Declared | None:
         return self.config_spec or self.api_spec
+
+    @property
+    def lease_end(self) -> datetime | None:
+        ends = [*([self.expires_at] if self.expires_at else []), *self.sessions.values()]
+        return max(ends, default=None)
 
     @property
     def configs(self) -> tuple[str, ...]:
@@ -219,7 +238,7 @@ class Ledger:
         elif spec is not None and account.paid_at and account.paid_at >= spec.since:
             self._violation(account.key, "its state was forgotten though it was paid for")
         account.exists, account.expires_at, account.held_since = False, None, None
-        account.rev, account.paid_at = 0, None
+        account.rev, account.paid_at, account.sessions = 0, None, {}
         account.override = account.weights = None
         account.forgotten += 1
         self._changed(account.key)
@@ -257,10 +276,12 @@ class Ledger:
 
     def _written(self, account: Account, item: Item, actor: Actor | None) -> None:
         end, held, rev = _instant(item, "expires_at"), _instant(item, "held_since"), _rev(item)
+        sessions = _sessions(item)
         self._by_hand(account, item, actor)
         if rev < account.rev:
             self._violation(account.key, f"revision {account.rev} became {rev}")
-        if (end, held, rev) == (account.expires_at, account.held_since, account.rev):
+        before = (account.expires_at, account.sessions, account.held_since, account.rev)
+        if (end, sessions, held, rev) == before:
             return
         use = actor.notes.get("use", "") if actor else ""
         if rev != account.rev + 1:
@@ -270,6 +291,9 @@ class Ledger:
         expected = self._expected(account, use, actor.reading, actor, held)
         if use == "" and account.adoption and "adopting" not in item:
             expected = account.adoption.given_back(account.expires_at, account.held_since)
+        paid_for = self._expected_sessions(account, use, actor.reading, actor, sessions)
+        if sessions != paid_for:
+            self._violation(account.key, f"{use} left {sessions}, the ledger says {paid_for}")
         account.adoption = self._adoption(account, item, use, actor)
         if (end, held) != expected:
             self._violation(
@@ -278,6 +302,9 @@ class Ledger:
                 f"the ledger says {expected}",
             )
         account.expires_at, account.held_since, account.rev = end, held, rev
+        account.sessions = sessions
+        if account.lease_end:
+            account.lease_ends.add(account.lease_end)
         account.written_at = self._kernel.now
         self._changed(account.key)
 
@@ -294,7 +321,7 @@ class Ledger:
             held = account.held_since or (before.held_since if before else None)
             minutes = earlier + actor.notes["payment"].minutes
             return Adoption(told["created_at"], bool(told["declared"]), minutes, held)
-        if before is not None and use in ("renew", "add"):
+        if before is not None and use in ("renew", "add", "pay session"):
             return replace(before, minutes=earlier, held_since=None)
         return before or Adoption(told["created_at"], bool(told["declared"]))
 
@@ -330,10 +357,21 @@ class Ledger:
     ) -> tuple[datetime | None, datetime | None]:
         """The lease and hold after this write of a user."""
         end, whole = account.expires_at, now.replace(microsecond=0)
-        if use in ("renew", "add"):
+        if use == "pay session":
             payment: Payment = actor.notes["payment"]
+            payment.ends.append(whole + timedelta(minutes=payment.minutes))
+            account.paid_at = self._kernel.now
+            self._enter(account, use, payment.key)
+            return end, None
+        if use == "end session":
+            self._enter(account, use, actor.notes.get("key"))
+            return end, account.held_since
+        if use in ("renew", "add"):
+            payment = actor.notes["payment"]
             base = end if end is not None and end > now else whole
             paid = base + timedelta(minutes=payment.minutes)
+            if payment.until:
+                paid = max(end or payment.until, payment.until)
             if paid > whole + timedelta(minutes=MAX_LEASE_MINUTES):
                 self._violation(account.key, f"a {use} was accepted until {paid}")
             payment.ends.append(paid)
@@ -364,6 +402,41 @@ class Ledger:
             allowed = {hold or account.held_since for hold in holds}
             return stopped, held if held in allowed else min(allowed, key=str)
         return end, account.held_since
+
+    def _expected_sessions(
+        self,
+        account: Account,
+        use: str,
+        now: datetime,
+        actor: Actor,
+        told: Mapping[str, datetime],
+    ) -> Mapping[str, datetime]:
+        """The sessions after this write. `told` are those that it left."""
+        before, whole = account.sessions, now.replace(microsecond=0)
+        if use in ("stop", "forget"):
+            return {session: whole if end > now else end for session, end in before.items()}
+        if use == "end session":
+            session = account.session_ids.get(actor.notes["session"], "")
+            ended = {session: whole} if before.get(session, now) > now else {}
+            return {**before, **ended}
+        if use == "pay session":
+            payment: Payment = actor.notes["payment"]
+            assert payment.session is not None
+            new = sorted(told.keys() - before.keys())
+            session = account.session_ids.setdefault(payment.session, new[0] if new else "")
+            if list(account.session_ids.values()).count(session) > 1:
+                self._violation(account.key, f"two sessions are one: {session}")
+            kept = dict(before)
+            if session not in before and len(before) >= MAX_SESSIONS:
+                oldest = min(before.values())
+                gone = [each for each in before.keys() - told.keys() if before[each] == oldest]
+                if oldest > now or len(gone) != 1:
+                    self._violation(account.key, f"{gone} made room for a session")
+                kept = {each: end for each, end in before.items() if each not in gone}
+            return {**kept, session: whole + timedelta(minutes=payment.minutes)}
+        if use == "" and account.adoption and account.adoption.declared and not told:
+            return {}  # it was void, with all that was paid for it
+        return before
 
     def _enter(self, account: Account, use: str, key: str | None) -> None:
         """An Idempotency-Key acts once."""
@@ -409,6 +482,11 @@ def _declared(item: Item, since: datetime) -> Declared:
 def _instant(item: Item, name: str) -> datetime | None:
     value: Any = item.get(name)
     return instant(plain(value)) if value else None
+
+
+def _sessions(item: Item) -> Mapping[str, datetime]:
+    ends: Any = item.get("sessions", {"M": {}})
+    return {session: instant(plain(end)) or _NEVER for session, end in ends["M"].items()}
 
 
 def _rev(item: Item) -> int:

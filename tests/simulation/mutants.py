@@ -486,7 +486,7 @@ MUTANTS = (
     Mutant(
         "a stop leaves the lease",
         f"{CORE}.expiry",
-        "                expires_at = now.replace(microsecond=0)\n",
+        "                expires_at = cut\n",
         "                pass\n",
         "stop: leased",
     ),

@@ -16,7 +16,7 @@ from lambdas.core.ports import WakeShare
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
 from tests.fakes import by
-from tests.simulation.ledger import Payment
+from tests.simulation.ledger import Payment, Session
 from tests.simulation.stack import Came
 from tests.simulation.stage import Stage
 from tests.simulation.versions import FUNCTIONS, Form, in_new_form
@@ -104,8 +104,12 @@ class Users:
         of_api = account.config_spec is None
         if account.spec is None or (of_api and draw < 0.1):
             self._add(name)
-        elif draw < 0.68:
+        elif draw < 0.56:
             self._renew(name)
+        elif draw < 0.6:
+            self._renew_until(name)
+        elif draw < 0.68:
+            self._run_a_program(name)
         elif draw < 0.86:
             self._stop(name, forget=of_api and self.rng.random() < 0.4)
         elif draw < 0.96 and of_api:
@@ -149,6 +153,55 @@ class Users:
             "renew", name, minutes, lambda now, request: expiry.renew(name, minutes, now, request)
         )
 
+    def _renew_until(self, name: str) -> None:
+        expiry, minutes = self.stage.expiry, self.rng.choice(_MINUTES)
+        until = self.stage.kernel.now.replace(microsecond=0) + timedelta(minutes=minutes)
+        self._pay(
+            "renew",
+            name,
+            minutes,
+            lambda now, request: expiry.renew_until(name, until, now, request),
+            until=until,
+        )
+
+    def _run_a_program(self, name: str) -> None:
+        """A program pays for a session again and again while it runs. Some die, the others end
+        their session. Programs of one person may use the same name for it."""
+        sessions, rng = self.stage.sessions, self.rng
+        session = (rng.choice(NAMES), rng.choice(("training", "notebook", f"job-{self.asked}")))
+        left, dies = rng.randint(1, 6), rng.random() < 0.2
+
+        def pay() -> None:
+            nonlocal left
+            minutes = rng.choice((1, 2, 5, 15))
+            self._pay(
+                "pay session",
+                name,
+                minutes,
+                lambda now, request: sessions.pay(name, session[1], minutes, now, request),
+                session=session,
+            )
+            left -= 1
+            seconds = rng.uniform(0.1, 1.3) * minutes * 60
+            if left:
+                self._later(seconds, pay)
+            elif not dies:
+                self._later(seconds, end)
+
+        def end() -> None:
+            key = f"key-{self.asked}" if rng.random() < 0.5 else None
+            request = by(session[0]).under(key, "end session", {"session": session[1]})
+            self._ask(
+                "end session",
+                name,
+                lambda now, request: sessions.end(name, session[1], now, request),
+                request=request,
+                key=key,
+                session=session,
+            )
+
+        pay()
+
     def _stop(self, name: str, *, forget: bool) -> None:
         """Half of the requests have an Idempotency-Key. Some of these are repeated later."""
         expiry, use = self.stage.expiry, "forget" if forget else "stop"
@@ -189,14 +242,21 @@ class Users:
         )
 
     def _pay(
-        self, use: str, name: str, minutes: int, call: Callable[[datetime, Request], Any]
+        self,
+        use: str,
+        name: str,
+        minutes: int,
+        call: Callable[[datetime, Request], Any],
+        *,
+        session: Session | None = None,
+        until: datetime | None = None,
     ) -> None:
-        """Renew or add. Half of the requests have an Idempotency-Key and are repeated until one
-        succeeds."""
+        """Renew, add or pay for a session. Half of the requests have an Idempotency-Key and are
+        repeated until one succeeds."""
         key = f"key-{self.asked}" if self.rng.random() < 0.5 else None
-        payment = Payment(minutes, key)
+        payment = Payment(minutes, key, session=session, until=until)
         body = {"EndpointName": name, "minutes": minutes}
-        actor = self.rng.choice(NAMES)
+        actor = session[0] if session else self.rng.choice(NAMES)
         request = by(actor).under(key, use, body)
         account = self.stage.watch.ledger.account(name.lower())
         forgotten = account.forgotten
@@ -230,7 +290,7 @@ class Users:
             end = came.result.document["LeaseExpiresAt"]
             if not payment.ends and kept:
                 violation(name, f"{use} was accepted and not entered")
-            elif end not in {iso(paid) for paid in payment.ends} and kept:
+            elif kept and not self._is_lease_end(name, payment, end):
                 violation(name, f"{use} was answered {end}, entered {payment.ends}")
         elif use == "add" and isinstance(came.refusal, UnknownEndpoint):
             violation(name, "an add was refused as unknown")
@@ -238,6 +298,12 @@ class Users:
             violation(name, f"{use} was refused and entered: {came.refusal}")
         if len(payment.ends) > 1 and kept and (keyed or came.result is not None):
             violation(name, f"one {use} was entered {len(payment.ends)} times")
+
+    def _is_lease_end(self, name: str, payment: Payment, told: str) -> bool:
+        """The answer tells the end that was paid, or a later one that something else had."""
+        account = self.stage.watch.ledger.account(name.lower())
+        ends = {*payment.ends, *(end for end in account.lease_ends if end > min(payment.ends))}
+        return told in {iso(end) for end in ends}
 
     def _ask(
         self,

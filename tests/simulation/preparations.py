@@ -31,6 +31,12 @@ def running(scene: Scene, **fields: Any) -> None:
     scene.advance(30)
 
 
+def in_session(scene: Scene) -> None:
+    falcon_alone(scene)
+    scene.pay_session()
+    scene.advance(30)
+
+
 def mine(scene: Scene, seconds: float = 30) -> None:
     scene.add()
     scene.advance(seconds)

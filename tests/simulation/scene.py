@@ -169,6 +169,24 @@ class Scene:
             lambda now: self.stage.expiry.renew(name, minutes, now, request),
         )
 
+    def pay_session(self, name: str = "Falcon", minutes: int = 4, key: str | None = None) -> Actor:
+        request = by().under(key, "pay session", {"minutes": minutes})
+        return self._pay(
+            "pay session",
+            Payment(minutes, key, session=("ann", "job")),
+            lambda now: self.stage.sessions.pay(name, "job", minutes, now, request),
+        )
+
+    def end_session(self, name: str = "Falcon", key: str | None = None) -> Actor:
+        request = by().under(key, "end session", {})
+        return self.stage.invoke(
+            "api",
+            "end session",
+            lambda now: self.stage.sessions.end(name, "job", now, request),
+            key=key,
+            session=("ann", "job"),
+        )
+
     def add(
         self,
         name: str = "Mine",

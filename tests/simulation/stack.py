@@ -20,6 +20,7 @@ from lambdas.core.hints import Hint
 from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.reconcile import Reconciler
 from lambdas.core.schedule_changes import ScheduleUseCases
+from lambdas.core.sessions import SessionUseCases
 from lambdas.core.sweep import Policy, Sweep
 from lambdas.core.takeover import Limits
 from lambdas.core.tick import tick
@@ -114,6 +115,7 @@ class Stack:
             self.store, self.endpoints, self.hints, self.history, MAX_LEASE_MINUTES, LIMITS
         )
         self.waking = Waking(self.store, self.hints, self.history, WAKE_MINUTES)
+        self.sessions = SessionUseCases.over(self.expiry)
         self.updates = UpdateUseCases.over(self.expiry)
         self.schedules = ScheduleUseCases.over(self.expiry)
         self._invoked = 0

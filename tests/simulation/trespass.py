@@ -352,7 +352,8 @@ class Trespass:
             return
         if now - spec.since < _ONE_RUN or self._watch.drained_lately():
             return
-        paid = account.expires_at is not None and account.expires_at > actor.reading - _ONE_RUN
+        end = account.lease_end
+        paid = end is not None and end > actor.reading - _ONE_RUN
         if operation == "CreateEndpoint" and not paid:
             self._wrong(STACK_TAG, key, "is started by a spec that cannot be read")
         stopped = account.stopped_at is not None and (

@@ -195,7 +195,7 @@ class Watch:
         self._check_later(key, case)
         if account.spec:
             look_at = oracle.next_look(
-                account.spec.schedules, account.expires_at, account.held_since, now
+                account.spec.schedules, account.lease_end, account.held_since, now
             )
             if look_at is not None and look_at != case.look_at:
                 case.look_at = look_at
@@ -391,7 +391,7 @@ def _weighed(variants: Iterable[Any], asked: Weights) -> bool:
 
 def _wanted(account: Account, spec: Declared | None, now: datetime) -> bool:
     return spec is not None and oracle.wanted(
-        spec.schedules, account.expires_at, account.held_since, now
+        spec.schedules, account.lease_end, account.held_since, now
     )
 
 

@@ -1,0 +1,71 @@
+"""Deliberate bugs with which sessions cost somebody's minutes, or give some away. See `mutants`."""
+
+from __future__ import annotations
+
+from tests.simulation.mutants import AWS, CORE, Mutant
+
+SESSION_MUTANTS = (
+    Mutant(
+        "the end of a session ends all sessions",
+        f"{CORE}.sessions",
+        "after = replace(state, sessions={**state.sessions, **ended})",
+        "after = replace(state, sessions=dict.fromkeys(state.sessions, now))",
+        "lives",
+    ),
+    Mutant(
+        "the end of a session ends the shared lease",
+        f"{CORE}.sessions",
+        "after = replace(state, sessions={**state.sessions, **ended})",
+        "after = replace(state, expires_at=now, sessions={**state.sessions, **ended})",
+        "session: ends beside a lease",
+    ),
+    Mutant(
+        "a session of another caller with the same name is the same",
+        f"{CORE}.sessions",
+        "text = json.dumps([request.identity, session])",
+        "text = json.dumps([session])",
+        "lives",
+    ),
+    Mutant(
+        "a payment adds to what the session has",
+        f"{AWS}.state_store",
+        'update.set(place, ":session_end", session_end=epoch(end))',
+        'update.set(place, "{expires_at}")',
+        "session: paid again",
+    ),
+    Mutant(
+        "a payment for a session moves the shared end",
+        f"{AWS}.state_store",
+        'update.set(place, ":session_end", session_end=epoch(end))',
+        'update.set("expires_at", ":end", end=epoch(end)).set(place, ":end")',
+        "session: paid again",
+    ),
+    Mutant(
+        "the lease ends with the shared end though a session is paid",
+        f"{CORE}.decision",
+        "return Meter(state.lease_end, spec.schedules, state.held_since)",
+        "return Meter(state.expires_at, spec.schedules, state.held_since)",
+        "session: absent",
+    ),
+    Mutant(
+        "a stop by hand leaves the sessions",
+        f"{CORE}.expiry",
+        "sessions={**state.sessions, **ended_sessions},",
+        "sessions=state.sessions,",
+        "stop: in a session",
+    ),
+    Mutant(
+        "a retried end of a session has a second effect",
+        f"{CORE}.sessions",
+        "self.store.stop(record.key, after, now, keyed_with(record, request, operation))",
+        "self.store.stop(record.key, after, now, None)",
+        "session: ends with a key",
+    ),
+    Mutant(
+        "until shortens a lease",
+        f"{AWS}.state_store",
+        'update.when("attribute_not_exists({expires_at}) OR {expires_at} < :until")',
+        'update.when("attribute_exists({pk})")',
+        "lives",
+    ),
+)
