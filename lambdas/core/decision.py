@@ -243,7 +243,7 @@ def on_record(state: State, observed: Observed) -> bool:
     if observed.owner is not Owner.ADOPTED:
         return observed.ours
     underway = state.adopting is not None and state.adopting.is_of(observed)
-    return underway or state.owned_since == observed.created_at
+    return underway or observed.created_at in (state.owned_since, state.set_aside)
 
 
 def is_metered(state: State, live: Observed) -> bool:

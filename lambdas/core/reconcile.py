@@ -213,8 +213,13 @@ class Reconciler:
         """The decision, and the state that says if the endpoint is ours."""
         now = self.clock()
         if observed.created_at is not None:
-            owned_since = observed.created_at if on_record(state, observed) else None
-            state = replace(state, owned_since=owned_since)
+            was_ours = observed.created_at in (state.owned_since, state.set_aside)
+            aside = was_ours and observed.owner is Owner.IGNORED
+            state = replace(
+                state,
+                owned_since=observed.created_at if on_record(state, observed) else None,
+                set_aside=observed.created_at if aside else None,
+            )
         decision = decide(
             spec,
             state,

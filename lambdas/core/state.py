@@ -250,6 +250,9 @@ class State:
     (`decision.restored_mark`), or `decision.UNSURE`."""
     owned_since: datetime | None = None
     """The creation time of the endpoint that was last seen with our tag."""
+    set_aside: datetime | None = None
+    """The creation time of our endpoint that carries the tag `endpoint-meter:ignore` now. It is
+    ours again when its owner takes that tag off."""
     observed_modified: datetime | None = None
     last_wanted: Wanted | None = None
     ended: Ended | None = None

@@ -178,6 +178,7 @@ def test_state_is_unchanged_after_save_and_load(store: StateStore) -> None:
         override=Override("falcon-3", {"RetainAllVariantProperties": True}, "hash"),
         reweighing=Reweighing([{"VariantName": "A", "DesiredWeight": 0.5}], SOON),
         owned_since=datetime(2026, 3, 1, 8, 0, 0, 123_000, tzinfo=UTC),
+        set_aside=datetime(2026, 3, 1, 8, 0, 0, 123_000, tzinfo=UTC),
     )
     store.save("falcon", "me", saved, None)
     assert state_of(store) == saved

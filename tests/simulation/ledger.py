@@ -257,6 +257,7 @@ class Ledger:
             if end != expected:
                 self._violation(account.key, f"declared with a lease until {end}, not {expected}")
             account.exists, account.expires_at, account.rev = True, end, _rev(item)
+            account.lease_ends |= {end} if end else set()
             account.adoption = self._adoption(account, item, "", actor)
             account.written_at = self._kernel.now
             self._changed(account.key)
@@ -272,6 +273,7 @@ class Ledger:
         if end not in allowed:
             self._violation(account.key, f"a first lease until {end}, not one of {allowed}")
         account.exists, account.expires_at, account.rev = True, end, _rev(item)
+        account.lease_ends |= {end} if end else set()
         self._changed(account.key)
 
     def _written(self, account: Account, item: Item, actor: Actor | None) -> None:
@@ -303,8 +305,7 @@ class Ledger:
             )
         account.expires_at, account.held_since, account.rev = end, held, rev
         account.sessions = sessions
-        if account.lease_end:
-            account.lease_ends.add(account.lease_end)
+        account.lease_ends |= {account.lease_end} if account.lease_end else set()
         account.written_at = self._kernel.now
         self._changed(account.key)
 

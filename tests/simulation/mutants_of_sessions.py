@@ -24,13 +24,14 @@ SESSION_MUTANTS = (
         f"{CORE}.sessions",
         "text = json.dumps([request.identity, session])",
         "text = json.dumps([session])",
-        "lives",
+        "session: two callers, one name",
     ),
     Mutant(
         "a payment adds to what the session has",
-        f"{AWS}.state_store",
-        'update.set(place, ":session_end", session_end=epoch(end))',
-        'update.set(place, "{expires_at}")',
+        f"{CORE}.sessions",
+        "self.store.pay_session(record.key, session_id, end, now, keyed, over)",
+        "later = end + (state.sessions.get(session_id, now) - now)\n"
+        "            self.store.pay_session(record.key, session_id, later, now, keyed, over)",
         "session: paid again",
     ),
     Mutant(
@@ -59,13 +60,13 @@ SESSION_MUTANTS = (
         f"{CORE}.sessions",
         "self.store.stop(record.key, after, now, keyed_with(record, request, operation))",
         "self.store.stop(record.key, after, now, None)",
-        "session: ends with a key",
+        "lives",
     ),
     Mutant(
         "until shortens a lease",
         f"{AWS}.state_store",
         'update.when("attribute_not_exists({expires_at}) OR {expires_at} < :until")',
         'update.when("attribute_exists({pk})")',
-        "lives",
+        "renew: until an earlier instant",
     ),
 )

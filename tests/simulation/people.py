@@ -170,6 +170,8 @@ class Users:
         sessions, rng = self.stage.sessions, self.rng
         session = (rng.choice(NAMES), rng.choice(("training", "notebook", f"job-{self.asked}")))
         left, dies = rng.randint(1, 6), rng.random() < 0.2
+        key = f"end-{self.asked}" if rng.random() < 0.5 else None
+        request = by(session[0]).under(key, "end session", {"session": session[1]})
 
         def pay() -> None:
             nonlocal left
@@ -187,10 +189,10 @@ class Users:
                 self._later(seconds, pay)
             elif not dies:
                 self._later(seconds, end)
+                if key is not None and rng.random() < 0.4:
+                    self._later(seconds + rng.choice((0.0, 0.02, 1.0, 30.0, 600.0)), end)
 
         def end() -> None:
-            key = f"key-{self.asked}" if rng.random() < 0.5 else None
-            request = by(session[0]).under(key, "end session", {"session": session[1]})
             self._ask(
                 "end session",
                 name,

@@ -169,11 +169,21 @@ class Scene:
             lambda now: self.stage.expiry.renew(name, minutes, now, request),
         )
 
-    def pay_session(self, name: str = "Falcon", minutes: int = 4, key: str | None = None) -> Actor:
-        request = by().under(key, "pay session", {"minutes": minutes})
+    def renew_until(self, minutes: int) -> Actor:
+        until = self.stage.kernel.now.replace(microsecond=0) + timedelta(minutes=minutes)
+        return self._pay(
+            "renew",
+            Payment(minutes, until=until),
+            lambda now: self.stage.expiry.renew_until("Falcon", until, now, by()),
+        )
+
+    def pay_session(
+        self, name: str = "Falcon", minutes: int = 4, key: str | None = None, who: str = "ann"
+    ) -> Actor:
+        request = by(who).under(key, "pay session", {"minutes": minutes})
         return self._pay(
             "pay session",
-            Payment(minutes, key, session=("ann", "job")),
+            Payment(minutes, key, session=(who, "job")),
             lambda now: self.stage.sessions.pay(name, "job", minutes, now, request),
         )
 

@@ -975,6 +975,24 @@ def test_endpoint_with_the_ignore_tag_is_neither_reported_nor_late_nor_an_orphan
     assert not any("mine" in notice for notice in world.notices)
 
 
+def test_adopted_endpoint_is_on_the_meter_again_when_its_owner_takes_the_ignore_tag_off(
+    world: World,
+) -> None:
+    adopt(world, minutes=180)
+    world.advance(minutes=1)
+    live = world.endpoints.live[FOREIGN]
+    assert live.owner is Owner.ADOPTED
+    live.owner = Owner.IGNORED
+    world.hints.send([Hint(FOREIGN, Cause.SWEEP)])
+    world.advance(minutes=170)
+    assert world.status(FOREIGN) is Status.IN_SERVICE
+    live.owner = Owner.ADOPTED
+    world.advance(minutes=5)
+    assert live.owner is Owner.ADOPTED, "our tag stays on it"
+    world.advance(minutes=10)
+    assert world.status(FOREIGN) is Status.ABSENT, "its lease has ended"
+
+
 def test_sweep_puts_only_what_may_be_adopted_on_the_meter(world: World) -> None:
     world.endpoints.run_by_hand("team-a-1", "their-cfg")
     policy = Policy(Unmanaged.METER, timedelta(hours=2), adoptable=NamePatterns(("team-a-*",)))
