@@ -10,7 +10,7 @@ SESSION_MUTANTS = (
         f"{CORE}.sessions",
         "after = replace(state, sessions={**state.sessions, **ended})",
         "after = replace(state, sessions=dict.fromkeys(state.sessions, now))",
-        "lives",
+        "session: ends beside another",
     ),
     Mutant(
         "the end of a session ends the shared lease",
@@ -60,7 +60,7 @@ SESSION_MUTANTS = (
         f"{CORE}.sessions",
         "self.store.stop(record.key, after, now, keyed_with(record, request, operation))",
         "self.store.stop(record.key, after, now, None)",
-        "lives",
+        "session: ends again with its key",
     ),
     Mutant(
         "until shortens a lease",

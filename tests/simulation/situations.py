@@ -74,6 +74,16 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("session: ends", in_session, lambda s: s.end_session()),
     Situation("session: ends with a key", in_session, lambda s: s.end_session(key="k")),
     Situation(
+        "session: ends beside another",
+        steps(in_session, lambda s: s.pay_session(who="bob"), after(1)),
+        lambda s: s.end_session(),
+    ),
+    Situation(
+        "session: ends again with its key",
+        steps(in_session, lambda s: s.end_session(key="k"), lambda s: s.pay_session(), after(1)),
+        lambda s: s.end_session(key="k"),
+    ),
+    Situation(
         "session: ends beside a lease",
         steps(running, lambda s: s.pay_session()),
         lambda s: s.end_session(),
