@@ -25,6 +25,10 @@ The table: --local uses the stack of `make up`. Otherwise the defaults of --tabl
 from the last synthesized stack (`make synth`, `make deploy`). Credentials are found in the same
 places as by the AWS command line.
 """
+_HOW_TO_GIVE = (
+    ": set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for the stack of `make up` "
+    "add --local"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except AwsRefused as error:
-        print(f"error: AWS did not do it: {error}", file=sys.stderr)
+        how = _HOW_TO_GIVE if error.code == "NoCredentialsError" else ""
+        print(f"error: AWS did not do it: {error}{how}", file=sys.stderr)
         return 1
     return 0
 

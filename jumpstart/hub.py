@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -168,4 +168,7 @@ def _refusal(error: ClientError) -> str:
 
 
 def _one_line(error: object) -> str:
-    return " ".join(str(error).split())
+    line = " ".join(str(error).split())
+    if isinstance(error, NoCredentialsError):
+        return f"{line}: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    return line

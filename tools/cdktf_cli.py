@@ -21,11 +21,19 @@ from tools.deployed_stack import Source, Stack, WrongState
 
 # These run Terraform. They also ask the registry in order to lock the provider for other platforms.
 TERRAFORM_COMMANDS = {"apply", "deploy", "destroy", "diff", "plan"}
-CHANGING = {"apply", "deploy"}
+DEPLOYING = {"apply", "deploy"}
+APPROVED = {"--auto-approve", "--autoApprove"}
 HELP = {"-h", "--help"}
 QUIET = {"CHECKPOINT_DISABLE": "1", "DISABLE_VERSION_CHECK": "1"}
 SPINNER = b"\xe2\xa0"  # how each of its characters begins in UTF-8: Braille patterns
 INTERRUPTED = 130
+
+
+class NobodyToAsk(Exception):
+    """The CLI would ask for approval where nobody sees it. The message says what to do."""
+
+
+REFUSALS = (terraform_cli.TerraformMissing, NoCredentials, NobodyToAsk, NoRoom, WrongState)
 
 
 def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
@@ -35,11 +43,11 @@ def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
         provision = terraform_cli.provision(os.environ)
         environment = with_node(provision.environment) | QUIET
         if TERRAFORM_COMMANDS & set(arguments[:1]) and not HELP & set(arguments):
-            environment |= checked(arguments[0], os.environ)
+            environment |= checked(arguments, os.environ)
     except InvalidConfig as invalid:
         print(invalid, file=sys.stderr)
         return 1
-    except (terraform_cli.TerraformMissing, NoCredentials, NoRoom, WrongState) as problem:
+    except REFUSALS as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -53,11 +61,12 @@ def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
     os.execve(command[0], command, environment)  # noqa: S606
 
 
-def checked(command: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Wait for our turn and check everything that `command` needs; returns Terraform's settings.
+def checked(arguments: list[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Wait for our turn and check all that the command needs; returns Terraform's settings.
 
-    Raises InvalidConfig, WrongState, NoCredentials and NoRoom.
+    Raises InvalidConfig, WrongState, NoCredentials, NoRoom and NobodyToAsk.
     """
+    command = arguments[0]
     deployed_stack.wait_for_turn(ROOT)
     source = Source.chosen(ROOT, environ)
     stack = Stack(ROOT, source, source.load(ROOT))
@@ -69,7 +78,13 @@ def checked(command: str, environ: Mapping[str, str]) -> dict[str, str]:
             concurrency.require_room(stack.config)
         except NotKnown as unknown:
             print(f"Note: {unknown}", file=sys.stderr)
-    if command in CHANGING:
+    asks = command in {"destroy", *DEPLOYING} and not APPROVED & set(arguments)
+    if asks and not sys.stdout.isatty():
+        raise NobodyToAsk(
+            f"{command} asks for approval, which is not seen where the output is no terminal: look "
+            "at `make plan`, then add ARGS=--auto-approve"
+        )
+    if command in DEPLOYING:
         stack.record()
     return {"TF_DATA_DIR": environ.get("TF_DATA_DIR") or str(stack.data)}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,7 @@ from lambdas.aws.items import decode, encode
 from lambdas.aws.tokens import DynamoTokens
 from lambdas.core.tokens import HASH_PREFIX
 from tests.aws_tables import create_tables
+from tests.contract.emulator_process import ROOT
 
 Command = Callable[..., SimpleNamespace]
 
@@ -145,6 +148,21 @@ def test_refusals_of_aws_exit_with_1_and_a_message(table: Any, command: Command)
     done = command("list", where=("--table", "missing"))
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error: AWS did not do it: ResourceNotFoundException")
+
+
+def test_without_credentials_it_says_how_to_give_them(tmp_path: Path) -> None:
+    nothing = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    listing = "-m client token list --table auth --region us-east-1"
+    done = subprocess.run(
+        [sys.executable, *listing.split()],
+        cwd=ROOT,
+        env={**nothing, "AWS_EC2_METADATA_DISABLED": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Unable to locate credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID" in done.stderr
 
 
 def test_auth_table_is_found_from_the_stack(

@@ -29,12 +29,10 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 @pytest.fixture
 def account(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A client of Lambda; what is asked without one goes to the same account."""
-    client = emulator.client("lambda")
-    keys = client._request_signer._credentials
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys.secret_key)
+    for name, value in emulator.key.environment.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
-    return client
+    return emulator.client("lambda")
 
 
 def config(**fields: Any) -> DeployConfig:

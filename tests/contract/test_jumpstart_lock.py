@@ -365,12 +365,13 @@ def test_a_missing_model_is_reported_even_without_the_right_to_list_models(
     assert "`aws sagemaker list-hub-contents" in output
 
 
-def test_without_credentials_one_line_says_so(
+def test_without_credentials_one_line_says_how_to_give_them(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     code, output = project.lock(entry("several"))
-    assert (code, output) == (2, "JumpStart's hub cannot be read: Unable to locate credentials\n")
+    told = "JumpStart's hub cannot be read: Unable to locate credentials: set AWS_PROFILE, or "
+    assert (code, output) == (2, f"{told}AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\n")
 
 
 def test_without_a_network_one_line_says_so(

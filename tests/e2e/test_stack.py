@@ -47,6 +47,14 @@ def test_cdktf_diff_and_deploy_work_against_the_embedded_aws(checkout: Checkout)
     assert "api_url" in deployed.stdout
     tables = checkout.client("dynamodb").list_tables()["TableNames"]
     assert {"cli-state", "cli-auth", "demo-state"} <= set(tables)
+    spinner = re.compile(r"^[\u2800-\u28ff]", re.MULTILINE)
+    assert not spinner.search(planned.stdout + deployed.stdout)
+
+    checkout.write_config({**config, "project_prefix": "renamed"})
+    refused = checkout.run("tools.cdktf_cli", "diff", **environment)
+    assert refused.returncode == 1
+    assert "deployed the stack cli-us-east-1, which is still there" in refused.stderr
+    assert refused.stdout == ""
 
 
 def test_changed_entry_moves_the_running_endpoint_and_keeps_its_lease(checkout: Checkout) -> None:

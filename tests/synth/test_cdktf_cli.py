@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.contract.emulator_process import Emulator
 from tests.e2e.checkout import Checkout
 from tools.deployed_stack import RECORD
 
@@ -63,6 +64,17 @@ def test_the_file_of_another_stack_is_refused_before_credentials_are_needed(
     assert done.stderr.startswith(
         "error: configs/configs.json deployed the stack earlier-us-east-1, which is still there"
     )
+
+
+@pytest.mark.parametrize("command", ["deploy", "destroy"])
+def test_where_nobody_sees_the_question_approval_has_to_be_given_before(
+    project: Checkout, emulator: Emulator, command: str
+) -> None:
+    aws = {**emulator.key.environment, "AWS_ENDPOINT_URL": emulator.url}
+    done = project.run("tools.cdktf_cli", command, **{**WITHOUT_AWS, **aws})
+    assert done.returncode == 1
+    assert "add ARGS=--auto-approve" in done.stderr
+    assert not list(project.folder.glob(f".terraform-state/demo/*/{RECORD}"))
 
 
 def test_a_wrong_config_is_told_before_anything_is_started(project: Checkout) -> None:

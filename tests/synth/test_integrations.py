@@ -155,6 +155,13 @@ def test_the_error_for_requirements_that_cannot_be_installed_quotes_the_installe
                 "remove one"
             ),
         ),
+        (
+            {"provisioned_concurrency": 3, "reserved_concurrency": 2},
+            (
+                "provisioned_concurrency: must be at most 2 (reserved_concurrency), which is all "
+                "that may run at once"
+            ),
+        ),
         ({"timeout_seconds": 30}, "timeout_seconds: must be at most 29, not 30"),
         (
             {"environment": {"AWS_REGION": "x"}},
