@@ -2,7 +2,7 @@
 
 Terraform destroys what its state holds and the config does not. So before it is asked, a state must
 hold the stack of the config or nothing. A stack is a prefix in a region; all that it owns carries
-its stack tag. Why so: docs/decisions/0096-one-state-for-each-stack.md.
+its stack tag. Why so: docs/decisions/0098-one-state-for-each-stack.md.
 """
 
 from __future__ import annotations
