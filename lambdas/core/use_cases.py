@@ -113,6 +113,8 @@ class UseCases:
             raise
         if live is None or live.status is Status.DELETING or is_metered(state, live):
             return
+        if state.stranger is None:  # it is not on record yet: let the reconciler see it
+            send_hint(self.hints, Hint(record.key, Cause.EVENT))
         if request.scopes.allows("manage", spec.name) and adoptable.allows(spec.name):
             raise not_ours(spec.name, live, chosen_config(spec, state))
         raise NotOurs(spec.name)
@@ -135,11 +137,14 @@ class UseCases:
 
 def make_known(hints: Hints, key: str, state: State) -> None:
     """Send a hint after a write to an endpoint."""
-    start = state.observed_status is Status.ABSENT
+    send_hint(hints, Hint(key, Cause.API, state.observed_status is Status.ABSENT))
+
+
+def send_hint(hints: Hints, hint: Hint) -> None:
     try:
-        hints.send([Hint(key, Cause.API, start)])
+        hints.send([hint])
     except AwsRefused:  # the write is done; the tick finds it due within a minute
-        _log.warning("hint for %s not sent", key, exc_info=True)
+        _log.warning("hint for %s not sent", hint.endpoint, exc_info=True)
 
 
 def write_down(history: History, event: Event) -> None:

@@ -58,6 +58,7 @@ class FakeExecutions:
             return None
         return {
             "executionArn": arn,
+            "name": arn.rpartition(":")[2],
             "status": "SUCCEEDED",
             "startDate": clock(9).timestamp(),
             "input": self.inputs[arn],
