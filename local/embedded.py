@@ -1,7 +1,9 @@
 """The emulator and the simulator: started together, or reused together from an earlier `make up`.
 
-Terraform's state belongs to what both hold in memory. So if one of them is gone, or needs other
-settings now, both are started again and Terraform's state is deleted.
+Terraform's state belongs to what both hold. The simulator keeps its world in a file, so it can end
+and be started again alone. The emulator holds everything in memory: if it is gone, or needs other
+settings now, both start afresh and Terraform's state is deleted. (A sweep with a new state table
+would delete the old endpoints.)
 """
 
 import contextlib
@@ -9,6 +11,7 @@ import shutil
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from local.daemon import Daemon, answers, digest
 from local.emulator.pinned import MINISTACK_VERSION
@@ -16,6 +19,7 @@ from local.environment import LOOPBACK, embedded_aws, for_daemons, simulator_set
 from local.key import Key
 from local.places import Places
 from local.processes import Process, ours, stop
+from local.stack_file import StackFile
 
 
 @dataclass(frozen=True)
@@ -52,16 +56,28 @@ class Embedded:
 
 
 def running(places: Places, region: str, environ: Mapping[str, str]) -> Embedded | None:
-    """Return the healthy pair of an earlier `make up`, if it has the settings needed now."""
-    key = Key.read(places.key)
-    if key is None or places.applying.exists():
-        return None
-    wanted = f" -Xversion={_version(region, environ)} "
-    found = {p.daemon: p for p in ours(places) if wanted in p.command}
-    if not {"emulator", "simulator"} <= found.keys():
-        return None
-    pair = Embedded(region, found["emulator"].port, found["simulator"].port, key)
-    return pair if pair.emulator_is_healthy() and pair.simulator_is_healthy() else None
+    """Return the pair of an earlier `make up`, if it has the settings needed now.
+
+    A simulator that has ended is started again. Raises NotStartedError.
+    """
+    pair = None if lost(places, region, environ) else _earlier(places, region)
+    if pair and not pair.simulator_is_healthy():
+        stop(places, [found for found in ours(places) if found.daemon == "simulator"])
+        _simulator(pair, places, environ).start(places, pair.simulator_is_healthy)
+    return pair
+
+
+def lost(places: Places, region: str, environ: Mapping[str, str]) -> str:
+    """Return why the state of an earlier `make up` cannot be kept; empty if it can."""
+    if places.applying.exists():
+        return "the last `terraform apply` was cut off"
+    emulator = daemons(places).get("emulator")
+    pair = _earlier(places, region)
+    if emulator is None or pair is None:
+        return "the emulator has ended"
+    if f" -Xversion={_version(region, environ)} " not in emulator.command:
+        return "its code or its settings have changed"
+    return "" if pair.emulator_is_healthy() else "the emulator does not answer"
 
 
 def start(places: Places, region: str, environ: Mapping[str, str]) -> Embedded:
@@ -70,27 +86,20 @@ def start(places: Places, region: str, environ: Mapping[str, str]) -> Embedded:
     places.scratch.mkdir(parents=True, exist_ok=True)
     pair = Embedded(region, *_two_free_ports(), Key.made())
     pair.key.write(places.key)
-    version = _version(region, environ)
-    environment = for_daemons(environ) | pair.aws
     Daemon(
         "emulator",
         ("--port", str(pair.emulator_port)),
-        environment | {"TMPDIR": str(places.scratch), "MINISTACK_REGION": region},
-        version,
+        _environment(pair, environ) | {"TMPDIR": str(places.scratch), "MINISTACK_REGION": region},
+        _version(region, environ),
     ).start(places, pair.emulator_is_healthy)
-    Daemon(
-        "simulator",
-        ("--port", str(pair.simulator_port), "--region", region),
-        environment | simulator_settings(environ) | {"EVENTS_ENDPOINT_URL": pair.emulator_url},
-        version,
-    ).start(places, pair.simulator_is_healthy)
+    _simulator(pair, places, environ).start(places, pair.simulator_is_healthy)
     return pair
 
 
 def clear(places: Places) -> None:
     """Stop everything that runs for this checkout, and delete its state."""
     stop(places, ours(places))
-    for file in (places.stack_file, places.key):
+    for file in (places.stack_file, places.key, places.journal):
         file.unlink(missing_ok=True)
     shutil.rmtree(places.terraform, ignore_errors=True)
     shutil.rmtree(places.scratch, ignore_errors=True)
@@ -100,6 +109,36 @@ def clear(places: Places) -> None:
 def daemons(places: Places) -> dict[str, Process]:
     """Return the running daemons by name."""
     return {found.daemon: found for found in ours(places) if found.daemon}
+
+
+def _earlier(places: Places, region: str) -> Embedded | None:
+    """The pair of an earlier `make up`. Its simulator, and only that, may have ended."""
+    found, key = daemons(places), Key.read(places.key)
+    if key is None or "emulator" not in found:
+        return None
+    if "simulator" in found:
+        port = found["simulator"].port
+    elif places.stack_file.exists():
+        port = urlsplit(StackFile.read(places.stack_file).sagemaker_endpoint_url).port or 0
+    else:
+        return None
+    return Embedded(region, found["emulator"].port, port, key)
+
+
+def _simulator(pair: Embedded, places: Places, environ: Mapping[str, str]) -> Daemon:
+    address = ("--port", str(pair.simulator_port), "--region", pair.region)
+    return Daemon(
+        "simulator",
+        (*address, "--journal", str(places.journal)),
+        _environment(pair, environ)
+        | simulator_settings(environ)
+        | {"EVENTS_ENDPOINT_URL": pair.emulator_url},
+        _version(pair.region, environ),
+    )
+
+
+def _environment(pair: Embedded, environ: Mapping[str, str]) -> dict[str, str]:
+    return for_daemons(environ) | pair.aws
 
 
 def _version(region: str, environ: Mapping[str, str]) -> str:

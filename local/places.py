@@ -56,6 +56,11 @@ class Places:
         return self.home / "key.json"
 
     @property
+    def journal(self) -> Path:
+        """What the SageMaker simulator accepted. With it, a new process goes on where one ended."""
+        return self.home / "simulator.journal"
+
+    @property
     def applying(self) -> Path:
         """A mark that exists while Terraform makes changes. If it is left behind, the state of
         Terraform is not reliable."""

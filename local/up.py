@@ -32,12 +32,19 @@ from tools import terraform_cli
 STACK = Path("stacks") / "endpoint-manager"
 OVERLAY = Path(__file__).resolve().with_name("overlay.json")
 INTERRUPTED = 130
+LOST = """\
+Lost are: leases, holds and schedules that were set over the API, endpoints that were added over
+it, what runs now, the history, and tokens of `make token`. The config is deployed anew."""
 EXPECTED = (
     front.PortTakenError,
     NotStartedError,
     terraform_cli.TerraformMissing,
     TerraformFailedError,
 )
+
+
+class DeclinedError(Exception):
+    """The user does not want to lose the state of the running stack."""
 
 
 class SynthFailedError(Exception):
@@ -61,6 +68,7 @@ class Up:
             gateway.require_port()
         with steps.step("synthesize the stack"):
             region = self._synthesize()
+        self._agree_to_lose(region)
         with steps.step("start the embedded AWS") as step:
             pair, step.outcome = self._embedded(region)
         terraform = Terraform(binary, provision.environment | pair.aws, self.places)
@@ -90,10 +98,25 @@ class Up:
         region: str = stack["provider"]["aws"][0]["region"]
         return region
 
+    def _agree_to_lose(self, region: str) -> None:
+        """Say why the state of the running stack would be lost, if so. On a terminal, ask first.
+
+        Raises DeclinedError.
+        """
+        reason = embedded.lost(self.places, region, self.environ)
+        if not reason or not self.places.stack_file.exists():
+            return
+        print(f"The embedded AWS has to start afresh: {reason}.\n{LOST}")
+        if sys.stdin.isatty() and input("Start afresh? [y/N] ").strip().lower() not in {"y", "yes"}:
+            raise DeclinedError("Nothing was changed. `make up` asks again, `make down` cleans up.")
+
     def _embedded(self, region: str) -> tuple[Embedded, str]:
+        before = embedded.daemons(self.places)
         found = embedded.running(self.places, region, self.environ)
         if found is not None:
-            return found, "already running: its state is kept"
+            if embedded.daemons(self.places).get("simulator") == before.get("simulator"):
+                return found, "already running: its state is kept"
+            return found, "the SageMaker simulator had ended: it goes on with what it had accepted"
         restarted = self.places.terraform.exists()
         pair = embedded.start(self.places, region, self.environ)
         return pair, "started afresh: the earlier state is gone" if restarted else ""
@@ -152,6 +175,9 @@ def main(places: Places) -> int:
             places.home.chmod(0o700)
             Up(places, dict(os.environ)).run()
     except SynthFailedError:
+        return 1
+    except DeclinedError as declined:
+        print(declined)
         return 1
     except EXPECTED as error:
         print(f"\nerror: {error}\nLogs: {places.logs}", file=sys.stderr)

@@ -557,6 +557,8 @@ class DynamoStateStore:
             last_tick=instant(item.get("last_tick")),
             last_reconcile=instant(item.get("last_reconcile")),
             last_sweep=instant(item.get("last_sweep")),
+            last_sagemaker=instant(item.get("last_sagemaker")),
+            last_silence=instant(item.get("last_silence")),
             table_id=item.get("table_id"),
         )
 

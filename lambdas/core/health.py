@@ -1,4 +1,5 @@
-"""Whether tick, reconciler and sweep work: a dead scheduler that nobody notices costs money."""
+"""Whether tick, reconciler and sweep work, and SageMaker answers them: a dead scheduler that nobody
+notices costs money."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ SWEEP_LATE = timedelta(minutes=45)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`late` lists what has not worked for too long."""
+    """`late` lists what has not worked for too long, and SageMaker if it does not answer."""
 
     control: Control
     draining: bool
@@ -30,6 +31,7 @@ class Health:
             "lastTick": iso(self.control.last_tick),
             "lastReconcile": iso(self.control.last_reconcile),
             "lastSweep": iso(self.control.last_sweep),
+            "lastSageMaker": iso(self.control.last_sagemaker),
         }
 
 
@@ -43,4 +45,12 @@ def health_of(control: Control, now: datetime) -> Health:
     # If it never ran, the time counts from the deploy.
     due = [(name, last or control.last_deploy, limit) for name, last, limit in beats]
     late = [name for name, last, limit in due if last is not None and now - last > limit]
+    if _silent(control):
+        late.append("sagemaker")
     return Health(control, control.draining(now), late)
+
+
+def _silent(control: Control) -> bool:
+    """Whether SageMaker did not answer the latest canary, which comes every minute."""
+    answered, silence = control.last_sagemaker, control.last_silence
+    return silence is not None and (answered is None or answered < silence)

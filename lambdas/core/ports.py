@@ -118,6 +118,10 @@ class Control:
     last_tick: datetime | None = None
     last_reconcile: datetime | None = None
     last_sweep: datetime | None = None
+    last_sagemaker: datetime | None = None
+    """When SageMaker last answered the canary."""
+    last_silence: datetime | None = None
+    """When it last did not."""
     table_id: str | None = None
     """The id of the table into which this item was written. A restored table has another id."""
 
@@ -311,7 +315,8 @@ class StateStore(Protocol):
         ...
 
     def beat(self, what: str, now: datetime) -> None:
-        """Record in CONTROL that `what` (deploy, tick, reconcile, sweep) worked at `now`."""
+        """Record in CONTROL that `what` (deploy, tick, reconcile, sweep) worked at `now`, that
+        `sagemaker` answered, or that there was `silence` instead."""
         ...
 
 

@@ -65,6 +65,8 @@ _NO_RETRY = frozenset({"ValidationException", "ResourceLimitExceeded"})
 _EVEN_IF_NOT_DUE = frozenset({Cause.EVENT, Cause.SWEEP})
 _ON_OURS = ACTIONS - {Step.CREATE, Step.ADOPT}
 """Steps that change an existing endpoint. It must be ours."""
+PROBED_NAME = "endpoint-meter-canary"
+"""The endpoint that is described to see whether SageMaker answers. It need not exist."""
 THROTTLED = "throttled"
 """The word of an Outcome if SageMaker throttled the call."""
 _NOTABLE = frozenset(
@@ -123,6 +125,7 @@ class Reconciler:
         now = self.clock()
         if hint.endpoint is None:
             self.store.beat("reconcile", now)
+            self.store.beat("sagemaker" if self._sagemaker_answers() else "silence", now)
             return Outcome("heartbeat")
         record = load_or_create(self.store, hint.endpoint, now)
         if record.state is None:
@@ -145,6 +148,17 @@ class Reconciler:
         except BaseException:
             self.store.unlock(record.key, self.owner)
             raise
+
+    def _sagemaker_answers(self) -> bool:
+        """Whether SageMaker answers at all. A refusal, and that there is no such endpoint, are
+        answers."""
+        try:
+            self.endpoints.describe(PROBED_NAME)
+        except Unanswered:
+            return False
+        except AwsRefused:
+            return True
+        return True
 
     def _reconcile(self, key: str) -> Outcome:
         """Decide and act. Repeat if a user wrote to the state before the result was saved."""

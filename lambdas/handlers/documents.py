@@ -169,6 +169,9 @@ class Health(BaseModel):
     lastTick: _Instant | None  # noqa: N815
     lastReconcile: _Instant | None  # noqa: N815
     lastSweep: _Instant | None  # noqa: N815
+    lastSageMaker: Annotated[  # noqa: N815
+        _Instant | None, Field(description="When SageMaker last answered; asked every minute")
+    ]
     tzdata: Annotated[str, Field(description="The release of the time-zone data in use")]
 
 

@@ -14,12 +14,14 @@ from pathlib import Path
 from local.key import Key
 from local.simulator.account import Account
 from local.simulator.authority import Authority
+from local.simulator.callers import Anybody, Callers, HoldersOf
 from local.simulator.clients import client
 from local.simulator.hub import PublicHub
 from local.simulator.inferences import AwsPlaces, Inferences
+from local.simulator.journal import Journal
 from local.simulator.lifecycle import Durations
 from local.simulator.server import serving
-from local.simulator.service import Simulator, nobody
+from local.simulator.service import Simulator, forget, nobody
 from local.simulator.state_change_events import EventPublisher
 from local.simulator.world import World
 
@@ -39,8 +41,9 @@ environment:
                         {version}.{support status}.json such as 1.0.0.deprecated.json (default none)
   EVENTS_ENDPOINT_URL   address of the other AWS APIs: EventBridge for state-change events, S3 and
                         SNS for asynchronous inferences, IAM to check the permissions of callers
-                        (default none: no events, inferences never run, everything is allowed)
-  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY  the key of its root user, if there is one
+                        (default none: no events, inferences never run, everything is allowed, and
+                        any key is taken)
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY  the key of its root user
   AWS_REGION, AWS_DEFAULT_REGION  the default of --region
 
 paths of its own:
@@ -68,22 +71,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     events_url = os.environ.get("EVENTS_ENDPOINT_URL")
     region = options.region
     publisher = inferences = authority = None
+    callers: Callers = Anybody()
     if events_url:
         emulator = (events_url, region, Key.of(os.environ))
         publisher = EventPublisher(client("events", *emulator))
         inferences = Inferences(AwsPlaces(*emulator), region)
         authority = Authority(client("iam", *emulator))
+        callers = HoldersOf(Key.of(os.environ))
     account = Account(options.account, options.region)
     documents = os.environ.get("LOCAL_HUB_DOCUMENTS")
     hub = PublicHub.read(account, Path(documents)) if documents else None
     world = World(account, durations, hub)
     on_change = publisher.publish if publisher else nobody
-    simulator = Simulator(world, on_change, inferences=inferences, authority=authority)
+    journal = Journal(options.journal) if options.journal else None
+    if journal:
+        journal.replay(world)
+    simulator = Simulator(
+        world,
+        on_change,
+        inferences=inferences,
+        authority=authority,
+        keep=journal.keep if journal else forget,
+    )
     ended = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda _number, _frame: ended.set())
     try:
-        with serving(simulator, options.port) as server:
+        with serving(simulator, options.port, callers) as server:
             print(server.port, flush=True)
             ended.wait()
     except OSError as error:
@@ -108,6 +122,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--region", default=region, help="the region in ARNs (default %(default)s)")
     parser.add_argument(
         "--account", default=Account.account_id, help="the account in ARNs (default %(default)s)"
+    )
+    parser.add_argument(
+        "--journal",
+        type=Path,
+        metavar="FILE",
+        help="keep accepted changes in this file, and begin with those that it holds",
     )
     return parser
 

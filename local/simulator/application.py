@@ -8,6 +8,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -21,17 +22,22 @@ from starlette.routing import Route
 from local.serving.bodies import whole_body
 from local.serving.errors import RefusedError, error_response
 from local.serving.hosts import OnlyLoopbackHosts
+from local.signature import Head
 from local.simulator import control, routes
+from local.simulator.callers import Callers
 from local.simulator.reply import Incoming, Reply
 from local.simulator.service import NoReplyError, Simulator
 
 LARGEST_BODY = 8 * 1024 * 1024
 SILENCE_SECONDS = 120.0
 """How long a caller without an answer is kept waiting, unless it closes the connection."""
-ENDPOINTS: tuple[tuple[str, str, Callable[[Simulator, Incoming], Reply]], ...] = (
-    ("POST", "/", routes.control_plane),
-    ("POST", "/endpoints/{endpoint}/invocations", routes.invocation),
-    ("POST", "/endpoints/{endpoint}/async-invocations", routes.asynchronous_invocation),
+Work = Callable[[Simulator, Incoming], Reply]
+SIGNED = (
+    ("/", routes.control_plane),
+    ("/endpoints/{endpoint}/invocations", routes.invocation),
+    ("/endpoints/{endpoint}/async-invocations", routes.asynchronous_invocation),
+)
+UNSIGNED: tuple[tuple[str, str, Work], ...] = (
     ("GET", "/_health", control.health),
     ("GET", "/_faults", control.faults),
     ("POST", "/_faults", control.post_fault),
@@ -43,14 +49,15 @@ ENDPOINTS: tuple[tuple[str, str, Callable[[Simulator, Incoming], Reply]], ...] =
 log = logging.getLogger(__name__)
 
 
-def application(simulator: Simulator) -> Starlette:
+def application(simulator: Simulator, callers: Callers) -> Starlette:
     """SageMaker's JSON 1.1 protocol, the runtime's REST paths, and our own `/_` paths."""
 
-    def endpoint(work: Callable[[Simulator, Incoming], Reply]) -> Callable[[Request], object]:
+    def endpoint(work: Work) -> Callable[[Request], object]:
         async def handle(request: Request) -> Response:
             started = time.perf_counter()
             body = await whole_body(request, LARGEST_BODY)
-            incoming = Incoming(request.headers, body, request.path_params.get("endpoint", ""))
+            named = request.path_params.get("endpoint", "")
+            incoming = Incoming(_head(request), request.headers, body, named)
             try:
                 reply = await run_in_threadpool(work, simulator, incoming)
             except NoReplyError:
@@ -62,7 +69,13 @@ def application(simulator: Simulator) -> Starlette:
         return handle
 
     return Starlette(
-        routes=[Route(path, endpoint(work), methods=[method]) for method, path, work in ENDPOINTS],
+        routes=[
+            *(
+                Route(path, endpoint(partial(work, callers=callers)), methods=["POST"])
+                for path, work in SIGNED
+            ),
+            *(Route(path, endpoint(work), methods=[method]) for method, path, work in UNSIGNED),
+        ],
         middleware=[Middleware(OnlyLoopbackHosts)],
         exception_handlers={
             HTTPException: _no_route,
@@ -70,6 +83,17 @@ def application(simulator: Simulator) -> Starlette:
             ClientDisconnect: _nobody_there,
             Exception: _failed,
         },
+    )
+
+
+def _head(request: Request) -> Head:
+    """What a signature covers, besides the body."""
+    names = request.headers.keys()
+    return Head(
+        request.method,
+        request.scope["raw_path"].decode("ascii"),
+        request.url.query,
+        {name: ",".join(request.headers.getlist(name)) for name in names},
     )
 
 

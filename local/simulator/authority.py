@@ -1,12 +1,8 @@
-"""Finds out who calls, and asks the emulator's IAM whether the call is allowed."""
+"""Asks the emulator's IAM whether a call is allowed."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
-import os
-import re
 import threading
 import time
 from collections.abc import Iterable
@@ -14,14 +10,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.simulator.errors import NO_IAM, UNKNOWN_CALLER, ApiError
+from local.simulator.errors import NO_IAM, ApiError
 from local.simulator.permissions import Need
 
 KEPT_SECONDS = 3.0
 """How long an answer is cached. Policy changes take a moment on AWS too."""
 MOST_KEPT = 20_000
-_ACCESS_KEY = re.compile(r"Credential=([^/,\s]+)/")
-_SESSION = re.compile(r"arn:[^:]+:sts::(\d{12}):assumed-role/([^/]+)/.+")
 
 log = logging.getLogger(__name__)
 
@@ -73,34 +67,10 @@ class Authority:
         return decision
 
 
-def session_of(token: str | None, authorization: str | None) -> str | None:
-    """The ARN of the session that signed the request; None for the root user.
-
-    Raises ApiError for other credentials.
-    """
-    if token:
-        return _named_by(token)
-    signed = _ACCESS_KEY.search(authorization or "")
-    if signed and signed[1] not in ("test", os.environ.get("AWS_ACCESS_KEY_ID")):
-        raise UNKNOWN_CALLER.error()
-    return None
-
-
 def role_of(session: str) -> str:
     """The ARN of a session's role."""
     account, role = session.split(":")[4], session.split("/")[1]
     return f"arn:aws:iam::{account}:role/{role}"
-
-
-def _named_by(token: str) -> str:
-    """The session ARN that the emulator puts at the start of a token."""
-    try:
-        arn = base64.urlsafe_b64decode(token.partition(".")[0]).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        raise UNKNOWN_CALLER.error() from None
-    if not _SESSION.fullmatch(arn):
-        raise UNKNOWN_CALLER.error()
-    return arn
 
 
 def _entry(key: str, values: tuple[str, ...]) -> dict[str, Any]:

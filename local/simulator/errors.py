@@ -159,6 +159,15 @@ SERVICE_REASON = (
     "Request to service failed. If failure persists after retry, contact customer support."
 )
 
+SIGNATURE_CODES = MappingProxyType(
+    {
+        "IncompleteSignature": "IncompleteSignatureException",
+        "MissingAuthenticationToken": "MissingAuthenticationTokenException",
+        "RequestExpired": "InvalidSignatureException",
+        "SignatureDoesNotMatch": "InvalidSignatureException",
+    }
+)
+"""SageMaker's codes for what is wrong with a signature."""
 STATUS_BY_CODE = MappingProxyType(
     {
         "InternalFailure": 500,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from local.simulator.authority import session_of
+from local.signature import Head
 
 JSON = "application/json"
 
@@ -15,15 +15,10 @@ JSON = "application/json"
 class Incoming:
     """A request. `headers` ignores case; `endpoint` is the name in the path, if it has one."""
 
+    head: Head
     headers: Mapping[str, str]
     body: bytes
     endpoint: str
-
-    @property
-    def session(self) -> str | None:
-        """The session of the calling role; None for the root user. Raises ApiError."""
-        headers = self.headers
-        return session_of(headers.get("X-Amz-Security-Token"), headers.get("Authorization"))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from local.simulator import autoscaling
-from local.simulator.errors import NOT_ALLOWED, UNKNOWN_CALLER, ApiError
+from local.simulator.callers import Callers
+from local.simulator.errors import NOT_ALLOWED, SIGNATURE_CODES, UNKNOWN_CALLER, ApiError
 from local.simulator.reply import JSON, Incoming, Reply, json_reply
 from local.simulator.service import Simulator
 
@@ -14,22 +15,23 @@ LARGEST_PAYLOAD = 6_291_456
 LARGEST_INLINE_PAYLOAD = 128_000
 LONGEST_ATTRIBUTES = 1024
 SAGEMAKER, AUTOSCALING = "SageMaker", "AnyScaleFrontendService"
-FORBIDDEN = frozenset({NOT_ALLOWED.code, UNKNOWN_CALLER.code})
+FORBIDDEN = frozenset({NOT_ALLOWED.code, UNKNOWN_CALLER.code, *SIGNATURE_CODES.values()})
 """The runtime's REST API answers 403 for these; the control plane's JSON 1.1 answers 400."""
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 
-def control_plane(simulator: Simulator, request: Incoming) -> Reply:
+def control_plane(simulator: Simulator, request: Incoming, callers: Callers) -> Reply:
     service, _, operation = request.headers.get("X-Amz-Target", "").partition(".")
     own = AUTOSCALING if operation in autoscaling.OPERATIONS else SAGEMAKER
     operation = operation if service == own else ""
     note = ""
     try:
+        session = callers.session(request)
         body = _parsed(request.body or b"{}")
         if isinstance(body, dict):
             named = (body.get(key) for key in ("EndpointName", "EndpointConfigName", "ResourceId"))
             note = str(next(filter(None, named), ""))
-        result = simulator.call(operation, body, request.session)
+        result = simulator.call(operation, body, session)
     except ApiError as error:
         content = {"__type": error.code, "message": error.message, **error.fields}
         return json_reply(error.http_status, content, JSON_1_1, f"{note} {error.code}".strip())
@@ -48,18 +50,19 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def invocation(simulator: Simulator, request: Incoming) -> Reply:
+def invocation(simulator: Simulator, request: Incoming, callers: Callers) -> Reply:
     """The echo model: the response is the request body, byte for byte."""
     attributes = request.headers.get(ATTRIBUTES)
     content_type = request.headers.get("Content-Type", "application/octet-stream")
     try:
+        session = callers.session(request)
         _check_payload(request.body)
         _check_header(ATTRIBUTES, attributes or "", LONGEST_ATTRIBUTES)
         _check_header("Content-Type", content_type, LONGEST_ATTRIBUTES)
         variant = simulator.invoke(
             request.endpoint,
             request.headers.get("X-Amzn-SageMaker-Target-Variant"),
-            request.session,
+            session,
         )
     except ApiError as error:
         return _refused(error)
@@ -69,17 +72,16 @@ def invocation(simulator: Simulator, request: Incoming) -> Reply:
     return Reply(200, request.body, content_type, headers, variant)
 
 
-def asynchronous_invocation(simulator: Simulator, request: Incoming) -> Reply:
+def asynchronous_invocation(simulator: Simulator, request: Incoming, callers: Callers) -> Reply:
     """Accept an inference. The response says where its result will be."""
     location = request.headers.get("X-Amzn-SageMaker-InputLocation")
     content_type = request.headers.get("Content-Type", "application/octet-stream")
     payload = None if location else request.body
     try:
+        session = callers.session(request)
         _check_header("Content-Type", content_type, LONGEST_ATTRIBUTES)
         _check_input(payload, location)
-        taken = simulator.invoke_later(
-            request.endpoint, content_type, payload, location, request.session
-        )
+        taken = simulator.invoke_later(request.endpoint, content_type, payload, location, session)
     except ApiError as error:
         return _refused(error)
     headers = {"X-Amzn-SageMaker-OutputLocation": taken.output_location}

@@ -9,17 +9,20 @@ from contextlib import contextmanager
 from local.serving import server
 from local.serving.server import Address
 from local.simulator.application import application
+from local.simulator.callers import Anybody, Callers
 from local.simulator.service import Simulator
+
+ANYBODY = Anybody()
 
 
 @contextmanager
-def serving(simulator: Simulator, port: int = 0) -> Iterator[Address]:
+def serving(simulator: Simulator, port: int = 0, callers: Callers = ANYBODY) -> Iterator[Address]:
     """A running server and its thread for due changes. Both stop on exit, and the port is free.
 
     Raises OSError if the port is taken.
     """
     changes = threading.Thread(target=simulator.run_changes, name="changes", daemon=True)
-    with server.serving(application(simulator), port) as address:
+    with server.serving(application(simulator, callers), port) as address:
         changes.start()
         try:
             yield address

@@ -15,6 +15,7 @@ from local.simulator.faults import TIMEOUT_AFTER, FaultBook
 from local.simulator.fleet import StatusChange
 from local.simulator.inferences import Inference, Inferences, new_id
 from local.simulator.injected import injected_error
+from local.simulator.journal import RELEASE, Change
 from local.simulator.lifecycle import Json, Outcome
 from local.simulator.permissions import needs
 from local.simulator.requests import RequestRules
@@ -23,6 +24,8 @@ from local.simulator.world import World
 INVOKE = "InvokeEndpoint"
 INVOKE_ASYNC = "InvokeEndpointAsync"
 CALLS_KEPT = 20_000
+READING = ("Describe", "List")
+"""How the names of operations begin that change nothing."""
 Answer = TypeVar("Answer")
 
 
@@ -57,8 +60,13 @@ def nobody(_change: StatusChange, _detail: Json) -> None:
     """A listener for status changes that does nothing."""
 
 
+def forget(_change: Change) -> None:
+    """Keep no change: the world ends with the process."""
+
+
 class Simulator:
-    """Thread-safe. `on_change` gets each status change in order and must not block."""
+    """Thread-safe. `on_change` gets each status change in order and must not block. `keep` gets
+    each accepted change before its caller gets the answer."""
 
     def __init__(
         self,
@@ -67,8 +75,10 @@ class Simulator:
         clock: Callable[[], datetime] = system_clock,
         inferences: Inferences | None = None,
         authority: Authority | None = None,
+        keep: Callable[[Change], None] = forget,
     ) -> None:
         self._world = world
+        self._keep = keep
         self._inferences = inferences
         self._authority = authority
         self._on_change = on_change
@@ -89,8 +99,11 @@ class Simulator:
         def effect(outcome: Outcome, now: datetime) -> Json:
             if operation not in self._world.operations:
                 raise UNKNOWN_OPERATION.error()
-            valid = self._rules.parse(operation, request)
-            return self._world.perform(operation, valid, now, outcome)
+            change = Change(operation, now, self._rules.parse(operation, request), outcome)
+            answer = change.make(self._world)
+            if not operation.startswith(READING):
+                self._keep(change)
+            return answer
 
         return self._answer(operation, request, effect, session)
 
@@ -139,7 +152,9 @@ class Simulator:
         """Remove all faults, and let stuck endpoints continue."""
         with self._changed:
             self._faults.clear()
-            self._world.release_stuck(self._clock())
+            release = Change(RELEASE, self._clock(), {})
+            release.make(self._world)
+            self._keep(release)
             self._announce()
 
     def calls(self) -> Json:

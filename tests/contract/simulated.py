@@ -5,7 +5,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,9 +13,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local.key import Key
 from local.serving.server import Address
 from local.simulator.account import Account
 from local.simulator.authority import Authority
+from local.simulator.callers import Anybody, Callers, HoldersOf
 from local.simulator.hub import PublicHub
 from local.simulator.inferences import Inferences
 from local.simulator.lifecycle import Durations
@@ -104,15 +106,18 @@ def simulated(
     inferences: Inferences | None = None,
     hub: PublicHub | None = None,
     authority: Authority | None = None,
+    key: Key | None = None,
 ) -> Iterator[Simulated]:
-    """A new simulator, stopped at the end of the `with`."""
+    """A new simulator, stopped at the end of the `with`. With a `key`, it only takes that one."""
+    callers: Callers = HoldersOf(key) if key else Anybody()
     clock = HandClock()
     world = World(account, durations, hub)
     simulator = Simulator(world, clock=clock, inferences=inferences, authority=authority)
-    with serving(simulator) as server:
+    with serving(simulator, callers=callers) as server:
+        own = asdict(key) if key else {}
         config = Config(retries={"total_max_attempts": 1}, read_timeout=5)
-        sagemaker = SESSION.client("sagemaker", endpoint_url=server.url, config=config)
-        runtime = SESSION.client("sagemaker-runtime", endpoint_url=server.url, config=config)
+        sagemaker = SESSION.client("sagemaker", endpoint_url=server.url, config=config, **own)
+        runtime = SESSION.client("sagemaker-runtime", endpoint_url=server.url, config=config, **own)
         yield Simulated(simulator, server, clock, sagemaker, runtime)
 
 

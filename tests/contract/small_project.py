@@ -46,7 +46,10 @@ class SmallProject:
         (self.places.root / "config.json").write_text(json.dumps({"stack": small_stack()} | config))
 
     def command(
-        self, command: str, environ: Mapping[str, str] | None = None
+        self,
+        command: str,
+        environ: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[str]:
         """Start `up` or `down`."""
         chosen = {"CONFIG": str(self.places.root / "config.json"), "LOCAL_PORT": str(self.port)}
@@ -54,7 +57,7 @@ class SmallProject:
             [sys.executable, "-c", UP.format(command=command), str(self.places.root)],
             cwd=ROOT,
             env=dict(os.environ) | chosen | dict(environ or {}),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -64,7 +67,7 @@ class SmallProject:
     def run(self, command: str, environ: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Run `up` or `down` to its end; returns the exit code and everything it printed."""
         process = self.command(command, environ)
-        output, _ = process.communicate(timeout=90)
+        output, _ = process.communicate(timeout=300)
         return process.returncode, output
 
     def up(self) -> tuple[StackFile, str]:

@@ -5,7 +5,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import boto3
@@ -18,7 +18,7 @@ from local.simulator.account import Account
 from local.simulator.authority import KEPT_SECONDS, Authority
 from local.simulator.clients import client
 from tests.contract.emulator_process import REGION, Emulator, running_emulator
-from tests.contract.simulated import SESSION, Simulated, simulated
+from tests.contract.simulated import Simulated, simulated
 from tests.roles import a_function, session_of
 
 ACCOUNT = Account("000000000000", REGION)
@@ -87,7 +87,7 @@ class Embedded:
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     with running_emulator(tmp_path_factory.mktemp("emulator")) as emulator:
         authority = Authority(client("iam", emulator.url, REGION, emulator.key))
-        with simulated(ACCOUNT, authority=authority) as sagemaker:
+        with simulated(ACCOUNT, authority=authority, key=emulator.key) as sagemaker:
             sagemaker.has_config()
             yield Embedded(emulator, sagemaker)
 
@@ -157,7 +157,7 @@ def test_a_scaled_endpoint_is_not_deleted_without_the_right_to_deregister(
     delete = Statement(("sagemaker:DeleteEndpoint",), (ENDPOINTS,))
     deregister = Statement(("application-autoscaling:DeregisterScalableTarget",), (TARGETS,))
     name = embedded.endpoint()
-    scaling = SESSION.client("application-autoscaling", endpoint_url=embedded.simulated.server.url)
+    scaling = embedded.client("application-autoscaling", **asdict(embedded.emulator.key))
     scaling.register_scalable_target(**SCALED, ResourceId=f"endpoint/{name}/variant/AllTraffic")
     without, allowed = (
         embedded.as_role(embedded.role(*statements), "sagemaker")
@@ -176,7 +176,8 @@ def test_the_first_scalable_target_needs_the_right_to_create_the_service_linked_
     linked = f"arn:aws:iam::{ACCOUNT.account_id}:role/aws-service-role/*"
     make = Statement(("iam:CreateServiceLinkedRole",), (linked,))
     authority = Authority(client("iam", embedded.emulator.url, REGION, embedded.emulator.key))
-    with simulated(ACCOUNT, authority=authority) as without_any:
+    key = embedded.emulator.key
+    with simulated(ACCOUNT, authority=authority, key=key) as without_any:
         without_any.has_endpoint("first")
         fresh = Embedded(embedded.emulator, without_any)
         target = {**SCALED, "ResourceId": "endpoint/first/variant/AllTraffic"}

@@ -1,17 +1,24 @@
 """`make up` is interrupted or its processes are killed; `make down` still leaves nothing behind."""
 
 import os
+import pty
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import boto3
 import httpx
 import pytest
 
 from local.processes import stop
+from local.stack_file import StackFile
 from tests.contract.small_project import SmallProject, small_project, small_stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
 
 
 @pytest.fixture
@@ -41,10 +48,41 @@ def test_after_a_crash_of_the_emulator_the_stack_is_created_again(
 
     after, output = project.up()
 
-    assert "started afresh" in output
+    assert "has to start afresh: the emulator has ended.\nLost are: leases" in output
     assert httpx.get(f"{after.api_url}/health").status_code == 200
     assert after.token == before.token
     assert len(project.processes()) == 3
+
+
+def test_on_a_terminal_nothing_is_lost_without_asking(project: SmallProject) -> None:
+    before, _ = project.up()
+    a_model(before)
+    os.kill(before.pids["emulator"], signal.SIGKILL)
+
+    declined, asked = on_a_terminal(project, "n\n")
+    simulators = [found.pid for found in project.processes() if found.daemon == "simulator"]
+    agreed, _ = on_a_terminal(project, "y\n")
+
+    assert "Start afresh? [y/N]" in asked
+    assert (declined, agreed) == (1, 0)
+    assert simulators == [before.pids["simulator"]]
+    assert not sagemaker(project.stack).list_models()["Models"]
+
+
+def test_after_a_crash_of_the_simulator_its_world_comes_back(project: SmallProject) -> None:
+    before, _ = project.up()
+    a_model(before)
+    os.kill(before.pids["simulator"], signal.SIGKILL)
+
+    after, output = project.up()
+
+    assert "goes on with what it had accepted" in output
+    assert "0 added, 0 changed, 0 destroyed" in output
+    assert {name: pid for name, pid in after.pids.items() if name != "simulator"} == {
+        name: pid for name, pid in before.pids.items() if name != "simulator"
+    }
+    assert after.sagemaker_endpoint_url == before.sagemaker_endpoint_url
+    assert [model["ModelName"] for model in sagemaker(after).list_models()["Models"]] == ["kept"]
 
 
 def test_after_a_crash_of_the_gateway_it_is_restarted_and_the_stack_kept(
@@ -116,6 +154,37 @@ def test_the_second_of_two_concurrent_runs_waits_and_says_so(project: SmallProje
     assert (first.returncode, code) == (0, 0)
     assert "Waiting for another `make up`" in output
     assert "0 added, 0 changed, 0 destroyed" in output
+
+
+def sagemaker(stack: StackFile) -> "SageMakerClient":
+    return boto3.client(
+        "sagemaker",
+        endpoint_url=stack.sagemaker_endpoint_url,
+        region_name=stack.region,
+        aws_access_key_id=stack.aws_access_key_id,
+        aws_secret_access_key=stack.aws_secret_access_key,
+    )
+
+
+def a_model(stack: StackFile) -> None:
+    sagemaker(stack).create_model(
+        ModelName="kept",
+        PrimaryContainer={"Image": "image"},
+        ExecutionRoleArn="arn:aws:iam::000000000000:role/model",
+    )
+
+
+def on_a_terminal(project: SmallProject, typed: str) -> tuple[int, str]:
+    """Run `up` with a terminal as its input, on which somebody types; returns as `run` does."""
+    ours, theirs = pty.openpty()
+    try:
+        running = project.command("up", stdin=theirs)
+        os.write(ours, typed.encode())
+        output, _ = running.communicate(timeout=300)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return running.returncode, output
 
 
 def started_applying(project: SmallProject) -> subprocess.Popen[str]:

@@ -55,6 +55,7 @@ OF_ANY_KIND = {
     "Status",
     "ServedConfigName",
     "lastSweep",
+    "lastSageMaker",
     "lastTick",
     "lastReconcile",
 }

@@ -20,6 +20,7 @@ from lambdas.core.errors import (
     UnknownEndpoint,
     UnknownEndpointConfig,
 )
+from lambdas.core.health import health_of
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Scaling
@@ -449,6 +450,20 @@ def test_hint_for_an_unknown_endpoint_is_dropped(world: World) -> None:
 def test_canary_records_a_heartbeat(world: World) -> None:
     world.reconciler().handle(Hint(None, Cause.CANARY))
     assert world.store.control().last_reconcile == world.now
+
+
+def test_health_says_at_the_next_canary_whether_sagemaker_answers(world: World) -> None:
+    def late_after_a_canary(*refusals: Exception) -> list[str]:
+        world.advance(seconds=10)  # not a minute: the tick would bring a canary of its own
+        world.endpoints.refusals["describe"] = list(refusals)
+        world.reconciler().handle(Hint(None, Cause.CANARY))
+        return list(health_of(world.store.control(), world.now).late)
+
+    answering = late_after_a_canary()
+    silent = late_after_a_canary(Unanswered("ConnectTimeout", "no answer"))
+    refusing = late_after_a_canary(AwsRefused("AccessDeniedException", "no"))
+
+    assert (answering, silent, refusing) == ([], ["sagemaker"], [])
 
 
 def test_crash_between_create_and_save_does_not_count_as_a_failed_attempt(world: World) -> None:

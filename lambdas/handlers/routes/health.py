@@ -19,7 +19,7 @@ PATH = "/health"
 router = APIGatewayRouter()
 GET = Operation(
     route("GET", PATH),
-    "When the meter last did its work; 503 when it is late",
+    "When the meter last did its work; 503 when it is late, or SageMaker does not answer",
     {
         200: answer("All parts work.", Health),
         503: answer("A part is late, or the meter cannot tell.", Health | Error),
