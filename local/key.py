@@ -5,7 +5,6 @@ the same key, knows them without asking the emulator, and nobody else can comput
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -69,7 +68,7 @@ class Key:
         """The session with this token; None if the token was not made with this key."""
         try:
             arn = base64.urlsafe_b64decode(token.partition(".")[0]).decode()
-        except (binascii.Error, UnicodeError):
+        except ValueError:
             return None
         session = self.session(arn)
         return session if hmac.compare_digest(session.token.encode(), token.encode()) else None

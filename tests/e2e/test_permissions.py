@@ -127,6 +127,28 @@ def test_the_reconcilers_role_updates_and_deletes_what_the_stack_made_or_took_ov
     until(lambda: checkout.status("of-the-stack") == "Absent", 30)
 
 
+def test_the_apis_role_changes_only_counters_in_the_history(checkout: Checkout) -> None:
+    dynamodb = acting_as(checkout, "demo-api", "dynamodb")
+
+    def counting(partition: str) -> dict[str, Any]:
+        return {
+            "TableName": "demo-history",
+            "Key": {"pk": {"S": partition}, "sk": {"S": "1"}},
+            "UpdateExpression": "ADD requests :one",
+            "ExpressionAttributeValues": {":one": {"N": "1"}},
+        }
+
+    own, foreign = counting("RATE#of-a-test"), counting(f"ENDPOINT#{FLAN.lower()}")
+    dynamodb.update_item(**own)
+    for call, arguments in (
+        (dynamodb.update_item, foreign),
+        (dynamodb.transact_write_items, {"TransactItems": [{"Update": own}, {"Update": foreign}]}),
+    ):
+        with pytest.raises(ClientError) as refused:
+            call(**arguments)
+        assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
 def test_a_denied_stop_is_reported_and_done_as_soon_as_it_is_allowed(checkout: Checkout) -> None:
     checkout.clear_faults()
     assert renew(checkout).status_code == 200
