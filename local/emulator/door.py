@@ -50,7 +50,9 @@ class Door:
             await self._unsigned(scope, receive, send)
             return
         if scope["type"] != "http":
-            return  # which refuses the web socket
+            await receive()
+            await send({"type": "websocket.close"})
+            return
         head, path = _head_of(scope), scope["path"]
         host = head.headers.get("host", "")
         api = REST_API.fullmatch(host)

@@ -148,6 +148,20 @@ def test_another_host_is_refused_though_the_request_is_signed(
     assert refused(dynamodb.list_tables) == "403"
 
 
+def test_web_sockets_are_refused(emulator: Emulator) -> None:
+    headers = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Origin": PAGE,
+    }
+
+    answer = httpx.get(f"{emulator.url}/_aws/execute-api/12345678/prod", headers=headers)
+
+    assert answer.status_code == 403
+
+
 def test_the_host_of_an_api_opens_only_its_stages(emulator: Emulator) -> None:
     apis, queues = emulator.client("apigateway"), emulator.client("sqs")
     api = apis.create_rest_api(name="any")["id"]
