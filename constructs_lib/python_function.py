@@ -33,8 +33,7 @@ class Sizing:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """The code of a function: a handler in a zip with layers, or an image. With `versioned`, each
-    deploy publishes a version."""
+    """The code of a function: a handler in a zip with layers, or an image."""
 
     handler: str | None = None
     bucket: str | None = None
@@ -42,13 +41,11 @@ class Package:
     hash: str | None = None
     layers: Sequence[str] = ()
     image_uri: str | None = None
-    versioned: bool = False
 
     def properties(self) -> dict[str, Any]:
         """The properties of the Terraform resource."""
-        published = self.versioned or None
         if self.image_uri:
-            return {"package_type": "Image", "image_uri": self.image_uri, "publish": published}
+            return {"package_type": "Image", "image_uri": self.image_uri}
         return {
             "handler": self.handler,
             "runtime": RUNTIME,
@@ -56,13 +53,13 @@ class Package:
             "s3_key": self.key,
             "source_code_hash": self.hash,
             "layers": list(self.layers),
-            "publish": published,
         }
 
 
 class PythonFunction(Construct):
     """The function `{prefix}-{name}`. It runs `lambdas.handlers.{name}.handler`, or its own
-    `package` with further environment `variables`."""
+    `package` with further environment `variables`. With `versioned`, each deploy publishes a
+    version."""
 
     def __init__(  # noqa: PLR0913  # keyword-only: a function has this many settings
         self,
@@ -77,6 +74,7 @@ class PythonFunction(Construct):
         log_retention_days: int,
         package: Package | None = None,
         variables: Mapping[str, str] | None = None,
+        versioned: bool = False,
     ) -> None:
         super().__init__(scope, name)
         self.name = at.name(name)
@@ -117,6 +115,7 @@ class PythonFunction(Construct):
                 timeout=sizing.timeout_seconds,
                 memory_size=sizing.memory_mb,
                 reserved_concurrent_executions=sizing.reserved_concurrency,
+                publish=versioned or None,
                 **package.properties(),
                 environment=LambdaFunctionEnvironment(
                     variables={

@@ -78,6 +78,7 @@ class EndpointManagerStack(TerraformStack):
             function=functions.api,
             authorizer=functions.authorizer,
             models=[*integrations.routes, *direct_routes(config)],
+            calls=integrations.calls,
             throttle=config.throttle,
             cors_origin=config.cors_origin or "",
             log_retention_days=config.log_retention_days,

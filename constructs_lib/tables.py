@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cdktf_cdktf_provider_aws.dynamodb_table import (
     DynamodbTable,
     DynamodbTableAttribute,
@@ -13,7 +15,8 @@ from cdktf_cdktf_provider_aws.dynamodb_table import (
 from constructs import Construct
 
 from constructs_lib.deployment import Deployment, addressed
-from constructs_lib.policy import Statement
+from constructs_lib.policy import Conditions, Statement
+from lambdas.core.names import endpoint_key
 
 DUE_INDEX = "due"
 
@@ -103,6 +106,12 @@ class StateTable(_Table):
 
     def write(self) -> list[Statement]:
         return [Statement(("dynamodb:UpdateItem",), (self.arn,))]
+
+    def write_only(self, endpoint_names: Iterable[str]) -> list[Statement]:
+        """Write to the items of these endpoints only."""
+        keys = [f"ENDPOINT#{endpoint_key(name)}" for name in endpoint_names]
+        of_them: Conditions = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": keys}}
+        return [Statement(("dynamodb:UpdateItem",), (self.arn,), of_them)]
 
     def declare(self) -> list[Statement]:
         """Check in a transaction whether the deployed config declares an endpoint."""

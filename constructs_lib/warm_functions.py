@@ -31,7 +31,8 @@ class ReadyInstances(Construct):
     """The alias `live` of a function's newest version, with provisioned concurrency. Only calls to
     the alias use those instances."""
 
-    def __init__(self, scope: Construct, name: str, function: PythonFunction, count: int) -> None:
+    def __init__(self, scope: Construct, function: PythonFunction, count: int) -> None:
+        name = function.node.id
         super().__init__(scope, f"{name}-ready")
         self.alias = addressed(
             LambdaAlias(
@@ -41,7 +42,7 @@ class ReadyInstances(Construct):
                 function_name=function.resource.function_name,
                 function_version=function.resource.version,
             ),
-            f"model-{name}",
+            name,
         )
         addressed(
             LambdaProvisionedConcurrencyConfig(
@@ -51,7 +52,7 @@ class ReadyInstances(Construct):
                 qualifier=self.alias.name,
                 provisioned_concurrent_executions=count,
             ),
-            f"model-{name}",
+            name,
         )
 
 
@@ -71,11 +72,13 @@ class KeepWarm(Construct):
         )
         for function, every in minutes.items():
             name = function.node.id
+            kind, _, entry = name.partition("-")
             addressed(
                 SchedulerSchedule(
                     self,
                     name,
-                    name=at.name(f"warm-{name.removeprefix('model-')}"),
+                    # No name of an entry has an underscore.
+                    name=at.name(f"warm-{entry}" if entry else f"warm_{kind}"),
                     schedule_expression=f"rate({every} minute{'s' * (every > 1)})",
                     flexible_time_window=SchedulerScheduleFlexibleTimeWindow(mode="OFF"),
                     target=SchedulerScheduleTarget(

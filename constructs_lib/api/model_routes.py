@@ -35,12 +35,22 @@ class Below:
 
 @dataclass(frozen=True, slots=True)
 class LambdaRoute(_ModelRoute):
-    """Hands the request to the entry's function (AWS_PROXY), or to its alias with provisioned
-    concurrency. With `proxy` it also hands on every path below its own."""
+    """Hands the request to the function `calls` (AWS_PROXY), which hands it to that of the entry.
+    With `proxy` it also hands on every path below its own."""
+
+    proxy: bool = False
+
+    @property
+    def below(self) -> Below:
+        return Below(f"{self.id}_below")
+
+
+@dataclass(frozen=True, slots=True)
+class CallsTarget:
+    """The function `calls`, or its alias with provisioned concurrency."""
 
     function: PythonFunction
-    alias: LambdaAlias | None = None
-    proxy: bool = False
+    alias: LambdaAlias | None
 
     @property
     def invoke_arn(self) -> str:
@@ -49,10 +59,6 @@ class LambdaRoute(_ModelRoute):
     @property
     def qualifier(self) -> str | None:
         return self.alias.name if self.alias else None
-
-    @property
-    def below(self) -> Below:
-        return Below(f"{self.id}_below")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from constructs import Construct
 
 from constructs_lib.api.account_logging import AccountLogging
 from constructs_lib.api.direct_integration import BINARY_MEDIA_TYPES, DirectIntegrations
-from constructs_lib.api.model_routes import DirectRoute, LambdaRoute, ModelRoute
+from constructs_lib.api.model_routes import CallsTarget, DirectRoute, LambdaRoute, ModelRoute
 from constructs_lib.api.parts import ApiParts
 from constructs_lib.api.preflight import Preflights
 from constructs_lib.api.refusals import REFUSALS, RETRY_AFTER_SECONDS
@@ -81,6 +81,7 @@ class RestApi(Construct):
         function: PythonFunction,
         authorizer: PythonFunction,
         models: Sequence[ModelRoute],
+        calls: CallsTarget | None,
         throttle: Throttle,
         cors_origin: str,
         log_retention_days: int,
@@ -106,7 +107,7 @@ class RestApi(Construct):
             self._parts.hand_to(function.invoke_arn, route, method)
         allowed = [
             self._allow("api", function, f"{self.api.execution_arn}/{STAGE}/*/*"),
-            *self._models(at, models, authorizer_id, cors_origin),
+            *self._models(at, models, calls, authorizer_id, cors_origin),
         ]
         if cors_origin:
             preflights = Preflights(self._parts, cors_origin)
@@ -168,16 +169,19 @@ class RestApi(Construct):
         self,
         at: Deployment,
         routes: Sequence[ModelRoute],
+        calls: CallsTarget | None,
         authorizer_id: str,
         cors_origin: str,
     ) -> list[TerraformResource]:
         """Make the routes of the models. Returns the permissions that must exist before the API is
         deployed; without them callers would get errors."""
-        allowed: list[TerraformResource] = [
-            self._lambda_route(route, None if route.public else authorizer_id)
-            for route in routes
-            if isinstance(route, LambdaRoute)
-        ]
+        allowed: list[TerraformResource] = []
+        if calls:
+            for route in routes:
+                if isinstance(route, LambdaRoute):
+                    self._lambda_route(route, calls, None if route.public else authorizer_id)
+            source = f"{self.api.execution_arn}/{STAGE}/*/*"
+            allowed.append(self._allow("calls", calls.function, source, calls.qualifier))
         direct = [route for route in routes if isinstance(route, DirectRoute)]
         if direct:
             integrations = DirectIntegrations(
@@ -188,20 +192,19 @@ class RestApi(Construct):
             allowed.append(integrations.allowed)
         return allowed
 
-    def _lambda_route(self, route: LambdaRoute, authorizer_id: str | None) -> LambdaPermission:
+    def _lambda_route(
+        self, route: LambdaRoute, calls: CallsTarget, authorizer_id: str | None
+    ) -> None:
         """Make a route to a function. With `proxy` the route has all paths below it, too.
 
         The method is ANY, because the function itself refuses unknown methods. A direct route is
         POST: docs/decisions/0065-methods-of-model-routes.md.
         """
         method = self._parts.method(route, "ANY", authorizer_id)
-        self._parts.hand_to(route.invoke_arn, route, method)
-        source = f"{self.api.execution_arn}/{STAGE}/*/{route.path}"
+        self._parts.hand_to(calls.invoke_arn, route, method)
         if route.proxy:
             inner = self._parts.method(route.below, "ANY", authorizer_id, method.resource_id)
-            self._parts.hand_to(route.invoke_arn, route.below, inner)
-            source += "*"
-        return self._allow(route.id, route.function, source, route.qualifier)
+            self._parts.hand_to(calls.invoke_arn, route.below, inner)
 
     def _refuse_in_json(self, headers: Mapping[str, str]) -> None:
         for response_type, (status, sentence, code) in REFUSALS.items():

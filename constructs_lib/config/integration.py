@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints, model_validator
 from constructs_lib.config.base import Model, as_pydantic_error
 from lambdas.core.errors import InvalidField
 from lambdas.core.json_form import MAX_INTEGER
-from lambdas.core.settings import IntegrationSettings, WakingSettings
+from lambdas.core.settings import IntegrationSettings
 from lambdas.core.spec import MAX_MINUTES
 
 API_GATEWAY_SECONDS = 29
@@ -36,9 +36,7 @@ _OF_ZIP = ("lambda_src", "handler", "layers")
 # Lambda reserves these: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 _VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
 _RESERVED_VARIABLES = ("AWS_", "LAMBDA_", "POWERTOOLS_", "_")
-_OUR_VARIABLES = {"PYTHONTZPATH"} | {
-    field.name.upper() for kind in (IntegrationSettings, WakingSettings) for field in fields(kind)
-}
+_OUR_VARIABLES = {"PYTHONTZPATH", *(field.name.upper() for field in fields(IntegrationSettings))}
 
 
 class KeepWarm(Model):

@@ -1,7 +1,7 @@
 """FastAPI under Mangum, with Powertools from the layer.
 
-`guarded` answers warm-up calls and checks the caller's scope. The application does the rest and
-calls its model with `call_model`. `requirements.txt` adds FastAPI and Mangum to the zip.
+`guarded` answers warm-up calls. The application does the rest and calls its model with
+`call_model`. `requirements.txt` adds FastAPI and Mangum to the zip.
 """
 
 import json
@@ -47,11 +47,11 @@ def ping() -> dict[str, str]:
 
 
 @app.post("/generate")
-def generate(prompt: Prompt, request: Request) -> Text:
+def generate(prompt: Prompt) -> Text:
     """Let the model go on from a prompt."""
     body = {"inputs": prompt.prompt, "parameters": {"max_new_tokens": prompt.max_new_tokens}}
     invocation = Invocation(json.dumps(body).encode(), "application/json")
-    answer = call_model(request.scope["aws.event"], invocation)
+    answer = call_model(invocation)
     log.info("generated", variant=answer.variant, characters=len(answer.body))
     return Text(text=_generated(json.loads(answer.body)), variant=answer.variant)
 

@@ -75,6 +75,12 @@ def functions() -> LambdaClient:
 
 
 @cache
+def functions_that_call_models(read_seconds: int) -> LambdaClient:
+    """For calls of models through functions. They are not retried either."""
+    return boto3.client("lambda", config=_WRITE.merge(Config(read_timeout=read_seconds)))
+
+
+@cache
 def sns() -> SNSClient:
     return boto3.client("sns", config=_READ)
 

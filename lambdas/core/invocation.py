@@ -4,6 +4,7 @@ InvocationFailed
 ├── NotServed            SageMaker serves no endpoint of that name now
 ├── InvalidInvocation    SageMaker refused the request
 ├── ModelFailed          the model answered with an error
+├── FunctionFailed       the function that calls the model failed
 ├── ModelNotReady        the model is still loading, or is full
 ├── TooManyInvocations   SageMaker throttles the caller
 └── ModelTimedOut        there was no answer in time; the model may still be working
@@ -56,7 +57,11 @@ class InvocationFailed(MeterError):
 
 
 class NotServed(InvocationFailed):
-    """Its caller finds out why, and raises that instead."""
+    """For the function before those that call models: it finds out why, and answers that
+    instead."""
+
+    def __init__(self) -> None:
+        super().__init__("SageMaker does not serve this endpoint now.")
 
 
 class InvalidInvocation(InvocationFailed):
@@ -74,6 +79,13 @@ class ModelFailed(InvocationFailed):
     def __init__(self, original_status: int, original_message: str) -> None:
         said = original_message[:1000] or "its container's log may have more"
         super().__init__(f"The model failed with status {original_status}:", said=said)
+
+
+class FunctionFailed(InvocationFailed):
+    advice = "Its log has the reason, for whoever runs the stack."
+
+    def __init__(self) -> None:
+        super().__init__("The function that calls this model failed.")
 
 
 class ModelNotReady(InvocationFailed):

@@ -110,27 +110,25 @@ class InvokerSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class IntegrationSettings(Settings):
-    """For a function that calls one model. `route` is its path below the stage. `public_route` is 1
-    if no token is needed."""
+    """For a function that calls one model. `route` is its path below the stage."""
 
     endpoint_name: str
     route: str
-    state_table: str
-    public_route: int
     answer_within_seconds: int
-    cors_origin: str
 
 
 @dataclass(frozen=True, slots=True)
-class WakingSettings(Settings):
-    """More settings of such a function, if a call of its model may start the endpoint."""
+class CallsSettings(Settings):
+    """For the function before those that call models. `models` is the text of CalledModels."""
 
+    state_table: str
     history_table: str
     history_days: int
     starts_queue_url: str
     work_queue_url: str
-    wake_minutes: int
-    wakes_per_token_an_hour: int
+    token_requests_per_minute: int
+    cors_origin: str
+    models: str
 
 
 STACK_TAG_KEY = "endpoint-meter:stack"

@@ -18,6 +18,7 @@ from lambdas.core.errors import MeterError
 from lambdas.core.routes import ROUTES, route
 from lambdas.handlers import request_checks, routes
 from lambdas.handlers.bodies import with_text_body
+from lambdas.handlers.callers import caller_of
 from lambdas.handlers.error_answers import answer_to
 from lambdas.handlers.headers import answered_with
 from lambdas.handlers.operations import Operation
@@ -29,6 +30,7 @@ from lambdas.handlers.refusals import (
     RouteNotFound,
 )
 from lambdas.handlers.request_context import headers_of_answers, rates, utc_now
+from lambdas.handlers.request_rate import within_rate
 
 _log = Logger()
 _app = APIGatewayRestResolver(enable_validation=True)
@@ -53,7 +55,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
     """Answer one request; every error is a JSON answer, never an exception."""
     request_id = event["requestContext"].get("requestId") or context.aws_request_id
     try:
-        request_checks.within_rate(event, rates, utc_now())
+        who = caller_of(event)
+        if who:
+            within_rate(rates(), who.identity, utc_now())
         event = with_text_body(event)
         reply = _app.resolve(request_checks.checked(event, _operation(event)), context)
     except MeterError as refused:

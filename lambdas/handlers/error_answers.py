@@ -41,6 +41,8 @@ STATUSES: Mapping[type[errors.MeterError], HTTPStatus] = {
     errors.Throttled: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Unanswered: HTTPStatus.GATEWAY_TIMEOUT,
     errors.AwsRefused: HTTPStatus.BAD_GATEWAY,
+    invocation.NotServed: HTTPStatus.SERVICE_UNAVAILABLE,
+    invocation.FunctionFailed: HTTPStatus.BAD_GATEWAY,
     invocation.ModelFailed: HTTPStatus.FAILED_DEPENDENCY,
     invocation.InvalidInvocation: HTTPStatus.BAD_REQUEST,
     invocation.ModelNotReady: HTTPStatus.SERVICE_UNAVAILABLE,

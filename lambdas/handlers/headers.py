@@ -22,14 +22,20 @@ def answered_with(reply: Mapping[str, Any], headers: Mapping[str, str]) -> dict[
     return {**reply, "headers": {**single, **added}}
 
 
+def without_header(event: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The event without the header `name`, which is in lower case."""
+    single, several = (
+        {sent: v for sent, v in (event.get(where) or {}).items() if sent.lower() != name}
+        for where in ("headers", "multiValueHeaders")
+    )
+    return {**event, "headers": single, "multiValueHeaders": several}
+
+
 def with_header(event: Mapping[str, Any], name: str, value: str) -> dict[str, Any]:
     """The event with `value` as the only value of the header `name`, which is in lower case."""
-    several, single = (
-        {sent: v for sent, v in (event.get(where) or {}).items() if sent.lower() != name}
-        for where in ("multiValueHeaders", "headers")
-    )
+    others = without_header(event, name)
     return {
-        **event,
-        "headers": {**single, name: value},
-        "multiValueHeaders": {**several, name: [value]},
+        **others,
+        "headers": {**others["headers"], name: value},
+        "multiValueHeaders": {**others["multiValueHeaders"], name: [value]},
     }

@@ -4,6 +4,9 @@ A `lambda_src` folder needs no more than `handler = integration()`. A `shape` ch
 the model. Another kind of application, such as one of a web framework, is wrapped in `guarded` and
 calls its model with `call_model`.
 
+The function `calls` stands before it (`lambdas.handlers.calls`): that one checks the scope of the
+caller, counts the call, and takes the token out of the event. This one reaches no table.
+
 Imports boto3 and the standard library only, so that it starts quickly.
 """
 
@@ -14,43 +17,27 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from lambdas.aws import clients
 from lambdas.aws.runtime import SageMakerRuntime
-from lambdas.core.answer_headers import answer_headers
-from lambdas.core.errors import (
-    Draining,
-    EndpointStarting,
-    MeterError,
-    ScopeMissing,
-    UnknownEndpoint,
-)
+from lambdas.core.errors import MeterError
 from lambdas.core.invocation import (
     MAX_ATTRIBUTES_LENGTH,
     MAX_BODY_BYTES,
     Invocation,
     ModelAnswer,
-    NotServed,
 )
-from lambdas.core.names import endpoint_key
-from lambdas.core.ports import WakeShare
-from lambdas.core.serving import not_serving, refuse_stranger
-from lambdas.core.settings import WARM_UP, IntegrationSettings, WakingSettings
-from lambdas.core.waking import EndpointWaking, Waking
-from lambdas.handlers import wiring
-from lambdas.handlers.callers import Caller, caller_of, has_several_tokens
+from lambdas.core.settings import WARM_UP, IntegrationSettings
 from lambdas.handlers.error_answers import answer_to
-from lambdas.handlers.headers import answered_with, values_of
+from lambdas.handlers.headers import values_of
 from lambdas.handlers.refusals import (
     AnswerTooLarge,
     BodyTooLarge,
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
-    SeveralTokens,
 )
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -84,15 +71,14 @@ def integration(shape: Shape | None = None) -> Handler:
         if event["httpMethod"] != "POST":
             raise MethodNotAllowed("A model", event["httpMethod"], ("POST",))
         asked = invocation_of(event)
-        answer = call_model(event, asked)
+        answer = call_model(asked)
         return reply_of(shape(asked, answer) if shape else answer)
 
     return guarded(handle)
 
 
 def guarded(handle: Handler) -> Handler:
-    """A handler that answers warm-ups, refuses callers who may not call this model, and never
-    raises."""
+    """A handler that answers warm-ups, and never raises."""
 
     def handler(event: Event, context: object) -> Reply:
         if event == WARM_UP:
@@ -100,7 +86,6 @@ def guarded(handle: Handler) -> Handler:
             return {}
         request_id = str(event["requestContext"].get("requestId", ""))
         try:
-            _require_scope(event)
             reply = handle(event, context)
         except MeterError as error:
             _log.info("refused %s: %r, caused by %r", request_id, error, error.__cause__)
@@ -109,7 +94,7 @@ def guarded(handle: Handler) -> Handler:
             _log.exception("a bug, in request %s", request_id)
             reply = answer_to(InternalError(), request_id, changes=False)
         _log.info("answered %s with %s", request_id, reply["statusCode"])
-        return answered_with(reply, answer_headers(settings().cors_origin))
+        return reply
 
     return handler
 
@@ -136,58 +121,11 @@ def invocation_of(event: Event) -> Invocation:
     )
 
 
-def call_model(event: Event, asked: Invocation) -> ModelAnswer:
-    """Call the model of this function. `event` is what API Gateway sent.
-
-    A stopped endpoint is woken if the config says so and the request is a POST: health probes are
-    not. Raises MeterError, which `guarded` turns into an answer.
-    """
-    try:
-        return _runtime().invoke(settings().endpoint_name, asked)
-    except NotServed:
-        who = caller_of(event)
-        if who is not None and event["httpMethod"] == "POST" and _may_wake():
-            raise _woken(who) from None
-        raise _why_not_served() from None
-
-
-def _may_wake() -> bool:
-    return "WAKE_MINUTES" in os.environ and not settings().public_route
-
-
-def _woken(who: Caller) -> MeterError:
-    """Start the endpoint, unless somebody has done so. Returns the error for the caller."""
-    environment, now = _waking_settings(), datetime.now(UTC)
-    history = wiring.history(environment.history_table, environment.history_days)
-    waking = Waking(
-        wiring.store(settings().state_table, history),
-        wiring.hints(environment.starts_queue_url, environment.work_queue_url),
-        history,
-        environment.wake_minutes,
-    )
-    share = WakeShare(who.identity, environment.wakes_per_token_an_hour)
-    record = waking.wake(settings().endpoint_name, now, who.name, share)
-    why = not_serving(record, now)
-    failing = record.state is not None and record.state.attempts
-    if failing or not isinstance(why, EndpointStarting):
-        return why
-    return EndpointWaking(settings().endpoint_name, why.retry_after_seconds)
-
-
-@cache
-def _waking_settings() -> WakingSettings:
-    return WakingSettings.from_environment(os.environ)
-
-
-def _why_not_served() -> MeterError:
-    store, now = wiring.store(settings().state_table), datetime.now(UTC)
-    if store.control().draining(now):
-        return Draining()
-    record = store.load(endpoint_key(settings().endpoint_name))
-    if record.spec is None:
-        return UnknownEndpoint(settings().endpoint_name)
-    refuse_stranger(record)
-    return not_serving(record, now)
+def call_model(asked: Invocation) -> ModelAnswer:
+    """Call the model of this function. Raises MeterError, which `guarded` turns into an answer. If
+    SageMaker does not serve the endpoint now, `calls` makes another answer of that: the reason, and
+    where the config says so it starts the endpoint."""
+    return _runtime().invoke(settings().endpoint_name, asked)
 
 
 def reply_of(answer: ModelAnswer) -> Reply:
@@ -215,13 +153,3 @@ def _size(reply: Reply) -> int:
 def _header(event: Event, name: str) -> str | None:
     """The value of a header. If it was sent more than once: all values."""
     return ", ".join(values_of(event, name.lower())) or None
-
-
-def _require_scope(event: Event) -> None:
-    if settings().public_route:
-        return
-    if has_several_tokens(event):
-        raise SeveralTokens
-    who = caller_of(event)
-    if who is None or not who.scopes.allows("invoke", settings().endpoint_name):
-        raise ScopeMissing("invoke", settings().endpoint_name)

@@ -1,18 +1,14 @@
-"""Checks of every request before its route runs: the rate of its token, the scope, the parameters
-of the query, and that a body is JSON."""
+"""Checks of every request before its route runs: the scope, the parameters of the query, and that a
+body is JSON."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aws_lambda_powertools import Logger
-
-from lambdas.aws.rates import DynamoRates
-from lambdas.core.errors import AwsRefused, ScopeMissing
+from lambdas.core.errors import ScopeMissing
 from lambdas.handlers.callers import caller_of, has_several_tokens
 from lambdas.handlers.headers import values_of, with_header
 from lambdas.handlers.operations import Operation
@@ -34,21 +30,6 @@ MAX_BODY_DEPTH = 200
 """Depth of nested arrays and objects. What is accepted here must be readable later, too."""
 _READ_AS_JSON = frozenset({JSON, "application/x-www-form-urlencoded"})
 """The second is the default of curl's `--data`, though the body is JSON."""
-_log = Logger(child=True)
-
-
-def within_rate(event: Mapping[str, Any], rates: Callable[[], DynamoRates], now: datetime) -> None:
-    """Count the request; raises TooManyRequests where its token has made too many this minute."""
-    who = caller_of(event)
-    if who is None:
-        return
-    try:
-        seconds = rates().wait_seconds(who.identity, now)
-    except AwsRefused as error:  # one request too many is better than an API that is down
-        _log.warning("request not counted", error=str(error))
-        return
-    if seconds is not None:
-        raise TooManyRequests(seconds)
 
 
 def checked(event: Mapping[str, Any], operation: Operation) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -115,6 +116,30 @@ def test_failures_of_the_model_are_424(calling: Checkout) -> None:
         assert nobody.post("/falcon", json={}).status_code == 401
 
 
+def test_calls_of_a_model_are_limited_per_token(calling: Checkout) -> None:
+    with limited(calling, 3), calling.api(calling.new_token("invoke")) as api:
+        answers = [api.get("/falcon") for _ in range(8)]  # a new minute may begin in between
+        over = next(answer for answer in answers if answer.status_code != 405)
+        assert (over.status_code, over.json()["code"]) == (429, "TooManyRequests")
+        assert 1 <= int(over.headers["Retry-After"]) <= 60
+        assert api.get("/flan").status_code == 405, "each endpoint has a counter of its own"
+
+
+@contextmanager
+def limited(checkout: Checkout, requests_per_minute: int) -> Iterator[None]:
+    """Let a token make only so many calls of a model until the end of the `with`."""
+    functions, name = checkout.client("lambda"), "demo-calls"
+    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    fewer = {**variables, "TOKEN_REQUESTS_PER_MINUTE": str(requests_per_minute)}
+    try:
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": fewer})
+        yield
+    finally:
+        functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": variables}
+        )
+
+
 def test_calls_wake_a_stopped_model_once_and_are_served(calling: Checkout) -> None:
     stop(calling, FALCON)
     until(lambda: get(calling, FALCON)["Status"] == "Absent", 60)
@@ -186,5 +211,5 @@ def test_a_warm_up_is_answered_at_once(calling: Checkout) -> None:
     functions = calling.client("lambda")
     called = functions.invoke(FunctionName="demo-model-FlanT5", Payload=json.dumps(WARM_UP))
     assert json.load(called["Payload"]) == {}
-    (schedule,) = calling.client("scheduler").list_schedules(NamePrefix="demo-warm-")["Schedules"]
-    assert schedule["Name"] == "demo-warm-FlanT5"
+    schedules = calling.client("scheduler").list_schedules(NamePrefix="demo-warm")["Schedules"]
+    assert {each["Name"] for each in schedules} == {"demo-warm-FlanT5", "demo-warm_calls"}

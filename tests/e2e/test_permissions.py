@@ -149,6 +149,26 @@ def test_the_apis_role_changes_only_counters_in_the_history(checkout: Checkout) 
         assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
 
 
+def test_code_of_an_integration_reaches_no_table_and_no_function_of_the_meter(
+    checkout: Checkout,
+) -> None:
+    """The role that runs the code in `lambda_src`."""
+    role = "demo-model-Falcon40B"
+    dynamodb = acting_as(checkout, role, "dynamodb")
+    table, key = checkout.stack["state_table"], {"pk": {"S": "CONTROL"}, "sk": {"S": "CONTROL"}}
+    functions = acting_as(checkout, role, "lambda")
+    for call, arguments in (
+        (dynamodb.get_item, {"TableName": table, "Key": key}),
+        (dynamodb.scan, {"TableName": checkout.stack["auth_table"]}),
+        (dynamodb.update_item, {"TableName": table, "Key": key}),
+        (dynamodb.put_item, {"TableName": "demo-history", "Item": key}),
+        (functions.invoke, {"FunctionName": "demo-calls", "Payload": b"{}"}),
+        (functions.invoke, {"FunctionName": "demo-api", "Payload": b"{}"}),
+    ):
+        with pytest.raises(ClientError, match="is not authorized to perform"):
+            call(**arguments)
+
+
 def test_a_denied_stop_is_reported_and_done_as_soon_as_it_is_allowed(checkout: Checkout) -> None:
     checkout.clear_faults()
     assert renew(checkout).status_code == 200

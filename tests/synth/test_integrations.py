@@ -6,6 +6,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from constructs_lib.bundle import locked_requirements
 from constructs_lib.config.file import parse
 from constructs_lib.config.problems import InvalidConfig
 from constructs_lib.integration_packages import integration_packages, notes_on_requirements
-from lambdas.core.settings import WARM_UP, WakingSettings
+from lambdas.core.called_models import CalledModel, CalledModels
+from lambdas.core.settings import WARM_UP, CallsSettings
 from tests.synth.synthesis import FLAN, Stack, config_with
 
 Synthesize = Callable[[dict[str, Any]], Stack]
@@ -168,8 +170,8 @@ def test_the_error_for_requirements_that_cannot_be_installed_quotes_the_installe
             "environment: 'AWS_REGION' is set by Lambda or this product; rename it",
         ),
         (
-            {"environment": {"STATE_TABLE": "x"}},
-            "environment: 'STATE_TABLE' is set by Lambda or this product; rename it",
+            {"environment": {"ENDPOINT_NAME": "x"}},
+            "environment: 'ENDPOINT_NAME' is set by Lambda or this product; rename it",
         ),
         (
             {"environment": {"A-B": "x"}},
@@ -231,45 +233,87 @@ def test_a_function_may_call_only_its_own_endpoint(stack_of: Synthesize) -> None
     }
 
 
+@pytest.mark.parametrize("function", ["model-FlanT5", "calls"])
 def test_provisioned_instances_are_behind_an_alias_of_the_newest_version(
-    stack_of: Synthesize,
+    stack_of: Synthesize, function: str
 ) -> None:
     stack = stack_of(calling(provisioned_concurrency=2))
-    assert stack.one("aws_lambda_function", "model-FlanT5")["publish"] is True
-    alias = stack.one("aws_lambda_alias", "model-FlanT5")
-    assert alias["function_version"] == "${aws_lambda_function.model-FlanT5.version}"
-    ready = stack.one("aws_lambda_provisioned_concurrency_config", "model-FlanT5")
-    assert ready["qualifier"] == "${aws_lambda_alias.model-FlanT5.name}"
+    assert stack.one("aws_lambda_function", function)["publish"] is True
+    alias = stack.one("aws_lambda_alias", function)
+    assert alias["function_version"] == f"${{aws_lambda_function.{function}.version}}"
+    ready = stack.one("aws_lambda_provisioned_concurrency_config", function)
+    assert ready["qualifier"] == f"${{aws_lambda_alias.{function}.name}}"
     assert ready["provisioned_concurrent_executions"] == 2
 
 
-def test_a_schedule_keeps_a_function_warm(stack_of: Synthesize) -> None:
+def test_a_schedule_keeps_a_function_warm_and_the_one_before_it(stack_of: Synthesize) -> None:
     stack = stack_of(calling(keep_warm={"minutes": 4}))
-    schedule = stack.one("aws_scheduler_schedule", "model-FlanT5")
-    assert schedule["schedule_expression"] == "rate(4 minutes)"
-    assert json.loads(schedule["target"]["input"]) == WARM_UP
-    (statement,) = stack.statements("keep_warm")
-    assert statement["Resource"] == ["${aws_lambda_function.model-FlanT5.arn}"]
+    for function in ("model-FlanT5", "calls"):
+        schedule = stack.one("aws_scheduler_schedule", function)
+        assert schedule["schedule_expression"] == "rate(4 minutes)"
+        assert json.loads(schedule["target"]["input"]) == WARM_UP
+    invoked = {arn for each in stack.statements("keep_warm") for arn in each["Resource"]}
+    assert invoked == {
+        "${aws_lambda_function.calls.arn}",
+        "${aws_lambda_function.model-FlanT5.arn}",
+    }
     assert "publish" not in stack.one("aws_lambda_function", "model-FlanT5")
 
 
-def test_a_route_leads_to_its_function(stack_of: Synthesize) -> None:
+def test_a_route_leads_to_its_function_through_calls(stack_of: Synthesize) -> None:
     stack = stack_of(calling())
     assert stack.one("aws_api_gateway_method", "model_flan")["http_method"] == "ANY"
     integration = stack.one("aws_api_gateway_integration", "model_flan")
     assert integration["type"] == "AWS_PROXY"
-    assert integration["uri"] == "${aws_lambda_function.model-FlanT5.invoke_arn}"
-    permission = stack.one("aws_lambda_permission", "model_flan")
-    assert permission["source_arn"].endswith("/prod/*/flan")
-    assert "aws_lambda_permission.model_flan" in stack.upstream("aws_api_gateway_deployment.api")
+    assert integration["uri"] == "${aws_lambda_function.calls.invoke_arn}"
+    assert called(stack) == {"flan": CalledModel("FlanT5")}
+    assert invoked(stack) == ["${aws_lambda_function.model-FlanT5.arn}"]
+    permission = stack.one("aws_lambda_permission", "calls")
+    assert permission["function_name"] == "${aws_lambda_function.calls.function_name}"
+    assert "aws_lambda_permission.calls" in stack.upstream("aws_api_gateway_deployment.api")
 
 
 def test_a_route_with_provisioned_instances_leads_to_their_alias(stack_of: Synthesize) -> None:
     stack = stack_of(calling(provisioned_concurrency=2))
     integration = stack.one("aws_api_gateway_integration", "model_flan")
-    assert integration["uri"] == "${aws_lambda_alias.model-FlanT5.invoke_arn}"
-    permission = stack.one("aws_lambda_permission", "model_flan")
-    assert permission["qualifier"] == "${aws_lambda_alias.model-FlanT5.name}"
+    assert integration["uri"] == "${aws_lambda_alias.calls.invoke_arn}"
+    permission = stack.one("aws_lambda_permission", "calls")
+    assert permission["qualifier"] == "${aws_lambda_alias.calls.name}"
+    assert invoked(stack) == ["${aws_lambda_alias.model-FlanT5.arn}"]
+    (model,) = called(stack).values()
+    assert model.alias == "${aws_lambda_alias.model-FlanT5.name}"
+
+
+def test_without_functions_of_entries_there_is_none_before_them(stack_of: Synthesize) -> None:
+    stack = stack_of(config_with(FLAN))
+    assert "calls" not in stack.all("aws_lambda_function")
+
+
+def test_a_called_model_has_the_names_of_its_entry(stack_of: Synthesize) -> None:
+    models = CalledModels.parse(settings_of_calls(stack_of(calling())).models)
+    model = models.routes["flan"]
+    assert models.endpoint_name(model) == "demo-FlanT5-Endpoint"
+    assert models.function_name(model) == "demo-model-FlanT5"
+    assert models.function_name(replace(model, alias="live")) == "demo-model-FlanT5:live"
+
+
+def settings_of_calls(stack: Stack) -> CallsSettings:
+    variables = stack.one("aws_lambda_function", "calls")["environment"]["variables"]
+    return CallsSettings.from_environment(variables)
+
+
+def called(stack: Stack) -> Mapping[str, CalledModel]:
+    """The models behind the function `calls`, by route."""
+    return CalledModels.parse(settings_of_calls(stack).models).routes
+
+
+def invoked(stack: Stack) -> list[str]:
+    """The functions that `calls` may invoke."""
+    (statement,) = [
+        each for each in stack.statements("calls") if "lambda:InvokeFunction" in each["Action"]
+    ]
+    resources: list[str] = statement["Resource"]
+    return resources
 
 
 def test_a_proxy_integration_gets_every_path_below_its_route(stack_of: Synthesize) -> None:
@@ -281,7 +325,7 @@ def test_a_proxy_integration_gets_every_path_below_its_route(stack_of: Synthesiz
         method = stack.one("aws_api_gateway_method", route)
         assert (method["http_method"], method["authorization"]) == ("ANY", "CUSTOM")
         uri = stack.one("aws_api_gateway_integration", route)["uri"]
-        assert uri == "${aws_lambda_function.model-FlanT5.invoke_arn}"
+        assert uri == "${aws_lambda_function.calls.invoke_arn}"
 
 
 def waking(integration: dict[str, Any] | None, **wake: int) -> dict[str, Any]:
@@ -318,17 +362,35 @@ def test_minutes_of_waking_over_the_maximum_lease_are_refused() -> None:
     assert found == expected
 
 
-def test_only_a_function_that_wakes_may_write_to_tables_and_queues(stack_of: Synthesize) -> None:
-    calls = {"sagemaker:InvokeEndpoint", "dynamodb:Query", "dynamodb:GetItem"}
+def test_the_role_of_a_models_function_reaches_its_endpoint_and_nothing_else(
+    stack_of: Synthesize,
+) -> None:
     logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
-    wakes = {"dynamodb:UpdateItem", "dynamodb:PutItem", "sqs:SendMessage"}
-    for document, allowed in ((calling(), calls), (waking(LAMBDA), calls | wakes)):
+    for document in (calling(), waking(LAMBDA)):
         statements = stack_of(document).statements("model-FlanT5")
-        assert {a for statement in statements for a in statement["Action"]} == allowed | logs
+        actions = {action for statement in statements for action in statement["Action"]}
+        assert actions == {"sagemaker:InvokeEndpoint"} | logs
 
 
-def test_a_function_that_wakes_has_the_waking_settings(stack_of: Synthesize) -> None:
+def test_calls_may_write_only_where_it_wakes(stack_of: Synthesize) -> None:
+    arn = "${aws_dynamodb_table.state.arn}"
+    wakes = {"dynamodb:PutItem", "sqs:SendMessage"}
+    for document, keys, actions in (
+        (calling(), [], set()),
+        (waking(LAMBDA), ["ENDPOINT#demo-flant5-endpoint"], wakes),
+    ):
+        statements = stack_of(document).statements("calls")
+        allowed = {action for statement in statements for action in statement["Action"]}
+        assert allowed & wakes == actions
+        written = [
+            each["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+            for each in statements
+            if arn in each["Resource"] and "dynamodb:UpdateItem" in each["Action"]
+        ]
+        assert written == ([keys] if keys else [])
+
+
+def test_calls_knows_how_each_endpoint_is_woken(stack_of: Synthesize) -> None:
     stack = stack_of(waking(LAMBDA, wakes_per_token_an_hour=3))
-    variables = stack.one("aws_lambda_function", "model-FlanT5")["environment"]["variables"]
-    settings = WakingSettings.from_environment(variables)
-    assert (settings.wake_minutes, settings.wakes_per_token_an_hour) == (10, 3)
+    (model,) = called(stack).values()
+    assert (model.wake_minutes, model.wakes_per_token_an_hour) == (10, 3)

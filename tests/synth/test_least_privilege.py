@@ -139,6 +139,21 @@ def test_no_role_acts_on_an_endpoint_that_lacks_our_tag(full: Stack) -> None:
         assert tagged or equal == {"sagemaker:TaggingAction": "CreateEndpoint"}, action
 
 
+def test_only_calls_and_the_schedule_that_keeps_it_warm_may_invoke_a_models_function(
+    full: Stack,
+) -> None:
+    arn = "${aws_lambda_function.model-FlanT5.arn}"
+    invoking = {
+        role
+        for role in full.all("aws_iam_role_policy")
+        for statement in full.statements(role)
+        if arn in statement["Resource"] and "lambda:InvokeFunction" in statement["Action"]
+    }
+    assert invoking == {"calls", "keep_warm"}
+    for permission in full.all("aws_lambda_permission").values():
+        assert "model-FlanT5" not in permission["function_name"]
+
+
 def test_every_role_is_covered_by_these_tests(full: Stack) -> None:
     models = {
         name for name in full.all("aws_iam_role_policy") if name.startswith(("Flan", "Direct"))

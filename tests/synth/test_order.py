@@ -149,14 +149,14 @@ def test_a_changed_spec_is_written_after_the_functions_that_read_it(
     deployment: Deployment, stack_of: Synthesize
 ) -> None:
     """Otherwise old code would read a new spec. The settings changed here are in the spec, and in
-    the environment of the API and of the function that calls the model."""
+    the environment of the API and of the function before those that call models."""
     properties = {"api_resource_name": "flan", "lambda_src": "functions/flan"}
     integration = {"type": "lambda", "properties": {**properties, "handler": "index.handler"}}
     flan = {**FLAN, "integration": integration}
     deployment.deploy(stack_of(config_with(flan)))
     changed = {"max_lease_minutes": 60, "cors_origin": "https://app.example.com"}
     happened = deployment.deploy(stack_of(config_with(flan, **changed)))
-    for function in ("api", "model-FlanT5"):
+    for function in ("api", "calls"):
         changed_code = f"end update aws_lambda_function--{function}"
         assert in_order(happened, changed_code, f"begin update {item_of('FlanT5')}")
 

@@ -335,7 +335,7 @@ def test_the_longest_lists_of_names_fit_into_the_environment_of_a_function(
 
 def test_each_function_has_its_own_role_and_a_log_with_retention(stack: Stack) -> None:
     roles = [function["role"] for function in stack.all("aws_lambda_function").values()]
-    assert len(set(roles)) == len(roles) == 7
+    assert len(set(roles)) == len(roles) == 8
     for function in stack.all("aws_lambda_function"):
         assert stack.one("aws_cloudwatch_log_group", function)["retention_in_days"] == 30
 

@@ -1,0 +1,128 @@
+"""The function before those that call models: it counts calls, hands them on, and wakes endpoints.
+
+The functions behind it run code of others. So their roles reach no table, and only this function
+may call them: docs/decisions/0066-calls-of-models.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cdktf_cdktf_provider_aws.lambda_alias import LambdaAlias
+from constructs import Construct
+
+from constructs_lib.api.model_routes import CallsTarget, LambdaRoute
+from constructs_lib.artifacts import Artifacts
+from constructs_lib.config.document import DeployConfig, JumpstartModel, endpoint_name
+from constructs_lib.config.integration import API_GATEWAY_SECONDS, Integration
+from constructs_lib.deployment import Deployment
+from constructs_lib.meter_functions import MeterFunctions
+from constructs_lib.policy import Statement
+from constructs_lib.python_function import PythonFunction, Sizing
+from constructs_lib.warm_functions import ReadyInstances
+from lambdas.core.called_models import ENTRY, CalledModel, CalledModels
+from lambdas.core.settings import CallsSettings
+
+MODEL_FUNCTION = "model-{}"
+_SIZING = Sizing(timeout_seconds=API_GATEWAY_SECONDS, memory_mb=512)  # bodies have up to 6 MB
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFunction:
+    """The function of an entry, and its alias if it has provisioned instances."""
+
+    entry: JumpstartModel
+    integration: Integration
+    function: PythonFunction
+    alias: LambdaAlias | None
+
+    @property
+    def route(self) -> LambdaRoute:
+        properties = self.integration.properties
+        return LambdaRoute(properties.api_resource_name, self.integration.public, properties.proxy)
+
+    @property
+    def called(self) -> CalledModel:
+        wake = self.entry.wake_on_request
+        return CalledModel(
+            entry=self.entry.name,
+            alias=self.alias.name if self.alias else "",
+            public=self.integration.public,
+            wake_minutes=wake.minutes if wake else 0,
+            wakes_per_token_an_hour=wake.wakes_per_token_an_hour if wake else 0,
+        )
+
+    def invoke(self) -> Statement:
+        arn = self.alias.arn if self.alias else self.function.arn
+        return Statement(("lambda:InvokeFunction",), (arn,))
+
+
+class Calls(Construct):
+    """The function `{prefix}-calls`. It has as many provisioned instances as all entries together:
+    its own cold starts would delay their calls too."""
+
+    def __init__(  # keyword-only: what the function works with
+        self,
+        scope: Construct,
+        at: Deployment,
+        config: DeployConfig,
+        *,
+        artifacts: Artifacts,
+        meter: MeterFunctions,
+        models: Sequence[ModelFunction],
+    ) -> None:
+        super().__init__(scope, "calls")
+        self._config, self._meter, self._models = config, meter, models
+        ready = sum(model.integration.properties.provisioned_concurrency or 0 for model in models)
+        self.function = PythonFunction(
+            self,
+            "calls",
+            at=at,
+            artifacts=artifacts,
+            settings=self._settings(at),
+            sizing=_SIZING,
+            statements=self._statements(),
+            log_retention_days=config.log_retention_days,
+            versioned=ready > 0,
+        )
+        alias = ReadyInstances(self, self.function, ready).alias if ready else None
+        self.target = CallsTarget(self.function, alias)
+
+    def _settings(self, at: Deployment) -> CallsSettings:
+        models = CalledModels(
+            endpoint=endpoint_name(self._config.project_prefix, ENTRY),
+            function=at.name(MODEL_FUNCTION.format(ENTRY)),
+            routes={model.route.path: model.called for model in self._models},
+        )
+        return CallsSettings(
+            state_table=self._meter.state.name,
+            history_table=self._meter.history.name,
+            history_days=self._config.history_days,
+            starts_queue_url=self._meter.starts.url,
+            work_queue_url=self._meter.work.url,
+            token_requests_per_minute=self._config.token_requests_per_minute,
+            cors_origin=self._config.cors_origin or "",
+            models=str(models),
+        )
+
+    def _statements(self) -> list[Statement]:
+        wakes = [
+            self._config.endpoint_name(model.entry)
+            for model in self._models
+            if model.entry.wake_on_request
+        ]
+        return [
+            *(model.invoke() for model in self._models),
+            *self._meter.state.read_endpoint(),
+            *self._meter.state.read_control(),
+            *self._meter.history.count_requests(),
+            *(self._wake(wakes) if wakes else ()),
+        ]
+
+    def _wake(self, endpoint_names: Sequence[str]) -> list[Statement]:
+        return [
+            *self._meter.state.write_only(endpoint_names),
+            *self._meter.history.append(),
+            *(statement for queue in self._meter.queues for statement in queue.send()),
+        ]
