@@ -155,7 +155,9 @@ class RestApi(Construct):
             LambdaPermission(
                 self,
                 f"{name}-permission",
-                statement_id="api-gateway",
+                # Unlike that of the function itself: Terraform makes the new one before it removes
+                # the old one.
+                statement_id=f"api-gateway-{qualifier}" if qualifier else "api-gateway",
                 action="lambda:InvokeFunction",
                 function_name=function.resource.function_name,
                 qualifier=qualifier,
