@@ -6,7 +6,7 @@ machine only calls the model, and retries while SageMaker is busy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine
@@ -62,19 +62,13 @@ def call_asynchronously(at: Deployment) -> list[Statement]:
 
 
 class AsyncApi(Construct):
-    """The state machine `{prefix}-async`. It may call the endpoints named in `endpoints` and no
-    others, and `invoker` for answers that are too large for Step Functions."""
+    """The state machine `{prefix}-async`. It may call the endpoints of this stack, also those that
+    were added over the API, and `invoker` for answers that are too large for Step Functions. Which
+    of them take asynchronous calls is checked by the api function, which alone starts it."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        at: Deployment,
-        *,
-        endpoints: Sequence[str],
-        invoker: PythonFunction | None,
-    ) -> None:
+    def __init__(self, scope: Construct, at: Deployment, *, invoker: PythonFunction | None) -> None:
         super().__init__(scope, "async-api")
-        call_models = SageMakerAccess(at).invoke(endpoints)
+        call_models = SageMakerAccess(at).invoke(["*"])
         statements = [*call_models, *(invoker.invoke() if invoker else [])]
         role, policy = own_role(
             self,

@@ -84,9 +84,7 @@ class EndpointManagerStack(TerraformStack):
             log_retention_days=config.log_retention_days,
             own_account_role=config.api_gateway_account_role,
         )
-        asynchronous = [e.spec.name for e in endpoints if e.spec.async_api]
-        if asynchronous:
-            AsyncApi(self, at, endpoints=asynchronous, invoker=functions.invoker)
+        AsyncApi(self, at, invoker=functions.invoker)
         alarms = Alarms(
             self,
             at,

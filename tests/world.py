@@ -88,8 +88,8 @@ class World:
         self.settle()
         return answer
 
-    def add(self, name: str, config: str, minutes: int, *, adopt: bool = False) -> Answer:
-        answer = self.expiry.add(name, config, minutes, self.now, by(), adopt=adopt)
+    def add(self, name: str, config: str, minutes: int, **options: bool) -> Answer:
+        answer = self.expiry.add(name, config, minutes, self.now, by(), **options)
         self.settle()
         return answer
 

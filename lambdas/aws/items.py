@@ -368,6 +368,7 @@ def forgotten_values(forgotten: Forgotten) -> dict[str, Any]:
         "forgotten_at": epoch(forgotten.at),
         "name": forgotten.spec.name,
         "endpoint_config_name": forgotten.spec.endpoint_config_name,
+        "async_api": forgotten.spec.async_api.value,
         "ops": {key: operation_values(each) for key, each in forgotten.operations.items()},
         "op_expiries": {key: epoch(o.expires_at) for key, o in forgotten.operations.items()},
     }
@@ -375,7 +376,12 @@ def forgotten_values(forgotten: Forgotten) -> dict[str, Any]:
 
 def _forgotten_of(item: Item) -> Forgotten:
     return Forgotten(
-        Spec(item["name"], item["endpoint_config_name"], Origin.API),
+        Spec(
+            item["name"],
+            item["endpoint_config_name"],
+            Origin.API,
+            async_api=AsyncMode(item.get("async_api", "")),
+        ),
         operations_of(item),
         instant(item["forgotten_at"]) or _EPOCH,
     )

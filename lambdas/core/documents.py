@@ -11,7 +11,7 @@ from lambdas.core.decision import DRAINED, meter_of, undecided, unread
 from lambdas.core.errors import InvalidField
 from lambdas.core.history import Event
 from lambdas.core.reasons import last_end, retried, why_running, why_stopped
-from lambdas.core.spec import Origin, Spec
+from lambdas.core.spec import AsyncMode, Origin, Spec
 from lambdas.core.state import Record, State, Status, live_sessions
 from lambdas.core.wanted_config import chosen_config
 
@@ -61,6 +61,7 @@ def endpoint_document(
         else None,
         "Reason": _reason(spec, state, rule, now),
         "Owner": "config" if spec.origin is Origin.CONFIG else "api",
+        "AsyncApi": spec.async_api is not AsyncMode.OFF,
     }
 
 

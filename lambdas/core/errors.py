@@ -28,7 +28,8 @@ MeterError
 ├── NotServing              the endpoint of the called model does not run
 │   ├── EndpointStopped
 │   └── EndpointStarting
-├── AsyncApiDisabled        the config does not let the model be called asynchronously
+├── AsyncApiDisabled        the endpoint does not take asynchronous calls
+│   └── AsyncApiNotChosen
 ├── UnknownExecution        no asynchronous call of that ARN
 ├── NotYourExecution        another caller started it
 ├── Busy                    too many concurrent writes: nothing was changed, try again
@@ -265,7 +266,7 @@ class ConfigOwned(MeterError):
     advice = "Whoever deploys can change its entry in the config, or take it out, and deploy."
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"'{name}' and its schedules come from the deployed config.")
+        super().__init__(f"'{name}' and its settings come from the deployed config.")
 
 
 class LeaseTooLong(MeterError):
@@ -351,8 +352,20 @@ class EndpointStarting(NotServing):
 class AsyncApiDisabled(MeterError):
     advice = "Whoever deploys can set async_api_enabled on its entry of the config."
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"'{name}' takes no asynchronous calls.")
+    def __init__(self, name: str, **facts: str) -> None:
+        super().__init__(f"'{name}' takes no asynchronous calls.", name=name, **facts)
+
+
+class AsyncApiNotChosen(AsyncApiDisabled):
+    """The endpoint was added over the API. `config` is the one that adding it again names."""
+
+    advice = (
+        'Send POST /endpoint-expiry {"EndpointName": "$name", "EndpointConfigName": "$config", '
+        '"minutes": 10, "async_api": true}, with a token that has the scopes renew and add.'
+    )
+
+    def __init__(self, name: str, config: str) -> None:
+        super().__init__(name, config=config)
 
 
 class UnknownExecution(MeterError):

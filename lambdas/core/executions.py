@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from lambdas.core.errors import (
     AsyncApiDisabled,
+    AsyncApiNotChosen,
     IdempotencyConflict,
     InvalidField,
     NotYourExecution,
@@ -25,7 +26,9 @@ from lambdas.core.invocation import ModelAnswer
 from lambdas.core.names import endpoint_key, sagemaker_name
 from lambdas.core.ports import StateStore
 from lambdas.core.serving import require_serving
-from lambdas.core.spec import AsyncMode, Spec
+from lambdas.core.spec import AsyncMode, Origin, Spec
+from lambdas.core.state import State
+from lambdas.core.wanted_config import chosen_config
 
 MAX_INPUT_BYTES = 262_144
 """The limit of StartExecution:
@@ -97,7 +100,10 @@ class AsyncCalls:
         if record.spec is None:
             raise UnknownEndpoint(name)
         if record.spec.async_api is AsyncMode.OFF:
-            raise AsyncApiDisabled(record.spec.name)
+            if record.spec.origin is Origin.CONFIG:
+                raise AsyncApiDisabled(record.spec.name)
+            config = chosen_config(record.spec, record.state or State())
+            raise AsyncApiNotChosen(record.spec.name, config)
         require_serving(record, now)
         text = _input(record.spec, body)
         execution = f"{identity}-{unique}"

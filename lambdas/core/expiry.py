@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from lambdas.core import async_choice
 from lambdas.core.decision import is_metered, meter_of
 from lambdas.core.documents import endpoint_document, iso
 from lambdas.core.errors import (
@@ -121,9 +122,11 @@ class ExpiryUseCases(UseCases):
         request: Request,
         *,
         adopt: bool = False,
+        async_api: bool | None = None,
     ) -> Answer:
         """Add an endpoint (201), or renew one that has the same config (200).
 
+        `async_api` says whether its model may be called asynchronously. None: no, or as it is.
         With `adopt`, put a live endpoint of somebody else on the meter. All checks come before the
         first write, which grants the lease.
         """
@@ -136,7 +139,7 @@ class ExpiryUseCases(UseCases):
                 return replay
             try:
                 if record.spec is None:
-                    takeover = Takeover(name, config_name, adopt=adopt)
+                    takeover = Takeover(name, config_name, adopt=adopt, async_api=async_api)
                     return self._declare(record, takeover, minutes, now, request)
                 may_adopt = adopt and request.scopes.allows("manage", name)
                 if not may_adopt:
@@ -151,6 +154,8 @@ class ExpiryUseCases(UseCases):
                 assert known.state is not None
                 if adoption and record.state and known.state.rev != record.state.rev:
                     continue  # the adoption was made of another revision
+                if async_choice.changed(self, known, async_api, minutes, now, request):
+                    continue  # with the spec as it is now
                 return self._renew(known, minutes, now, request, adoption)
             except (Conflict, UnknownEndpoint):  # added or forgotten meanwhile: look again
                 continue
@@ -300,7 +305,13 @@ class ExpiryUseCases(UseCases):
         if self.endpoints.config_variants(config_name) is None:
             raise UnknownEndpointConfig(config_name)
         spec = with_hash(
-            Spec(name, config_name, Origin.API, max_lease_minutes=self.max_lease_minutes)
+            Spec(
+                name,
+                config_name,
+                Origin.API,
+                max_lease_minutes=self.max_lease_minutes,
+                async_api=async_choice.mode_of(takeover.async_api),
+            )
         )
         declaration = Declaration(
             spec,

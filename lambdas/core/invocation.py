@@ -104,7 +104,8 @@ class TooManyInvocations(InvocationFailed):
 
 class ModelTimedOut(InvocationFailed):
     advice = (
-        "Ask for less at once, or call it with POST /startexecution where async_api_enabled is set."
+        "Ask for less at once, or call it with POST /startexecution if it takes asynchronous calls "
+        "(AsyncApi)."
     )
 
     def __init__(self) -> None:

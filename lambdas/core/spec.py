@@ -160,6 +160,7 @@ def with_hash(spec: Spec) -> Spec:
             spec.endpoint_config_name,
             [schedule.document() for schedule in spec.schedules],
             spec.max_lease_minutes,
+            *([spec.async_api] if spec.async_api else []),
         ]
     )
     return replace(spec, spec_hash=hashlib.sha256(text.encode()).hexdigest())

@@ -48,11 +48,12 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Takeover:
     """A request to put `name` on the meter with a config. With `adopt`, this may be a live endpoint
-    that somebody else created."""
+    that somebody else created. With `async_api`, its model may be called asynchronously."""
 
     name: str
     config_name: str
     adopt: bool
+    async_api: bool | None = None
 
     def require_right(self, request: Request) -> None:
         """Raises ScopeMissing: callers who may neither add nor adopt must not learn what exists."""

@@ -87,6 +87,7 @@ class Endpoint(BaseModel):
     ]
     Reason: Annotated[str, Field(description="Why it is as it is")]
     Owner: Annotated[Owner, Field(description="Whether the config or a caller of the API added it")]
+    AsyncApi: Annotated[bool, Field(description="Whether POST /startexecution may call its model")]
 
 
 class Schedule(BaseModel):

@@ -33,12 +33,18 @@ def callable_endpoints(stack: Stack, role: str) -> set[str]:
     }
 
 
-def test_the_state_machine_may_call_exactly_the_endpoints_with_the_async_api_enabled(
+def test_the_state_machine_may_call_the_endpoints_of_the_stack_by_their_tag(
     stack_of: Synthesize,
 ) -> None:
-    stack = stack_of(config_with(SMALL, CLOSED))
-    names = callable_endpoints(stack, "async")
-    assert names == {"demo-Small-Endpoint", "demo-small-endpoint"}
+    """Those that are added over the API have no name yet."""
+    stack = stack_of(config_with(CLOSED))
+    assert callable_endpoints(stack, "async") == {"*"}
+    (statement,) = stack.statements("async")
+    assert statement["Condition"] == {
+        "StringEquals": {
+            "aws:ResourceTag/endpoint-meter:stack": ["demo-us-east-1", "demo-us-east-1/adopted"]
+        }
+    }
     assert set(definition(stack)["States"]) == {"Call"}
 
 
@@ -68,10 +74,10 @@ def test_large_answers_go_through_a_function_into_a_bucket(stack_of: Synthesize)
     assert expiry["expiration"] == [{"days": 7}]
 
 
-def test_without_asynchronous_calls_there_is_no_state_machine(stack_of: Synthesize) -> None:
-    stack = stack_of(config_with(CLOSED))
-    assert not stack.all("aws_sfn_state_machine")
-    assert "invoker" not in stack.all("aws_lambda_function")
+def test_without_large_answers_no_function_calls_models_for_the_state_machine(
+    stack_of: Synthesize,
+) -> None:
+    assert "invoker" not in stack_of(config_with(SMALL)).all("aws_lambda_function")
 
 
 @pytest.mark.parametrize(

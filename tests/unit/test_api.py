@@ -390,6 +390,9 @@ POST_BODIES: list[Any] = [
     {"EndpointName": FALCON, "EndpointConfigName": "other", "minutes": 10},
     {"EndpointName": FALCON.lower(), "EndpointConfigName": "falcon-1", "minutes": 10},
     {"EndpointName": "x", "EndpointConfigName": "c", "minutes": 10, "adopt": "yes"},
+    {"EndpointName": "x", "EndpointConfigName": "c", "minutes": 10, "async_api": "yes"},
+    {"EndpointName": "x", "EndpointConfigName": "c", "minutes": 10, "async_api": None},
+    {"EndpointName": FALCON, "minutes": 10, "async_api": True},
     {"EndpointName": "x", "minutes": 10, "padding": "p" * 200_000},
 ]
 
@@ -552,7 +555,11 @@ json_values = st.recursive(
     body=json_values
     | st.fixed_dictionaries(
         {"EndpointName": st.just(FALCON) | json_values, "minutes": json_values},
-        optional={"EndpointConfigName": json_values, "adopt": json_values},
+        optional={
+            "EndpointConfigName": json_values,
+            "adopt": json_values,
+            "async_api": json_values,
+        },
     )
 )
 def test_no_request_body_causes_a_5xx(call: Client, body: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,6 +124,26 @@ def test_body_that_the_state_machine_cannot_carry_is_refused(scene: Scene) -> No
         with pytest.raises(InvalidField, match="body"):
             scene.start(body)
     assert not scene.executions.inputs
+
+
+def test_an_added_endpoint_takes_calls_after_the_advice_of_the_error_is_followed(
+    scene: Scene,
+) -> None:
+    scene.world.add("added", "flan-1", 60)
+    scene.world.advance(minutes=10)
+    with pytest.raises(AsyncApiDisabled) as refused:
+        scene.start({}, name="added")
+    advice = re.search(r"POST /endpoint-expiry (\{.*\}),", str(refused.value))
+    assert advice
+    sent = json.loads(advice[1])
+    answer = scene.world.add(
+        sent["EndpointName"],
+        sent["EndpointConfigName"],
+        sent["minutes"],
+        async_api=sent["async_api"],
+    )
+    assert (answer.http_status, answer.document["AsyncApi"]) == (200, True)
+    assert scene.start({}, name="added")
 
 
 def test_only_endpoints_with_the_async_api_enabled_can_be_called(scene: Scene) -> None:

@@ -33,7 +33,7 @@ START = Operation(
     keyed=True,
     names_endpoint="endpointname",
     description="For calls that take longer than API Gateway waits. Ask POST /describeexecution "
-    "for the answer until its status is SUCCEEDED. Only for endpoints with async_api_enabled.",
+    "for the answer until its status is SUCCEEDED. Only for endpoints with AsyncApi.",
     tag=_TAG,
 )
 DESCRIBE = Operation(

@@ -108,6 +108,13 @@ class ExpiryRequest(BaseModel):
     adopt: Annotated[
         StrictBool, Field(description="Put a live endpoint of that config on the meter")
     ] = False
+    async_api: Annotated[
+        StrictBool,
+        Field(
+            description="Whether POST /startexecution may call its model. With EndpointConfigName "
+            "only. For an endpoint that is on the meter, it changes that; absent: as it is"
+        ),
+    ] = False
 
 
 @cache
@@ -172,9 +179,22 @@ def _lease(body: ExpiryRequest, name: str, request: Request) -> Answer:
         return sessions().pay(name, body.session, minutes, now, request)
     if body.adopt and body.EndpointConfigName is None:
         raise InvalidField("EndpointConfigName", "is needed with `adopt`: what the endpoint runs")
+    async_api = body.async_api if "async_api" in body.model_fields_set else None
+    if async_api is not None and body.EndpointConfigName is None:
+        raise InvalidField(
+            "EndpointConfigName", "is needed with `async_api`: the config that it was added with"
+        )
     if body.EndpointConfigName is None:
         return use_cases().renew(name, minutes, now, request)
-    return use_cases().add(name, body.EndpointConfigName, minutes, now, request, adopt=body.adopt)
+    return use_cases().add(
+        name,
+        body.EndpointConfigName,
+        minutes,
+        now,
+        request,
+        adopt=body.adopt,
+        async_api=async_api,
+    )
 
 
 @DELETE.on(router)
