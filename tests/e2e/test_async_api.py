@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -37,8 +38,8 @@ def _status(api: httpx.Client, name: str) -> str:
     return str(answer.raise_for_status().json()["Status"])
 
 
-def start(api: httpx.Client, body: Any, **headers: str) -> httpx.Response:
-    document = {"endpointname": FALCON, "body": body}
+def start(api: httpx.Client, body: Any, endpoint: str = FALCON, **headers: str) -> httpx.Response:
+    document = {"endpointname": endpoint, "body": body}
     return api.post("/startexecution", json=document, headers=headers)
 
 
@@ -118,6 +119,27 @@ def test_endpoints_that_may_not_be_called_are_refused(api: httpx.Client) -> None
     for named, status in cases:
         answer = api.post("/startexecution", json={**named, "body": {}})
         assert answer.status_code == status, answer.text
+
+
+def test_an_added_endpoint_is_called_after_the_advice_of_the_refusal_is_followed(
+    checkout: Checkout, api: httpx.Client
+) -> None:
+    name = "added"
+    (config, *_) = checkout.client("sagemaker").list_endpoint_configs()["EndpointConfigs"]
+    added = {"EndpointName": name, "EndpointConfigName": config["EndpointConfigName"]}
+    api.post("/endpoint-expiry", json={**added, "minutes": 10}).raise_for_status()
+    refused = start(api, PROMPT, name)
+    assert (refused.status_code, refused.json()["code"]) == (409, "AsyncApiDisabled")
+    advice = re.search(r"POST (/[a-z-]+) (\{.*\}),", refused.json()["error"])
+    assert advice
+    followed = api.post(advice[1], json=json.loads(advice[2])).raise_for_status()
+    assert (followed.status_code, followed.json()["AsyncApi"]) == (200, True)
+    until(lambda: _status(api, name) == "InService", 60)
+    found = ended(api, start(api, PROMPT, name).raise_for_status().json()["executionArn"])
+    assert json.loads(json.loads(found["output"])["Body"]) == PROMPT
+    query = {"EndpointName": name, "forget": "true"}
+    api.delete("/endpoint-expiry", params=query).raise_for_status()
+    until(lambda: checkout.status(name) == "Absent", 60)
 
 
 def test_calls_of_a_busy_model_are_retried_and_calls_of_a_stopped_one_refused(

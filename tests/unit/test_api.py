@@ -78,6 +78,7 @@ def test_renewal_answer_has_the_fields_of_the_original_and_ours(call: Client) ->
         "ServedConfigName": None,
         "Reason": "the lease is paid until 2026-03-02T09:10:00Z",
         "Owner": "config",
+        "AsyncApi": False,
     }
 
 
