@@ -51,7 +51,6 @@ class Integrations(Construct):
         self.calls = None
         if models:
             calls = Calls(self, at, config, artifacts=artifacts, meter=meter, models=models)
-            self.functions.append(calls.function)
             self.calls = calls.target
             self._keep_warm(models, calls)
 

@@ -62,7 +62,9 @@ class EndpointManagerStack(TerraformStack):
         integrations = Integrations(
             self, at, config, artifacts=artifacts, packages=packages, meter=functions
         )
-        every_function = [*functions.all, *integrations.functions]
+        calls = [integrations.calls.function] if integrations.calls else []
+        of_meter = [*functions.all, *calls]
+        every_function = [*of_meter, *integrations.functions]
         Scheduler(self, at, tick=functions.tick, sweep=functions.sweep)
         for queue in functions.queues:
             QueueConsumer(
@@ -90,7 +92,7 @@ class EndpointManagerStack(TerraformStack):
             at,
             queues=functions.queues,
             functions=every_function,
-            of_meter=functions.all,
+            of_meter=of_meter,
             emails=config.alarm_emails,
             late_minutes=config.late_minutes,
             reports_unmanaged=config.unmanaged_endpoints == "report",

@@ -320,3 +320,16 @@ def test_retry_after_of_a_failed_start_is_the_time_until_the_next_attempt(served
     reply = calls.handler(event("waking"), None)
     refusal(reply, 503, "EndpointStarting")
     assert 240 < int(reply["headers"]["Retry-After"]) <= 300
+
+
+def test_a_call_beyond_the_concurrency_of_a_function_is_refused_at_once(
+    served: Served, emulator: Emulator, functions: Mapping[str, str]
+) -> None:
+    client, name = emulator.client("lambda"), functions["busy"]
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    try:
+        reply = calls.handler(event("busy"), None)
+    finally:
+        client.delete_function_concurrency(FunctionName=name)
+    refusal(reply, 503, "Throttled")
+    assert reply["headers"]["Retry-After"] == "5"
