@@ -20,7 +20,6 @@ from lambdas.handlers.refusals import (
     InvalidRequest,
     MalformedJson,
     SeveralTokens,
-    TooManyRequests,
     UnknownParameter,
     UnsupportedMediaType,
 )

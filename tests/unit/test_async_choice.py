@@ -64,7 +64,7 @@ def test_changing_it_needs_the_scope_add(world: World) -> None:
 
 
 def test_of_an_entry_the_config_decides(world: World) -> None:
-    with pytest.raises(ConfigOwned, match="async_api_enabled"):
+    with pytest.raises(ConfigOwned):
         world.add("falcon", "falcon-1", 10, async_api=False)
     assert world.add("falcon", "falcon-1", 10, async_api=True).document["AsyncApi"] is True
 
