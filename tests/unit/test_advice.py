@@ -20,20 +20,22 @@ import lambdas
 from client.__main__ import _parser as client_parser
 from lambdas.core import errors, invocation, waking
 from lambdas.core.answer_headers import answer_headers
+from lambdas.core.called_models import CalledModel, CalledModels
 from lambdas.core.deploys import DrainIncomplete, NotSettled
 from lambdas.core.errors import MeterError
 from lambdas.core.executions import AsyncCalls
 from lambdas.core.invocation import Invocation, ModelAnswer
 from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.scopes import Scopes
-from lambdas.core.settings import IntegrationSettings, WakingSettings
+from lambdas.core.settings import IntegrationSettings
 from lambdas.core.spec import AsyncMode
 from lambdas.core.state import MAX_SESSIONS, Owner, Status
 from lambdas.core.takeover import Limits
-from lambdas.handlers import api, integration, refusals, wiring
+from lambdas.handlers import api, calls, integration, refusals
 from lambdas.handlers.routes import events, executions, expiry, schedule, updates
 from tests.fakes import OFFICE_HOURS, a_spec
 from tests.unit.api_client import ALL_SCOPES, Client, FakeRates
+from tests.unit.interleaving import failing
 from tests.unit.test_executions import MACHINE, FakeExecutions
 from tests.world import World
 
@@ -78,13 +80,13 @@ class Scene:
         world.deploy(a_spec(NAME))
         world.endpoints.configs |= {"cfg", "other"}
         runs = FakeExecutions()
-        calls = AsyncCalls(world.store, runs, runs, MACHINE)
+        asynchronous = AsyncCalls(world.store, runs, runs, MACHINE)
         for module, what in (
             (expiry, {"use_cases": world.expiry, "sessions": world.sessions}),
             (schedule, {"use_cases": world.schedules}),
             (updates, {"use_cases": world.updates}),
             (events, {"use_cases": world.events}),
-            (executions, {"_calls": calls}),
+            (executions, {"_calls": asynchronous}),
             (api, {"rates": self.rates, "headers_of_answers": answer_headers("")}),
             (integration, {"_runtime": self.runtime}),
         ):
@@ -92,13 +94,27 @@ class Scene:
                 patch.setattr(module, name, lambda value=value: value)
             if hasattr(module, "utc_now"):
                 patch.setattr(module, "utc_now", lambda: world.now)
-        settings = IntegrationSettings(NAME, "falcon", "state", 0, 5, "")
+        settings = IntegrationSettings(NAME, "falcon", 5)
         patch.setattr(integration, "settings", lambda: settings)
-        patch.setattr(wiring, "store", lambda *_: world.store)
-        patch.setattr(wiring, "hints", lambda *_: world.hints)
-        patch.setattr(wiring, "history", lambda *_: world.history)
-        patch.delenv("WAKE_MINUTES", raising=False)
+        self.function: Callable[..., Any] = integration.integration()
+        self.serve(CalledModel(NAME))
         self.call = Client(world)
+
+    def serve(self, model: CalledModel) -> None:
+        """Deploy the route `falcon`."""
+        world = self.world
+        functions: Any = SimpleNamespace(call=lambda _name, event: self.function(event, None))
+        rates: Any = self.rates
+        parts = calls.Parts(
+            CalledModels("*", "*", {"falcon": model}),
+            functions,
+            rates,
+            world.store,
+            world.history,
+            world.hints,
+            answer_headers(""),
+        )
+        self.patch.setattr(calls, "parts", lambda: parts)
 
     def refused(self, kind: type[MeterError], reply: SimpleNamespace) -> str:
         """Check that the answer is of that class of error; returns its sentence."""
@@ -151,6 +167,7 @@ class Scene:
         scopes = sent.pop("scopes", ALL_SCOPES)
         event = {
             "httpMethod": "POST",
+            "resource": "/falcon",
             "headers": headers,
             "multiValueHeaders": {name: [value] for name, value in headers.items()},
             "body": body,
@@ -160,7 +177,7 @@ class Scene:
             },
             **sent,
         }
-        reply = integration.integration()(event, None)
+        reply = calls.handler(event, None)
         self.world.settle()
         document = json.loads(reply["body"])
         return SimpleNamespace(
@@ -463,10 +480,7 @@ def _starting(scene: Scene) -> None:
 
 @story(waking.TooManyWakes)
 def _wakes(scene: Scene) -> None:
-    settings = WakingSettings("history", 90, "starts", "work", 10, 0)
-    for name, value in settings.to_environment().items():
-        scene.patch.setenv(name, value)
-    integration._waking_settings.cache_clear()
+    scene.serve(CalledModel(NAME, wake_minutes=10, wakes_per_token_an_hour=0))
     scene.patch.setattr(scene.world.store, "wakes", {})
     reply = scene.model()
     (starts,) = scene.advised(scene.refused(waking.TooManyWakes, reply))
@@ -474,7 +488,6 @@ def _wakes(scene: Scene) -> None:
     assert starts().status == 200
     scene.world.advance(minutes=1)
     assert scene.model().status == 200
-    integration._waking_settings.cache_clear()
 
 
 @story(errors.AsyncApiDisabled)
@@ -484,6 +497,18 @@ def _async(scene: Scene) -> None:
     scene.world.advance(minutes=1)
     scene.refused(errors.AsyncApiDisabled, scene.post("/startexecution", body))
     scene.world.deploy(a_spec(NAME, async_api=AsyncMode.DIRECT))
+    assert scene.post("/startexecution", body).status == 200
+
+
+@story(errors.AsyncApiNotChosen)
+def _async_of_added(scene: Scene) -> None:
+    scene.add()
+    scene.world.advance(minutes=1)
+    body = {"endpointname": "mine", "body": {}}
+    (chooses,) = scene.advised(
+        scene.refused(errors.AsyncApiNotChosen, scene.post("/startexecution", body))
+    )
+    assert chooses().status == 200
     assert scene.post("/startexecution", body).status == 200
 
 
@@ -588,6 +613,16 @@ def _model(scene: Scene) -> None:
     assert scene.post("/startexecution", {"endpointname": NAME, "body": {}}).status == 200
 
 
+@story(invocation.FunctionFailed)
+def _function(scene: Scene) -> None:
+    scene.renew()
+    scene.world.advance(minutes=1)
+    mended, scene.function = scene.function, failing(invocation.FunctionFailed())
+    scene.refused(invocation.FunctionFailed, scene.model())
+    scene.function = mended
+    assert scene.model().status == 200
+
+
 @story(refusals.AnswerTooLarge)
 def _large_answer(scene: Scene) -> None:
     scene.renew()
@@ -600,13 +635,16 @@ def _large_answer(scene: Scene) -> None:
 
 @story(refusals.TooManyRequests)
 def _rate(scene: Scene) -> None:
-    scene.rates.wait = 7
-    refused = scene.renew()
-    said = scene.refused(refusals.TooManyRequests, refused)
-    assert said.endswith("Wait 7 s.")
-    assert refused.headers["Retry-After"] == "7"
-    scene.rates.wait = None
-    assert scene.renew().status == 200
+    scene.renew()
+    scene.world.advance(minutes=1)
+    for ask in (scene.renew, scene.model):
+        scene.rates.wait = 7
+        refused = ask()
+        said = scene.refused(refusals.TooManyRequests, refused)
+        assert said.endswith("Wait 7 s.")
+        assert refused.headers["Retry-After"] == "7"
+        scene.rates.wait = None
+        assert ask().status == 200
 
 
 @story(refusals.SeveralTokens)
