@@ -30,6 +30,7 @@ from lambdas.core.decision import (
 )
 from lambdas.core.errors import (
     AlreadyExists,
+    AwsDenied,
     AwsRefused,
     Conflict,
     Gone,
@@ -150,14 +151,14 @@ class Reconciler:
             raise
 
     def _sagemaker_answers(self) -> bool:
-        """Whether SageMaker answers at all. A refusal, and that there is no such endpoint, are
-        answers."""
+        """Whether SageMaker answers. A throttle, a missing permission, and that there is no such
+        endpoint are answers; that it cannot be reached or is out of order are not."""
         try:
             self.endpoints.describe(PROBED_NAME)
-        except Unanswered:
-            return False
-        except AwsRefused:
+        except (Throttled, AwsDenied):
             return True
+        except AwsRefused:
+            return False
         return True
 
     def _reconcile(self, key: str) -> Outcome:

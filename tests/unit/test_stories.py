@@ -460,10 +460,13 @@ def test_health_says_at_the_next_canary_whether_sagemaker_answers(world: World) 
         return list(health_of(world.store.control(), world.now).late)
 
     answering = late_after_a_canary()
-    silent = late_after_a_canary(Unanswered("ConnectTimeout", "no answer"))
-    refusing = late_after_a_canary(AwsRefused("AccessDeniedException", "no"))
+    unreachable = late_after_a_canary(AwsRefused("EndpointConnectionError", "not reached"))
+    recovered = late_after_a_canary()
+    silent = late_after_a_canary(Unanswered("ReadTimeoutError", "no answer"))
+    throttling = late_after_a_canary(Throttled("ThrottlingException", "Rate exceeded"))
 
-    assert (answering, silent, refusing) == ([], ["sagemaker"], [])
+    assert answering == recovered == throttling == []
+    assert unreachable == silent == ["sagemaker"]
 
 
 def test_crash_between_create_and_save_does_not_count_as_a_failed_attempt(world: World) -> None:
