@@ -6,7 +6,7 @@ import importlib
 import os
 import resource
 
-from local.emulator.repeats import Repeats
+from local.serving.repeats import Repeats
 
 LOOPBACK = "127.0.0.1"
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 
@@ -17,11 +17,12 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, request_response
 
 from local.serving.bodies import whole_body
 from local.serving.errors import RefusedError, error_response
 from local.serving.hosts import OnlyLoopbackHosts
+from local.serving.repeats import Repeats
 from local.signature import Head
 from local.simulator import control, routes
 from local.simulator.callers import Callers
@@ -32,8 +33,7 @@ LARGEST_BODY = 8 * 1024 * 1024
 SILENCE_SECONDS = 120.0
 """How long a caller without an answer is kept waiting, unless it closes the connection."""
 Work = Callable[[Simulator, Incoming], Reply]
-SIGNED = (
-    ("/", routes.control_plane),
+INFERENCES = (
     ("/endpoints/{endpoint}/invocations", routes.invocation),
     ("/endpoints/{endpoint}/async-invocations", routes.asynchronous_invocation),
 )
@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 def application(simulator: Simulator, callers: Callers) -> Starlette:
     """SageMaker's JSON 1.1 protocol, the runtime's REST paths, and our own `/_` paths."""
 
-    def endpoint(work: Work) -> Callable[[Request], object]:
+    def endpoint(work: Work) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
             started = time.perf_counter()
             body = await whole_body(request, LARGEST_BODY)
@@ -70,9 +70,14 @@ def application(simulator: Simulator, callers: Callers) -> Starlette:
 
     return Starlette(
         routes=[
+            Route(
+                "/",
+                Repeats(request_response(endpoint(partial(routes.control_plane, callers=callers)))),
+                methods=["POST"],
+            ),
             *(
                 Route(path, endpoint(partial(work, callers=callers)), methods=["POST"])
-                for path, work in SIGNED
+                for path, work in INFERENCES
             ),
             *(Route(path, endpoint(work), methods=[method]) for method, path, work in UNSIGNED),
         ],

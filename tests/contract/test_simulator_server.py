@@ -19,10 +19,11 @@ from typing import Any
 
 import httpx
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError
 
 from tests.contract.listeners import listening
-from tests.contract.simulated import SESSION, Simulated, simulated
+from tests.contract.simulated import ROLE, SESSION, Simulated, simulated
 
 ROOT = Path(__file__).parents[2]
 
@@ -272,3 +273,22 @@ def test_describes_are_quick(here: Simulated) -> None:
     assert (
         statistics.median(seconds) < 0.02
     )  # it takes about 1 ms; without TCP_NODELAY it would take 40 ms
+
+
+def test_call_that_an_sdk_repeats_has_one_effect_and_one_answer(here: Simulated) -> None:
+    def same_call(request: AWSPreparedRequest, **_: object) -> None:
+        request.headers["amz-sdk-invocation-id"] = "the same for all attempts"
+
+    sagemaker = here.sagemaker
+
+    def create() -> str:
+        model = sagemaker.create_model(
+            ModelName="once", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "image:1"}
+        )
+        return model["ModelArn"]
+
+    sagemaker.meta.events.register("before-send.sagemaker.CreateModel", same_call)
+    assert create() == create()
+    sagemaker.meta.events.unregister("before-send.sagemaker.CreateModel", same_call)
+    with pytest.raises(ClientError, match="already existing model"):
+        create()

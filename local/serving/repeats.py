@@ -1,7 +1,8 @@
 """Repeated attempts of one SDK call: the answer of the first one, and no second effect.
 
 An SDK that hears no answer sends its call again, under the same `amz-sdk-invocation-id`. Most calls
-of the emulator are not idempotent: the second attempt would get a 409, though the call has worked.
+are not idempotent: the second attempt would be refused ("already exists"), though the call has
+worked. On a loaded machine that would fail a deploy.
 """
 
 import asyncio
