@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lambdas.core import async_choice
-from lambdas.core.decision import is_metered, meter_of
+from lambdas.core.decision import is_metered, meter_of, undecided
 from lambdas.core.documents import endpoint_document, iso
 from lambdas.core.errors import (
     Busy,
@@ -33,7 +33,7 @@ from lambdas.core.idempotency import (
 )
 from lambdas.core.names import endpoint_key, sagemaker_name
 from lambdas.core.ports import Declaration, Keyed
-from lambdas.core.reasons import stopped_now
+from lambdas.core.reasons import ended_now
 from lambdas.core.reconcile import load_or_create
 from lambdas.core.spec import Origin, Spec, with_hash
 from lambdas.core.state import (
@@ -201,7 +201,8 @@ class ExpiryUseCases(UseCases):
                 # The override is for this life: an endpoint added later is another one.
                 override=None if forget else state.override,
             )
-            stopped = stopped_now(meter, stopped, now, Ended(EndedBy.HAND, cut, request.actor))
+            if ended or undecided(spec, state, now):
+                stopped = ended_now(stopped, now, Ended(EndedBy.HAND, cut, request.actor))
             reason = f"{' and '.join(ended) or 'nothing was running it'}, by hand"
             operation = operation_of(spec, stopped, request, now, 200, reason)
             keyed = keyed_with(record, request, operation)

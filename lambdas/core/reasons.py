@@ -63,11 +63,9 @@ def with_wanted(meter: Meter, state: State, now: datetime, *, draining: bool) ->
     return replace(state, ended=ended, last_wanted=Wanted(wanted, since, now))
 
 
-def stopped_now(before: Meter, state: State, now: datetime, ended: Ended) -> State:
+def ended_now(state: State, now: datetime, ended: Ended) -> State:
     """The state after a write that ended the time in which the endpoint was wanted. The clock of
     whoever writes may differ from the reconciler's: so the cause is part of the write."""
-    if not before.wanted(now):
-        return state
     return replace(state, ended=ended, last_wanted=Wanted(running=False, since=now, seen=now))
 
 

@@ -16,7 +16,7 @@ from lambdas.core.decision import meter_of
 from lambdas.core.errors import InvalidField, LeaseTooLong
 from lambdas.core.idempotency import Answer, Request, answered, keyed_with, operation_of
 from lambdas.core.name_patterns import ANY_NAME, NamePatterns
-from lambdas.core.reasons import stopped_now
+from lambdas.core.reasons import ended_now
 from lambdas.core.spec import Spec
 from lambdas.core.state import Ended, EndedBy, Record, State, live_sessions
 from lambdas.core.takeover import renewed_meanwhile
@@ -75,9 +75,8 @@ class SessionUseCases(UseCases):
             lives = session_id in live_sessions(state, now)
             ended = {session_id: now.replace(microsecond=0)} if lives else {}
             after = replace(state, sessions={**state.sessions, **ended})
-            if not meter_of(spec, after).wanted(now):
-                cause = Ended(EndedBy.LEASE, now.replace(microsecond=0))
-                after = stopped_now(meter_of(spec, state), after, now, cause)
+            if lives and not meter_of(spec, after).wanted(now):
+                after = ended_now(after, now, Ended(EndedBy.LEASE, now.replace(microsecond=0)))
             operation = operation_of(spec, after, request, now, 200)
             self.store.stop(record.key, after, now, keyed_with(record, request, operation))
             if lives:

@@ -14,14 +14,15 @@ Where to look:
 - *Who acts*: `people` (users, and a team that deploys), `takers` (people who want endpoints of
   others), `outsiders` (people with a console).
 - *What must hold*: `watch` (the invariants), `ledger` and `oracle` (leases, holds and windows,
-  computed independently), `trespass` (what may be touched), `conduct` (locks, queues, waits).
+  computed independently), `causes` (what ended a running time), `trespass` (what may be touched),
+  `conduct` (locks, queues, waits).
 - *Lives*: `life` (one, made from one seed), `crowd` (many endpoints due at once), `__main__` (the
   command).
 - *Situations*: `scene` (a small world without faults), `preparations`, `situations` and
   `takeovers` (the situations), `situation` (runs one with a fault or a rival), `trials` (all of
   them).
-- *Mutants*: `mutants`, `mutants_of_takeovers`, `mutants_of_sessions`: deliberate bugs, and where
-  each must show.
+- *Mutants*: `mutants`, `mutants_of_takeovers`, `mutants_of_sessions`, `mutants_of_causes`:
+  deliberate bugs, and where each must show.
 
 There are three stand-ins for SageMaker, each for its own purpose. Contract tests keep them equal.
 

@@ -55,6 +55,8 @@ class Declared:
     """The declaration that an override must name to be in force."""
     newer: bool
     """Whether older code cannot read it."""
+    keeps: bool
+    """Whether configs that others set are kept."""
     since: datetime
 
 
@@ -345,6 +347,9 @@ class Ledger:
             assert life is not None
             account.weights = Weights(weights, life, _rev(item))
         if override != account.override:
+            spec = account.spec
+            if use == "" and account.override is None and not (spec and spec.keeps):
+                self._violation(account.key, "a config that nobody asked for became an override")
             account.override = override
             self._changed(account.key)
 
@@ -476,6 +481,7 @@ def _declared(item: Item, since: datetime) -> Declared:
         int(values.get("initial_provision_minutes", 0)),
         f"api:{configs[0]}" if of_api else digest([*configs, json.loads(values["update"])]),
         newer,
+        values.get("outside_updates") == "keep",
         since,
     )
 

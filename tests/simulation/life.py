@@ -73,6 +73,7 @@ class Life:
         self.takers = Takers((stage, stage.neighbour), wanted, self.people_end)
         unmanaged = rng.choice((Unmanaged.IGNORE, Unmanaged.REPORT, Unmanaged.METER))
         stage.policy = Policy(unmanaged, adoptable=LIMITS.adoptable)
+        self._onlookers = Random(f"onlookers {seed}")  # noqa: S311
         self.endpoint_minutes = 0
         self._outage_until = self.start
         if rng.random() < 0.2:
@@ -124,6 +125,8 @@ class Life:
         if self.kernel.now < self._outage_until:
             return
 
+        for key in self._onlookers.sample(sorted(watch.cases), min(5, len(watch.cases))):
+            stage.show(key)
         began = self.kernel.now
 
         def ticked(came: Came) -> None:

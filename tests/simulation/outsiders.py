@@ -89,6 +89,7 @@ class Outsiders:
         request = {"EndpointName": key, "EndpointConfigName": self.rng.choice(BY_HAND)}
         sagemaker = self.stage.sagemaker
         if sagemaker.config_exists(sagemaker.endpoint(key).config_name):
+            self.stage.watch.updated_outside(key)
             sagemaker.perform("UpdateEndpoint", request)
 
     def _retag(self, key: str) -> None:

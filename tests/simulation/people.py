@@ -14,7 +14,7 @@ from lambdas.core.errors import AwsRefused, Busy, MeterError, UnknownEndpoint
 from lambdas.core.idempotency import Request
 from lambdas.core.ports import WakeShare
 from lambdas.core.schedule import Schedule
-from lambdas.core.spec import Origin, Spec
+from lambdas.core.spec import Origin, OutsideUpdates, Spec
 from tests.fakes import by
 from tests.simulation.ledger import Payment, Session
 from tests.simulation.stack import Came
@@ -317,6 +317,7 @@ class Users:
     ) -> None:
         self.asked += 1
         request = notes.pop("request", by())
+        notes["person"] = request.actor
         self.stage.invoke(
             "api",
             use,
@@ -472,6 +473,7 @@ class Team:
             schedules=tuple(a_schedule(self.rng, f"s{n}", today) for n in range(count)),
             initial_provision_minutes=self.rng.choice((0, 0, 5, 60)),
             fallback_configs=fallbacks,
+            outside_updates=self.rng.choice(list(OutsideUpdates)),
             spec_hash=f"hash-{self.deploys}",
         )
 

@@ -82,6 +82,13 @@ def second_config(scene: Scene) -> None:
     scene.write(scene.spec(config="falcon-2"))
 
 
+def moved_outside(scene: Scene, **fields: Any) -> None:
+    running(scene, **fields)
+    scene.mute()
+    scene.move_outside()
+    scene.advance(9)
+
+
 def hinted(scene: Scene) -> None:
     scene.hint()
 

@@ -29,6 +29,7 @@ CLOCKS_FALL_BACK = datetime(2026, 10, 25, 0, 28, 20, tzinfo=UTC)
 KEY = "falcon"
 SHARED = "shared-cfg"
 BY_HAND = "by-hand-cfg"
+THEIRS = "theirs-cfg"
 MOODS = Moods(
     create_seconds=(8, 8),
     delete_seconds=(4, 4),
@@ -274,6 +275,15 @@ class Scene:
         self.stage.watch.meddled(key)
         if self.stage.sagemaker.status(key) in ("InService", "Failed"):
             self.stage.sagemaker.perform("DeleteEndpoint", {"EndpointName": key})
+
+    def move_outside(self, key: str = KEY) -> None:
+        """Somebody calls UpdateEndpoint, with a config that the meter does not know."""
+        self.stage.watch.meddled(key)
+        self.stage.watch.updated_outside(key)
+        self.stage.sagemaker.create_config(THEIRS)
+        self.stage.sagemaker.perform(
+            "UpdateEndpoint", {"EndpointName": key, "EndpointConfigName": THEIRS}
+        )
 
     def replace_by_hand(self, key: str = KEY, config: str = SHARED) -> None:
         """Somebody deletes it and creates another of that name at once."""

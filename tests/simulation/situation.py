@@ -112,6 +112,8 @@ def _outcome(scene: Scene, situation: Situation, aim: Aim, began: datetime) -> P
         kernel.run_until(began + timedelta(seconds=look))
         if look == 30 and situation.again and aim.fault is not None:
             situation.act(scene)
+        for key in sorted(scene.stage.watch.cases):
+            scene.stage.show(key)
         amiss = scene.amiss()
         well_after = None if amiss else well_after or look
         if aim.number is not None and well_after and look - well_after >= 20 and look > 60:

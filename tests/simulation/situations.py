@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lambdas.core.hints import Cause
+from lambdas.core.spec import OutsideUpdates
 from tests.simulation.preparations import (
     SCALED,
     after,
@@ -22,6 +23,7 @@ from tests.simulation.preparations import (
     hinted,
     in_session,
     mine,
+    moved_outside,
     new_entry,
     paid_for,
     renewed,
@@ -155,6 +157,17 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(
         "reconcile: update by hand of what is scaled",
         lambda s: set_by_hand(s, scaling=SCALED),
+        hinted,
+    ),
+    Situation("reconcile: moved outside", moved_outside, hinted),
+    Situation(
+        "reconcile: moved outside, to be kept",
+        lambda s: moved_outside(s, outside_updates=OutsideUpdates.KEEP),
+        hinted,
+    ),
+    Situation(
+        "reconcile: moved outside after our update",
+        steps(running, to_falcon_2, Scene.mute, after(9), Scene.move_outside, after(9)),
         hinted,
     ),
     Situation("reconcile: weights by hand", reweighed, hinted),

@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 from lambdas.aws import items, state_store
+from lambdas.core.documents import endpoint_document
 from local.simulator.fleet import StatusChange
 from tests.simulation.conduct import Conduct
 from tests.simulation.expressions import Item, from_wire, once, to_wire
@@ -110,6 +111,17 @@ class Stage(Stack):
         self.tables.table_id = f"restored at {self.kernel.now:%H:%M:%S}"
         self.watch.restored = self.trespass.restored = self.kernel.now
         self.watch.look_at_all()
+
+    def show(self, key: str) -> None:
+        """Look at what GET would answer now, without a call that takes time."""
+        record = self.store.load(key)
+        spec = record.spec
+        if spec is None or record.state is None or spec.unreadable or self.watch.undecided(key):
+            return
+        now = self.kernel.now
+        draining = self.watch.ledger.draining(now)
+        if not draining:
+            self.watch.causes.shown(key, endpoint_document(record, now))
 
     def roll(self, *behind: str) -> None:
         """Deploy or roll back code: from now on these functions run older code."""

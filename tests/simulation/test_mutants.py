@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from tests.simulation.mutants import MUTANTS, Mutant, MutantMisfit, findings
+from tests.simulation.mutants_of_causes import CAUSE_MUTANTS
 from tests.simulation.mutants_of_sessions import SESSION_MUTANTS
 from tests.simulation.mutants_of_takeovers import TAKEOVER_MUTANTS
 from tests.simulation.trials import CRASHES, LIVES, RACES
 
-EVERY_MUTANT = (*MUTANTS, *TAKEOVER_MUTANTS, *SESSION_MUTANTS)
+EVERY_MUTANT = (*MUTANTS, *TAKEOVER_MUTANTS, *SESSION_MUTANTS, *CAUSE_MUTANTS)
 
 
 @pytest.mark.parametrize("mutant", EVERY_MUTANT, ids=lambda mutant: mutant.name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from tests.simulation import oracle
+from tests.simulation.causes import Causes
 from tests.simulation.expressions import Item
 from tests.simulation.faults import CALM, Faults
 from tests.simulation.kernel import Kernel
@@ -58,6 +60,14 @@ class Case:
     undone: Weights | None = None
     """The weights set by hand that SageMaker rolled back."""
     undone_times: int = 0
+    moving_outside: bool = False
+    """Whether somebody outside began the update that is under way."""
+    outside: str | None = None
+    """The config that somebody outside set, while it is served."""
+    outside_since: datetime | None = None
+    outside_asked: int = 0
+    asked: set[str] = field(default_factory=set)
+    """All configs that anybody asked the meter for, in this life."""
     updated_by_us: bool = False
     """Whether the meter began the update that is under way."""
     meddled: datetime | None = None
@@ -94,7 +104,8 @@ class Watch:
         self._wire = wire
         self._trace = wire.trace
         wire.failed = self._unseen
-        tables.watchers += [self.ledger.watch, self._begun]
+        self.causes = Causes(kernel, self.ledger, self.violation, self.undecided)
+        tables.watchers += [self.ledger.watch, self.causes.written, self._begun]
 
     def follow(self, sagemaker: SageMaker) -> None:
         self.sagemaker = sagemaker
@@ -169,12 +180,18 @@ class Watch:
             if case.meddled is not None and case.meddled < began - timedelta(seconds=30):
                 case.meddled, case.swept = None, self._kernel.now
 
+    def _remember_asked(self, key: str) -> None:
+        account, case = self.ledger.account(key), self.case(key)
+        case.asked |= {*account.configs, *(account.spec.configs if account.spec else ())}
+
     def look(self, key: str) -> None:
         """Something changed: check which conditions hold now, and check again at their
         deadlines."""
         now, case = self._kernel.now, self.case(key)
         account = self.ledger.account(key)
         status, wanted = self.sagemaker.status(key), self.wanted(key, now)
+        self.causes.looked(key, wanted=wanted)
+        self._remember_asked(key)
         ours = self.ours(key)
         if ours and not case.was_ours:
             case.regained = now + _LOOKED_AT_AGAIN
@@ -323,7 +340,15 @@ class Watch:
         if status == "Failed":
             case.failures += 1
         elif status == "InService":
-            case.failures, case.updated_by_us = 0, False
+            served = self.sagemaker.endpoint(key).config_name
+            if case.moving_outside and served != case.outside:
+                case.outside, case.outside_since = served, self._kernel.now
+                case.outside_asked = self.ledger.account(key).asked
+            elif case.updated_by_us:
+                case.outside = None
+            case.failures, case.updated_by_us, case.moving_outside = 0, False, False
+        elif status is None:
+            case.outside, case.asked = None, set()
         elif status == "RollingBack" and case.updated_by_us:
             endpoint, account = self.sagemaker.endpoint(key), self.ledger.account(key)
             target = endpoint.pending.target
@@ -347,6 +372,10 @@ class Watch:
         entry = entries.get(f"{actor.reading:%Y-%m-%dT%H:%M:%S.%fZ}#{step}#meter")
         if entry is None or not entry["reason"]["S"]:
             self.violation(key, f"the history does not explain this {step}")
+            return
+        if step == "delete":
+            self.causes.told(key, entry["reason"]["S"])
+        self._explained(key, step, entry["reason"]["S"], entries)
         account = self.ledger.account(key)
         asked = account.weights
         if step == "reweigh" and asked and not self._lives(key, asked):
@@ -358,6 +387,28 @@ class Watch:
             target = self.sagemaker.endpoint(key).pending.target.config_name
             if self.case(key).rolled_back == self._mark(account, target):
                 self.violation(key, "an update that was rolled back is tried again")
+
+    def updated_outside(self, key: str) -> None:
+        """Somebody outside began an update."""
+        self.case(key).moving_outside = True
+
+    def _explained(self, key: str, step: str, reason: str, entries: Mapping[str, Item]) -> None:
+        """Whether our step says what somebody outside did, and blames nobody for what we did."""
+        case, served = self.case(key), self.sagemaker.endpoint(key).config_name
+        account = self.ledger.account(key)
+        blamed = re.match(r"somebody outside moved it to (\S+);", reason)
+        if blamed and (blamed[1] != served or case.outside != served):
+            self.violation(key, f"is told that {reason!r}, and it serves {served}")
+        if step != "update" or case.outside != served or served in case.asked:
+            return
+        events = [e["reason"]["S"] for e in entries.values() if "outside" in e["kind"]["S"]]
+        if not blamed or not any(f"to {served}" in told for told in events):
+            self.violation(key, f"nobody is told that somebody outside moved it to {served}")
+        before = case.outside_since
+        spec = account.spec
+        kept = spec is not None and spec.keeps and before is not None and spec.since < before
+        if kept and account.asked == case.outside_asked:
+            self.violation(key, "what somebody outside set is reverted, though it is to be kept")
 
     def _begun(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
         """A reconcile writes its intent: by its own clock it must be right."""

@@ -1,0 +1,252 @@
+"""What ended each running time, found independently: by watching what happens at the instant at
+which an endpoint stops being wanted. What the meter stores, tells and shows is compared with it."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lambdas.aws.items import decode, instant
+from tests.simulation import oracle
+from tests.simulation.expressions import Item
+from tests.simulation.kernel import Actor, Kernel
+from tests.simulation.ledger import PREFIX, Account, Ledger
+
+_SKEW = timedelta(seconds=4.5)
+"""Two clocks, each wrong by two seconds."""
+_SENTENCES = {
+    "hand": r"stopped by hand at (?P<at>\S+)( \((?P<detail>.*)\))?",
+    "lease": r"the lease ended at (?P<at>\S+)",
+    "window": r"the window '(?P<detail>.*)' closed at (?P<at>\S+)",
+    "change": r"its schedules or its lease were changed after (?P<at>\S+)",
+    "drain": r"it was stopped at (?P<at>\S+), as the stack was being destroyed",
+}
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+_NEVER = "no lease was paid and no window has opened yet"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the meter says ended a running time."""
+
+    cause: str
+    at: datetime
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Flip:
+    """What really did, with the names that go with it."""
+
+    at: datetime
+    causes: frozenset[str]
+    names: frozenset[str] = frozenset()
+
+    def agrees(self, told: Told) -> bool:
+        if told.cause not in self.causes:
+            return False
+        if told.cause in ("change", "drain"):  # nobody says when exactly
+            return True
+        named = told.cause == "lease" or told.detail in self.names
+        return named and told.at == self.at.replace(microsecond=0)
+
+
+@dataclass
+class Story:
+    """What happened to the meter of one endpoint."""
+
+    wanted: bool = False
+    flips: deque[Flip] = field(default_factory=lambda: deque(maxlen=20))
+    stored: Told | None = None
+    after: Flip | None = None
+    """The last flip when that was stored."""
+    spec: object = None
+    spec_changed: datetime | None = None
+    looked: datetime | None = None
+    """When the meter last stored whether it is wanted."""
+
+
+class Causes:
+    """`undecided` says whether nobody can know now if an endpoint is wanted."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        ledger: Ledger,
+        violation: Callable[[str, str], None],
+        undecided: Callable[[str], bool],
+    ) -> None:
+        self.stories: dict[str, Story] = defaultdict(Story)
+        self._kernel, self._ledger = kernel, ledger
+        self._violation, self._undecided = violation, undecided
+        self._unclear: dict[str, datetime] = {}
+
+    def looked(self, key: str, *, wanted: bool) -> None:
+        """Called at each instant at which that may change."""
+        story, account, now = self.stories[key], self._ledger.account(key), self._kernel.now
+        if account.spec is not story.spec:
+            story.spec, story.spec_changed = account.spec, now
+        if self._undecided(key):
+            self._unclear[key] = now
+        if not account.exists:
+            self.stories[key] = Story(wanted, spec=story.spec, spec_changed=story.spec_changed)
+        elif story.wanted and not wanted:
+            story.flips.append(self._flip(account, now))
+        story.wanted = wanted
+
+    def _flip(self, account: Account, now: datetime) -> Flip:
+        actor = self._kernel.actor
+        use = actor.notes["use"] if actor else ""
+        if self._ledger.draining(now):
+            return Flip(now, frozenset({"drain"}))
+        if actor and use in ("stop", "forget"):
+            assert actor.reading is not None
+            return Flip(actor.reading, frozenset({"hand"}), frozenset({_person(actor)}))
+        if actor and use == "end session":
+            assert actor.reading is not None
+            return Flip(actor.reading, frozenset({"lease"}))
+        causes = {"lease"} if account.lease_end == now else set()
+        names = set(_closing(account, now))
+        if names:
+            causes.add("window")
+        return Flip(now, frozenset(causes or {"change"}), frozenset(names))
+
+    def written(self, pk: str, sk: str, before: Item | None, after: Item | None) -> None:
+        """Called for each write to the state table."""
+        if sk != "STATE" or after is None:
+            return
+        key = pk.removeprefix(PREFIX)
+        story, told = self.stories[key], _stored(after)
+        looked = _seen(after)
+        if told != story.stored:
+            if told is not None and not self._allowed(key, story, told):
+                flips = [f"{f.at:%H:%M:%S} {sorted(f.causes)}" for f in story.flips]
+                self._violation(key, f"stored {told}, though it was {flips[-3:]}")
+            story.stored, story.after = told, story.flips[-1] if story.flips else None
+        if looked is not None:
+            story.looked = looked
+
+    def _allowed(self, key: str, story: Story, told: Told) -> bool:
+        """Whether what is stored now is what ended the last running time."""
+        account, now = self._ledger.account(key), self._kernel.now
+        if self._doubtful(key, story):
+            return True
+        last = story.flips[-1] if story.flips else None
+        if last is not None and last is not story.after:
+            near = [flip for flip in story.flips if flip.at >= last.at - _SKEW]
+            if any(flip.agrees(told) for flip in near):
+                return True
+        if told.cause == "drain" and self._drained_lately():
+            return True
+        recent = last is not None and last.at > now - _SKEW
+        if told.cause == "hand" and (recent or story.wanted):
+            return _of_a_stop(self._kernel, told)
+        if not story.wanted:
+            return False
+        if told.cause == "lease":  # the clock of the meter is ahead
+            return told.at == account.lease_end and abs(told.at - now) < _SKEW
+        if told.cause == "window" and abs(told.at - now) < _SKEW:
+            return told.detail in _closing(account, told.at)
+        return False
+
+    def _doubtful(self, key: str, story: Story) -> bool:
+        """Whether the last flip cannot be known to the meter: between it and the last look before
+        it, specs were not readable, or were changed."""
+        since = story.looked or _LONG_AGO
+        unclear = self._unclear.get(key, _LONG_AGO)
+        if self._undecided(key) or unclear > since - timedelta(minutes=2):
+            return True
+        changed = story.spec_changed
+        return changed is not None and changed > since - _SKEW
+
+    def _drained_lately(self) -> bool:
+        lately = self._ledger.drained_lately
+        return lately is not None and self._kernel.now - lately < timedelta(minutes=10)
+
+    def told(self, key: str, sentence: str) -> None:
+        """A deletion is explained with this."""
+        story, told = self.stories[key], _parsed(sentence)
+        if told is not None and told != story.stored and not self._doubtful(key, story):
+            self._violation(key, f"is deleted as {sentence!r}, and stored is {story.stored}")
+
+    def shown(self, key: str, document: Mapping[str, Any]) -> None:
+        """An answer that is made at this instant: wanted or not, and why."""
+        account, story, now = self._ledger.account(key), self.stories[key], self._kernel.now
+        reason = re.sub(r"^being (created|deleted): ", "", document["Reason"])
+        if (document["Wanted"] == "running") is not story.wanted:
+            self._violation(key, f"is shown as {document['Wanted']}, wanted {story.wanted}")
+        elif paid := re.fullmatch(r"the lease is paid until (\S+)", reason):
+            if not story.wanted or _instant(paid[1]) != account.lease_end:
+                self._violation(key, f"{reason}, it says, and it is until {account.lease_end}")
+        elif opened := re.fullmatch(r"the window '(.*)' is open until (\S+)", reason):
+            stop = _instant(opened[2])
+            if not story.wanted or stop <= now or opened[1] not in _closing(account, stop):
+                self._violation(key, f"{reason}, it says")
+        elif _is_end(reason) and (story.wanted or not self._true(key, story, _parsed(reason))):
+            self._violation(key, f"{reason}, it says, and {story.flips}, {story.stored}")
+
+    def _true(self, key: str, story: Story, told: Told | None) -> bool:
+        if told == story.stored and (not story.flips or story.flips[-1] is story.after):
+            return True
+        if self._doubtful(key, story) or self._drained_lately():
+            return True
+        if told is None:
+            return not story.flips
+        near = [flip for flip in story.flips if flip.at >= story.flips[-1].at - _SKEW]
+        return any(flip.agrees(told) for flip in near)
+
+
+def _closing(account: Account, at: datetime) -> Iterator[str]:
+    """The names of the schedules of which a window that is not held closes then."""
+    for schedule in account.spec.schedules if account.spec else ():
+        stops = {stop for _, stop in oracle.open_windows([schedule], account.held_since, at)}
+        if at in stops:
+            yield schedule.name
+
+
+def _of_a_stop(kernel: Kernel, told: Told) -> bool:
+    actor = kernel.actor
+    if actor is None or actor.reading is None or actor.notes["use"] not in ("stop", "forget"):
+        return False
+    right = told.at == actor.reading.replace(microsecond=0)
+    return right and told.detail == _person(actor)
+
+
+def _person(actor: Actor) -> str:
+    """The name of the token with which somebody stops an endpoint."""
+    name: str = actor.notes.get("person") or actor.notes.get("identity", "ann")
+    return name
+
+
+def _stored(item: Item) -> Told | None:
+    if "ended" not in item:
+        return None
+    ended = decode({"ended": item["ended"]})["ended"]
+    at = instant(ended["at"])
+    assert at is not None
+    return Told(ended["cause"], at, ended["detail"])
+
+
+def _seen(item: Item) -> datetime | None:
+    seen = item.get("last_wanted_seen")
+    return instant(decode({"seen": seen})["seen"]) if seen else None
+
+
+def _parsed(sentence: str) -> Told | None:
+    for cause, pattern in _SENTENCES.items():
+        if found := re.fullmatch(pattern, sentence):
+            parts = found.groupdict()
+            return Told(cause, _instant(parts["at"]), parts.get("detail") or "")
+    return None
+
+
+def _is_end(reason: str) -> bool:
+    return reason == _NEVER or _parsed(reason) is not None
+
+
+def _instant(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
