@@ -58,6 +58,8 @@ def with_wanted(meter: Meter, state: State, now: datetime, *, draining: bool) ->
     """The state with whether the endpoint is wanted at `now`. If it no longer is: with the cause.
     While `draining`, the meter wants nothing."""
     wanted, last = meter.wanted(now), state.last_wanted
+    if last and last.seen and now < last.seen:
+        return state  # the clock is behind that of the last look, which knew more
     since = last.since if last and last.running is wanted else now
     ended = state.ended if wanted else last_end(meter, state, now, draining=draining)
     return replace(state, ended=ended, last_wanted=Wanted(wanted, since, now))

@@ -64,6 +64,8 @@ class Story:
     stored: Told | None = None
     after: Flip | None = None
     """The last flip when that was stored."""
+    cut: Told | None = None
+    """A stop by somebody whose clock is ahead: the lease ends a moment after it."""
     spec: object = None
     spec_changed: datetime | None = None
     looked: datetime | None = None
@@ -109,6 +111,9 @@ class Causes:
         if actor and use == "end session":
             assert actor.reading is not None
             return Flip(actor.reading, frozenset({"lease"}))
+        cut = self.stories[account.key].cut
+        if cut is not None and cut.at == now:
+            return Flip(now, frozenset({"hand"}), frozenset({cut.detail}))
         causes = {"lease"} if account.lease_end == now else set()
         names = set(_closing(account, now))
         if names:
@@ -126,6 +131,8 @@ class Causes:
             if told is not None and not self._allowed(key, story, told):
                 flips = [f"{f.at:%H:%M:%S} {sorted(f.causes)}" for f in story.flips]
                 self._violation(key, f"stored {told}, though it was {flips[-3:]}")
+            if told is not None and told.cause == "hand" and story.wanted:
+                story.cut = told
             story.stored, story.after = told, story.flips[-1] if story.flips else None
         if looked is not None:
             story.looked = looked

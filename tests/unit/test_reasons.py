@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from lambdas.core.decision import meter_of
 from lambdas.core.documents import endpoint_document
 from lambdas.core.idempotency import Answer
+from lambdas.core.reasons import with_wanted
 from lambdas.core.schedule import Schedule
-from lambdas.core.state import Record, State, Status
+from lambdas.core.state import Ended, EndedBy, Record, State, Status
 from tests.fakes import a_spec, by, clock
 from tests.world import World
 
@@ -214,3 +215,12 @@ def test_failed_start_says_how_many_tries_failed_and_when_the_next_one_is() -> N
     world.advance_to(next_try + timedelta(seconds=1))
     assert world.get("falcon")["Reason"] == f"{failed}2; the next one is under way)"
     assert world.endpoints.live["falcon"].created_at - next_try < timedelta(seconds=1)
+
+
+def test_clock_that_is_behind_that_of_the_last_look_ends_no_run() -> None:
+    meter = meter_of(a_spec("falcon", schedules=(MORNING,)), State())
+    opened = with_wanted(meter, State(), clock(8), draining=False)
+    behind = with_wanted(meter, opened, clock(7, 59, 58), draining=False)
+    assert behind == opened
+    closed = with_wanted(meter, behind, clock(12), draining=False)
+    assert closed.ended == Ended(EndedBy.WINDOW, clock(12), "morning")
