@@ -146,9 +146,13 @@ def wanted_values(state: State) -> dict[str, Any]:
         "last_wanted": last is not None and last.running,
         "last_wanted_change": epoch(last.since) if last else None,
         "last_wanted_seen": epoch(last.seen) if last else None,
-        "ended": ended
-        and {"cause": ended.cause.value, "at": epoch(ended.at), "detail": ended.detail},
+        "ended": ended and _ended_values(ended),
     }
+
+
+def _ended_values(ended: Ended, longest: int | None = None) -> dict[str, Any]:
+    cause, detail = ended.cause.value, ended.detail and ended.detail[:longest]
+    return {"cause": cause, "at": epoch(ended.at), "detail": detail}
 
 
 def _ended_of(item: Item | None) -> Ended | None:
@@ -387,19 +391,27 @@ def _forgotten_of(item: Item) -> Forgotten:
     )
 
 
+_MAX_KEPT_TEXT = 100
+"""The length of free text in what is kept for a repeated answer. STATE holds 60 of them."""
+
+
 def operation_values(operation: Operation) -> dict[str, Any]:
     sessions = {
         "sessions": operation.sessions,
         "sessions_end": epoch(operation.sessions_end),
     }
+    reason, ended = operation.reason[:_MAX_KEPT_TEXT], operation.ended
     return {
         **(sessions if operation.sessions_end else {}),
+        "ended": ended and _ended_values(ended, _MAX_KEPT_TEXT - len(reason)),
+        "stranger": operation.stranger and operation.stranger.value,
+        "draining": operation.draining or None,
         "body_hash": operation.body_hash,
         "at": epoch(operation.at),
         "http_status": operation.http_status,
         "status": operation.endpoint_status.value,
         "config": operation.observed_config,
-        "reason": operation.reason,
+        "reason": reason,
         "chosen": operation.chosen_config,
         "held": epoch(operation.held_since),
     }
@@ -420,6 +432,9 @@ def operations_of(item: Item) -> dict[str, Operation]:
             instant(values.get("held")),
             int(values.get("sessions", 0)),
             instant(values.get("sessions_end")),
+            _ended_of(values.get("ended")),
+            owner_of(values.get("stranger")),
+            bool(values.get("draining", False)),
         )
         for name, values in item.get("ops", {}).items()
     }

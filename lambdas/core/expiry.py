@@ -204,7 +204,8 @@ class ExpiryUseCases(UseCases):
             if ended or undecided(spec, state, now):
                 stopped = ended_now(stopped, now, Ended(EndedBy.HAND, cut, request.actor))
             reason = f"{' and '.join(ended) or 'nothing was running it'}, by hand"
-            operation = operation_of(spec, stopped, request, now, 200, reason)
+            draining = self.store.control().draining(now)
+            operation = operation_of(spec, stopped, request, now, 200, draining=draining)
             keyed = keyed_with(record, request, operation)
             forgetting = forgotten(record, spec, now, keyed) if forget else None
             try:
@@ -223,7 +224,8 @@ class ExpiryUseCases(UseCases):
         but uses a place of `max_added_endpoints`. Nothing is stopped."""
         assert record.spec is not None
         reason = "the deployed config keeps it on the meter"
-        operation = operation_of(record.spec, state, request, now, 200, reason)
+        draining = self.store.control().draining(now)
+        operation = operation_of(record.spec, state, request, now, 200, draining=draining)
         keyed = keyed_with(record, request, operation)
         self.store.stop(record.key, state, now, keyed, forgotten(record, api_spec, now, keyed))
         self.note(record.key, now, "forgotten", reason, request)
@@ -243,8 +245,9 @@ class ExpiryUseCases(UseCases):
         replay = replayed(record, request)
         if replay:
             return replay
-        renewed = replace(record.state, held_since=None, stranger=None)
-        operation = operation_of(record.spec, renewed, request, now, 200)
+        renewed = replace(record.state, held_since=None, stranger=None, attempts=0, retry_at=None)
+        # Afterwards it is wanted: nothing has ended.
+        operation = replace(operation_of(record.spec, renewed, request, now, 200), ended=None)
         keyed = keyed_with(record, request, operation)
         underway = adoption or renewed_meanwhile(record.state, now)
         try:

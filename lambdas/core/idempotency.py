@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from lambdas.core.decision import meter_of
 from lambdas.core.documents import endpoint_document
 from lambdas.core.errors import IdempotencyConflict, ScopeMissing
 from lambdas.core.ports import Keyed
+from lambdas.core.reasons import last_end, retried
 from lambdas.core.scopes import Scope, Scopes
 from lambdas.core.spec import Spec
 from lambdas.core.state import (
@@ -23,13 +25,13 @@ from lambdas.core.state import (
     Override,
     Record,
     State,
+    Wanted,
     live_sessions,
 )
 from lambdas.core.wanted_config import chosen_config, declaration
 
 OPERATION_LIFE = timedelta(hours=24)
 _MAX_PRUNED_AT_ONCE = 20
-_MAX_REASON_LENGTH = 100
 _MAX_OPERATIONS = 60
 """If there are more, the oldest are removed. They are part of STATE, and each write costs by the
 size of the item: this limit keeps it below 32 KB (docs/decisions/0091)."""
@@ -76,24 +78,26 @@ def operation_of(
     request: Request,
     now: datetime,
     http_status: int,
-    reason: str | None = None,
+    *,
+    draining: bool = False,
 ) -> Operation:
-    """The data of the answer and of its repetitions. `state` is that after the write. `reason`
-    None: a failure that is in the way, or else the rule of running says it all."""
-    failing = state.reason if state.attempts else ""
-    chosen = chosen_config(spec, state)
+    """The data of the answer and of its repetitions. `state` is that after the write."""
+    meter, chosen = meter_of(spec, state), chosen_config(spec, state)
     return Operation(
         request.body_hash,
         now,
         http_status,
         state.observed_status,
         state.observed_config,
-        (failing if reason is None else reason)[:_MAX_REASON_LENGTH],
+        retried(state, now),
         state.expires_at,
         chosen if chosen != spec.endpoint_config_name else None,
         state.held_since,
         len(live_sessions(state, now)),
         max(state.sessions.values(), default=None),
+        None if meter.wanted(now) else last_end(meter, state, now),
+        state.stranger,
+        draining,
     )
 
 
@@ -145,7 +149,7 @@ def forgotten(record: Record, spec: Spec, now: datetime, keyed: Keyed | None = N
 def answered(record: Record, operation: Operation) -> Answer:
     """Build the answer only from what the write knew, so that a replay is equal."""
     assert record.spec is not None, "nothing is answered about what is not known"
-    chosen = operation.chosen_config
+    at, chosen = operation.at, operation.chosen_config
     # Of the sessions an answer says only how many live, and until when.
     ended_last = [operation.sessions_end] if operation.sessions_end else []
     sessions = {str(number): end for end in ended_last for number in range(operation.sessions or 1)}
@@ -158,6 +162,9 @@ def answered(record: Record, operation: Operation) -> Answer:
         observed_status=operation.endpoint_status,
         observed_config=operation.observed_config,
         reason=operation.reason,
+        ended=operation.ended,
+        last_wanted=Wanted(running=False, since=at, seen=at) if operation.ended else None,
+        stranger=operation.stranger,
     )
-    document = endpoint_document(replace(record, state=state), operation.at)
+    document = endpoint_document(replace(record, state=state), at, draining=operation.draining)
     return Answer(operation.http_status, document)

@@ -53,7 +53,9 @@ class SessionUseCases(UseCases):
             if minutes > spec.max_lease_minutes:
                 raise LeaseTooLong(spec.max_lease_minutes)
             sessions = {**state.sessions, session_id: end}
-            paid = replace(state, sessions=sessions, held_since=None, stranger=None)
+            paid = replace(
+                state, sessions=sessions, held_since=None, stranger=None, attempts=0, retry_at=None
+            )
             operation = operation_of(spec, paid, request, now, 200)
             keyed = keyed_with(record, request, operation)
             adoption = renewed_meanwhile(state, now)
@@ -77,7 +79,8 @@ class SessionUseCases(UseCases):
             after = replace(state, sessions={**state.sessions, **ended})
             if lives and not meter_of(spec, after).wanted(now):
                 after = ended_now(after, now, Ended(EndedBy.LEASE, now.replace(microsecond=0)))
-            operation = operation_of(spec, after, request, now, 200)
+            draining = self.store.control().draining(now)
+            operation = operation_of(spec, after, request, now, 200, draining=draining)
             self.store.stop(record.key, after, now, keyed_with(record, request, operation))
             if lives:
                 self.note(record.key, now, "session ended", "by its program", request)

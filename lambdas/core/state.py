@@ -290,6 +290,10 @@ class Operation:
     """How many sessions lived then."""
     sessions_end: datetime | None = None
     """The latest end of a session, lived or not."""
+    ended: Ended | None = None
+    """What had ended the last time in which it was wanted, if it was not wanted then."""
+    stranger: Owner | None = None
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)

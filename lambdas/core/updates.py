@@ -132,9 +132,10 @@ class UpdateUseCases(UseCases):
         request: Request,
     ) -> Answer:
         """Record the change. `changed` is the state for the answer."""
+        changed = replace(changed, attempts=0, retry_at=None)
         spec = record.spec
         assert spec is not None
-        operation = operation_of(spec, changed, request, now, 202, reason)
+        operation = operation_of(spec, changed, request, now, 202)
         keyed = keyed_with(record, request, operation)
         try:
             self.store.change_running(record.key, change, now, keyed)

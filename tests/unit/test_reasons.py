@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from lambdas.core.decision import meter_of
 from lambdas.core.documents import endpoint_document
-from lambdas.core.idempotency import Answer
+from lambdas.core.errors import Draining, NotInService
+from lambdas.core.idempotency import Answer, Request
 from lambdas.core.reasons import with_wanted
 from lambdas.core.schedule import Schedule
-from lambdas.core.state import Ended, EndedBy, Record, State, Status
+from lambdas.core.state import Ended, EndedBy, Owner, Record, State, Status, Wanted
 from tests.fakes import a_spec, by, clock
 from tests.world import World
 
@@ -120,24 +121,70 @@ def test_stop_by_hand_is_not_blamed_for_what_a_later_window_does() -> None:
     assert world.get("falcon")["Reason"] == deletes[0]
 
 
-def test_every_answer_is_the_one_that_get_gives_at_once() -> None:
+WEIGHTS = [{"VariantName": "all", "DesiredWeight": 2.0}]
+WRITES: dict[str, Callable[[World, Request], Answer]] = {
+    "renew": lambda w, r: w.expiry.renew("falcon", 5, w.now, r),
+    "until": lambda w, r: w.expiry.renew_until("falcon", w.now + timedelta(hours=1), w.now, r),
+    "again": lambda w, r: w.expiry.add("falcon", "falcon-1", 5, w.now, r),
+    "pay": lambda w, r: w.sessions.pay("falcon", "s1", 5, w.now, r),
+    "end": lambda w, r: w.sessions.end("falcon", "s1", w.now, r),
+    "stop": lambda w, r: w.expiry.stop("falcon", w.now, r, forget=False),
+    "update": lambda w, r: w.updates.update("falcon", "cfg-b", {}, w.now, r),
+    "weigh": lambda w, r: w.updates.reweigh("falcon", WEIGHTS, w.now, r),
+}
+ENDS = st.builds(
+    Ended, st.sampled_from(EndedBy), st.just(clock(0)), st.sampled_from(["", "night", "ann"])
+)
+recorded = st.builds(
+    State,
+    expires_at=maybe,
+    held_since=maybe,
+    sessions=st.dictionaries(st.sampled_from("ab"), instants),
+    set_up_at=st.just(clock(0)),
+    observed_status=st.sampled_from([Status.ABSENT, Status.IN_SERVICE, Status.CREATING]),
+    observed_config=st.sampled_from([None, "falcon-1", "cfg-b"]),
+    reason=st.sampled_from(["", "Failed: no capacity"]),
+    attempts=st.integers(0, 2),
+    retry_at=maybe,
+    ended=st.none() | ENDS,
+    last_wanted=st.none()
+    | st.builds(
+        Wanted, st.booleans(), st.just(clock(0)), st.just(clock(0)) | st.just(clock(0, 30))
+    ),
+)
+
+
+@given(recorded, schedules, instants, st.sampled_from(sorted(WRITES)), st.booleans())
+def test_every_answer_and_its_repetition_are_what_get_says_at_that_instant(
+    state: State, windows: list[Schedule], now: datetime, write: str, draining: bool
+) -> None:
+    world = World(now)
+    world.endpoints.configs.add("cfg-b")
+    world.store.deploy(a_spec("falcon", schedules=tuple(windows)))
+    world.store.create_state("falcon", state)
+    if state.observed_status is not Status.ABSENT:
+        world.endpoints.run_by_hand("falcon", state.observed_config or "falcon-1", Owner.US)
+    if draining:
+        world.store.set_drain(now + timedelta(minutes=30))
+    request = by().under("k", write, {})
+    try:
+        answer = WRITES[write](world, request)
+    except (NotInService, Draining):
+        return
+    assert answer.document == world.get("falcon")
+    world.advance(minutes=7)
+    world.store.set_drain(None)
+    assert WRITES[write](world, request) == answer
+
+
+def test_answer_of_a_renewal_that_ends_a_hold_says_what_runs_it() -> None:
     world = World()
     world.deploy(a_spec("falcon", schedules=(MORNING,)))
-    world.endpoints.configs.add("cfg-b")
     world.advance(minutes=1)
-    answers: list[Callable[[], Answer]] = [
-        lambda: world.expiry.stop("falcon", world.now, by(), forget=False),
-        lambda: world.updates.update("falcon", "cfg-b", {}, world.now, by()),
-        lambda: world.expiry.renew("falcon", 5, world.now, by()),
-        lambda: world.expiry.stop("falcon", world.now, by(), forget=False),
-    ]
-    for answer in answers:
-        said, shown = dict(answer().document), dict(world.get("falcon"))
-        for key in ("Reason", "EndpointExpiry", "EndpointExpiry ", "ExpiresAt", "TimeLeft"):
-            said.pop(key)
-            shown.pop(key)
-        assert {**said, "SecondsLeft": 0} == {**shown, "SecondsLeft": 0}
-        world.advance(minutes=1)
+    assert world.stop("falcon").document["Wanted"] == "stopped"
+    document = world.renew("falcon", 1).document
+    assert document["Wanted"] == "running"
+    assert document["ExpiresAt"] == "2026-03-02T12:00:00Z", "the window counts again"
 
 
 def test_endpoint_that_was_never_wanted_says_so_and_when_it_was_set_up() -> None:
