@@ -98,6 +98,10 @@ bench: ready ## the benchmarks, in one table
 simulate: ready ## 10,000 endpoint-days of faults by seed (SEED=number, ARGS=--seeds 10 …)
 	@$(VENV) -m tests.simulation $(SEED:%=--seed %) $(ARGS)
 
+.PHONY: mutants
+mutants: ready ## do the fast tests notice small changes of the code? (ARGS="--sample N", ARGS=file …)
+	@$(VENV) -m tests.mutants $(ARGS)
+
 .PHONY: schema
 schema: ready ## write configs/schema.json, with which editors complete the config
 	@$(VENV) -m constructs_lib.config.schema
