@@ -141,8 +141,8 @@ MUTANTS = (
     Mutant(
         "a renewal leaves the hold",
         f"{AWS}.state_store",
-        '.remove("held_since", "retry_at")',
-        '.remove("retry_at")',
+        '.remove("held_since", "retry_at", "stranger")',
+        '.remove("retry_at", "stranger")',
         "renew: held",
     ),
     Mutant(

@@ -78,8 +78,8 @@ CAUSE_MUTANTS = (
     Mutant(
         "what ended a run is lost when it is saved",
         f"{AWS}.items",
-        '"ended": ended\n        and {',
-        '"ended": ended\n        and None\n        and {',
+        '"ended": ended and _ended_values(ended),',
+        '"ended": None,',
         "reconcile: delete",
     ),
     Mutant(

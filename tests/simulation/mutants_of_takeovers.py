@@ -107,8 +107,8 @@ TAKEOVER_MUTANTS = (
     Mutant(
         "an endpoint is adopted whatever it runs",
         f"{CORE}.takeover",
-        "if not self.adopt or live.config_name != self.config_name:",
-        "if not self.adopt:",
+        "if not self.adopt or not fits or live.status",
+        "if not self.adopt or live.status",
         "adopt: refused, another config than it runs",
     ),
     Mutant(
