@@ -81,7 +81,10 @@ def last_end(meter: Meter, state: State, now: datetime, *, draining: bool = Fals
     last, known = state.last_wanted, state.ended
     looked = last.seen if last else None
     ends = (end for end in _ends(meter, state.set_up_at, now) if end.at <= now)
-    later = (end for end in ends if looked is None or end.at > looked)
+    later = [end for end in ends if looked is None or end.at > looked]
+    if last and looked and not last.running:
+        # A window that opened since would have been due. If it was not seen, it is a new one.
+        later = [end for end in later if end.cause is not EndedBy.WINDOW]
     newest = max([*([known] if known else []), *later], key=lambda e: e.at, default=None)
     if last and last.running and (newest is None or newest.at < last.since):
         if draining:

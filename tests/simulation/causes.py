@@ -64,6 +64,7 @@ class Story:
     stored: Told | None = None
     after: Flip | None = None
     """The last flip when that was stored."""
+    wanted_since: datetime = _LONG_AGO
     cut: Told | None = None
     """A stop by somebody whose clock is ahead: the lease ends a moment after it."""
     spec: object = None
@@ -97,7 +98,12 @@ class Causes:
         if not account.exists:
             self.stories[key] = Story(wanted, spec=story.spec, spec_changed=story.spec_changed)
         elif story.wanted and not wanted:
-            story.flips.append(self._flip(account, now))
+            flip = self._flip(account, now)
+            unseen = (story.looked or _LONG_AGO) < story.wanted_since
+            if flip.causes != {"window"} or not unseen:  # nobody was there to see that one
+                story.flips.append(flip)
+        elif wanted and not story.wanted:
+            story.wanted_since = now
         story.wanted = wanted
 
     def _flip(self, account: Account, now: datetime) -> Flip:
@@ -140,9 +146,10 @@ class Causes:
     def _allowed(self, key: str, story: Story, told: Told) -> bool:
         """Whether what is stored now is what ended the last running time."""
         account, now = self._ledger.account(key), self._kernel.now
-        if self._doubtful(key, story):
-            return True
         last = story.flips[-1] if story.flips else None
+        settled = last is story.after and not story.wanted  # an edit may not change it
+        if self._undecided(key) or (not settled and self._doubtful(key, story)):
+            return True
         if last is not None and last is not story.after:
             near = [flip for flip in story.flips if flip.at >= last.at - _SKEW]
             if any(flip.agrees(told) for flip in near):
@@ -187,7 +194,8 @@ class Causes:
         if (document["Wanted"] == "running") is not story.wanted:
             self._violation(key, f"is shown as {document['Wanted']}, wanted {story.wanted}")
         elif paid := re.fullmatch(r"the lease is paid until (\S+)", reason):
-            if not story.wanted or _instant(paid[1]) != account.lease_end:
+            end = _instant(paid[1])
+            if not story.wanted or end != account.lease_end or end <= now:
                 self._violation(key, f"{reason}, it says, and it is until {account.lease_end}")
         elif opened := re.fullmatch(r"the window '(.*)' is open until (\S+)", reason):
             stop = _instant(opened[2])

@@ -24,7 +24,7 @@ CAUSE_MUTANTS = (
         f"{CORE}.wanted_config",
         "if before.asked_config is None or served in asked:",
         "if before.asked_config in (None, served):",
-        "lives",
+        "reconcile: updated",
     ),
     Mutant(
         "what is to be kept is reverted",
@@ -64,9 +64,9 @@ CAUSE_MUTANTS = (
     Mutant(
         "new schedules rewrite what ended the last run",
         f"{CORE}.reasons",
-        "later = (end for end in ends if looked is None or end.at > looked)",
-        "later = ends",
-        "lives",
+        "if last and looked and not last.running:",
+        "if looked and looked > now:",
+        "schedules: over already",
     ),
     Mutant(
         "what ended a run is not stored",

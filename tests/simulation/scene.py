@@ -42,6 +42,7 @@ MOODS = Moods(
 )
 FROM_TEN = Schedule("from ten", time(10), time(17), days=frozenset(range(7)))
 AT_NINE = Schedule("at nine", time(8), time(17), days=frozenset(range(7)))
+CLOSED = Schedule("closed", time(8), time(9, 1), days=frozenset(range(7)))
 ENDS_SOON = Schedule("ends soon", time(8), time(9, 6), days=frozenset(range(7)))
 
 

@@ -54,6 +54,7 @@ from tests.simulation.preparations import (
 from tests.simulation.scene import (
     AT_NINE,
     CLOCKS_FALL_BACK,
+    CLOSED,
     ENDS_SOON,
     FROM_TEN,
     Scene,
@@ -114,6 +115,12 @@ SITUATIONS: tuple[Situation, ...] = (
         "schedules: later",
         stopped_mine,
         lambda s: s.set_schedules(ENDS_SOON, FROM_TEN),
+        about="Mine",
+    ),
+    Situation(
+        "schedules: over already",
+        steps(stopped_mine, after(90)),
+        lambda s: s.set_schedules(CLOSED),
         about="Mine",
     ),
     Situation(

@@ -64,6 +64,8 @@ class Case:
     """Whether somebody outside began the update that is under way."""
     outside: str | None = None
     """The config that somebody outside set, while it is served."""
+    ever_outside: bool = False
+    """Whether anybody outside ever updated it."""
     outside_since: datetime | None = None
     outside_asked: int = 0
     asked: set[str] = field(default_factory=set)
@@ -391,6 +393,7 @@ class Watch:
     def updated_outside(self, key: str) -> None:
         """Somebody outside began an update."""
         self.case(key).moving_outside = True
+        self.case(key).ever_outside = True
 
     def _explained(self, key: str, step: str, reason: str, entries: Mapping[str, Item]) -> None:
         """Whether our step says what somebody outside did, and blames nobody for what we did."""
@@ -399,9 +402,11 @@ class Watch:
         blamed = re.match(r"somebody outside moved it to (\S+);", reason)
         if blamed and (blamed[1] != served or case.outside != served):
             self.violation(key, f"is told that {reason!r}, and it serves {served}")
+        events = [e["reason"]["S"] for e in entries.values() if "outside" in e["kind"]["S"]]
+        if events and not case.ever_outside:
+            self.violation(key, f"{events} is told, and nobody outside updated it")
         if step != "update" or case.outside != served or served in case.asked:
             return
-        events = [e["reason"]["S"] for e in entries.values() if "outside" in e["kind"]["S"]]
         if not blamed or not any(f"to {served}" in told for told in events):
             self.violation(key, f"nobody is told that somebody outside moved it to {served}")
         before = case.outside_since
