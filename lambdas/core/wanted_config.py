@@ -65,7 +65,8 @@ def with_served(spec: Spec, before: State, seen: State, served: str | None) -> S
     if spec.outside_updates is OutsideUpdates.REVERT or served == before.observed_config:
         return seen
     kept = Override(served or "", {}, declaration(spec))
-    return replace(seen, override=kept, fallback_config=None, rolled_back=None, reweighing=None)
+    weights = seen.reweighing if seen.reweighing and not seen.reweighing.begun else None
+    return replace(seen, override=kept, fallback_config=None, rolled_back=None, reweighing=weights)
 
 
 def set_outside(state: State) -> str | None:

@@ -166,11 +166,13 @@ SITUATIONS: tuple[Situation, ...] = (
         lambda s: set_by_hand(s, scaling=SCALED),
         hinted,
     ),
-    Situation("reconcile: moved outside", moved_outside, hinted),
+    # If this hint is lost, a sweep finds it: so nothing is killed here.
+    Situation("reconcile: moved outside", moved_outside, hinted, killed=False),
     Situation(
         "reconcile: moved outside, to be kept",
         lambda s: moved_outside(s, outside_updates=OutsideUpdates.KEEP),
         hinted,
+        killed=False,
     ),
     Situation(
         "reconcile: moved outside after our update",
