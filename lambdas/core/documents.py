@@ -10,6 +10,7 @@ from lambdas.core import strangers
 from lambdas.core.decision import DRAINED, meter_of, undecided, unread
 from lambdas.core.errors import InvalidField
 from lambdas.core.history import Event
+from lambdas.core.meter import Meter
 from lambdas.core.reasons import last_end, retried, why_running, why_stopped
 from lambdas.core.spec import AsyncMode, Origin, Spec
 from lambdas.core.state import Record, State, Status, live_sessions
@@ -59,7 +60,7 @@ def endpoint_document(
         "ServedConfigName": state.observed_config
         if state.observed_status is not Status.ABSENT
         else None,
-        "Reason": _reason(spec, state, rule, now),
+        "Reason": _reason(spec, state, meter, rule, now),
         "Owner": "config" if spec.origin is Origin.CONFIG else "api",
         "AsyncApi": spec.async_api is not AsyncMode.OFF,
     }
@@ -111,7 +112,7 @@ def parse_instant(text: str, field: str) -> datetime:
     )
 
 
-def _reason(spec: Spec, state: State, rule: str, now: datetime) -> str:
+def _reason(spec: Spec, state: State, meter: Meter, rule: str, now: datetime) -> str:
     """Why the endpoint is as it is, true now: what is in the way or under way, or else what the
     `rule` of running says."""
     stranger = strangers.on_record(state)
@@ -120,4 +121,4 @@ def _reason(spec: Spec, state: State, rule: str, now: datetime) -> str:
     if spec.unreadable:
         return unread(spec)
     doing = {Status.CREATING: "being created: ", Status.DELETING: "being deleted: "}
-    return retried(state, now) or doing.get(state.observed_status, "") + rule
+    return retried(meter, state, now) or doing.get(state.observed_status, "") + rule

@@ -89,7 +89,7 @@ def operation_of(
         http_status,
         state.observed_status,
         state.observed_config,
-        retried(state, now),
+        retried(meter_of(None if draining else spec, state), state, now),
         state.expires_at,
         chosen if chosen != spec.endpoint_config_name else None,
         state.held_since,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lambdas.core.decision import meter_of
 from lambdas.core.documents import endpoint_document
-from lambdas.core.errors import Draining, NotInService
+from lambdas.core.errors import AwsRefused, Draining, NotInService
 from lambdas.core.idempotency import Answer, Request
 from lambdas.core.reasons import with_wanted
 from lambdas.core.schedule import Schedule
@@ -271,3 +271,49 @@ def test_clock_that_is_behind_that_of_the_last_look_ends_no_run() -> None:
     assert behind == opened
     closed = with_wanted(meter, behind, clock(12), draining=False)
     assert closed.ended == Ended(EndedBy.WINDOW, clock(12), "morning")
+
+
+def test_no_try_is_promised_for_a_time_at_which_the_endpoint_is_not_wanted() -> None:
+    world = World()
+    world.endpoints.failing = "the image cannot be pulled"
+    world.deploy(a_spec("falcon"))
+    world.renew("falcon", 4)
+    world.advance(minutes=3)
+    told = "Failed: the image cannot be pulled (tries that failed: 4; the next one "
+    later = f"{told}would be at 2026-03-02T09:04:45Z, and it is not wanted until then)"
+    assert world.get("falcon")["Reason"] == later
+    world.renew("falcon", 60)
+    world.advance(seconds=20)
+    assert "(tries that failed: 1; the next one at " in world.get("falcon")["Reason"]
+
+
+def test_no_try_is_promised_after_a_stop_by_hand() -> None:
+    world = World()
+    world.endpoints.failing = "the image cannot be pulled"
+    world.deploy(a_spec("falcon"))
+    world.renew("falcon", 60)
+    world.advance(minutes=3)
+    assert "the next one at" in world.get("falcon")["Reason"]
+    world.expiry.stop("falcon", world.now, by(), forget=False)
+    assert "the next one at" not in world.get("falcon")["Reason"], "nothing has looked at it yet"
+    world.settle()
+    assert world.get("falcon")["Reason"] == "stopped by hand at 2026-03-02T09:03:00Z (ann)"
+
+
+def test_refused_stop_says_when_it_is_tried_again() -> None:
+    world = World()
+    world.endpoints.failing = "the image cannot be pulled"
+    world.deploy(a_spec("falcon"))
+    world.renew("falcon", 60)
+    world.advance(minutes=9)
+    world.endpoints.refusals["delete"] = [AwsRefused("Denied", "not now")]
+    world.advance(seconds=20)
+    state = world.state("falcon")
+    assert state.retry_at
+    assert state.retry_at > world.now + timedelta(minutes=5), "the next start is far away"
+    told = "delete refused: Denied: not now (tries that failed: 7; the next one at "
+    again = instant(world.get("falcon")["Reason"].removeprefix(told).removesuffix(")"))
+    world.advance_to(again - timedelta(seconds=1))
+    assert world.status("falcon") is Status.FAILED
+    world.advance_to(again)
+    assert world.status("falcon") is Status.DELETING
