@@ -18,6 +18,7 @@ STATUSES: Mapping[type[errors.MeterError], HTTPStatus] = {
     errors.UnknownEndpoint: HTTPStatus.NOT_FOUND,
     errors.ScopeMissing: HTTPStatus.FORBIDDEN,
     errors.NameTaken: HTTPStatus.CONFLICT,
+    errors.NotOurs: HTTPStatus.CONFLICT,
     errors.NotAdoptable: HTTPStatus.FORBIDDEN,
     errors.ConfigNotAddable: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooManyAdded: HTTPStatus.CONFLICT,

@@ -56,6 +56,7 @@ def call(world: World, rates: FakeRates, monkeypatch: pytest.MonkeyPatch) -> Cli
 
 
 FALCON = "demo-Falcon40B-Endpoint"
+TAKEN = {"EndpointConfigName": "falcon-1"}
 
 
 def test_renewal_answer_has_the_fields_of_the_original_and_ours(call: Client) -> None:
@@ -240,6 +241,18 @@ def test_schedule_that_can_never_open_is_accepted_with_a_warning(call: Client) -
 def test_schedules_of_the_config_are_read_only(call: Client) -> None:
     reply = call("PUT", "/endpoint-schedule", {"EndpointName": FALCON, "schedule": []})
     assert (reply.status, reply.document["code"]) == (409, "ConfigOwned")
+
+
+def test_code_of_an_endpoint_of_somebody_else_differs_from_that_of_a_taken_name(
+    call: Client, world: World
+) -> None:
+    world.endpoints.run_by_hand(FALCON, "their-cfg")
+    paid = {"EndpointName": FALCON, "minutes": 5}
+    for body in (paid, {**paid, "session": "job"}, {**paid, "EndpointConfigName": "their-cfg"}):
+        reply = call("POST", "/endpoint-expiry", body)
+        assert (reply.status, reply.document["code"]) == (409, "NotOurs")
+    reply = call("POST", "/endpoint-expiry", {**paid, "EndpointName": FALCON.upper(), **TAKEN})
+    assert (reply.status, reply.document["code"]) == (409, "NameTaken")
 
 
 def test_bad_schedule_names_its_field(call: Client) -> None:
