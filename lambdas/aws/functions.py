@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from botocore.exceptions import ReadTimeoutError
 
@@ -33,6 +33,19 @@ class ModelFunctions:
             except ReadTimeoutError as error:
                 raise ModelTimedOut from error
         reply = None if answer.get("FunctionError") else json.loads(text)
-        if not isinstance(reply, dict) or "statusCode" not in reply:
+        if not _is_reply(reply):
             raise FunctionFailed
         return reply
+
+
+def _is_reply(reply: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Whether API Gateway takes it as an answer.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-output-format
+    """
+    if not isinstance(reply, dict) or "statusCode" not in reply:
+        return False
+    headers = (reply.get("headers"), reply.get("multiValueHeaders"))
+    return all(isinstance(each, dict | None) for each in headers) and isinstance(
+        reply.get("body"), str | None
+    )

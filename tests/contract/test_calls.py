@@ -45,6 +45,12 @@ def raising(event, context):
 
 def replying(event, context):
     return "no reply for API Gateway"
+
+def listing(event, context):
+    return {{"statusCode": 200, "headers": ["X-Trace"]}}
+
+def nesting(event, context):
+    return {{"statusCode": 503, "body": {{"code": "NotServed"}}}}
 """
 
 
@@ -86,7 +92,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def functions(emulator: Emulator) -> Mapping[str, str]:
     """The functions of CODE: their names in Lambda, by their names in the code."""
     client, role = emulator.client("lambda"), emulator.role()
-    names = ("handler", "stopped", "busy", "raising", "replying")
+    names = ("handler", "stopped", "busy", "raising", "replying", "listing", "nesting")
     return {name: a_function(client, role, CODE, name) for name in names}
 
 
@@ -220,7 +226,7 @@ def test_a_call_that_cannot_be_counted_is_made(
     assert calls.handler(event("handler"), None)["statusCode"] == 200
 
 
-@pytest.mark.parametrize("function", ["raising", "replying"])
+@pytest.mark.parametrize("function", ["raising", "replying", "listing", "nesting"])
 def test_a_function_that_fails_is_a_502_without_its_error(served: Served, function: str) -> None:
     sentence = refusal(calls.handler(event(function), None), 502, "FunctionFailed")
     assert "secret" not in sentence
