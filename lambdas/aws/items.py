@@ -372,7 +372,6 @@ def forgotten_values(forgotten: Forgotten) -> dict[str, Any]:
         "forgotten_at": epoch(forgotten.at),
         "name": forgotten.spec.name,
         "endpoint_config_name": forgotten.spec.endpoint_config_name,
-        "async_api": forgotten.spec.async_api.value,
         "ops": {key: operation_values(each) for key, each in forgotten.operations.items()},
         "op_expiries": {key: epoch(o.expires_at) for key, o in forgotten.operations.items()},
     }
@@ -380,12 +379,7 @@ def forgotten_values(forgotten: Forgotten) -> dict[str, Any]:
 
 def _forgotten_of(item: Item) -> Forgotten:
     return Forgotten(
-        Spec(
-            item["name"],
-            item["endpoint_config_name"],
-            Origin.API,
-            async_api=AsyncMode(item.get("async_api", "")),
-        ),
+        Spec(item["name"], item["endpoint_config_name"], Origin.API),
         operations_of(item),
         instant(item["forgotten_at"]) or _EPOCH,
     )
@@ -414,6 +408,7 @@ def operation_values(operation: Operation) -> dict[str, Any]:
         "reason": reason,
         "chosen": operation.chosen_config,
         "held": epoch(operation.held_since),
+        "async": operation.async_api,
     }
 
 
@@ -435,6 +430,7 @@ def operations_of(item: Item) -> dict[str, Operation]:
             _ended_of(values.get("ended")),
             owner_of(values.get("stranger")),
             bool(values.get("draining", False)),
+            values.get("async"),
         )
         for name, values in item.get("ops", {}).items()
     }

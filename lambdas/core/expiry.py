@@ -303,6 +303,8 @@ class ExpiryUseCases(UseCases):
         limits = None
         if adopted:
             takeover.allow(adopted, request, self.limits.adoptable)
+            if takeover.async_api:
+                request.require("add", name)
         else:
             request.require("add", name)
             limits = self.limits.of(request, config_name)

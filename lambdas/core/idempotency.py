@@ -18,7 +18,7 @@ from lambdas.core.errors import IdempotencyConflict, ScopeMissing
 from lambdas.core.ports import Keyed
 from lambdas.core.reasons import last_end, retried
 from lambdas.core.scopes import Scope, Scopes
-from lambdas.core.spec import Spec
+from lambdas.core.spec import AsyncMode, Spec
 from lambdas.core.state import (
     Forgotten,
     Operation,
@@ -98,6 +98,7 @@ def operation_of(
         None if meter.wanted(now) else last_end(meter, state, now),
         state.stranger,
         draining,
+        spec.async_api is not AsyncMode.OFF,
     )
 
 
@@ -167,4 +168,6 @@ def answered(record: Record, operation: Operation) -> Answer:
         stranger=operation.stranger,
     )
     document = endpoint_document(replace(record, state=state), at, draining=operation.draining)
+    if operation.async_api is not None:
+        document = {**document, "AsyncApi": operation.async_api}
     return Answer(operation.http_status, document)

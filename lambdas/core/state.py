@@ -294,6 +294,8 @@ class Operation:
     """What had ended the last time in which it was wanted, if it was not wanted then."""
     stranger: Owner | None = None
     draining: bool = False
+    async_api: bool | None = None
+    """Whether it took asynchronous calls then. None: as now, since older code recorded it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,9 @@ def state_of(store: StateStore, key: str = "falcon") -> State:
 
 def keyed(name: str = "k1", *stale: str) -> Keyed:
     return Keyed(
-        name, Operation("body", NOW, 200, Status.ABSENT, None, "why not", None), tuple(stale)
+        name,
+        Operation("body", NOW, 200, Status.ABSENT, None, "why not", None, async_api=True),
+        tuple(stale),
     )
 
 

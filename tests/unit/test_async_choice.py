@@ -53,6 +53,27 @@ def test_adding_again_changes_it_and_an_absent_field_does_not(world: World) -> N
     assert world.get("mine")["SecondsLeft"] == (50 + 3 * 10) * 60, "each has renewed it once"
 
 
+def test_repeated_request_is_answered_as_the_first_time_after_it_was_changed(world: World) -> None:
+    request = by().under("key", "POST", {"async_api": True})
+    first = world.expiry.add("mine", "cfg", 10, world.now, request, async_api=True)
+    assert first.document["AsyncApi"] is True
+    world.add("mine", "cfg", 10, async_api=False)
+    assert world.expiry.add("mine", "cfg", 10, world.now, request, async_api=True) == first
+    world.stop("mine", forget=True)
+    world.advance(minutes=1)
+    assert world.expiry.add("mine", "cfg", 10, world.now, request, async_api=True) == first
+
+
+def test_adopting_with_it_needs_the_scope_add_too(world: World) -> None:
+    world.endpoints.run_by_hand("theirs", "cfg")
+    adopter = by("adopter", "manage")
+    with pytest.raises(ScopeMissing, match="add"):
+        world.expiry.add("theirs", "cfg", 10, world.now, adopter, adopt=True, async_api=True)
+    assert world.store.load("theirs").spec is None
+    answer = world.expiry.add("theirs", "cfg", 10, world.now, adopter, adopt=True)
+    assert (answer.http_status, answer.document["AsyncApi"]) == (201, False)
+
+
 def test_changing_it_needs_the_scope_add(world: World) -> None:
     renewer = by("renewer", "renew")
     with pytest.raises(ScopeMissing, match="add"):
