@@ -56,8 +56,8 @@ class Front:
         """Let the gateway serve the deployed API. Raises NotStartedError."""
         address = ("--port", str(self.port), "--emulator-url", embedded.emulator_url)
         arguments = (*address, "--api-id", api_id(api_url), "--stage", STAGE)
-        environment = for_daemons(environ) | embedded.key.environment
-        gateway = Daemon("gateway", arguments, environment, digest("gateway", "serving"))
+        version = digest("gateway", "serving")
+        gateway = Daemon("gateway", arguments, for_daemons(environ), version)
         if gateway.find(self.places) is None:
             stop(self.places, [old for old in ours(self.places) if old.daemon == "gateway"])
             gateway.start(self.places, ready=lambda: bool(self._health()[0]))

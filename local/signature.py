@@ -92,7 +92,8 @@ class Signature:
         sent_hash = head.headers.get("x-amz-content-sha256", "")
         if _BODY_HASH.fullmatch(sent_hash) and hashlib.sha256(body).hexdigest() != sent_hash:
             raise _mismatch()
-        if not hmac.compare_digest(self._expected(head, body, secret), self.value):
+        expected = self._expected(head, body, secret)
+        if not hmac.compare_digest(expected.encode(), self.value.encode()):
             raise _mismatch()
 
     def _expected(self, head: Head, body: bytes, secret: str) -> str:

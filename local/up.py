@@ -107,7 +107,7 @@ class Up:
         if not reason or not self.places.stack_file.exists():
             return
         print(f"The embedded AWS has to start afresh: {reason}.\n{LOST}")
-        if sys.stdin.isatty() and input("Start afresh? [y/N] ").strip().lower() not in {"y", "yes"}:
+        if sys.stdin.isatty() and not _agreed("Start afresh? [y/N] "):
             raise DeclinedError("Nothing was changed. `make up` asks again, `make down` cleans up.")
 
     def _embedded(self, region: str) -> tuple[Embedded, str]:
@@ -145,6 +145,14 @@ class Up:
         )
         stack.write(self.places.stack_file)
         return stack
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return input(question).strip().lower() in {"y", "yes"}
+    except EOFError:  # Ctrl-D
+        print()
+        return False
 
 
 def what_next(stack: StackFile, outputs: Mapping[str, Any]) -> str:

@@ -22,8 +22,9 @@ class NoCredentials(Exception):
     """AWS cannot be called. The message says what is missing and how to give it."""
 
 
-def require(region: str) -> None:
-    """Find credentials as Terraform's provider will, and ask AWS once whose they are.
+def require(region: str) -> boto3.Session:
+    """Find credentials as Terraform's provider will, and ask AWS once whose they are. Returns a
+    session with them.
 
     Raises NoCredentials. Where nothing is set, the wait for EC2's metadata is two seconds at most.
     """
@@ -53,3 +54,4 @@ def require(region: str) -> None:
             f"the AWS credentials do not work: {error}. Sign in again (`aws sso login`), "
             f"or {HOW_TO_GIVE}"
         ) from error
+    return aws

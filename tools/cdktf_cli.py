@@ -71,11 +71,11 @@ def checked(arguments: list[str], environ: Mapping[str, str]) -> dict[str, str]:
     source = Source.chosen(ROOT, environ)
     stack = Stack(ROOT, source, source.load(ROOT))
     stack.require_local()
-    aws_credentials.require(stack.config.region_name)
-    stack.require_remote()
+    aws = aws_credentials.require(stack.config.region_name)
+    stack.require_remote(aws)
     if command != "destroy":
         try:
-            concurrency.require_room(stack.config)
+            concurrency.require_room(stack.config, aws)
         except NotKnown as unknown:
             print(f"Note: {unknown}", file=sys.stderr)
     asks = command in {"destroy", *DEPLOYING} and not APPROVED & set(arguments)

@@ -7,7 +7,7 @@ other functions got theirs. The AWS provider cannot ask for what is left, so thi
 from __future__ import annotations
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from constructs_lib.config.concurrency import ALWAYS_UNRESERVED, reservations
 from constructs_lib.config.document import DeployConfig
@@ -18,15 +18,16 @@ class NoRoom(Exception):
 
 
 class NotKnown(Exception):
-    """The credentials do not allow to ask. The message says what was asked."""
+    """Lambda does not say: the credentials do not allow to ask, or nothing answers. The message
+    says what was asked."""
 
 
-def require_room(config: DeployConfig) -> None:
+def require_room(config: DeployConfig, aws: boto3.Session) -> None:
     """Raises NoRoom and NotKnown."""
     wanted = reservations(config)
     if not wanted:
         return
-    functions = boto3.client("lambda", region_name=config.region_name)
+    functions = aws.client("lambda", region_name=config.region_name)
 
     def reserved(name: str) -> int:
         try:
@@ -38,7 +39,7 @@ def require_room(config: DeployConfig) -> None:
     try:
         limits = functions.get_account_settings()["AccountLimit"]
         ours = sum(reserved(f"{config.project_prefix}-{name}") for name in wanted)
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         raise NotKnown(f"whether `reserved_concurrency` fits is not known: {error}") from error
     free = limits["UnreservedConcurrentExecutions"]
     missing = sum(wanted.values()) - ours - max(0, free - ALWAYS_UNRESERVED)

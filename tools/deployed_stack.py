@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from constructs_lib.config.document import STATES, DeployConfig, S3Backend
 from constructs_lib.config.file import load
@@ -123,18 +123,18 @@ class Stack:
             self._require_own(Held.in_file(self.state), self.config.state_file)
             self._note_other_file()
 
-    def require_remote(self) -> None:
+    def require_remote(self, aws: boto3.Session) -> None:
         """Look into the state in S3. Raises WrongState."""
         backend = self.config.backend
         if not isinstance(backend, S3Backend):
             return
         place = f"s3://{backend.bucket}/{backend.key}"
-        s3 = boto3.client("s3", region_name=backend.region or self.config.region_name)
+        s3 = aws.client("s3", region_name=backend.region or self.config.region_name)
         try:
             text = s3.get_object(Bucket=backend.bucket, Key=backend.key)["Body"].read().decode()
         except s3.exceptions.NoSuchKey:
             return
-        except ClientError as error:
+        except (BotoCoreError, ClientError) as error:
             raise WrongState(
                 f"the state {place} cannot be read: {error}. Terraform needs it too: look at "
                 "`backend` in the config, and at what your credentials allow"

@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         on_change,
         inferences=inferences,
         authority=authority,
-        keep=journal.keep if journal else forget,
+        keeping=journal.keeping if journal else forget,
     )
     ended = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):

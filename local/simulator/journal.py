@@ -1,12 +1,13 @@
 """The accepted changes in a file, from which a new process makes the same world again.
 
 The world depends only on its changes and their instants. So a change is one line, written before
-its caller gets the answer, and time goes on while no process runs. Not kept are faults, recorded
-calls, and asynchronous inferences that have not finished.
+it is made and taken back if it is refused. Time goes on while no process runs. Not kept are faults,
+recorded calls, and asynchronous inferences that have not finished.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from local.simulator.errors import ApiError
 from local.simulator.lifecycle import Json, Outcome
 from local.simulator.world import World
 
@@ -57,12 +59,25 @@ class Journal:
     def replay(self, world: World) -> None:
         """Make all changes in a new world. What they cause was announced when it happened."""
         for change in self._changes():
-            change.make(world)
+            with contextlib.suppress(ApiError):  # killed before it took a refused one back
+                change.make(world)
         world.take_changes()
 
-    def keep(self, change: Change) -> None:
-        """Write a change. Once written, it outlives the process."""
-        os.write(self._file, change.as_line())
+    @contextlib.contextmanager
+    def keeping(self, change: Change) -> Iterator[None]:
+        """Write the change that is made in this context. It outlives the process.
+
+        If it fails, or cannot be written in full, nothing of it stays: the next line would be added
+        to half a line. Raises OSError if it cannot be written, such as on a full disk.
+        """
+        line, size = change.as_line(), os.fstat(self._file).st_size
+        try:
+            while line:  # a disk that is nearly full takes a part, and refuses the rest
+                line = line[os.write(self._file, line) :]
+            yield
+        except BaseException:
+            os.ftruncate(self._file, size)
+            raise
 
     def _changes(self) -> Iterator[Change]:
         """The complete lines. A last one without its end was never answered: it is removed."""

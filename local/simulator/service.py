@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -60,13 +61,14 @@ def nobody(_change: StatusChange, _detail: Json) -> None:
     """A listener for status changes that does nothing."""
 
 
-def forget(_change: Change) -> None:
+def forget(_change: Change) -> AbstractContextManager[None]:
     """Keep no change: the world ends with the process."""
+    return nullcontext()
 
 
 class Simulator:
-    """Thread-safe. `on_change` gets each status change in order and must not block. `keep` gets
-    each accepted change before its caller gets the answer."""
+    """Thread-safe. `on_change` gets each status change in order and must not block. Each
+    change is made in a context of `keeping`."""
 
     def __init__(
         self,
@@ -75,10 +77,10 @@ class Simulator:
         clock: Callable[[], datetime] = system_clock,
         inferences: Inferences | None = None,
         authority: Authority | None = None,
-        keep: Callable[[Change], None] = forget,
+        keeping: Callable[[Change], AbstractContextManager[None]] = forget,
     ) -> None:
         self._world = world
-        self._keep = keep
+        self._keeping = keeping
         self._inferences = inferences
         self._authority = authority
         self._on_change = on_change
@@ -100,10 +102,10 @@ class Simulator:
             if operation not in self._world.operations:
                 raise UNKNOWN_OPERATION.error()
             change = Change(operation, now, self._rules.parse(operation, request), outcome)
-            answer = change.make(self._world)
-            if not operation.startswith(READING):
-                self._keep(change)
-            return answer
+            if operation.startswith(READING):
+                return change.make(self._world)
+            with self._keeping(change):
+                return change.make(self._world)
 
         return self._answer(operation, request, effect, session)
 
@@ -153,8 +155,8 @@ class Simulator:
         with self._changed:
             self._faults.clear()
             release = Change(RELEASE, self._clock(), {})
-            release.make(self._world)
-            self._keep(release)
+            with self._keeping(release):
+                release.make(self._world)
             self._announce()
 
     def calls(self) -> Json:

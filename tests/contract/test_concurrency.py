@@ -9,12 +9,13 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 
 from constructs_lib.config.document import DeployConfig
 from constructs_lib.config.file import parse
-from tests.contract.emulator_process import ROOT, Emulator, running_emulator
-from tools.concurrency import NoRoom, require_room
+from tests.contract.emulator_process import ROOT, Emulator, free_port, running_emulator
+from tools.concurrency import NoRoom, NotKnown, require_room
 
 SHIPPED = json.loads((ROOT / "configs" / "configs.json").read_text())
 
@@ -54,16 +55,17 @@ def function(account: Any, role: str, name: str, *, reserved: int) -> None:
 
 
 def test_a_config_that_reserves_nothing_asks_nothing() -> None:
-    require_room(config(reserved_concurrency=False))
+    require_room(config(reserved_concurrency=False), boto3.Session())
 
 
 def test_what_fits_beside_the_hundred_that_lambda_keeps_is_let_through(account: Any) -> None:
-    require_room(config(reconciler_concurrency=446))  # 2 + 5 + 892 = 899 of 1000 - 100
+    # 2 + 5 + 892 = 899 of 1000 - 100
+    require_room(config(reconciler_concurrency=446), boto3.Session())
 
 
 def test_what_does_not_fit_is_refused_with_the_number_and_the_ways_out(account: Any) -> None:
     with pytest.raises(NoRoom) as refused:
-        require_room(config(reconciler_concurrency=447))  # 901
+        require_room(config(reconciler_concurrency=447), boto3.Session())  # 901
     told = str(refused.value)
     assert "reserves 901 concurrent executions" in told
     assert "1 more than fit" in told
@@ -77,6 +79,16 @@ def test_what_the_stack_has_reserved_already_counts_for_it_and_what_others_have_
     role = emulator.role()
     function(account, role, "demo-reconciler", reserved=600)
     function(account, role, "others", reserved=200)
-    require_room(config(reconciler_concurrency=340))  # 687 of 600 + 1000 - 800 - 100
+    # 687 of 600 + 1000 - 800 - 100
+    require_room(config(reconciler_concurrency=340), boto3.Session())
     with pytest.raises(NoRoom, match=r"687 .* 587 more than fit"):
-        require_room(config(reconciler_concurrency=340, project_prefix="other"))
+        require_room(config(reconciler_concurrency=340, project_prefix="other"), boto3.Session())
+
+
+def test_where_lambda_does_not_answer_it_is_not_known(
+    account: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(NotKnown, match="whether `reserved_concurrency` fits is not known"):
+        require_room(config(), boto3.Session())

@@ -118,6 +118,15 @@ def test_what_is_no_signature_is_refused(authorization: str, code: str) -> None:
     assert code_for(Head("GET", "/", "", headers)) == code
 
 
+def test_a_signature_of_other_letters_is_refused() -> None:
+    head = signed()
+    authorization = head.headers["authorization"].partition("Signature=")[0] + "Signature=é"
+
+    changed = replace(head, headers={**head.headers, "authorization": authorization})
+
+    assert code_for(changed) == "SignatureDoesNotMatch"
+
+
 def test_a_link_must_say_how_long_it_holds() -> None:
     head = HEADS["link"]()
 

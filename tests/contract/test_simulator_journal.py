@@ -1,7 +1,9 @@
 """A simulator that was killed comes back with what it had accepted."""
 
+import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from local.simulator.errors import ApiError
-from local.simulator.journal import Journal
+from local.simulator.journal import Change, Journal
 from local.simulator.lifecycle import Json
 from local.simulator.service import Simulator
 from local.simulator.world import World
@@ -28,7 +30,7 @@ SCALED = {
 def a_simulator(path: Path, clock: HandClock) -> Simulator:
     world, journal = World(ACCOUNT, DURATIONS), Journal(path)
     journal.replay(world)
-    return Simulator(world, clock=clock, keep=journal.keep)
+    return Simulator(world, clock=clock, keeping=journal.keeping)
 
 
 def calling(simulator: Simulator) -> Call:
@@ -103,6 +105,53 @@ def test_a_line_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
 
     models = calling(a_simulator(journal, clock))("ListModels", SortBy="Name")["Models"]
     assert [model["ModelName"] for model in models] == ["three", "one"]
+
+
+@pytest.mark.parametrize("room", [0, 10])
+def test_what_a_full_disk_cannot_take_is_not_done_and_leaves_nothing(
+    tmp_path: Path, room: int
+) -> None:
+    journal, clock = tmp_path / "journal", HandClock()
+    simulator = a_simulator(journal, clock)
+    call = calling(simulator)
+    model = {"PrimaryContainer": {"Image": "i"}, "ExecutionRoleArn": ROLE}
+    call("CreateModel", ModelName="before", **model)
+    with largest_file(journal.stat().st_size + room), pytest.raises(OSError, match=r"large|space"):
+        call("CreateModel", ModelName="refused", **model)
+    call("CreateModel", ModelName="after", **model)
+
+    again = calling(a_simulator(journal, clock))
+
+    assert everything(again) == everything(call)
+    assert [model["ModelName"] for model in again("ListModels", SortBy="Name")["Models"]] == [
+        "before",
+        "after",
+    ]
+
+
+def test_a_change_that_is_refused_leaves_no_line(tmp_path: Path) -> None:
+    call = calling(a_simulator(tmp_path / "journal", HandClock()))
+    with pytest.raises(ApiError):
+        call("DeleteModel", ModelName="none")
+    assert not (tmp_path / "journal").read_bytes()
+
+
+def test_a_process_that_was_killed_while_it_refused_a_change_starts_again(tmp_path: Path) -> None:
+    journal, clock = tmp_path / "journal", HandClock()
+    killed = Change("DeleteModel", clock.now, {"ModelName": "none"})
+    journal.write_bytes(killed.as_line())
+    assert not calling(a_simulator(journal, clock))("ListModels")["Models"]
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """No file may become larger, as on a disk without room."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_killed_process_goes_on_where_it_ended(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from tests.contract.small_project import SmallProject, small_project, small_stac
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
+CTRL_D = "\x04"
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[SmallProject]:
@@ -60,11 +62,13 @@ def test_on_a_terminal_nothing_is_lost_without_asking(project: SmallProject) -> 
     os.kill(before.pids["emulator"], signal.SIGKILL)
 
     declined, asked = on_a_terminal(project, "n\n")
+    ended, output = on_a_terminal(project, CTRL_D)
     simulators = [found.pid for found in project.processes() if found.daemon == "simulator"]
     agreed, _ = on_a_terminal(project, "y\n")
 
     assert "Start afresh? [y/N]" in asked
-    assert (declined, agreed) == (1, 0)
+    assert (declined, ended, agreed) == (1, 1, 0)
+    assert "Nothing was changed" in output
     assert simulators == [before.pids["simulator"]]
     assert not sagemaker(project.stack).list_models()["Models"]
 

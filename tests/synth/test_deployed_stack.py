@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from constructs_lib.config.document import STATES
-from tests.contract.emulator_process import Emulator, running_emulator
+from tests.contract.emulator_process import Emulator, free_port, running_emulator
 from tests.synth.synthesis import DEFAULT
 from tests.synth.terraform import Terraform
 from tools.deployed_stack import BEFORE, RECORD, Source, Stack, WrongState
@@ -237,18 +238,29 @@ def test_a_state_in_s3_that_holds_another_stack_is_refused(
     backend = {"type": "s3", "bucket": bucket, "key": "meter.tfstate", "region": "us-east-1"}
     s3 = project.states.emulator.client("s3")
     s3.create_bucket(Bucket=bucket)
-    project.stack(backend=backend, **other).require_remote()
+    project.stack(backend=backend, **other).require_remote(boto3.Session())
     s3.put_object(Bucket=bucket, Key="meter.tfstate", Body=project.states.deployed)
-    project.stack(backend=backend).require_remote()
+    project.stack(backend=backend).require_remote(boto3.Session())
     with pytest.raises(WrongState, match=rf"s3://{bucket}/meter.tfstate holds .*demo-us-east-1"):
-        project.stack(backend=backend, **other).require_remote()
-    project.stack(backend={**backend, "key": "other.tfstate"}, **other).require_remote()
+        project.stack(backend=backend, **other).require_remote(boto3.Session())
+    elsewhere = {**backend, "key": "other.tfstate"}
+    project.stack(backend=elsewhere, **other).require_remote(boto3.Session())
 
 
 def test_a_state_in_s3_that_cannot_be_read_is_told(project: Project) -> None:
     backend = {"type": "s3", "bucket": "there-is-none", "key": "meter.tfstate"}
     with pytest.raises(WrongState, match=r"cannot be read: .*NoSuchBucket"):
-        project.stack(backend=backend).require_remote()
+        project.stack(backend=backend).require_remote(boto3.Session())
+
+
+def test_a_state_in_s3_that_is_not_reached_is_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    backend = {"type": "s3", "bucket": "states", "key": "meter.tfstate"}
+    with pytest.raises(WrongState, match=r"cannot be read: Could not connect"):
+        project.stack(backend=backend).require_remote(boto3.Session())
 
 
 def test_what_is_no_state_is_told_with_its_backup(project: Project) -> None:
