@@ -37,7 +37,7 @@ REFUSALS = (terraform_cli.TerraformMissing, NoCredentials, NobodyToAsk, NoRoom, 
 
 
 def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
-    """Replace this process with the CLI. It only returns if the CLI must not be started."""
+    """Become the CLI. It only returns if the CLI must not be started."""
     try:
         terraform_cli.require()
         provision = terraform_cli.provision(os.environ)
@@ -90,20 +90,29 @@ def checked(arguments: list[str], environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def without_spinner() -> None:
-    """Let a child write our output from now on, without the lines of the spinner."""
+    """Go on in a child, whose output this process passes on without the lines of the spinner.
+
+    This process ends after its child, with its exit code: then all output has arrived.
+    """
     reading, writing = os.pipe()
-    if os.fork() == 0:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with what it reads
+    child = os.fork()
+    if child == 0:
+        os.dup2(writing, 1)
+        os.close(reading)
         os.close(writing)
-        with open(reading, "rb") as lines, open(1, "wb") as output:  # noqa: PTH123
-            for line in lines:
-                if not line.startswith(SPINNER):
-                    output.write(line)
-                    output.flush()
-        os._exit(0)
-    os.close(reading)
-    os.dup2(writing, 1)
+        return
     os.close(writing)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the child too
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it
+            signal.signal(number, lambda received, _frame: os.kill(child, received))
+    with open(reading, "rb") as lines, open(1, "wb") as output:  # noqa: PTH123
+        for line in lines:
+            if not line.startswith(SPINNER):
+                output.write(line)
+                output.flush()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os._exit(code if code >= 0 else 128 - code)
 
 
 def cdktf_command(arguments: list[str], *, mirrored: bool, terminal: bool) -> list[str]:

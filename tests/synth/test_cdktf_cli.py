@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -85,14 +88,41 @@ def test_a_wrong_config_is_told_before_anything_is_started(project: Checkout) ->
     assert "Traceback" not in done.stderr
 
 
-def test_only_lines_of_the_spinner_are_left_out(project: Checkout) -> None:
+def without_spinner(script: str) -> list[str]:
+    """The command that runs a script of the shell in place of the CLI."""
     code = """
 import os, sys
 from tools.cdktf_cli import without_spinner
 without_spinner()
-script = "printf 'one\\\\n⠴  Processing\\\\n │ two\\\\n⠋ Synthesizing'; exit 3"
-os.execv("/bin/sh", ["sh", "-c", script])
+os.execv("/bin/sh", ["sh", "-c", sys.argv[1]])
 """
-    done = project.command([sys.executable, "-c", code])
+    return [sys.executable, "-c", code, script]
+
+
+def test_only_lines_of_the_spinner_are_left_out(project: Checkout) -> None:
+    script = r"printf 'one\n⠴  Processing\n │ two\n⠋ Synthesizing'; exit 3"
+    done = project.command(without_spinner(script))
     assert done.returncode == 3
     assert done.stdout == "one\n │ two\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux makes a pipe as small as asked")
+def test_the_command_ends_when_all_its_output_has_been_passed_on(project: Checkout) -> None:
+    # The output is longer than the pipe that is read here: the CLI ends while it is on the way.
+    command = without_spinner("seq 1 5000; exit 3")
+    small: Any = {"stdout": subprocess.PIPE, "pipesize": 4096}
+    with subprocess.Popen(command, cwd=project.folder, **small) as running:
+        assert running.stdout is not None
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(5)
+        assert running.stdout.read().endswith(b"\n5000\n")
+    assert running.returncode == 3
+
+
+def test_a_command_that_is_ended_ends_the_cli_and_says_so(project: Checkout) -> None:
+    command = without_spinner("echo begun; exec sleep 60")
+    with subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"begun\n"
+        running.terminate()
+    assert running.returncode == 128 + signal.SIGTERM
