@@ -29,6 +29,7 @@ PUBLIC = re.compile(
     r"GET /(_ministack/health|oauth2/authorize|logout)|POST /(oauth2/)?login"
     r"|POST /oauth2/token|(GET|POST) /oauth2/user[Ii]nfo"
 )
+OWN_PATHS = "/_"
 READ_BY_PAGES = re.compile(r"/oauth2/(token|user[Ii]nfo)")
 PUBLIC_KEYS = re.compile(r"/([^/]+)/\.well-known/(jwks\.json|openid-configuration)")
 SIGN_IN = "AWSCognitoIdentityProviderService."
@@ -95,6 +96,9 @@ class Door:
                 body = await _body(receive, MOST_UNSIGNED_BYTES)
             await _answer(send, *_refusal(head, body, error))
             return
+        if scope["path"].startswith(OWN_PATHS) and not _is_root(signature):
+            await _answer(send, 403, _JSON, b'{"message":"Only the root user may do this."}')
+            return
         parts = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def replay() -> Any:
@@ -141,6 +145,11 @@ def _secret_of(signature: Signature) -> str:
         raise SignatureError(found.code, found.message)
     secret: str = found.secret_access_key
     return secret
+
+
+def _is_root(signature: Signature) -> bool:
+    """MiniStack's own paths, such as its reset, know no IAM."""
+    return bool(evaluator.is_root_access_key(signature.access_key_id))
 
 
 def _refusal(head: Head, body: bytes, error: SignatureError) -> Answer:

@@ -25,6 +25,9 @@ def settings(port: int) -> dict[str, str]:
         # State ends with the process, so nothing on disk becomes stale.
         "PERSIST_STATE": "0",
         "S3_PERSIST": "0",
+        # MiniStack keeps the keys that sign users' tokens in a folder in /tmp, where everybody can
+        # read or provide them. Below a device no folder can be made: then they stay in memory.
+        "STATE_DIR": os.devnull,
         # IAM policies are enforced for roles; the key in the environment is the root user's.
         "AUTH": "true",
     }

@@ -9,7 +9,10 @@ import boto3
 import httpx
 import pytest
 from botocore import UNSIGNED
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from constructs_lib.policy import Statement, policy_document
@@ -263,6 +266,18 @@ def test_a_role_acts_with_its_session_and_with_nothing_else(emulator: Emulator) 
         assert refused_code("dynamodb", with_key(emulator, "dynamodb", **credentials)) in (
             UNKNOWN | MISMATCH
         )
+
+
+def test_a_role_may_not_use_the_paths_of_the_emulator_itself(emulator: Emulator) -> None:
+    session = session_of(emulator.role(), emulator.client("lambda"))
+    url = f"{emulator.url}/_ministack/reset"
+
+    request = AWSRequest("POST", url, data=b"{}")
+    SigV4Auth(Credentials(*session.values()), "lambda", REGION).add_auth(request)
+
+    answer = httpx.post(url, content=b"{}", headers=dict(request.headers))
+
+    assert answer.status_code == 403
 
 
 def test_a_function_does_not_get_the_key_of_the_root_user(emulator: Emulator) -> None:

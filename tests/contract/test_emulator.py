@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+import httpx
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 
@@ -56,6 +57,18 @@ def test_docker_and_persistence_are_switched_off() -> None:
 
     assert chosen["DOCKER_HOST"] == "unix:///nonexistent"
     assert (chosen["PERSIST_STATE"], chosen["S3_PERSIST"]) == ("0", "0")
+
+
+def test_keys_that_sign_tokens_of_users_are_in_no_file(emulator: Emulator, tmp_path: Path) -> None:
+    cognito = emulator.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName="users")["UserPool"]["Id"]
+
+    keys = httpx.get(f"{emulator.url}/{pool}/.well-known/jwks.json").json()["keys"]
+
+    assert len(keys) == 2
+    shared = Path("/tmp/ministack-state")  # noqa: S108  # where MiniStack would keep them
+    for folder in (shared, tmp_path):
+        assert not list(folder.rglob(f"*{pool}*"))
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])

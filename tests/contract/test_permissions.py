@@ -249,6 +249,46 @@ def test_a_batch_of_messages_needs_the_right_to_send_one(embedded: Embedded) -> 
     assert refusal(sqs.receive_message, QueueUrl=queue)[0].startswith("AccessDenied")
 
 
+def test_streaming_an_answer_needs_the_right_to_call_the_function(embedded: Embedded) -> None:
+    functions = embedded.emulator.client("lambda")
+    name = a_function(functions, embedded.role(), IDLE)
+    stream = embedded.as_role(embedded.role(), "lambda").invoke_with_response_stream
+
+    assert refusal(stream, FunctionName=name)[0] == "AccessDeniedException"
+
+
+def test_naming_a_permitted_action_beside_the_real_one_does_not_help(embedded: Embedded) -> None:
+    table = f"table-{uuid.uuid4().hex[:8]}"
+    embedded.emulator.client("dynamodb").create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT.account_id}:table/{table}"
+    functions = ("lambda:ListTags",)
+    role = embedded.role(
+        Statement(("dynamodb:UpdateItem",), (arn,)), Statement(functions, ("*",), reason="any tags")
+    )
+    dynamodb, aws_lambda = embedded.as_role(role, "dynamodb"), embedded.as_role(role, "lambda")
+    name = a_function(embedded.emulator.client("lambda"), embedded.role(), IDLE)
+
+    dynamodb.update_item(TableName=table, Key={"pk": {"S": "own"}})
+    dynamodb.meta.events.register("before-call.dynamodb.Scan", _naming_an_update)
+    aws_lambda.meta.events.register("before-call.lambda.Invoke", _naming_a_list_of_tags)
+
+    assert refusal(dynamodb.scan, TableName=table)[0] == "AccessDeniedException"
+    assert refusal(aws_lambda.invoke, FunctionName=name)[0] == "AccessDeniedException"
+
+
+def _naming_an_update(params: dict[str, Any], **_: object) -> None:
+    params["url"] += "?Action=UpdateItem"
+
+
+def _naming_a_list_of_tags(params: dict[str, Any], **_: object) -> None:
+    params["headers"]["X-Amz-Target"] = "Anything.ListTags"
+
+
 def test_a_queue_is_read_for_a_function_only_if_its_role_may(embedded: Embedded) -> None:
     sqs = embedded.emulator.client("sqs")
     queue = sqs.create_queue(QueueName="consumed")["QueueUrl"]

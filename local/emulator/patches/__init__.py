@@ -15,6 +15,7 @@ from local.emulator.patches import (
     mock_integrations,
     model_calls,
     multipart_tags,
+    named_actions,
     policy_simulation,
     role_sessions,
     root_key,
@@ -40,6 +41,7 @@ def apply() -> None:
     mock_integrations.apply()
     model_calls.apply()
     multipart_tags.apply()
+    named_actions.apply()
     policy_simulation.apply()
     role_sessions.apply()
     root_key.apply()
