@@ -58,7 +58,10 @@ def of(table: str | None, region: str | None) -> Stack:
     """The stack on AWS. Missing values come from the last synth. Raises NoStack."""
     if table and region:
         return Stack(table, region)
-    synthesized = _read(_SYNTHESIZED, "no stack was synthesized here: give --table and --region")
+    missing = (
+        "no stack was synthesized here: give --local for that of `make up`, or --table and --region"
+    )
+    synthesized = _read(_SYNTHESIZED, missing)
     return Stack(
         table or synthesized["output"]["auth_table_name"]["value"],
         region or synthesized["provider"]["aws"][0]["region"],

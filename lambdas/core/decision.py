@@ -500,7 +500,7 @@ def _rest(state: State, due: datetime | None, reason: str, next_step: Step) -> D
 
 def _why_unwanted(spec: Spec | None, state: State, now: datetime) -> str:
     if spec is None:
-        return "it was taken out of the config"
+        return "it was taken off the meter"
     return why_stopped(last_end(meter_of(spec, state), state, now))
 
 

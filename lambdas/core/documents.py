@@ -99,6 +99,10 @@ def iso(instant: datetime | None) -> str | None:
     return instant.isoformat().replace("+00:00", "Z") if instant else None
 
 
+def minutes_text(minutes: int) -> str:
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"
+
+
 def parse_instant(text: str, field: str) -> datetime:
     """An instant in ISO 8601, in UTC. Raises InvalidField."""
     try:
@@ -120,5 +124,6 @@ def _reason(spec: Spec, state: State, meter: Meter, rule: str, now: datetime) ->
         return strangers.cannot_act(spec, state, stranger)
     if spec.unreadable:
         return unread(spec)
-    doing = {Status.CREATING: "being created: ", Status.DELETING: "being deleted: "}
+    created = "being created: " if meter.wanted(now) else "being created, and deleted after that: "
+    doing = {Status.CREATING: created, Status.DELETING: "being deleted: "}
     return retried(meter, state, now) or doing.get(state.observed_status, "") + rule

@@ -10,7 +10,7 @@ from typing import Any
 
 from lambdas.core import async_choice
 from lambdas.core.decision import is_metered, meter_of, undecided
-from lambdas.core.documents import endpoint_document, iso
+from lambdas.core.documents import endpoint_document, iso, minutes_text
 from lambdas.core.errors import (
     Busy,
     ConfigOwned,
@@ -203,7 +203,7 @@ class ExpiryUseCases(UseCases):
             )
             if ended or undecided(spec, state, now):
                 stopped = ended_now(stopped, now, Ended(EndedBy.HAND, cut, request.actor))
-            reason = f"{' and '.join(ended) or 'nothing was running it'}, by hand"
+            reason = f"{' and '.join(ended) or 'nothing kept it running'}, by hand"
             draining = self.store.control().draining(now)
             operation = operation_of(spec, stopped, request, now, 200, draining=draining)
             keyed = keyed_with(record, request, operation)
@@ -258,7 +258,9 @@ class ExpiryUseCases(UseCases):
                 raise
             return replay
         kind = "adopted" if adoption else "renewed"
-        paid = f"until {iso(amount)}" if isinstance(amount, datetime) else f"{amount} minutes"
+        paid = minutes_text(amount) if isinstance(amount, int) else f"until {iso(amount)}"
+        if isinstance(amount, datetime) and renewed.expires_at != amount:
+            paid += f", and it was paid until {iso(renewed.expires_at)} already"
         self.note(record.key, now, kind, paid, request)
         self.look_at(record.key, record.state)
         return answered(record, replace(operation, expires_at=renewed.expires_at))

@@ -437,7 +437,9 @@ def _observed_events(key: str, before: State, decision: Decision, now: datetime)
     after = decision.state
     status = after.observed_status
     if status is not before.observed_status:
-        if status in _NOTABLE:
+        if status is Status.IN_SERVICE:
+            yield Event(key, now, status, decision.reason)
+        elif status in _NOTABLE:
             yield Event(key, now, status, after.reason or decision.reason)
         elif status is Status.ABSENT:
             yield Event(key, now, status, "the endpoint is gone")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lambdas.core.decision import meter_of
+from lambdas.core.documents import minutes_text
 from lambdas.core.errors import InvalidField, LeaseTooLong
 from lambdas.core.idempotency import Answer, Request, answered, keyed_with, operation_of
 from lambdas.core.name_patterns import ANY_NAME, NamePatterns
@@ -62,7 +63,7 @@ class SessionUseCases(UseCases):
             over = replace(state, adopting=adoption) if adoption else None
             self.store.pay_session(record.key, session_id, end, now, keyed, over)
             if session_id not in live_sessions(state, now):
-                self.note(record.key, now, "session began", f"{minutes} minutes", request)
+                self.note(record.key, now, "session began", minutes_text(minutes), request)
             self.look_at(record.key, state)
             return answered(record, operation)
 

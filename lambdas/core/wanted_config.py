@@ -59,7 +59,9 @@ def with_served(spec: Spec, before: State, seen: State, served: str | None) -> S
     """
     intended = before.intent.config_name if before.intent else None
     updating = before.updating.config_name if before.updating else None
-    asked = {before.asked_config, intended, updating, *fitting_configs(spec, before)}
+    chosen, declared = chosen_config(spec, before), spec.configs()
+    in_force = declared if chosen in declared else (chosen,)  # an override takes their place
+    asked = {before.asked_config, intended, updating, *in_force}
     if before.asked_config is None or served in asked:
         return replace(seen, asked_config=served)
     if spec.outside_updates is OutsideUpdates.REVERT or served == before.observed_config:

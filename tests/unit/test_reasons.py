@@ -187,6 +187,36 @@ def test_answer_of_a_renewal_that_ends_a_hold_says_what_runs_it() -> None:
     assert document["ExpiresAt"] == "2026-03-02T12:00:00Z", "the window counts again"
 
 
+def test_answer_of_a_stop_says_that_the_meter_cannot_act() -> None:
+    world = World()
+    world.deploy(a_spec("falcon"))
+    world.endpoints.run_by_hand("falcon", "their-cfg")
+    world.sweeper.sweep()
+    world.settle()
+    shown = world.get("falcon")["Reason"]
+    assert shown.startswith("the meter cannot act: ")
+    assert world.stop("falcon").document["Reason"] == shown
+
+
+def test_creation_that_is_no_longer_wanted_is_told_to_be_deleted_after_it() -> None:
+    world = World()
+    world.deploy(a_spec("falcon"))
+    world.renew("falcon", 60)
+    world.stop("falcon")
+    reason = "being created, and deleted after that: stopped by hand at 2026-03-02T09:00:00Z (ann)"
+    assert world.get("falcon")["Reason"] == reason
+
+
+def test_forgotten_endpoint_is_not_told_to_have_been_in_the_config() -> None:
+    world = World()
+    world.endpoints.configs.add("cfg")
+    world.add("mine", "cfg", 60)
+    world.advance(minutes=1)
+    world.stop("mine", forget=True)
+    (deleted,) = [e.reason for e in world.history.newest("mine", 9) if e.kind == "delete"]
+    assert deleted == "it was taken off the meter"
+
+
 def test_endpoint_that_was_never_wanted_says_so_and_when_it_was_set_up() -> None:
     world = World()
     world.deploy(a_spec("falcon"))

@@ -188,6 +188,17 @@ def test_until_moves_the_end_only_to_later(world: World) -> None:
     assert world.renew("falcon", 5).document["LeaseExpiresAt"] == "2026-03-02T11:05:00Z"
 
 
+def test_history_says_what_was_paid(world: World) -> None:
+    world.renew("falcon", 1)
+    world.advance(seconds=1)
+    world.renew("falcon", 59)
+    world.advance(seconds=1)
+    _until(world, clock(9, 30))
+    paid = [e.reason for e in world.history.newest("falcon", 9) if e.kind == "renewed"]
+    already = ", and it was paid until 2026-03-02T10:00:00Z already"
+    assert paid == [f"until 2026-03-02T09:30:00Z{already}", "59 minutes", "1 minute"]
+
+
 def test_until_starts_what_is_stopped_and_ends_a_hold(world: World) -> None:
     assert _until(world, clock(9, 30)) == "2026-03-02T09:30:00Z"
     assert world.status("falcon") is Status.CREATING

@@ -557,6 +557,45 @@ def test_update_from_outside_is_kept_until_a_deploy_changes_the_entry(world: Wor
     assert len(updated_outside(world)) == 1
 
 
+def moved_back_outside(world: World, outside_updates: OutsideUpdates) -> None:
+    """An override runs, and somebody outside moves the endpoint to the declared config."""
+    world.deploy(a_spec("falcon", outside_updates=outside_updates))
+    world.endpoints.configs.add("cfg-b")
+    world.renew("falcon", 60)
+    world.advance(seconds=10)
+    world.update("falcon", "cfg-b")
+    world.advance(minutes=1)
+    world.endpoints.update("falcon", "falcon-1", {})
+    world.advance(minutes=15)
+    world.sweeper.sweep()
+    world.advance(minutes=1)
+
+
+def test_update_from_outside_to_the_declared_config_is_told_and_an_override_put_back(
+    world: World,
+) -> None:
+    moved_back_outside(world, OutsideUpdates.REVERT)
+    assert updated_outside(world) == ["somebody outside moved it from cfg-b to falcon-1"]
+    assert world.get("falcon")["ServedConfigName"] == "cfg-b"
+
+
+def test_update_from_outside_to_the_declared_config_is_kept(world: World) -> None:
+    moved_back_outside(world, OutsideUpdates.KEEP)
+    assert len(updated_outside(world)) == 1
+    shown = world.get("falcon")
+    assert shown["EndpointConfigName"] == shown["ServedConfigName"] == "falcon-1"
+
+
+def test_endpoint_in_service_is_not_told_to_be_updating(world: World) -> None:
+    world.renew("falcon", 60)
+    world.advance(seconds=10)
+    world.endpoints.update("falcon", "theirs", {})
+    world.sweeper.sweep()
+    world.advance(minutes=1)
+    reasons = [e.reason for e in world.history.newest("falcon", 9) if e.kind == "InService"]
+    assert not [reason for reason in reasons if "updating" in reason]
+
+
 def test_what_the_meter_did_itself_is_never_told_to_come_from_outside(world: World) -> None:
     world.renew("falcon", 600)
     world.advance(minutes=1)
