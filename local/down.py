@@ -9,11 +9,9 @@ from local.places import Places, here
 
 
 def down(places: Places) -> None:
-    """Leave no process, no port and no state. It changes nothing if nothing is up."""
+    """Leave no process, no port and no file. It changes nothing if nothing is up."""
     embedded.clear(places)
-    for folder in (places.synthesized, places.logs):
-        shutil.rmtree(folder, ignore_errors=True)
-    places.tokens.unlink(missing_ok=True)
+    shutil.rmtree(places.home, ignore_errors=True)
 
 
 def main(places: Places) -> int:

@@ -75,7 +75,7 @@ def require(environ: Mapping[str, str] = os.environ) -> str:
 def provision(
     environ: Mapping[str, str],
     *,
-    own_config: Path = ROOT / ".local" / "terraform.tfrc",
+    own_config: Path = ROOT / ".cache" / "terraform.tfrc",
     add_on_folders: tuple[str, ...] = ADD_ON_FOLDERS,
 ) -> Provision:
     """Decide where the provider comes from, and write `own_config` if a mirror needs it."""
@@ -97,7 +97,7 @@ def provision(
     if mirror is None:
         # Without a cache, each working folder would download the provider: some 150 MB.
         if "plugin_cache_dir" not in users and "TF_PLUGIN_CACHE_DIR" not in settings:
-            cache = own_config.parent.parent / ".cache" / "terraform-plugins"
+            cache = own_config.parent / "terraform-plugins"
             cache.mkdir(parents=True, exist_ok=True)
             settings["TF_PLUGIN_CACHE_DIR"] = str(cache)
             settings["TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE"] = "1"

@@ -18,7 +18,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
         self.opt = folder / "opt"
-        self.config = folder / "checkout" / ".local" / "terraform.tfrc"
+        self.config = folder / "checkout" / ".cache" / "terraform.tfrc"
         self.environ = {
             "HOME": str(self.home),
             "PATH": str(folder / "bin"),
