@@ -25,6 +25,7 @@ from lambdas.handlers.refusals import (
 )
 
 MAX_BODY_BYTES = 128_000
+MOST_DIGITS = 1000
 MAX_BODY_DEPTH = 200
 """Depth of nested arrays and objects. What is accepted here must be readable later, too."""
 _READ_AS_JSON = frozenset({JSON, "application/x-www-form-urlencoded"})
@@ -94,9 +95,13 @@ def _json_of(event: Mapping[str, Any]) -> dict[str, Any]:
     if kinds - _READ_AS_JSON - {""}:
         raise UnsupportedMediaType
     try:
-        document = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
+        document = json.loads(
+            body, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_short
+        )
         json.dumps(document, ensure_ascii=False).encode()  # refuses lone surrogates
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise BodyTooDeep(MAX_BODY_DEPTH) from None
+    except ValueError as error:
         raise MalformedJson(str(error)) from error
     if not isinstance(document, dict):
         raise InvalidBody
@@ -117,6 +122,13 @@ def _deeper_than(limit: int, document: dict[str, Any]) -> bool:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _short(text: str) -> int:
+    """Python reads no integer of more than some thousand digits."""
+    if len(text) > MOST_DIGITS:
+        raise ValueError(f"{text[:20]}… is too large a number")
+    return int(text)
 
 
 def _finite(text: str) -> float:

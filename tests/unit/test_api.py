@@ -727,8 +727,14 @@ def test_deeply_nested_bodies_are_400(call: Client, depth: int) -> None:
     inner = "[" * (depth - 1) + "]" * (depth - 1)
     reply = call("POST", "/endpoint-expiry", f'{{"EndpointName": {inner}}}')
     assert reply.status == 400
-    refused_for_depth = reply.document["code"] in {"BodyTooDeep", "MalformedJson"}
-    assert refused_for_depth == (depth > 200)
+    assert (reply.document["code"] == "BodyTooDeep") == (depth > 200)
+
+
+def test_a_number_of_too_many_digits_is_refused_in_words_for_the_caller(call: Client) -> None:
+    reply = call("POST", "/endpoint-expiry", f'{{"minutes": {"9" * 5_000}}}')
+
+    assert (reply.status, reply.document["code"]) == (400, "MalformedJson")
+    assert "is too large a number" in reply.document["error"]
 
 
 def test_two_tokens_in_one_request_are_401(call: Client) -> None:
