@@ -70,7 +70,8 @@ class Door:
 
     async def _to_stage(self, api: str, path: str, scope: Any, receive: Any, send: Any) -> None:
         """A request to a deployed API. MiniStack would take other paths for its own."""
-        if path.split("/")[1] in apigateway.stages_for_api(api):
+        below = path.split("/")[1:]  # nothing for the `*` of OPTIONS
+        if below and below[0] in apigateway.stages_for_api(api):
             await self._unsigned(scope, receive, send)
         else:
             await _answer(send, 403, _JSON, b'{"message":"Forbidden"}')

@@ -1,5 +1,6 @@
 """The embedded AWS takes signed requests to this machine, and unsigned ones only where AWS does."""
 
+import http.client
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -175,6 +176,17 @@ def test_the_host_of_an_api_opens_only_its_stages(emulator: Emulator) -> None:
         assert answer.status_code == 403
 
     assert "QueueUrls" in queues.list_queues()
+
+
+def test_a_request_for_the_server_as_a_whole_is_refused(emulator: Emulator) -> None:
+    api = emulator.client("apigateway").create_rest_api(name="any")["id"]
+    url = httpx.URL(emulator.url)
+
+    for host in (f"{api}.execute-api.localhost", "localhost"):
+        connection = http.client.HTTPConnection(url.host, url.port)
+        connection.request("OPTIONS", "*", headers={"Host": host})
+        assert 400 <= connection.getresponse().status < 500
+        connection.close()
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", JSON])
