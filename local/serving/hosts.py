@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local.serving.errors import error_response
 
-LOOPBACK_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
+LOOPBACK_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)
 
 
 class OnlyLoopbackHosts:
@@ -27,7 +27,7 @@ class OnlyLoopbackHosts:
             if not LOOPBACK_HOST.fullmatch(host):
                 refusal = error_response(
                     HTTPStatus.FORBIDDEN,
-                    "This server only answers to the hosts 127.0.0.1, localhost and [::1].",
+                    "This server only answers to the hosts 127.0.0.1 and localhost.",
                 )
                 await refusal(scope, receive, send)
                 return

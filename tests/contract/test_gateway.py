@@ -314,13 +314,21 @@ def test_a_head_without_end_is_a_431_in_json(gateway: Gateway) -> None:
     assert b'"code": "HeadersTooLarge"' in answer
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8080", "LOCALHOST", "[::1]:8080"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8080", "LOCALHOST"])
 def test_this_machine_is_an_allowed_host(gateway: Gateway, host: str) -> None:
     assert httpx.get(gateway.url, headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.2", ""]
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "127.0.0.2",
+        "[::1]:8080",
+        "",
+    ],
 )
 def test_another_host_is_refused(gateway: Gateway, host: str) -> None:
     assert_refused(httpx.get(gateway.url, headers={"Host": host}), 403, "HostNotAllowed")
