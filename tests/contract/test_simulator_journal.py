@@ -156,7 +156,7 @@ def largest_file(size: int) -> Iterator[None]:
 
 def test_a_killed_process_goes_on_where_it_ended(tmp_path: Path) -> None:
     arguments = ("--journal", str(tmp_path / "journal"))
-    with process(*arguments, LOCAL_CREATE_SECONDS="2") as running:
+    with process(*arguments, LOCAL_CREATE_SECONDS="3600") as running:
         url = f"http://127.0.0.1:{int(first_line(running))}"
         client = SESSION.client("sagemaker", endpoint_url=url)
         client.create_model(
