@@ -150,9 +150,8 @@ def wanted_values(state: State) -> dict[str, Any]:
     }
 
 
-def _ended_values(ended: Ended, longest: int | None = None) -> dict[str, Any]:
-    cause, detail = ended.cause.value, ended.detail and ended.detail[:longest]
-    return {"cause": cause, "at": epoch(ended.at), "detail": detail}
+def _ended_values(ended: Ended) -> dict[str, Any]:
+    return {"cause": ended.cause.value, "at": epoch(ended.at), "detail": ended.detail}
 
 
 def _ended_of(item: Item | None) -> Ended | None:
@@ -385,19 +384,14 @@ def _forgotten_of(item: Item) -> Forgotten:
     )
 
 
-_MAX_KEPT_TEXT = 100
-"""The length of free text in what is kept for a repeated answer. STATE holds 60 of them."""
-
-
 def operation_values(operation: Operation) -> dict[str, Any]:
     sessions = {
         "sessions": operation.sessions,
         "sessions_end": epoch(operation.sessions_end),
     }
-    reason, ended = operation.reason[:_MAX_KEPT_TEXT], operation.ended
     return {
         **(sessions if operation.sessions_end else {}),
-        "ended": ended and _ended_values(ended, _MAX_KEPT_TEXT - len(reason)),
+        "ended": operation.ended and _ended_values(operation.ended),
         "stranger": operation.stranger and operation.stranger.value,
         "draining": operation.draining or None,
         "body_hash": operation.body_hash,
@@ -405,7 +399,7 @@ def operation_values(operation: Operation) -> dict[str, Any]:
         "http_status": operation.http_status,
         "status": operation.endpoint_status.value,
         "config": operation.observed_config,
-        "reason": reason,
+        "reason": operation.reason,
         "chosen": operation.chosen_config,
         "held": epoch(operation.held_since),
         "async": operation.async_api,

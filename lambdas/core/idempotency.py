@@ -32,7 +32,9 @@ from lambdas.core.wanted_config import chosen_config, declaration
 
 OPERATION_LIFE = timedelta(hours=24)
 _MAX_PRUNED_AT_ONCE = 20
-_MAX_OPERATIONS = 60
+_MAX_TEXT = 100
+"""The length of free text in an answer, and in what is kept of it for its repetitions."""
+_MAX_OPERATIONS = 48
 """If there are more, the oldest are removed. They are part of STATE, and each write costs by the
 size of the item: this limit keeps it below 32 KB (docs/decisions/0091)."""
 
@@ -83,19 +85,25 @@ def operation_of(
 ) -> Operation:
     """The data of the answer and of its repetitions. `state` is that after the write."""
     meter, chosen = meter_of(spec, state), chosen_config(spec, state)
+    wanted = meter.wanted(now) and not draining
+    told = replace(state, reason=state.reason[:_MAX_TEXT])
+    reason = retried(meter_of(None if draining else spec, state), told, now)
+    ended = None if wanted else last_end(meter, state, now)
+    if ended:
+        ended = replace(ended, detail=ended.detail[:_MAX_TEXT])
     return Operation(
         request.body_hash,
         now,
         http_status,
         state.observed_status,
         state.observed_config,
-        retried(meter_of(None if draining else spec, state), state, now),
+        reason,
         state.expires_at,
         chosen if chosen != spec.endpoint_config_name else None,
         state.held_since,
         len(live_sessions(state, now)),
         max(state.sessions.values(), default=None),
-        None if meter.wanted(now) else last_end(meter, state, now),
+        ended,
         state.stranger,
         draining,
         spec.async_api is not AsyncMode.OFF,
@@ -164,7 +172,8 @@ def answered(record: Record, operation: Operation) -> Answer:
         observed_config=operation.observed_config,
         reason=operation.reason,
         ended=operation.ended,
-        last_wanted=Wanted(running=False, since=at, seen=at) if operation.ended else None,
+        # If it is not wanted, nothing else ended it than what was recorded.
+        last_wanted=Wanted(running=False, since=at, seen=at),
         stranger=operation.stranger,
     )
     document = endpoint_document(replace(record, state=state), at, draining=operation.draining)

@@ -164,7 +164,7 @@ TAKEOVER_MUTANTS = (
     Mutant(
         "hundreds of answers are kept beside the lease",
         f"{CORE}.idempotency",
-        "_MAX_OPERATIONS = 60",
+        "_MAX_OPERATIONS = 48",
         "_MAX_OPERATIONS = 200",
         "update: after many with keys",
     ),

@@ -188,7 +188,8 @@ def test_throttled_step_and_refused_step_have_different_outcomes(world: World) -
         AwsRefused("ResourceLimitExceeded", "quota"),
     ]
     world.renew("falcon", 60)
-    world.endpoints.refusals["describe"] = [Throttled("ThrottlingException", "Rate exceeded")]
+    # One for the endpoint, one for the canary of the tick.
+    world.endpoints.refusals["describe"] = [Throttled("ThrottlingException", "Rate exceeded")] * 2
     world.advance(minutes=1)
     words = [
         outcome.word for outcome in world.outcomes if outcome.word not in ("settled", "heartbeat")

@@ -125,20 +125,20 @@ def test_renewal_is_accepted_though_hint_and_history_fail(world: World) -> None:
     assert world.state("falcon").next_due == world.now, "the next tick finds it"
 
 
-def test_endpoint_keeps_the_latest_sixty_keys(world: World) -> None:
+def test_endpoint_keeps_its_latest_48_keys(world: World) -> None:
     record = world.store.load("falcon")
     many = {
         f"k{number}": Operation(
             "b", world.now - timedelta(minutes=number), 200, Status.ABSENT, None, "", None
         )
-        for number in range(60)
+        for number in range(48)
     }
     world.store.records["falcon"] = replace(record, operations=many)
     world.renew("falcon", 1, key="one more")
     kept = world.store.load("falcon").operations
-    assert len(kept) == 60
-    assert "k59" not in kept, "the oldest went"
-    assert "k58" in kept
+    assert len(kept) == 48
+    assert "k47" not in kept, "the oldest went"
+    assert "k46" in kept
 
 
 def test_reconcile_that_lost_its_lock_writes_nothing(world: World) -> None:
