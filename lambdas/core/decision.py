@@ -345,7 +345,7 @@ def _decide_foreign(
     waiting = replace(state, stranger=observed.owner, next_due=due, next_step=Step.WAIT, reason="")
     # The owner of an ignored one wants no history to mention it.
     step = Step.WAIT if observed.owner is Owner.IGNORED else Step.GIVE_UP
-    return Decision(step, cannot_act(spec, state, observed), waiting)
+    return Decision(step, cannot_act(spec.name), waiting)
 
 
 def _decide_running(

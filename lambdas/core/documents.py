@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lambdas.core import strangers
 from lambdas.core.decision import DRAINED, meter_of, undecided, unread
 from lambdas.core.errors import InvalidField
 from lambdas.core.history import Event
@@ -14,6 +13,7 @@ from lambdas.core.meter import Meter
 from lambdas.core.reasons import last_end, retried, why_running, why_stopped
 from lambdas.core.spec import AsyncMode, Origin, Spec
 from lambdas.core.state import Record, State, Status, live_sessions
+from lambdas.core.strangers import cannot_act
 from lambdas.core.wanted_config import chosen_config
 
 LEGACY_EXPIRY_KEY = "EndpointExpiry "
@@ -57,9 +57,7 @@ def endpoint_document(
         "Status": state.observed_status.value,
         "NextTransition": iso(meter.next_transition(now)),
         "EndpointConfigName": chosen_config(spec, state),
-        "ServedConfigName": state.observed_config
-        if state.observed_status is not Status.ABSENT
-        else None,
+        "ServedConfigName": _served_config(state),
         "Reason": _reason(spec, state, meter, rule, now),
         "Owner": "config" if spec.origin is Origin.CONFIG else "api",
         "AsyncApi": spec.async_api is not AsyncMode.OFF,
@@ -116,12 +114,17 @@ def parse_instant(text: str, field: str) -> datetime:
     )
 
 
+def _served_config(state: State) -> str | None:
+    """The config that our endpoint runs. That of a stranger is for nobody to see (`NotOurs`)."""
+    ours = state.observed_status is not Status.ABSENT and not state.stranger
+    return state.observed_config if ours else None
+
+
 def _reason(spec: Spec, state: State, meter: Meter, rule: str, now: datetime) -> str:
     """Why the endpoint is as it is, true now: what is in the way or under way, or else what the
     `rule` of running says."""
-    stranger = strangers.on_record(state)
-    if stranger:
-        return strangers.cannot_act(spec, state, stranger)
+    if state.stranger:
+        return cannot_act(spec.name)
     if spec.unreadable:
         return unread(spec)
     created = "being created: " if meter.wanted(now) else "being created, and deleted after that: "

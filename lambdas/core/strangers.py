@@ -6,9 +6,7 @@ The meter does not act on them: docs/decisions/0090. What is said about one says
 from __future__ import annotations
 
 from lambdas.core.errors import Ignored, NotAdopted, NotOurs, NotYetAdoptable, OfAnotherStack
-from lambdas.core.spec import Spec
-from lambdas.core.state import Observed, Owner, State, Status
-from lambdas.core.wanted_config import chosen_config
+from lambdas.core.state import Observed, Owner, Status
 
 
 def not_ours(name: str, live: Observed, wanted: str | None = None) -> NotOurs:
@@ -23,14 +21,8 @@ def not_ours(name: str, live: Observed, wanted: str | None = None) -> NotOurs:
     return NotAdopted(name, live.config_name or "", wanted)
 
 
-def cannot_act(spec: Spec, state: State, live: Observed) -> str:
-    """The reason for people, while it has the name of an endpoint on the meter."""
-    text = str(not_ours(spec.name, live, chosen_config(spec, state)))
+def cannot_act(name: str) -> str:
+    """The reason for people, while it has the name of an endpoint on the meter. Everybody who may
+    read sees it: it says no more than `NotOurs`."""
+    text = str(NotOurs(name))
     return f"the meter cannot act: {text[0].lower()}{text[1:]}"
-
-
-def on_record(state: State) -> Observed | None:
-    """The one that the last reconcile saw. None: there was none."""
-    if state.stranger is None:
-        return None
-    return Observed(state.observed_status, state.observed_config, owner=state.stranger)

@@ -83,7 +83,8 @@ class Endpoint(BaseModel):
     ]
     EndpointConfigName: str
     ServedConfigName: Annotated[
-        str | None, Field(description="The endpoint config that it runs; null while Absent")
+        str | None,
+        Field(description="The endpoint config that it runs; null if none of ours runs"),
     ]
     Reason: Annotated[str, Field(description="Why it is as it is")]
     Owner: Annotated[Owner, Field(description="Whether the config or a caller of the API added it")]

@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.core.decision import meter_of
 from lambdas.core.documents import endpoint_document
-from lambdas.core.errors import AwsRefused, Draining, NotInService
+from lambdas.core.errors import AwsRefused, Draining, NotInService, NotOurs
 from lambdas.core.idempotency import Answer, Request
 from lambdas.core.reasons import with_wanted
 from lambdas.core.schedule import Schedule
@@ -196,6 +197,22 @@ def test_answer_of_a_stop_says_that_the_meter_cannot_act() -> None:
     shown = world.get("falcon")["Reason"]
     assert shown.startswith("the meter cannot act: ")
     assert world.stop("falcon").document["Reason"] == shown
+
+
+@pytest.mark.parametrize("owner", [Owner.NOBODY, Owner.ANOTHER_STACK, Owner.IGNORED])
+def test_readers_learn_neither_the_owner_nor_the_config_of_a_stranger(owner: Owner) -> None:
+    world = World()
+    world.deploy(a_spec("falcon"))
+    world.endpoints.run_by_hand("falcon", "their-cfg", owner)
+    world.sweeper.sweep()
+    world.settle()
+    shown = world.get("falcon")
+    assert shown["Status"] == "InService"
+    assert shown["ServedConfigName"] is None
+    advice = str(NotOurs("falcon"))
+    assert shown["Reason"] == f"the meter cannot act: {advice[0].lower()}{advice[1:]}"
+    told = [event.reason for event in world.history.newest("falcon", 9)]
+    assert not any("their-cfg" in reason for reason in told)
 
 
 def test_creation_that_is_no_longer_wanted_is_told_to_be_deleted_after_it() -> None:

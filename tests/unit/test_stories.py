@@ -278,7 +278,7 @@ def test_foreign_endpoint_of_the_same_name_is_left_alone(world: World) -> None:
     world.renew("falcon", 5)
     world.advance(minutes=10)
     assert world.status("falcon") is Status.IN_SERVICE
-    assert "was not made by this stack" in world.get("falcon")["Reason"]
+    assert "the meter cannot act" in world.get("falcon")["Reason"]
     assert not world.endpoints.calls
 
 
