@@ -18,6 +18,7 @@ from lambdas.core.errors import (
     MeterError,
     UnknownEndpoint,
 )
+from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
 from lambdas.core.meter import Meter
 from lambdas.core.ports import Hints, History, StateStore, WakeShare
@@ -25,7 +26,7 @@ from lambdas.core.reconcile import load_or_create
 from lambdas.core.serving import not_serving, refuse_stranger
 from lambdas.core.spec import Spec
 from lambdas.core.state import Record, State
-from lambdas.core.use_cases import TRIES, known_key, make_known, write_down
+from lambdas.core.use_cases import TRIES, known_key, make_known, send_hint, write_down
 
 HOUR = timedelta(hours=1)
 
@@ -75,6 +76,8 @@ class Waking:
             spec, state = record.spec, record.state
             if spec is None or state is None:
                 raise UnknownEndpoint(name)
+            if state.stranger:  # its owner may have deleted it since: let the reconciler look
+                send_hint(self.hints, Hint(key, Cause.EVENT))
             refuse_stranger(record)
             if meter_of(spec, state).wanted(now):
                 return record

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from lambdas.core.errors import Conflict, Draining, EndpointStopped, UnknownEndpoint
+from lambdas.core.errors import Conflict, Draining, EndpointStopped, NotOurs, UnknownEndpoint
 from lambdas.core.ports import WakeShare
 from lambdas.core.schedule import Schedule
 from lambdas.core.serving import OVERDUE_SECONDS, STARTING_SECONDS, not_serving
@@ -100,6 +100,18 @@ def test_nothing_is_woken_while_the_stack_is_destroyed(world: World) -> None:
 def test_unknown_endpoint_is_not_woken(world: World) -> None:
     with pytest.raises(UnknownEndpoint):
         wake(world, "other")
+
+
+def test_call_after_a_stranger_was_deleted_lets_the_next_call_wake(world: World) -> None:
+    world.endpoints.run_by_hand("falcon", "their-cfg")
+    world.sweeper.sweep()
+    world.advance(minutes=2)
+    world.endpoints.live.clear()
+    with pytest.raises(NotOurs):
+        wake(world)
+    world.settle()
+    wake(world)
+    assert world.state("falcon").expires_at == world.now + 10 * MINUTE
 
 
 def test_a_lease_by_waking_is_cut_to_the_maximum(world: World) -> None:
