@@ -57,8 +57,15 @@ class Source:
 
     @classmethod
     def read(cls, record: Path) -> Source:
-        document = json.loads(record.read_text(encoding="utf-8"))
-        return cls(document["config"], document["overlay"])
+        """Raises WrongState if it is damaged."""
+        try:
+            return cls(**json.loads(record.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise WrongState(
+                f"{record} is damaged, so it does not say which config file deployed the stack in "
+                "its folder: remove it, and the next deploy writes it anew. The state beside it "
+                "stays"
+            ) from error
 
     def load(self, root: Path) -> DeployConfig:
         """Raises InvalidConfig."""
@@ -73,9 +80,9 @@ class Held:
     anything: bool
 
     @classmethod
-    def by(cls, text: str, place: str) -> Held:
+    def by(cls, content: bytes, place: str) -> Held:
         try:
-            resources = json.loads(text)["resources"] if text.strip() else []
+            resources = json.loads(content)["resources"] if content.strip() else []
             made = [one for one in resources if one["mode"] == "managed" and one["instances"]]
             attributes = [each.get("attributes") or {} for one in made for each in one["instances"]]
             tags = [(values.get("tags_all") or {}).get(STACK_TAG_KEY) for values in attributes]
@@ -87,7 +94,7 @@ class Held:
 
     @classmethod
     def in_file(cls, path: Path) -> Held:
-        return cls.by(path.read_text(encoding="utf-8") if path.exists() else "", str(path))
+        return cls.by(path.read_bytes() if path.exists() else b"", str(path))
 
     @property
     def told(self) -> str:
@@ -131,7 +138,7 @@ class Stack:
         place = f"s3://{backend.bucket}/{backend.key}"
         s3 = aws.client("s3", region_name=backend.region or self.config.region_name)
         try:
-            text = s3.get_object(Bucket=backend.bucket, Key=backend.key)["Body"].read().decode()
+            content = s3.get_object(Bucket=backend.bucket, Key=backend.key)["Body"].read()
         except s3.exceptions.NoSuchKey:
             return
         except (BotoCoreError, ClientError) as error:
@@ -139,7 +146,7 @@ class Stack:
                 f"the state {place} cannot be read: {error}. Terraform needs it too: look at "
                 "`backend` in the config, and at what your credentials allow"
             ) from error
-        self._require_own(Held.by(text, place), place)
+        self._require_own(Held.by(content, place), place)
 
     def record(self) -> None:
         """Write down which file deploys it, before it does. It counts while the state holds

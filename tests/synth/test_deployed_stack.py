@@ -263,12 +263,27 @@ def test_a_state_in_s3_that_is_not_reached_is_told(
         project.stack(backend=backend).require_remote(boto3.Session())
 
 
-def test_what_is_no_state_is_told_with_its_backup(project: Project) -> None:
+@pytest.mark.parametrize("content", [b"<<<<<<< HEAD", b"\x1f\x8b\x08\xff"], ids=["text", "binary"])
+def test_what_is_no_state_is_told_with_its_backup(project: Project, content: bytes) -> None:
     stack = project.stack()
     stack.state.parent.mkdir(parents=True)
-    stack.state.write_text("<<<<<<< HEAD")
+    stack.state.write_bytes(content)
     with pytest.raises(WrongState, match="is not a state of Terraform"):
         stack.require_local()
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"\xff", b"null", b'{"config": "configs/mine.json"}'], ids=repr
+)
+def test_a_damaged_record_is_told_and_may_be_removed(project: Project, damaged: bytes) -> None:
+    stack = project.stack()
+    project.deployed(stack.state)
+    record = stack.state.with_name(RECORD)
+    record.write_bytes(damaged)
+    with pytest.raises(WrongState, match=rf"{RECORD} is damaged.*: remove it"):
+        stack.require_local()
+    record.unlink()
+    stack.require_local()
 
 
 def test_the_second_of_two_runs_waits_for_the_end_of_the_first(tmp_path: Path) -> None:
