@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import http.client
+import socket
 import subprocess
 import sys
 import time
@@ -74,6 +75,13 @@ def answers(port: int, path: str) -> bool:
         connection.request("GET", path)
         return connection.getresponse().status == 200
     return False
+
+
+def require_free(port: int) -> None:
+    """Raise OSError if a server could not listen on the port on loopback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((LOOPBACK, port))
 
 
 def digest(*modules: str, settings: object = None) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from local.daemon import Daemon, answers, digest
+from local.daemon import Daemon, answers, digest, require_free
 from local.emulator.pinned import MINISTACK_VERSION
 from local.environment import LOOPBACK, embedded_aws, for_daemons, simulator_settings
 from local.key import Key
@@ -71,12 +71,19 @@ def lost(places: Places, region: str, environ: Mapping[str, str]) -> str:
     """Return why the state of an earlier `make up` cannot be kept; empty if it can."""
     if places.applying.exists():
         return "the last `terraform apply` was cut off"
-    emulator = daemons(places).get("emulator")
-    pair = _earlier(places, region)
-    if emulator is None or pair is None:
+    found = daemons(places)
+    if "emulator" not in found:
         return "the emulator has ended"
-    if f" -Xversion={_version(region, environ)} " not in emulator.command:
+    if f" -Xversion={_version(region, environ)} " not in found["emulator"].command:
         return "its code or its settings have changed"
+    pair = _earlier(places, region)
+    if pair is None:
+        return f"{places.home} lacks what the last `make up` wrote there"
+    if "simulator" not in found:  # the emulator knows it by its port
+        try:
+            require_free(pair.simulator_port)
+        except OSError:
+            return f"the SageMaker simulator has ended, and its port {pair.simulator_port} is taken"
     return "" if pair.emulator_is_healthy() else "the emulator does not answer"
 
 
@@ -118,10 +125,12 @@ def _earlier(places: Places, region: str) -> Embedded | None:
         return None
     if "simulator" in found:
         port = found["simulator"].port
-    elif places.stack_file.exists():
-        port = urlsplit(StackFile.read(places.stack_file).sagemaker_endpoint_url).port or 0
     else:
-        return None
+        try:
+            stack = StackFile.read(places.stack_file)
+        except (FileNotFoundError, ValueError):
+            return None
+        port = urlsplit(stack.sagemaker_endpoint_url).port or 0
     return Embedded(region, found["emulator"].port, port, key)
 
 

@@ -3,13 +3,12 @@
 import http.client
 import os
 import re
-import socket
 import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
-from local.daemon import Daemon, NotStartedError, digest
+from local.daemon import Daemon, NotStartedError, digest, require_free
 from local.embedded import Embedded
 from local.environment import LOOPBACK, for_daemons
 from local.places import Places
@@ -42,15 +41,13 @@ class Front:
             found.daemon == "gateway" and found.port == self.port for found in ours(self.places)
         ):
             return
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, self.port))
-            except OSError as error:
-                raise PortTakenError(
-                    f"Port {self.port} cannot be used ({os.strerror(error.errno or 0)}):"
-                    f" choose another, such as LOCAL_PORT={self.port + 1} make up."
-                ) from None
+        try:
+            require_free(self.port)
+        except OSError as error:
+            raise PortTakenError(
+                f"Port {self.port} cannot be used ({os.strerror(error.errno or 0)}):"
+                f" choose another, such as LOCAL_PORT={self.port + 1} make up."
+            ) from None
 
     def serve(self, api_url: str, embedded: Embedded, environ: Mapping[str, str]) -> None:
         """Let the gateway serve the deployed API. Raises NotStartedError."""

@@ -29,8 +29,13 @@ class StackFile:
 
     @classmethod
     def read(cls, path: Path) -> "StackFile":
-        """Read it. Raises FileNotFoundError if no stack is up."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        """Read it. Raises FileNotFoundError if no stack is up, and ValueError if it is damaged or
+        has the fields of another version."""
+        document = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            return cls(**document)
+        except TypeError as error:
+            raise ValueError(f"{path} is of another version: {error}") from error
 
 
 def write_private(path: Path, text: str) -> None:

@@ -8,12 +8,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
 import httpx
 import pytest
 
 from local.processes import stop
+from local.serving.server import listener
 from local.stack_file import StackFile
 from tests.contract.small_project import SmallProject, small_project, small_stack
 
@@ -37,7 +39,7 @@ def test_down_leaves_no_process_no_port_and_no_state(project: SmallProject) -> N
 
     assert code == 0
     assert not project.processes()
-    assert not list(project.places.home.iterdir())
+    assert not project.places.home.exists()
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{project.port}/prod/health")
 
@@ -87,6 +89,35 @@ def test_after_a_crash_of_the_simulator_its_world_comes_back(project: SmallProje
     }
     assert after.sagemaker_endpoint_url == before.sagemaker_endpoint_url
     assert [model["ModelName"] for model in sagemaker(after).list_models()["Models"]] == ["kept"]
+
+
+def test_a_simulator_whose_port_was_taken_meanwhile_starts_afresh_on_another(
+    project: SmallProject,
+) -> None:
+    before, _ = project.up()
+    port = urlsplit(before.sagemaker_endpoint_url).port or 0
+    os.kill(before.pids["simulator"], signal.SIGKILL)
+    while before.pids["simulator"] in {found.pid for found in project.processes()}:
+        time.sleep(0.05)
+
+    with listener(port):
+        after, output = project.up()
+
+    assert f"the SageMaker simulator has ended, and its port {port} is taken" in output
+    assert after.sagemaker_endpoint_url != before.sagemaker_endpoint_url
+    assert httpx.get(f"{after.api_url}/health").status_code == 200
+
+
+@pytest.mark.parametrize("damaged", ["{}", "[", "null"], ids=["another version", "cut", "null"])
+def test_a_stack_file_that_cannot_be_read_is_as_none(project: SmallProject, damaged: str) -> None:
+    before, _ = project.up()
+    project.places.stack_file.write_text(damaged)
+    os.kill(before.pids["simulator"], signal.SIGKILL)
+
+    after, output = project.up()
+
+    assert "lacks what the last `make up` wrote there" in output
+    assert after.pids["emulator"] != before.pids["emulator"]
 
 
 def test_after_a_crash_of_the_gateway_it_is_restarted_and_the_stack_kept(
@@ -145,7 +176,7 @@ def test_down_clears_what_a_killed_run_left(project: SmallProject) -> None:
     project.run("down")
 
     assert not project.processes()
-    assert not list(project.places.home.iterdir())
+    assert not project.places.home.exists()
 
 
 def test_the_second_of_two_concurrent_runs_waits_and_says_so(project: SmallProject) -> None:
