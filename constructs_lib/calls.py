@@ -14,17 +14,16 @@ from constructs import Construct
 
 from constructs_lib.api.model_routes import CallsTarget, LambdaRoute
 from constructs_lib.artifacts import Artifacts
-from constructs_lib.config.document import DeployConfig, JumpstartModel, endpoint_name
+from constructs_lib.config.called import called_models
+from constructs_lib.config.document import DeployConfig, JumpstartModel
 from constructs_lib.config.integration import API_GATEWAY_SECONDS, Integration
 from constructs_lib.deployment import Deployment
 from constructs_lib.meter_functions import MeterFunctions
 from constructs_lib.policy import Statement
 from constructs_lib.python_function import PythonFunction, Sizing
 from constructs_lib.warm_functions import ReadyInstances
-from lambdas.core.called_models import ENTRY, CalledModel, CalledModels
 from lambdas.core.settings import CallsSettings
 
-MODEL_FUNCTION = "model-{}"
 _SIZING = Sizing(timeout_seconds=API_GATEWAY_SECONDS, memory_mb=512)  # bodies have up to 6 MB
 
 
@@ -41,17 +40,6 @@ class ModelFunction:
     def route(self) -> LambdaRoute:
         properties = self.integration.properties
         return LambdaRoute(properties.api_resource_name, self.integration.public, properties.proxy)
-
-    @property
-    def called(self) -> CalledModel:
-        wake = self.entry.wake_on_request
-        return CalledModel(
-            entry=self.entry.name,
-            alias=self.alias.name if self.alias else "",
-            public=self.integration.public,
-            wake_minutes=wake.minutes if wake else 0,
-            wakes_per_token_an_hour=wake.wakes_per_token_an_hour if wake else 0,
-        )
 
     def invoke(self) -> Statement:
         arn = self.alias.arn if self.alias else self.function.arn
@@ -80,7 +68,7 @@ class Calls(Construct):
             "calls",
             at=at,
             artifacts=artifacts,
-            settings=self._settings(at),
+            settings=self._settings(),
             sizing=_SIZING,
             statements=self._statements(),
             log_retention_days=config.log_retention_days,
@@ -89,12 +77,7 @@ class Calls(Construct):
         alias = ReadyInstances(self, self.function, ready).alias if ready else None
         self.target = CallsTarget(self.function, alias)
 
-    def _settings(self, at: Deployment) -> CallsSettings:
-        models = CalledModels(
-            endpoint=endpoint_name(self._config.project_prefix, ENTRY),
-            function=at.name(MODEL_FUNCTION.format(ENTRY)),
-            routes={model.route.path: model.called for model in self._models},
-        )
+    def _settings(self) -> CallsSettings:
         return CallsSettings(
             state_table=self._meter.state.name,
             history_table=self._meter.history.name,
@@ -103,7 +86,7 @@ class Calls(Construct):
             work_queue_url=self._meter.work.url,
             token_requests_per_minute=self._config.token_requests_per_minute,
             cors_origin=self._config.cors_origin or "",
-            models=str(models),
+            models=str(called_models(self._config)),
         )
 
     def _statements(self) -> list[Statement]:

@@ -8,7 +8,8 @@ from constructs import Construct
 
 from constructs_lib.artifacts import Artifacts
 from constructs_lib.bundle import Archive
-from constructs_lib.calls import MODEL_FUNCTION, Calls, ModelFunction
+from constructs_lib.calls import Calls, ModelFunction
+from constructs_lib.config.called import MODEL_FUNCTION
 from constructs_lib.config.concurrency import reservations
 from constructs_lib.config.document import DeployConfig, JumpstartModel
 from constructs_lib.config.integration import Integration, IntegrationProperties

@@ -18,13 +18,12 @@ from cdktf_cdktf_provider_aws.scheduler_schedule import (
 from constructs import Construct
 
 from constructs_lib.canonical import canonical
+from constructs_lib.config.called import LIVE
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.policy import of_account, trust_document
 from constructs_lib.python_function import PythonFunction
 from constructs_lib.role import own_role
 from lambdas.core.settings import WARM_UP
-
-LIVE = "live"
 
 
 class ReadyInstances(Construct):

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from constructs_lib.canonical import canonical
+from constructs_lib.config.called import too_many_routes
 from constructs_lib.config.checks import problems_across
 from constructs_lib.config.document import DeployConfig, JumpstartModel
 from constructs_lib.config.instance_types import has_local_storage
@@ -38,7 +39,7 @@ def parse(document: Mapping[str, Any], source: str = "The config") -> DeployConf
     problems = list(problems_across(document))
     try:
         config = DeployConfig.model_validate_json(json.dumps(document))
-        problems += _too_large(config)
+        problems += [*_too_large(config), *too_many_routes(config)]
     except ValidationError as error:
         problems += problems_of(error)
     if problems or config is None:

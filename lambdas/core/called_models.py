@@ -27,7 +27,7 @@ class CalledModel:
 class CalledModels:
     """The entries by the path of their route, such as `falcon`. In `endpoint` and `function`, `*`
     stands for the entry's name. So the text is short: all variables of a function may have 4 KB
-    together, which are about a hundred routes.
+    together, which are about eighty routes.
 
     https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
     """

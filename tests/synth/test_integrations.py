@@ -14,11 +14,12 @@ import pytest
 
 import main
 from constructs_lib.bundle import locked_requirements
+from constructs_lib.config.called import called_models
 from constructs_lib.config.file import parse
 from constructs_lib.config.problems import InvalidConfig
 from constructs_lib.integration_packages import integration_packages, notes_on_requirements
 from lambdas.core.called_models import CalledModel, CalledModels
-from lambdas.core.settings import WARM_UP, CallsSettings
+from lambdas.core.settings import METRICS_NAMESPACE, WARM_UP, CallsSettings
 from tests.synth.synthesis import FLAN, Stack, config_with
 
 Synthesize = Callable[[dict[str, Any]], Stack]
@@ -281,7 +282,7 @@ def test_a_route_with_provisioned_instances_leads_to_their_alias(stack_of: Synth
     assert permission["qualifier"] == "${aws_lambda_alias.calls.name}"
     assert invoked(stack) == ["${aws_lambda_alias.model-FlanT5.arn}"]
     (model,) = called(stack).values()
-    assert model.alias == "${aws_lambda_alias.model-FlanT5.name}"
+    assert model.alias == stack.one("aws_lambda_alias", "model-FlanT5")["name"]
 
 
 def test_without_functions_of_entries_there_is_none_before_them(stack_of: Synthesize) -> None:
@@ -394,3 +395,47 @@ def test_calls_knows_how_each_endpoint_is_woken(stack_of: Synthesize) -> None:
     stack = stack_of(waking(LAMBDA, wakes_per_token_an_hour=3))
     (model,) = called(stack).values()
     assert (model.wake_minutes, model.wakes_per_token_an_hour) == (10, 3)
+
+
+def many(count: int) -> dict[str, Any]:
+    def entry(number: int) -> dict[str, Any]:
+        properties = {"api_resource_name": f"a{number}", "lambda_src": "functions/flan"}
+        wake = {"minutes": 1_440, "wakes_per_token_an_hour": 1_000}
+        integration = {"type": "lambda", "properties": properties}
+        return {**FLAN, "name": f"A{number}", "integration": integration, "wake_on_request": wake}
+
+    return config_with(*map(entry, range(count)))
+
+
+def test_more_routes_than_fit_the_environment_of_the_function_calls_are_refused() -> None:
+    most = next(count for count in range(60, 100) if not _fits(count + 1))
+    config = parse(many(most))
+    longest = "p" * 30
+    queue = f"https://sqs.ap-southeast-1.amazonaws.com.cn/123456789012/{longest}-starts"
+    settings = CallsSettings(
+        state_table=f"{longest}-state",
+        history_table=f"{longest}-history",
+        history_days=3_650,
+        starts_queue_url=queue,
+        work_queue_url=queue,
+        token_requests_per_minute=1_000_000,
+        cors_origin="",
+        models=str(called_models(config)),
+    )
+    others = {
+        "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+        "POWERTOOLS_SERVICE_NAME": longest,
+        "PYTHONTZPATH": "",
+    }
+    assert len(json.dumps(settings.to_environment() | others)) < 4_096
+
+    with pytest.raises(InvalidConfig, match=r"jumpstart_models: the routes of type 'lambda' take"):
+        parse(many(most + 1))
+
+
+def _fits(count: int) -> bool:
+    try:
+        parse(many(count))
+    except InvalidConfig:
+        return False
+    return True
