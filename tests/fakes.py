@@ -159,10 +159,13 @@ class FakeStateStore:
         max_lease_minutes: int,
         keyed: Keyed | None,
         over: State | None = None,
+        live: Observed | None = None,
     ) -> State:
         if minutes > max_lease_minutes:
             raise LeaseTooLong(max_lease_minutes)
         record, state = self._renewing(key, keyed, over)
+        if live:
+            state = replace(state, observed_status=live.status, observed_config=live.config_name)
         whole_second = now.replace(microsecond=0)
         base = state.expires_at or now
         end = (base if base > now else whole_second) + timedelta(minutes=minutes)

@@ -61,6 +61,7 @@ from lambdas.core.state import (
     MAX_SESSIONS,
     Forgotten,
     Intent,
+    Observed,
     Override,
     Record,
     Reweighing,
@@ -223,6 +224,7 @@ class DynamoStateStore:
         max_lease_minutes: int,
         keyed: Keyed | None,
         over: State | None = None,
+        live: Observed | None = None,
     ) -> State:
         if minutes > max_lease_minutes:
             raise LeaseTooLong(max_lease_minutes)
@@ -230,6 +232,9 @@ class DynamoStateStore:
         ahead = True
         for _ in range(_TRIES):
             update = self._lease_update(key, now, keyed, over)
+            if live:
+                seen = {"observed_status": live.status.value, "observed_config": live.config_name}
+                update.assign(seen)
             if ahead:
                 update.when(
                     "{expires_at} > :now AND {expires_at} <= :latest",

@@ -147,16 +147,16 @@ class ExpiryUseCases(UseCases):
                 if record.spec.name != name:
                     raise DiffersInCase(name, record.spec.name)
                 takeover = Takeover(name, config_name, adopt=adopt)
-                adoption = self._adoption_of_known(record, takeover, minutes, now, request)
-                if adoption is None:
+                adopted = self._adoption_of_known(record, takeover, minutes, now, request)
+                if adopted is None:
                     request.require("renew", name)
                 known = self.record(name, now)  # it may have been forgotten during these checks
                 assert known.state is not None
-                if adoption and record.state and known.state.rev != record.state.rev:
+                if adopted and record.state and known.state.rev != record.state.rev:
                     continue  # the adoption was made of another revision
                 if async_choice.changed(self, known, async_api, minutes, now, request):
                     continue  # with the spec as it is now
-                return self._renew(known, minutes, now, request, adoption)
+                return self._renew(known, minutes, now, request, adopted)
             except (Conflict, UnknownEndpoint):  # added or forgotten meanwhile: look again
                 continue
         raise Busy
@@ -237,27 +237,31 @@ class ExpiryUseCases(UseCases):
         amount: int | datetime,
         now: datetime,
         request: Request,
-        adoption: Adoption | None = None,
+        adopted: tuple[Adoption, Observed] | None = None,
     ) -> Answer:
-        """Renew by minutes, or until an instant."""
+        """Renew by minutes, or until an instant. `adopted`: a new adoption, and its endpoint."""
         assert record.spec is not None
         assert record.state is not None
         replay = replayed(record, request)
         if replay:
             return replay
+        underway, live = adopted or (renewed_meanwhile(record.state, now), None)
         renewed = replace(record.state, held_since=None, stranger=None, attempts=0, retry_at=None)
+        if live:
+            renewed = replace(
+                renewed, observed_status=live.status, observed_config=live.config_name
+            )
         # Afterwards it is wanted: nothing has ended.
         operation = replace(operation_of(record.spec, renewed, request, now, 200), ended=None)
         keyed = keyed_with(record, request, operation)
-        underway = adoption or renewed_meanwhile(record.state, now)
         try:
-            renewed = self._extend_lease(record, record.spec, amount, now, keyed, underway)
+            renewed = self._extend_lease(record, record.spec, amount, now, keyed, underway, live)
         except Conflict:  # two requests with the same key, and the other was first
             replay = replayed(self.store.load(record.key), request)
             if replay is None:
                 raise
             return replay
-        kind = "adopted" if adoption else "renewed"
+        kind = "adopted" if adopted else "renewed"
         paid = minutes_text(amount) if isinstance(amount, int) else f"until {iso(amount)}"
         if isinstance(amount, datetime) and renewed.expires_at != amount:
             paid += f", and it was paid until {iso(renewed.expires_at)} already"
@@ -273,6 +277,7 @@ class ExpiryUseCases(UseCases):
         now: datetime,
         keyed: Keyed | None,
         adoption: Adoption | None,
+        live: Observed | None,
     ) -> State:
         """Renew the lease. If STATE was forgotten just before, create a new one first. An adoption
         is written over the revision that it was made of only."""
@@ -285,7 +290,7 @@ class ExpiryUseCases(UseCases):
                 if isinstance(amount, datetime):
                     return self.store.renew_until(record.key, amount, now, keyed, over)
                 return self.store.renew(
-                    record.key, amount, now, spec.max_lease_minutes, keyed, over
+                    record.key, amount, now, spec.max_lease_minutes, keyed, over, live
                 )
             except UnknownEndpoint:
                 if load_or_create(self.store, record.key, now).spec is None:
@@ -340,9 +345,10 @@ class ExpiryUseCases(UseCases):
 
     def _adoption_of_known(
         self, record: Record, takeover: Takeover, minutes: int, now: datetime, request: Request
-    ) -> Adoption | None:
-        """The adoption of a live endpoint that is not ours, but has a name that is on the meter.
-        None if there is nothing to adopt. Raises OtherConfig if that name has another config."""
+    ) -> tuple[Adoption, Observed] | None:
+        """The adoption of a live endpoint that is not ours, but has a name that is on the meter,
+        and that endpoint. None if there is nothing to adopt. Raises OtherConfig if that name has
+        another config."""
         spec, state = record.spec, record.state or State()
         assert spec is not None
         chosen = chosen_config(spec, state)
@@ -355,11 +361,12 @@ class ExpiryUseCases(UseCases):
         takeover.allow(live, request, self.limits.adoptable, fitting)
         # If this replaces an adoption that is not complete, it takes over what that one brought.
         before = renewed_meanwhile(state, now)
-        return replace(
+        adoption = replace(
             adoption_of(live, declared=before is not None and before.declared),
             minutes=minutes + (before.minutes if before else 0),
             held_since=state.held_since or (state.adopting.held_since if state.adopting else None),
         )
+        return adoption, live
 
     def _live(self, takeover: Takeover) -> Observed | None:
         """The live endpoint of that name, with its owner. None if it does not exist, or is being

@@ -175,12 +175,14 @@ class StateStore(Protocol):
         max_lease_minutes: int,
         keyed: Keyed | None,
         over: State | None = None,
+        live: Observed | None = None,
     ) -> State:
         """Add minutes to the lease in one conditional write and make the endpoint due now.
 
         The lease ends at max(now, expires_at) + minutes. A hold ends. Callers have looked: no
         stranger is on record afterwards. With `over`, the adoption of
-        that state is written too, over its revision only. Raises LeaseTooLong, UnknownEndpoint if
+        that state is written too, over its revision only. `live`: a new adoption is of it, and it
+        is what was observed last. Raises LeaseTooLong, UnknownEndpoint if
         there is no STATE, and Conflict if `keyed` was recorded meanwhile or the revision is
         another.
         """

@@ -545,6 +545,9 @@ def test_adoption_is_recorded_with_the_declaration_and_is_read_back(store: State
     over = replace(state_of(store), adopting=replace(adoption, tagged_at=SOON))
     renewed = store.renew("falcon", 5, NOW, 100, None, over)
     assert renewed.adopting == replace(adoption, tagged_at=SOON)
+    assert renewed.observed_status is Status.ABSENT
+    adopted = store.renew("falcon", 5, NOW, 100, None, renewed, live)
+    assert (adopted.observed_status, adopted.observed_config) == (Status.IN_SERVICE, "cfg")
 
 
 def test_added_endpoints_are_counted_until_they_are_forgotten(store: StateStore) -> None:

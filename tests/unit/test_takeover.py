@@ -771,6 +771,16 @@ def test_scope_manage_for_the_name_is_enough_to_adopt_it(world: World) -> None:
         world.expiry.add("falcon", "falcon-1", 5, world.now, manager, adopt=True)
 
 
+def test_answer_to_an_adoption_under_a_metered_name_says_that_the_endpoint_is_live(
+    world: World,
+) -> None:
+    world.endpoints.run_by_hand("falcon", "their-cfg")
+    answer = world.expiry.add("falcon", "falcon-1", 60, world.now, by(), adopt=True)
+    shown = (answer.document["Status"], answer.document["ServedConfigName"])
+    assert (answer.http_status, *shown) == (200, "InService", "their-cfg")
+    assert world.expiry.get("falcon", world.now) == answer.document
+
+
 def test_added_endpoint_that_the_config_declares_too_can_be_forgotten_and_frees_its_quota() -> None:
     world = make_world(max_added=1)
     world.deploy(a_spec("falcon"), a_spec("mine", "cfg"))
