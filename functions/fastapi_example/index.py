@@ -60,7 +60,7 @@ def generate(prompt: Prompt) -> Text:
 def error_response(request: Request, error: MeterError) -> Response:
     """If the model cannot be called now, answer with the same error as all routes."""
     request_id = request.scope["aws.event"]["requestContext"]["requestId"]
-    reply = answer_to(error, request_id, changes=False)
+    reply = answer_to(error, request_id, changes=False, calls=request.method == "POST")
     return Response(reply["body"], reply["statusCode"], reply["headers"])
 
 

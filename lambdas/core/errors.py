@@ -434,6 +434,14 @@ class Unanswered(AwsRefused):
         "same Idempotency-Key; without one, a renewal that is repeated may count twice."
     )
     advice_on_reads = "Nothing was to be changed: ask again."
+    advice_on_calls = (
+        "The model may have run, and its endpoint may have been started: call again if the model "
+        "may run twice."
+    )
+
+    def for_callers(self) -> str:
+        """The sentence of the answer to a call of a model."""
+        return f"{self.happened} {self.advice_on_calls}"
 
     def for_users(self, *, changes: bool) -> str:
         return f"{self.happened} {self.advice if changes else self.advice_on_reads}"

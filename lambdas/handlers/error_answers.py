@@ -65,9 +65,12 @@ _OTHER_SECONDS: Mapping[type[errors.MeterError], int] = {
 }
 
 
-def answer_to(error: errors.MeterError, request_id: str, *, changes: bool) -> dict[str, Any]:
+def answer_to(
+    error: errors.MeterError, request_id: str, *, changes: bool, calls: bool = False
+) -> dict[str, Any]:
     """The answer to an error, for API Gateway. `changes` says whether the request was one that
-    changes something. The message of an AWS service goes to the log only."""
+    changes something, `calls` whether it was a call of a model. The message of an AWS service
+    goes to the log only."""
     if isinstance(error, RequestRefused):
         status, code = error.status, error.code or type(error).__name__
         headers = dict(error.headers)
@@ -75,8 +78,12 @@ def answer_to(error: errors.MeterError, request_id: str, *, changes: bool) -> di
         kind = next(kind for kind in type(error).__mro__ if kind in STATUSES)
         status, code = STATUSES[kind], _OTHER_CODES.get(kind, kind.__name__)
         headers = _retry_after(error, kind, status)
+    if calls and isinstance(error, errors.Unanswered):
+        sentence = error.for_callers()
+    else:
+        sentence = error.for_users(changes=changes)
     body = {
-        "error": error.for_users(changes=changes),
+        "error": sentence,
         "code": code,
         "requestId": request_id,
     }

@@ -89,7 +89,8 @@ def guarded(handle: Handler) -> Handler:
             reply = handle(event, context)
         except MeterError as error:
             _log.info("refused %s: %r, caused by %r", request_id, error, error.__cause__)
-            reply = answer_to(error, request_id, changes=False)
+            calls = event["httpMethod"] == "POST"
+            reply = answer_to(error, request_id, changes=False, calls=calls)
         except Exception:  # noqa: BLE001  # whatever it is, the caller gets JSON, the log the rest
             _log.exception("a bug, in request %s", request_id)
             reply = answer_to(InternalError(), request_id, changes=False)

@@ -17,6 +17,7 @@ from lambdas.aws.items import encode, spec_values
 from lambdas.aws.state_store import DynamoStateStore
 from lambdas.core.answer_headers import SECURITY
 from lambdas.core.called_models import CalledModel, CalledModels
+from lambdas.core.errors import Unanswered
 from lambdas.core.schedule import Schedule
 from lambdas.core.settings import WARM_UP, CallsSettings
 from lambdas.core.state import State
@@ -230,6 +231,18 @@ def test_a_call_that_cannot_be_counted_is_made(
 def test_a_function_that_fails_is_a_502_without_its_error(served: Served, function: str) -> None:
     sentence = refusal(calls.handler(event(function), None), 502, "FunctionFailed")
     assert "secret" not in sentence
+
+
+def test_call_without_an_answer_says_that_the_model_may_have_run(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> None:
+        raise Unanswered("ConnectionClosedError", "")
+
+    monkeypatch.setattr(type(calls.parts().functions), "call", fail)
+    sentence = refusal(calls.handler(event("handler"), None), 504, "Unanswered")
+    assert "The model may have run" in sentence
+    assert "Nothing was to be changed" not in sentence
 
 
 def test_other_refusals_of_a_function_are_passed_on(served: Served) -> None:
