@@ -165,7 +165,10 @@ class FakeStateStore:
             raise LeaseTooLong(max_lease_minutes)
         record, state = self._renewing(key, keyed, over)
         if live:
-            state = replace(state, observed_status=live.status, observed_config=live.config_name)
+            config = live.config_name
+            state = replace(
+                state, observed_status=live.status, observed_config=config, asked_config=config
+            )
         whole_second = now.replace(microsecond=0)
         base = state.expires_at or now
         end = (base if base > now else whole_second) + timedelta(minutes=minutes)

@@ -233,8 +233,13 @@ class DynamoStateStore:
         for _ in range(_TRIES):
             update = self._lease_update(key, now, keyed, over)
             if live:
-                seen = {"observed_status": live.status.value, "observed_config": live.config_name}
-                update.assign(seen)
+                update.assign(
+                    {
+                        "observed_status": live.status.value,
+                        "observed_config": live.config_name,
+                        "asked_config": live.config_name,
+                    }
+                )
             if ahead:
                 update.when(
                     "{expires_at} > :now AND {expires_at} <= :latest",

@@ -423,6 +423,8 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
     if observed.status is Status.IN_SERVICE and state.observed_status is Status.CREATING:
         seen = replace(seen, start_seconds=_start_seconds(observed))
     seen = _with_update(spec, state, _with_weights(spec, seen, observed), observed)
+    if state.adopting and state.adopting.is_of(observed):
+        return seen
     if not observed.ours:
         return replace(seen, asked_config=None)
     if spec is None or spec.unreadable or observed.status is not Status.IN_SERVICE:

@@ -87,6 +87,7 @@ class Declaration:
             stranger=None,
             observed_status=status,
             observed_config=self.observed.config_name if self.adopting else before.observed_config,
+            asked_config=self.observed.config_name if self.adopting else before.asked_config,
             next_due=now,
             next_step=Step.CREATE if status is Status.ABSENT else Step.WAIT,
         )

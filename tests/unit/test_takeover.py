@@ -431,6 +431,17 @@ def assert_adoption_void(world: World) -> None:
     assert world.endpoints.made("delete", FOREIGN) == 0
 
 
+def test_update_from_outside_during_an_adoption_is_told_and_reverted(world: World) -> None:
+    accept_without_reconciling(world)
+    world.endpoints.update(FOREIGN, "other", {})
+    world.hints.send([Hint(FOREIGN, Cause.SWEEP)])
+    world.advance(minutes=5)
+    told = {event.kind: event.reason for event in world.history.newest(FOREIGN, 100)}
+    assert told["updated outside"] == "somebody outside moved it from their-cfg to other"
+    assert told["update"] == "somebody outside moved it to other; it is to run their-cfg"
+    assert world.get(FOREIGN)["ServedConfigName"] == "their-cfg"
+
+
 def accept_without_reconciling(world: World, minutes: int = 600) -> None:
     """The adopt is accepted; no reconciler has looked at it yet."""
     world.expiry.add(FOREIGN, "their-cfg", minutes, world.now, by(), adopt=True)
