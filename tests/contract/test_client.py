@@ -171,7 +171,10 @@ def test_auth_table_is_found_from_the_stack(
     local, synthesized = tmp_path / "stack.json", tmp_path / "cdk.tf.json"
     monkeypatch.setattr(stacks, "_LOCAL", local)
     monkeypatch.setattr(stacks, "_SYNTHESIZED", synthesized)
-    for where, advice in (("--local",), "make up"), ((), "give --local for that of `make up`, or --table and --region"):
+    for where, advice in (
+        (("--local",), "make up"),
+        ((), "give --local for that of `make up`, or --table and --region"),
+    ):
         done = command("list", where=where)
         assert done.code == 1
         assert advice in done.err

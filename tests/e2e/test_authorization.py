@@ -224,8 +224,8 @@ def test_revoked_token_stops_working_when_the_cached_answer_expires(guarded: Gua
     def refused() -> bool:
         return guarded.with_token(guarded.revoked, *LIST).status_code == 403
 
-    until(refused, CACHED_SECONDS + 5, every=0.5)
-    assert time.monotonic() - guarded.revoked_at < CACHED_SECONDS + 5
+    left = guarded.revoked_at + CACHED_SECONDS + 5 - time.monotonic()
+    until(refused, max(left, 1), every=0.5)  # its turn may come later than that
 
 
 def test_no_secret_is_in_any_log(guarded: Guarded) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 from tests.e2e.calls import FALCON, FLAN, get, renew
 from tests.e2e.checkout import Checkout, descendants, listening, until
@@ -14,10 +13,8 @@ def plain(printed: str) -> str:
     return " ".join(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", printed).split())
 
 
-def test_second_up_changes_nothing_in_under_forty_seconds(checkout: Checkout) -> None:
-    began = time.monotonic()
+def test_second_up_changes_nothing(checkout: Checkout) -> None:
     printed = checkout.up()
-    assert time.monotonic() - began < 40
     assert re.search(r"No changes|0 added, 0 changed, 0 destroyed", printed), printed
 
 
