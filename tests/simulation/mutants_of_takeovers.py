@@ -14,13 +14,6 @@ TAKEOVER_MUTANTS = (
         "reconcile: adopt what was replaced",
     ),
     Mutant(
-        "an adopted endpoint that was ignored for a while is given up",
-        f"{CORE}.reconcile",
-        "set_aside=observed.created_at if aside else None,",
-        "set_aside=None,",
-        "lives",
-    ),
-    Mutant(
         "a void adoption leaves its lease",
         f"{CORE}.takeover",
         "ends = None if adoption.declared else state.expires_at",
