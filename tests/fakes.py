@@ -49,6 +49,7 @@ from lambdas.core.state import (
     State,
     Status,
     Step,
+    paid_again,
 )
 
 ONE = (Variant("all", 1),)
@@ -220,8 +221,7 @@ class FakeStateStore:
     def _renewed(self, record: Record, state: State, now: datetime, keyed: Keyed | None) -> State:
         if keyed:
             keyed = replace(keyed, operation=replace(keyed.operation, expires_at=state.expires_at))
-        paid = replace(state, held_since=None, attempts=0, retry_at=None, stranger=None)
-        return self._user_write(_keyed(record, keyed), paid, now)
+        return self._user_write(_keyed(record, keyed), paid_again(state), now)
 
     def stop(
         self,

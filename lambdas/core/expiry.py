@@ -47,6 +47,7 @@ from lambdas.core.state import (
     State,
     Status,
     live_sessions,
+    paid_again,
 )
 from lambdas.core.takeover import (
     Limits,
@@ -165,22 +166,12 @@ class ExpiryUseCases(UseCases):
         """End the lease and hold the open windows. With `forget`, the same write removes an
         endpoint that was added over the API."""
         request.require("add" if forget else "renew", name)
-        for _ in range(TRIES):
-            record = self.record_for(name, now, request)
-            if isinstance(record, Answer):
-                return record
-            spec, state = record.spec, record.state
-            assert spec is not None
-            assert state is not None
-            replay = replayed(record, request)
-            if replay:
-                return replay
+
+        def stop(record: Record, spec: Spec, state: State) -> Answer:
             if forget and spec.origin is Origin.CONFIG:
                 if record.api_spec is None:
                     raise ConfigOwned(spec.name)
-                with suppress(Conflict):  # a renewal or another stop was first: look again
-                    return self._forget_shadowed(record, record.api_spec, state, now, request)
-                continue
+                return self._forget_shadowed(record, record.api_spec, state, now, request)
             expires_at = state.expires_at
             cut = now.replace(microsecond=0)
             if expires_at and expires_at > now:
@@ -208,14 +199,12 @@ class ExpiryUseCases(UseCases):
             operation = operation_of(spec, stopped, request, now, 200, draining=draining)
             keyed = keyed_with(record, request, operation)
             forgetting = forgotten(record, spec, now, keyed) if forget else None
-            try:
-                written = self.store.stop(record.key, stopped, now, keyed, forgetting)
-            except Conflict:  # a concurrent renewal or stop was first: look again
-                continue
+            written = self.store.stop(record.key, stopped, now, keyed, forgetting)
             self.note(record.key, now, "forgotten" if forget else "stopped", reason, request)
             self.look_at(record.key, written)
             return answered(record, operation)
-        raise Busy
+
+        return self.until_written(name, now, request, stop)
 
     def _forget_shadowed(
         self, record: Record, api_spec: Spec, state: State, now: datetime, request: Request
@@ -239,14 +228,12 @@ class ExpiryUseCases(UseCases):
         request: Request,
         adopted: tuple[Adoption, Observed] | None = None,
     ) -> Answer:
-        """Renew by minutes, or until an instant. `adopted`: a new adoption, and its endpoint."""
+        """Renew by minutes, or until an instant. `adopted`: a new adoption, and its endpoint.
+        Raises Conflict if the same request or another adoption was first."""
         assert record.spec is not None
         assert record.state is not None
-        replay = replayed(record, request)
-        if replay:
-            return replay
         underway, live = adopted or (renewed_meanwhile(record.state, now), None)
-        renewed = replace(record.state, held_since=None, stranger=None, attempts=0, retry_at=None)
+        renewed = paid_again(record.state)
         if live:
             renewed = replace(
                 renewed, observed_status=live.status, observed_config=live.config_name
@@ -254,13 +241,7 @@ class ExpiryUseCases(UseCases):
         # Afterwards it is wanted: nothing has ended.
         operation = replace(operation_of(record.spec, renewed, request, now, 200), ended=None)
         keyed = keyed_with(record, request, operation)
-        try:
-            renewed = self._extend_lease(record, record.spec, amount, now, keyed, underway, live)
-        except Conflict:  # two requests with the same key, and the other was first
-            replay = replayed(self.store.load(record.key), request)
-            if replay is None:
-                raise
-            return replay
+        renewed = self._extend_lease(record, record.spec, amount, now, keyed, underway, live)
         kind = "adopted" if adopted else "renewed"
         paid = minutes_text(amount) if isinstance(amount, int) else f"until {iso(amount)}"
         if isinstance(amount, datetime) and renewed.expires_at != amount:

@@ -19,7 +19,7 @@ from lambdas.core.idempotency import Answer, Request, answered, keyed_with, oper
 from lambdas.core.name_patterns import ANY_NAME, NamePatterns
 from lambdas.core.reasons import ended_now
 from lambdas.core.spec import Spec
-from lambdas.core.state import Ended, EndedBy, Record, State, live_sessions
+from lambdas.core.state import Ended, EndedBy, Record, State, live_sessions, paid_again
 from lambdas.core.takeover import renewed_meanwhile
 from lambdas.core.use_cases import UseCases
 
@@ -54,9 +54,7 @@ class SessionUseCases(UseCases):
             if minutes > spec.max_lease_minutes:
                 raise LeaseTooLong(spec.max_lease_minutes)
             sessions = {**state.sessions, session_id: end}
-            paid = replace(
-                state, sessions=sessions, held_since=None, stranger=None, attempts=0, retry_at=None
-            )
+            paid = paid_again(replace(state, sessions=sessions))
             operation = operation_of(spec, paid, request, now, 200)
             keyed = keyed_with(record, request, operation)
             adoption = renewed_meanwhile(state, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -325,6 +325,12 @@ class Record:
     def spec(self) -> Spec | None:
         """The spec in force. That of the deployed config comes before that of the API."""
         return self.config_spec or self.api_spec
+
+
+def paid_again(state: State) -> State:
+    """The state with what every payment ends: a hold, the wait after failures, and what was known
+    of a stranger."""
+    return replace(state, held_since=None, stranger=None, attempts=0, retry_at=None)
 
 
 def live_sessions(state: State, now: datetime) -> Collection[str]:

@@ -37,9 +37,9 @@ from lambdas.core.settings import WARM_UP, CallsSettings
 from lambdas.core.waking import EndpointWaking, Waking
 from lambdas.handlers import wiring
 from lambdas.handlers.callers import Caller, caller_of, has_several_tokens
-from lambdas.handlers.error_answers import answer_to
+from lambdas.handlers.error_answers import reply_or_error
 from lambdas.handlers.headers import answered_with, without_header
-from lambdas.handlers.refusals import InternalError, SeveralTokens
+from lambdas.handlers.refusals import SeveralTokens
 from lambdas.handlers.request_rate import within_rate
 
 Event = Mapping[str, Any]
@@ -86,16 +86,7 @@ def handler(event: Event, _context: object) -> Reply:
     if event == WARM_UP:
         parts()
         return {}
-    request_id = str(event["requestContext"].get("requestId", ""))
-    try:
-        reply = _answered(event)
-    except MeterError as error:
-        _log.info("refused %s: %r, caused by %r", request_id, error, error.__cause__)
-        calls = event["httpMethod"] == "POST"
-        reply = answer_to(error, request_id, changes=False, calls=calls)
-    except Exception:  # noqa: BLE001  # whatever it is, the caller gets JSON, the log the rest
-        _log.exception("a bug, in request %s", request_id)
-        reply = answer_to(InternalError(), request_id, changes=False)
+    reply = reply_or_error(event, _log, lambda: _answered(event))
     return answered_with(reply, parts().headers)
 
 

@@ -6,12 +6,13 @@ Imports no Powertools: functions that call models must start quickly.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from lambdas.core import errors, invocation, waking
-from lambdas.handlers.refusals import JSON, RequestRefused
+from lambdas.handlers.refusals import JSON, InternalError, RequestRefused
 
 STATUSES: Mapping[type[errors.MeterError], HTTPStatus] = {
     errors.InvalidField: HTTPStatus.BAD_REQUEST,
@@ -92,6 +93,23 @@ def answer_to(
         "headers": {"Content-Type": JSON, **headers},
         "body": json.dumps(body),
     }
+
+
+def reply_or_error(
+    event: Mapping[str, Any], log: logging.Logger, handle: Callable[[], Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """The reply of a function through which models are called. Every error is a JSON answer, never
+    an exception; the log has its cause."""
+    request_id = str(event["requestContext"].get("requestId", ""))
+    try:
+        return handle()
+    except errors.MeterError as error:
+        log.info("refused %s: %r, caused by %r", request_id, error, error.__cause__)
+        calls = event["httpMethod"] == "POST"
+        return answer_to(error, request_id, changes=False, calls=calls)
+    except Exception:
+        log.exception("a bug, in request %s", request_id)
+        return answer_to(InternalError(), request_id, changes=False)
 
 
 def _retry_after(

@@ -22,7 +22,6 @@ from typing import Any
 
 from lambdas.aws import clients
 from lambdas.aws.runtime import SageMakerRuntime
-from lambdas.core.errors import MeterError
 from lambdas.core.invocation import (
     MAX_ATTRIBUTES_LENGTH,
     MAX_BODY_BYTES,
@@ -30,12 +29,11 @@ from lambdas.core.invocation import (
     ModelAnswer,
 )
 from lambdas.core.settings import WARM_UP, IntegrationSettings
-from lambdas.handlers.error_answers import answer_to
+from lambdas.handlers.error_answers import reply_or_error
 from lambdas.handlers.headers import values_of
 from lambdas.handlers.refusals import (
     AnswerTooLarge,
     BodyTooLarge,
-    InternalError,
     InvalidRequest,
     MethodNotAllowed,
 )
@@ -85,15 +83,7 @@ def guarded(handle: Handler) -> Handler:
             _runtime()
             return {}
         request_id = str(event["requestContext"].get("requestId", ""))
-        try:
-            reply = handle(event, context)
-        except MeterError as error:
-            _log.info("refused %s: %r, caused by %r", request_id, error, error.__cause__)
-            calls = event["httpMethod"] == "POST"
-            reply = answer_to(error, request_id, changes=False, calls=calls)
-        except Exception:  # noqa: BLE001  # whatever it is, the caller gets JSON, the log the rest
-            _log.exception("a bug, in request %s", request_id)
-            reply = answer_to(InternalError(), request_id, changes=False)
+        reply = reply_or_error(event, _log, lambda: handle(event, context))
         _log.info("answered %s with %s", request_id, reply["statusCode"])
         return reply
 
