@@ -1,13 +1,15 @@
 """Background processes: modules of ours that run as daemons."""
 
 import contextlib
+import errno
 import hashlib
 import http.client
+import random
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from local.processes import Process, mark, ours
 
 START_SECONDS = 30.0
 LOG_TAIL_LINES = 15
+SERVER_PORTS = range(20_000, 30_000)
 CODE = Path(__file__).resolve().parent
 
 
@@ -82,6 +85,22 @@ def require_free(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((LOOPBACK, port))
+
+
+def free_ports(count: int) -> Sequence[int]:
+    """Find so many ports on loopback on which nothing listens right now.
+
+    They stay free for a server that ends and comes back: systems take the ports of outgoing
+    connections from higher numbers. Raises OSError if there are not so many.
+    """
+    found: list[int] = []
+    for port in random.sample(SERVER_PORTS, len(SERVER_PORTS)):
+        with contextlib.suppress(OSError):
+            require_free(port)
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError(errno.EADDRINUSE, "no port is free on loopback")
 
 
 def digest(*modules: str, settings: object = None) -> str:

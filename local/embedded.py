@@ -6,14 +6,12 @@ settings now, both start afresh and Terraform's state is deleted. (A sweep with 
 would delete the old endpoints.)
 """
 
-import contextlib
 import shutil
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from local.daemon import Daemon, answers, digest, require_free
+from local.daemon import Daemon, answers, digest, free_ports, require_free
 from local.emulator.pinned import MINISTACK_VERSION
 from local.environment import LOOPBACK, embedded_aws, for_daemons, simulator_settings
 from local.key import Key
@@ -91,7 +89,8 @@ def start(places: Places, region: str, environ: Mapping[str, str]) -> Embedded:
     """Start a new pair and remove everything of an old one. Raises NotStartedError."""
     clear(places)
     places.scratch.mkdir(parents=True, exist_ok=True)
-    pair = Embedded(region, *_two_free_ports(), Key.made())
+    emulator_port, simulator_port = free_ports(2)
+    pair = Embedded(region, emulator_port, simulator_port, Key.made())
     pair.key.write(places.key)
     Daemon(
         "emulator",
@@ -154,11 +153,3 @@ def _version(region: str, environ: Mapping[str, str]) -> str:
     settings = (MINISTACK_VERSION, region, sorted(simulator_settings(environ).items()))
     modules = ("emulator", "key", "serving", "signature", "simulator")
     return digest(*modules, settings=settings)
-
-
-def _two_free_ports() -> tuple[int, int]:
-    with contextlib.ExitStack() as held:
-        one, other = (held.enter_context(socket.socket()) for _ in range(2))
-        for probe in (one, other):
-            probe.bind((LOOPBACK, 0))
-        return one.getsockname()[1], other.getsockname()[1]

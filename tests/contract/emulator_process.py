@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import httpx
 from botocore.config import Config
 
 from constructs_lib.policy import trust_document
+from local.daemon import free_ports
 from local.key import Key
 
 ROOT = Path(__file__).parents[2]
@@ -82,9 +82,7 @@ def running_emulator(scratch: Path, **variables: str) -> Iterator[Emulator]:
 
 def free_port() -> int:
     """Find a port on which nothing listens right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    (port,) = free_ports(1)
     return port
 
 

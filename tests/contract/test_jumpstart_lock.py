@@ -1,7 +1,6 @@
 """`python -m jumpstart lock`, with real boto3 and the hub of the simulator."""
 
 import json
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from jumpstart.__main__ import main
 from jumpstart.hub import Hub, HubUnreachable, Listed
 from local.simulator.account import Account
 from local.simulator.hub import PublicHub
+from tests.contract.emulator_process import free_port
 from tests.contract.simulated import SESSION, Simulated, simulated
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -377,10 +377,7 @@ def test_without_credentials_one_line_says_how_to_give_them(
 def test_without_a_network_one_line_says_so(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", f"http://127.0.0.1:{free_port()}")
     code, output = project.lock(entry("several"))
     assert code == 2
     (line,) = output.splitlines()

@@ -100,7 +100,7 @@ def test_a_simulator_whose_port_was_taken_meanwhile_starts_afresh_on_another(
     while before.pids["simulator"] in {found.pid for found in project.processes()}:
         time.sleep(0.05)
 
-    with listener(port):
+    with listener(port):  # no outgoing connection has it: those have higher numbers
         after, output = project.up()
 
     assert f"the SageMaker simulator has ended, and its port {port} is taken" in output

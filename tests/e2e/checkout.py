@@ -21,17 +21,12 @@ import httpx
 from lambdas.aws.token_list import DynamoTokenList
 from lambdas.core.scopes import Scopes
 from lambdas.core.tokens import Token, hashed, new_secret
+from tests.contract.emulator_process import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SUMMARY = ("Resources:", "No changes")
 PATIENCE_SECONDS = 600
 _Found = TypeVar("_Found")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def until(look: Callable[[], _Found | None], seconds: float = 20, every: float = 0.05) -> _Found:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.checkout import Checkout, free_port
+from tests.contract.emulator_process import free_port
+from tests.e2e.checkout import Checkout
 from tests.markdown import Asked, documents
 
 FALCON, FLAN = "demo-Falcon40B-Endpoint", "demo-FlanT5-Endpoint"
