@@ -52,7 +52,7 @@ SLOW = (
     "tests/unit/test_schedule.py::test_boundary_agrees_with_a_minute_by_minute_search",
     "tests/unit/test_schedule.py::test_end_of_long_open_periods_agrees_with_a_walk_window_by_window",
     "tests/unit/test_schedule.py::test_next_transition_agrees_with_a_walk_minute_by_minute",
-    "tests/unit/test_sessions.py::test_lease_and_sessions_agree_with_an_oracle",
+    "tests/unit/test_sessions.py::test_lease_is_the_latest_of_what_people_and_programs_paid",
     "tests/contract/test_state_store.py::test_a_crowd_is_claimed_except_for_changed_entries",
 )
 """Tests that take seconds."""
