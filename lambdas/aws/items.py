@@ -25,6 +25,7 @@ from lambdas.core.spec import (
 )
 from lambdas.core.state import (
     Adoption,
+    Dropped,
     Ended,
     EndedBy,
     Forgotten,
@@ -96,6 +97,11 @@ def state_values(state: State) -> dict[str, Any]:
         "retry_at": epoch(state.retry_at),
         "fallback_config": state.fallback_config,
         **_update_values(state.updating, state.rolled_back),
+        "dropped": {
+            step: {"mark": each.mark, "why": each.why[:1000]}
+            for step, each in state.dropped.items()
+        }
+        or None,
         **_by_hand(state.override, state.reweighing),
         "restored": state.restored,
         "owned_since": epoch(state.owned_since),
@@ -236,6 +242,7 @@ def state_of(item: Item) -> State:
         fallback_config=item.get("fallback_config"),
         updating=_update_of(item),
         rolled_back=_rollback_of(item),
+        dropped={step: Dropped(**each) for step, each in item.get("dropped", {}).items()},
         override=_override_of(item.get("override")),
         reweighing=_reweighing_of(item.get("reweighing")),
         restored=item.get("restored"),

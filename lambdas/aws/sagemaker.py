@@ -218,7 +218,9 @@ class AdopterFunction:
         with named():
             answer = self._client.invoke(FunctionName=self._function, Payload=event)
         if answer.get("FunctionError"):
-            raise AwsRefused("AdoptionFailed", f"the tag of {arn} could not be changed")
+            told = json.loads(answer["Payload"].read()).get("errorMessage", "")
+            code, _, message = told.partition(": ")  # of an AwsRefused
+            raise AwsRefused(code, message or f"the tag of {arn} could not be changed")
 
 
 def _utc_milliseconds(instant: datetime) -> datetime:

@@ -330,7 +330,7 @@ class DynamoStateStore:
         # A renewal also ends the backoff after failures: it asks for another try.
         update = (
             _user_write(key, now)
-            .remove("held_since", "retry_at", "stranger")
+            .remove("held_since", "retry_at", "stranger", "dropped")
             .assign({"attempts": 0})
         )
         update.when("attribute_exists({pk})")
@@ -417,7 +417,7 @@ class DynamoStateStore:
     def change_running(
         self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
     ) -> State:
-        update = _user_write(key, now).assign(change_values(change)).remove("retry_at")
+        update = _user_write(key, now).assign(change_values(change)).remove("retry_at", "dropped")
         update.assign({"attempts": 0}).when("attribute_exists({pk})")
         if isinstance(change, Override):
             update.remove("fallback_config", "rolled_back", "rollback_reason", "reweighing")

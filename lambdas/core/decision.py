@@ -6,12 +6,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from lambdas.core.meter import Meter
 from lambdas.core.reasons import last_end, why_running, why_stopped, with_wanted
 from lambdas.core.spec import Spec, digest
 from lambdas.core.state import (
+    ABSENT,
     Adoption,
+    Dropped,
     Observed,
     Owner,
     Rollback,
@@ -81,6 +84,12 @@ _IN_TRANSITION = frozenset(
 _BROKEN = frozenset({Status.FAILED, Status.OUT_OF_SERVICE})
 ACTIONS = frozenset({Step.CREATE, Step.DELETE, Step.UPDATE, Step.RESTORE, Step.REWEIGH, Step.ADOPT})
 """The steps that change an endpoint by a call that is intended first."""
+_UNTIL = {
+    Step.CREATE: " (it is tried again once its entry is changed or it is paid for again)",
+    Step.UPDATE: " (it is tried again once its entry or its config is changed)",
+    Step.RESTORE: " (it is tried again once its entry is changed, or at the next start)",
+}
+"""What leads to another try of a call that was dropped."""
 _NOT_WHEN_RESTORED = ACTIONS | {Step.VOID}
 
 
@@ -229,6 +238,8 @@ def _decide_adoption(
     if observed.owner is Owner.NOBODY and settles is None:
         if state.retry_at and state.retry_at > now:
             return _wait(state, state.retry_at, state.reason)
+        if why := _why_dropped(spec, state, observed, Step.ADOPT):
+            return Decision(Step.VOID, why, state)
         return Decision(Step.ADOPT, "an accepted request put it on the meter", state)
     # Until then the tags may not show ours yet, or may show ours though another stack's replaces
     # it.
@@ -318,7 +329,7 @@ def _decide_absent(
         return _decide_unread(spec, state, meter, now)
     if not meter.wanted(now):
         return _rest(
-            replace(state, attempts=0, retry_at=None, fallback_config=None),
+            replace(state, attempts=0, retry_at=None, fallback_config=None, dropped={}),
             meter.next_transition(now),
             DRAINED if draining else _why_unwanted(spec, state, now),
             Step.CREATE,
@@ -327,6 +338,9 @@ def _decide_absent(
         due = _earlier(state.retry_at, meter.next_transition(now))
         return _wait(state, due, state.reason, Step.CREATE)
     config = wanted_config(spec, state)
+    if why := _why_dropped(spec, state, ABSENT, Step.CREATE, config):
+        due = _earlier(now + LOOK_AGAIN, meter.next_transition(now))
+        return _wait(state, due, why, Step.CREATE)
     return Decision(
         Step.CREATE, why_running(meter, now), replace(state, asked_config=config), config
     )
@@ -355,12 +369,13 @@ def _decide_running(
     due = meter.next_transition(now)
     config = wanted_config(spec, state)
     note = _note_on_config(spec, state, observed, meter, now)
-    restored = state.restored == restored_mark(spec, observed)
+    unscaled = _why_dropped(spec, state, observed, Step.RESTORE, config)
+    restored = unscaled or state.restored == restored_mark(spec, observed)
     must_reweigh = state.reweighing is not None and not state.reweighing.begun
     if restored and note is not None and not must_reweigh:
         recovered = replace(state, attempts=0, retry_at=None)
-        if note:
-            return _wait(recovered, due, note, Step.DELETE)
+        if note or unscaled:
+            return _wait(recovered, due, note or unscaled or "", Step.DELETE)
         return _rest(recovered, due, why_running(meter, now), Step.DELETE)
     if state.retry_at and state.retry_at > now:
         return _wait(state, _earlier(state.retry_at, due), state.reason)
@@ -389,7 +404,7 @@ def _note_on_config(
         return rolled_back(spec, state)
     if outlasts(spec, state, observed, meter, now):
         return postponed(config)
-    return None
+    return _why_dropped(spec, state, observed, Step.UPDATE, config)
 
 
 def _with_observation(spec: Spec | None, state: State, observed: Observed, now: datetime) -> State:
@@ -488,6 +503,33 @@ def restored_mark(spec: Spec, observed: Observed) -> str | None:
     return f"{observed.created_at:%Y-%m-%dT%H:%M:%S.%f}:{scaling}"
 
 
+def call_mark(
+    spec: Spec | None, observed: Observed, step: Step, config_name: str | None = None
+) -> str:
+    """Identifies a call by the endpoint and by all that it may send. It changes if a deploy or a
+    person changes something of it."""
+    sent: list[Any] = []
+    if spec:
+        scaling = [each.document() for each in spec.scaling]
+        sent = [dict(spec.tags), dict(spec.update), scaling]
+    life = "" if step is Step.CREATE else str(observed.created_at)
+    return digest([step, config_name, life, sent])
+
+
+def _why_dropped(
+    spec: Spec | None,
+    state: State,
+    observed: Observed,
+    step: Step,
+    config_name: str | None = None,
+) -> str | None:
+    """The reason for people, if this call was refused with an error that no retry changes. Else
+    None."""
+    last = state.dropped.get(step)
+    same = last is not None and last.mark == call_mark(spec, observed, step, config_name)
+    return last.why if last and same else None
+
+
 def _wait(state: State, due: datetime | None, reason: str, next_step: Step = Step.WAIT) -> Decision:
     return Decision(
         Step.WAIT, reason, replace(state, next_due=due, next_step=next_step, reason=reason)
@@ -523,12 +565,16 @@ def refused(state: State, step: Step, why: str, now: datetime) -> State:
     return replace(state, retry_at=retry_at, next_due=retry_at)
 
 
-def dropped(state: State, step: Step, why: str, now: datetime) -> State:
-    """The state after SageMaker refused weights set by hand, with an error that no retry
-    changes."""
-    return replace(
-        state, reweighing=None, reason=f"{step} refused: {why}", intent=None, next_due=now
-    )
+def dropped(state: State, step: Step, mark: str, why: str, now: datetime) -> State:
+    """The state after SageMaker refused a call with an error that no retry changes: without the
+    weights that were set by hand, or with the `mark` of what is not asked for again."""
+    told = f"{step} refused: {why}{_UNTIL.get(step, '')}"
+    state = replace(state, reason=told, intent=None, retry_at=None, next_due=now)
+    if step is Step.REWEIGH:
+        return replace(state, reweighing=None)
+    state = replace(state, dropped={**state.dropped, step: Dropped(mark, told)})
+    # An endpoint that runs is well without it. One that does not start stays a failure.
+    return replace(state, attempts=state.attempts + 1 if step is Step.CREATE else 0)
 
 
 def throttled(state: State, step: Step, place: datetime) -> State:

@@ -85,6 +85,7 @@ class Declaration:
             orphaned_at=None,
             adopting=self.adopting,
             stranger=None,
+            dropped={},
             observed_status=status,
             observed_config=self.observed.config_name if self.adopting else before.observed_config,
             asked_config=self.observed.config_name if self.adopting else before.asked_config,

@@ -19,6 +19,7 @@ from lambdas.core.decision import (
     TAG_SETTLES,
     TURN,
     Decision,
+    call_mark,
     decide,
     dropped,
     meter_of,
@@ -61,8 +62,15 @@ EARLY = timedelta(seconds=5)
 of the receiver may each be wrong by two seconds."""
 CLAIM_GRACE = timedelta(seconds=30)
 MAX_ROUNDS = 5
-_NO_RETRY = frozenset({"ValidationException", "ResourceLimitExceeded"})
-"""Error codes of SageMaker that mean: no retry with these weights or capacities can succeed."""
+_UNREADABLE = frozenset({"ParamValidationError", "SerializationException"})
+"""Error codes that mean: what was sent cannot be read, so no retry can succeed."""
+_INVALID = "ValidationException"
+"""The error code for a wrong request, but also for what SageMaker cannot see yet, such as a role or
+an endpoint config made a moment ago."""
+_INVALID_FOR_GOOD = 5
+"""After so many refusals in a row (four minutes) it is no lag of SageMaker."""
+_NO_SUCH_WEIGHTS = frozenset({_INVALID, "ResourceLimitExceeded"})
+"""Error codes that mean: no retry with these weights or capacities can succeed."""
 _EVEN_IF_NOT_DUE = frozenset({Cause.EVENT, Cause.SWEEP})
 _ON_OURS = ACTIONS - {Step.CREATE, Step.ADOPT}
 """Steps that change an existing endpoint. It must be ours."""
@@ -327,7 +335,7 @@ class Reconciler:
             case None:
                 pass
             case _:
-                return self._refused(record, state, step, refusal, now)
+                return self._refused(record, decision, observed, refusal, now)
         if step is Step.ADOPT and state.adopting:
             adopting = replace(state.adopting, tagged_at=now)
             return replace(state, adopting=adopting, next_due=now + TAG_SETTLES, attempts=0)
@@ -341,18 +349,25 @@ class Reconciler:
         return _begun(look_again, decision, now)
 
     def _refused(
-        self, record: Record, state: State, step: Step, error: AwsRefused, now: datetime
+        self,
+        record: Record,
+        decision: Decision,
+        observed: Observed,
+        error: AwsRefused,
+        now: datetime,
     ) -> State:
         """The state after a refusal."""
+        step, state, spec = decision.step, decision.state, record.spec
         if isinstance(error, Throttled):
             place = self.store.take_place(step, now + SOONEST_TURN, TURN)
             waiting = throttled(state, step, place)
-        elif step is Step.REWEIGH and error.code in _NO_RETRY:
-            waiting = dropped(state, step, str(error), now)
+        elif _is_final(step, error, state.attempts + 1):
+            mark = call_mark(spec, observed, step, decision.config_name)
+            waiting = dropped(state, step, mark, str(error), now)
         else:
             waiting = refused(state, step, str(error), now)
-            if record.spec and error.message.startswith(NO_CONFIG):
-                waiting = without_missing(record.spec, waiting)
+        if spec and error.message.startswith(NO_CONFIG):
+            waiting = without_missing(spec, waiting)
         return waiting
 
     def _call(self, name: str, decision: Decision, record: Record) -> None:
@@ -385,6 +400,17 @@ class Reconciler:
         self.store.save(key, self.owner, state, claimed_until, events)
         if due and near:
             self.hints.send([hint_at(key, Cause.RETRY, state.next_step, due)])
+
+
+def _is_final(step: Step, error: AwsRefused, attempts: int) -> bool:
+    """Whether no retry of the step can succeed. A stop is always tried again: until then the
+    endpoint costs money."""
+    if step is Step.DELETE:
+        return False
+    if step is Step.REWEIGH and error.code in _NO_SUCH_WEIGHTS:
+        return True
+    invalid = error.code == _INVALID and attempts >= _INVALID_FOR_GOOD
+    return invalid or error.code in _UNREADABLE
 
 
 def _word(refusal: AwsRefused | None) -> str:
@@ -468,9 +494,10 @@ def _refusal_events(
     key: str, before: State, after: State, step: Step, refusal: AwsRefused | None, now: datetime
 ) -> Iterator[Event]:
     """The event for the history if SageMaker refused a step: one per reason, not one per retry."""
-    told = after.reason.startswith((f"{step} refused", f"{step} throttled"))
+    told = after.reason.startswith((f"{step} refused: ", f"{step} throttled: "))
     if refusal is not None and told and after.reason != before.reason:
-        yield Event(key, now, f"{step} refused", str(refusal))
+        detail = after.reason.removeprefix(f"{step} refused: ")
+        yield Event(key, now, f"{step} refused", detail)
 
 
 def _whole_second(instant: datetime) -> datetime:

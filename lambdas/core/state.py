@@ -148,6 +148,15 @@ class Rollback:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """A call that SageMaker refused with an error that no retry changes. `mark` identifies what it
+    asked for (`decision.call_mark`): the same is not asked for again."""
+
+    mark: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """Whether the endpoint is wanted, as it was last found at `seen`, and since when."""
 
@@ -243,6 +252,8 @@ class State:
     fallback_config: str | None = None
     updating: Update | None = None
     rolled_back: Rollback | None = None
+    dropped: Mapping[str, Dropped] = field(default_factory=dict)
+    """By steps, the calls that are not made again."""
     override: Override | None = None
     reweighing: Reweighing | None = None
     restored: str | None = None
@@ -329,8 +340,8 @@ class Record:
 
 def paid_again(state: State) -> State:
     """The state with what every payment ends: a hold, the wait after failures, and what was known
-    of a stranger."""
-    return replace(state, held_since=None, stranger=None, attempts=0, retry_at=None)
+    of a stranger. It asks for another try of what was dropped, too."""
+    return replace(state, held_since=None, stranger=None, dropped={}, attempts=0, retry_at=None)
 
 
 def live_sessions(state: State, now: datetime) -> Collection[str]:

@@ -132,7 +132,7 @@ class UpdateUseCases(UseCases):
         request: Request,
     ) -> Answer:
         """Record the change. `changed` is the state for the answer."""
-        changed = replace(changed, attempts=0, retry_at=None)
+        changed = replace(changed, dropped={}, attempts=0, retry_at=None)
         spec = record.spec
         assert spec is not None
         operation = operation_of(spec, changed, request, now, 202)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from datetime import timedelta
 
+import boto3
 import pytest
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
 
-from lambdas.aws.sagemaker import SageMakerEndpoints
+from lambdas.aws.sagemaker import AdopterFunction, SageMakerEndpoints
 from lambdas.core.errors import AlreadyExists, AwsRefused, Gone, InProgress, Throttled, Unanswered
 from lambdas.core.rollout import Variant
 from lambdas.core.settings import STACK_TAG_KEY
@@ -189,3 +193,17 @@ def test_more_endpoints_than_a_page_holds_are_all_listed(
     for number in range(130):
         world.sagemaker.create_endpoint(EndpointName=f"e{number}", EndpointConfigName="falcon-1")
     assert len(list(endpoints.list())) == 130
+
+
+def test_refusal_that_the_adopter_met_keeps_its_code() -> None:
+    answer = b'{"errorType": "AwsRefused", "errorMessage": "ValidationException: 50 tags: no more"}'
+    lambda_client = boto3.client("lambda", region_name="eu-west-1")
+    with Stubber(lambda_client) as stubbed:
+        body = StreamingBody(io.BytesIO(answer), len(answer))
+        stubbed.add_response("invoke", {"FunctionError": "Unhandled", "Payload": body})
+        with pytest.raises(AwsRefused) as refused:
+            AdopterFunction(lambda_client, "adopter").adopt("arn:of:it")
+    assert (refused.value.code, refused.value.message) == (
+        "ValidationException",
+        "50 tags: no more",
+    )

@@ -141,8 +141,8 @@ MUTANTS = (
     Mutant(
         "a renewal leaves the hold",
         f"{AWS}.state_store",
-        '.remove("held_since", "retry_at", "stranger")',
-        '.remove("retry_at", "stranger")',
+        '.remove("held_since", "retry_at", "stranger", "dropped")',
+        '.remove("retry_at", "stranger", "dropped")',
         "renew: held",
     ),
     Mutant(

@@ -3,6 +3,7 @@ simulator (its names, messages and lifecycles) on simulated time, with faults.""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -424,8 +425,7 @@ class ScalingClient:
 
 
 class AdopterClient:
-    """Lambda's client, as far as the reconciler uses it: it runs the adopter, which does not say
-    why it failed."""
+    """Lambda's client, as far as the reconciler uses it: it runs the adopter."""
 
     def __init__(self, adopter: Adopter) -> None:
         self._adopter = adopter
@@ -435,8 +435,9 @@ class AdopterClient:
         act = self._adopter.release if event["release"] else self._adopter.adopt
         try:
             act(event["arn"])
-        except AwsRefused:
-            return {"FunctionError": FunctionName}
+        except AwsRefused as error:
+            answer = json.dumps({"errorType": "AwsRefused", "errorMessage": str(error)})
+            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(answer.encode())}
         return {}
 
 
