@@ -33,6 +33,7 @@ from lambdas.core.ports import (
     RecordPage,
     WakeShare,
 )
+from lambdas.core.reasons import ended_at
 from lambdas.core.rollout import Variant
 from lambdas.core.schedule import Schedule
 from lambdas.core.scopes import Scopes
@@ -241,9 +242,9 @@ class FakeStateStore:
             expires_at=state.expires_at,
             sessions=state.sessions,
             held_since=state.held_since,
-            last_wanted=state.last_wanted,
-            ended=state.ended,
         )
+        if ended_at(state, now):
+            changed = replace(changed, last_wanted=state.last_wanted, ended=state.ended)
         if forgetting is not None:
             record = self._forgotten(record, forgetting)
             changed = replace(changed, override=state.override)

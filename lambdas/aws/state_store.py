@@ -56,6 +56,7 @@ from lambdas.core.errors import (
 )
 from lambdas.core.history import Event
 from lambdas.core.ports import Control, Declaration, Due, Keyed, RecordPage, WakeShare
+from lambdas.core.reasons import ended_at
 from lambdas.core.spec import Origin, Spec
 from lambdas.core.state import (
     MAX_SESSIONS,
@@ -384,7 +385,8 @@ class DynamoStateStore:
                 "expires_at": epoch(state.expires_at),
                 "sessions": session_values(state.sessions),
                 "held_since": epoch(state.held_since),
-                **wanted_values(state),
+                # If it ended nothing, a reconcile may have saved a later look.
+                **(wanted_values(state) if ended_at(state, now) else {}),
             }
         )
         update.when("{rev} = :rev", rev=state.rev)

@@ -222,8 +222,9 @@ class StateStore(Protocol):
         keyed: Keyed | None = None,
         forgetting: Forgotten | None = None,
     ) -> State:
-        """Save the lease, the sessions and the hold of `state` over its revision, and what they
-        ended. Raises Conflict if that changed.
+        """Save the lease, the sessions and the hold of `state` over its revision, and if the write
+        ended the time in which it was wanted (`reasons.ended_now`), that too. Raises Conflict if
+        the revision changed.
 
         The same write removes the spec of `forgetting`, with its place among the added endpoints,
         and keeps `forgetting` instead. It also removes the override if `state` has none.

@@ -75,6 +75,12 @@ def ended_now(state: State, now: datetime, ended: Ended) -> State:
     return replace(state, ended=ended, last_wanted=Wanted(running=False, since=now, seen=now))
 
 
+def ended_at(state: State, now: datetime) -> bool:
+    """Whether it is the state after a write of `now` that ended the time in which the endpoint was
+    wanted."""
+    return state.last_wanted == Wanted(running=False, since=now, seen=now)
+
+
 def last_end(meter: Meter, state: State, now: datetime, *, draining: bool = False) -> Ended | None:
     """What ended the last time in which an endpoint was wanted that is not wanted now. None: it
     never was.

@@ -36,6 +36,7 @@ from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES, Origin, Spec
 from lambdas.core.state import (
     MAX_SESSIONS,
     Adoption,
+    Dropped,
     Ended,
     EndedBy,
     Forgotten,
@@ -179,6 +180,7 @@ def test_state_is_unchanged_after_save_and_load(store: StateStore) -> None:
         ended=Ended(EndedBy.WINDOW, NOW, "morning"),
         override=Override("falcon-3", {"RetainAllVariantProperties": True}, "hash"),
         reweighing=Reweighing([{"VariantName": "A", "DesiredWeight": 0.5}], SOON),
+        dropped={"update": Dropped("of the call", "refused")},
         owned_since=datetime(2026, 3, 1, 8, 0, 0, 123_000, tzinfo=UTC),
         set_aside=datetime(2026, 3, 1, 8, 0, 0, 123_000, tzinfo=UTC),
     )
@@ -195,6 +197,19 @@ def test_stop_stores_what_it_ended(store: StateStore) -> None:
     store.stop("falcon", replace(state_of(store), last_wanted=last, ended=ended), NOW)
     store.renew("falcon", 10, NOW, 100, None)
     assert (state_of(store).last_wanted, state_of(store).ended) == (last, ended)
+
+
+def test_stop_that_ended_nothing_keeps_what_a_reconcile_saved_meanwhile(store: StateStore) -> None:
+    before = state_of(store)
+    ended = Ended(EndedBy.LEASE, NOW)
+    saved = replace(before, last_wanted=Wanted(running=False, since=NOW, seen=NOW), ended=ended)
+    store.lock("falcon", "me", NOW, SOON)
+    store.save("falcon", "me", saved, None)
+
+    store.stop("falcon", before, NOW)
+
+    after = state_of(store)
+    assert (after.last_wanted, after.ended) == (saved.last_wanted, ended)
 
 
 def test_renewal_of_an_ended_lease_counts_from_the_whole_second(store: StateStore) -> None:

@@ -113,6 +113,8 @@ class Account:
     asked: int = 0
     """How often somebody set a config by hand."""
     config_spec: Declared | None = None
+    config_until: datetime | None = None
+    """When the deployed config last took it out."""
     api_spec: Declared | None = None
     former: list[tuple[datetime, Declared | None]] = field(default_factory=list)
     forgotten: int = 0
@@ -209,6 +211,7 @@ class Ledger:
         declared = _declared(item, now) if item else None
         if sk == "SPEC#config":
             account.config_spec = declared
+            account.config_until = None if declared else now
         else:
             account.api_spec = declared
             account.on_trial = False
@@ -248,6 +251,13 @@ class Ledger:
     def _declared_now(self, account: Account) -> bool:
         """Whether this write created the API's spec."""
         return account.api_spec is not None and account.api_spec.since == self._kernel.now
+
+    def _in_config(self, account: Account) -> bool:
+        """Whether the deployed config has it, or had it when the request was read."""
+        until = account.config_until
+        return account.config_spec is not None or (
+            until is not None and until >= self._kernel.now - _LATELY
+        )
 
     def _granted(self, account: Account, item: Item, actor: Actor | None) -> None:
         """A new STATE has exactly the lease that was paid with it, or the initial one of the
@@ -292,6 +302,8 @@ class Ledger:
             self._violation(account.key, f"{use or 'a reconcile'} changed the lease, no revision")
         assert actor is not None
         assert actor.reading is not None
+        if use == "forget" and before[:3] == (end, sessions, held) and self._in_config(account):
+            use = ""  # it removed a spec that the config hides: nothing was stopped
         expected = self._expected(account, use, actor.reading, actor, held)
         if use == "" and account.adoption and "adopting" not in item:
             expected = account.adoption.given_back(account.expires_at, account.held_since)
