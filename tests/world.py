@@ -143,9 +143,9 @@ class World:
         """Let the reconciler handle all hints that are on the queue now."""
         while ready := self.hints.receive():
             for hint in ready:
-                self.outcomes.append(self.reconciler().handle(hint))
+                self.outcomes.append(self.reconciler(hint.hops).handle(hint))
 
-    def reconciler(self) -> Reconciler:
+    def reconciler(self, hops: int = 0) -> Reconciler:
         self._runs += 1
         owner = f"run-{self._runs}"
         return Reconciler(
@@ -155,6 +155,7 @@ class World:
             self.hints,
             owner,
             lambda: self.now,
+            hops,
         )
 
     def _move(self, to: datetime) -> None:

@@ -192,10 +192,11 @@ class ExpiryUseCases(UseCases):
                 # The override is for this life: an endpoint added later is another one.
                 override=None if forget else state.override,
             )
-            if ended or undecided(spec, state, now):
-                stopped = ended_now(stopped, now, Ended(EndedBy.HAND, cut, request.actor))
-            reason = f"{' and '.join(ended) or 'nothing kept it running'}, by hand"
             draining = self.store.control().draining(now)
+            if ended or undecided(spec, state, now):
+                by_hand = Ended(EndedBy.HAND, cut, request.actor)
+                stopped = ended_now(stopped, now, by_hand, draining=draining)
+            reason = f"{' and '.join(ended) or 'nothing kept it running'}, by hand"
             operation = operation_of(spec, stopped, request, now, 200, draining=draining)
             keyed = keyed_with(record, request, operation)
             forgetting = forgotten(record, spec, now, keyed) if forget else None

@@ -12,6 +12,9 @@ from lambdas.core.state import Step
 
 ARM_AHEAD = timedelta(seconds=120)
 """How far ahead a hint is put on the queue, with the exact delay (SQS allows 15 min)."""
+MAX_HOPS = 2_000
+"""How many hints in a row the reconciler sends to itself for one endpoint. An update may take eight
+hours, with a look every 15 s: that is 1,920. Then the tick goes on, within a minute."""
 
 
 class Cause(StrEnum):
@@ -29,12 +32,14 @@ class Cause(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Hint:
     """`endpoint` is the case-folded name, None for the canary. `start` selects the queue: many
-    starts must not delay the stops. `at` is when it should arrive. None: at once."""
+    starts must not delay the stops. `at` is when it should arrive. None: at once. `hops` counts
+    the hints in a row that the reconciler sent to itself, up to this one."""
 
     endpoint: str | None
     cause: Cause
     start: bool = False
     at: datetime | None = None
+    hops: int = 0
 
     def delay_seconds(self, now: datetime) -> int:
         """The delay of a hint that is sent at `now`, rounded up: it arrives at `at` or later, as
@@ -44,7 +49,9 @@ class Hint:
 
     def to_body(self) -> str:
         at = self.at and self.at.isoformat()
-        return json.dumps({"endpoint": self.endpoint, "cause": self.cause, "at": at})
+        return json.dumps(
+            {"endpoint": self.endpoint, "cause": self.cause, "at": at, "hops": self.hops}
+        )
 
     @classmethod
     def from_body(cls, body: str) -> Hint:
@@ -58,9 +65,8 @@ class Hint:
             return cls(None, cause)
         if not isinstance(endpoint, str) or not endpoint:
             raise ValueError("a hint must name its endpoint")
-        return cls(
-            endpoint_key(endpoint), cause, at=datetime.fromisoformat(str(at)) if at else None
-        )
+        due = datetime.fromisoformat(str(at)) if at else None
+        return cls(endpoint_key(endpoint), cause, at=due, hops=int(str(document.get("hops", 0))))
 
 
 def hint_at(endpoint: str, cause: Cause, step: Step, due: datetime) -> Hint:

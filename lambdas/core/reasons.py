@@ -69,16 +69,19 @@ def with_wanted(meter: Meter, state: State, now: datetime, *, draining: bool) ->
     return replace(state, ended=ended, last_wanted=Wanted(wanted, since, now))
 
 
-def ended_now(state: State, now: datetime, ended: Ended) -> State:
+def ended_now(state: State, now: datetime, ended: Ended, *, draining: bool) -> State:
     """The state after a write that ended the time in which the endpoint was wanted. The clock of
-    whoever writes may differ from the reconciler's: so the cause is part of the write."""
+    whoever writes may differ from the reconciler's: so the cause is part of the write. While
+    `draining`, that time had ended before."""
+    if draining:
+        return with_wanted(Meter(), state, now, draining=True)
     return replace(state, ended=ended, last_wanted=Wanted(running=False, since=now, seen=now))
 
 
 def ended_at(state: State, now: datetime) -> bool:
-    """Whether it is the state after a write of `now` that ended the time in which the endpoint was
-    wanted."""
-    return state.last_wanted == Wanted(running=False, since=now, seen=now)
+    """Whether it is the state after a write of `now` that found the endpoint not wanted."""
+    last = state.last_wanted
+    return last is not None and not last.running and last.seen == now
 
 
 def last_end(meter: Meter, state: State, now: datetime, *, draining: bool = False) -> Ended | None:

@@ -40,7 +40,7 @@ from lambdas.core.errors import (
     Throttled,
     Unanswered,
 )
-from lambdas.core.hints import ARM_AHEAD, Cause, Hint, hint_at
+from lambdas.core.hints import ARM_AHEAD, MAX_HOPS, Cause, Hint, hint_at
 from lambdas.core.history import Event
 from lambdas.core.idempotency import forgotten
 from lambdas.core.ports import NO_CONFIG, Adopter, Control, Endpoints, Hints, StateStore
@@ -117,7 +117,8 @@ def load_or_create(store: StateStore, key: str, now: datetime) -> Record:
 @dataclass(frozen=True, slots=True)
 class Reconciler:
     """The use case. `owner` identifies this run in locks (a request id). The clock is read again
-    after each call that may take long: waits count from the answer."""
+    after each call that may take long: waits count from the answer. `hops` are those of the hint
+    that it handles."""
 
     store: StateStore
     endpoints: Endpoints
@@ -125,6 +126,7 @@ class Reconciler:
     hints: Hints
     owner: str
     clock: Callable[[], datetime]
+    hops: int = 0
 
     def handle(self, hint: Hint) -> Outcome:
         """Look at the endpoint that a hint names and take one step if something is due.
@@ -143,12 +145,12 @@ class Reconciler:
         if hint.cause not in _EVEN_IF_NOT_DUE and (due is None or due > now):
             if due is None or due - now > EARLY or hint.at not in (None, due):
                 return Outcome("not due")  # if the instant was changed, another hint is on its way
-            self.hints.send([hint_at(record.key, Cause.RETRY, record.state.next_step, due)])
+            self._send(hint_at(record.key, Cause.RETRY, record.state.next_step, due))
             return Outcome("early")
         try:
             self.store.lock(record.key, self.owner, now, now + LOCK)
         except Locked as locked:
-            self.hints.send([hint_at(record.key, hint.cause, Step.WAIT, locked.until)])
+            self._send(hint_at(record.key, hint.cause, Step.WAIT, locked.until))
             return Outcome("locked")
         except Conflict:  # the state was forgotten meanwhile
             return Outcome("unknown")
@@ -280,7 +282,7 @@ class Reconciler:
             forgotten(record, removed, now) if removed else None,
             [*events, Event(record.key, now, "adoption void", decision.reason)],
         )
-        self.hints.send([hint_at(record.key, Cause.RETRY, Step.WAIT, now)])
+        self._send(hint_at(record.key, Cause.RETRY, Step.WAIT, now))
         return Outcome("void", decision)
 
     def _act(
@@ -391,15 +393,18 @@ class Reconciler:
                 options = update_policy(spec, decision.state).options if spec else {}
                 self.endpoints.update(name, config, options)
 
+    def _send(self, hint: Hint) -> None:
+        self.hints.send([replace(hint, hops=self.hops + 1)])
+
     def _save(self, key: str, state: State, now: datetime, events: Sequence[Event] = ()) -> None:
-        """Save. If the next instant is near, send its hint now: the tick runs only once a
-        minute."""
+        """Save. If the next instant is near, send its hint now: the tick runs only once a minute.
+        After MAX_HOPS hints in a row the tick sends the next one."""
         due = state.next_due
-        near = due is not None and due - now <= ARM_AHEAD
+        near = due is not None and due - now <= ARM_AHEAD and self.hops < MAX_HOPS
         claimed_until = max(due, now) + CLAIM_GRACE if due and near else None
         self.store.save(key, self.owner, state, claimed_until, events)
         if due and near:
-            self.hints.send([hint_at(key, Cause.RETRY, state.next_step, due)])
+            self._send(hint_at(key, Cause.RETRY, state.next_step, due))
 
 
 def _is_final(step: Step, error: AwsRefused, attempts: int) -> bool:

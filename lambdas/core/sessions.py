@@ -76,9 +76,10 @@ class SessionUseCases(UseCases):
             lives = session_id in live_sessions(state, now)
             ended = {session_id: now.replace(microsecond=0)} if lives else {}
             after = replace(state, sessions={**state.sessions, **ended})
-            if lives and not meter_of(spec, after).wanted(now):
-                after = ended_now(after, now, Ended(EndedBy.LEASE, now.replace(microsecond=0)))
             draining = self.store.control().draining(now)
+            if lives and not meter_of(spec, after).wanted(now):
+                over = Ended(EndedBy.LEASE, now.replace(microsecond=0))
+                after = ended_now(after, now, over, draining=draining)
             operation = operation_of(spec, after, request, now, 200, draining=draining)
             self.store.stop(record.key, after, now, keyed_with(record, request, operation))
             if lives:

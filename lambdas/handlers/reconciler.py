@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -20,7 +21,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambdas.aws import clients
 from lambdas.aws.queues import SqsHints
 from lambdas.aws.sagemaker import AdopterFunction
-from lambdas.core.hints import Cause, Hint
+from lambdas.core.hints import MAX_HOPS, Cause, Hint
 from lambdas.core.reconcile import THROTTLED, Outcome, Reconciler
 from lambdas.core.settings import HEARTBEAT_METRIC, ReconcilerSettings
 from lambdas.core.state import Step
@@ -42,7 +43,7 @@ def _hints() -> SqsHints:
     return wiring.hints(_settings().starts_queue_url, _settings().work_queue_url)
 
 
-def _reconciler(owner: str) -> Reconciler:
+def _reconciler(owner: str, hops: int) -> Reconciler:
     settings = _settings()
     history = wiring.history(settings.history_table, settings.history_days)
     return Reconciler(
@@ -52,6 +53,7 @@ def _reconciler(owner: str) -> Reconciler:
         hints=_hints(),
         owner=owner,
         clock=lambda: datetime.now(UTC),
+        hops=hops,
     )
 
 
@@ -69,11 +71,11 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, An
         if context.get_remaining_time_in_millis() < _NEEDED_MILLISECONDS:
             # Slow answers to earlier hints left too little time: send it again instead of stopping
             # halfway.
-            _hints().send([hint])
+            _hints().send([replace(hint, hops=hint.hops + 1)])
             return
         # The message id is part of the owner: two hints of one batch must not share a lock.
         owner = f"{context.aws_request_id}/{record.message_id}"
-        _report(hint, _reconciler(owner).handle(hint))
+        _report(hint, _reconciler(owner, hint.hops).handle(hint))
 
     return process_partial_response(
         event=dict(event), record_handler=handle, processor=_processor, context=context
@@ -98,3 +100,5 @@ def _report(hint: Hint, outcome: Outcome) -> None:
         count("Failures")
     if outcome.word == THROTTLED:
         count("Throttled")
+    if hint.hops >= MAX_HOPS:
+        count("LongChains")

@@ -50,6 +50,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--endpoint-days", type=float, default=WANTED_DAYS)
     parser.add_argument("--days", type=float, default=DAYS, help="how long each life is")
     parser.add_argument("--endpoints", type=int, default=ENDPOINTS, help="how many each has")
+    parser.add_argument(
+        "--longest-chain",
+        type=int,
+        help="Lambda ends chains of the reconciler after so many invocations (16); default: never",
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
 
@@ -65,7 +70,7 @@ def _lived(seeds: Iterator[int], given: argparse.Namespace) -> Iterator[Figures]
         running: list[Future[Figures]] = []
         while True:
             while len(running) < 2 * given.processes and _more(left, days, given):
-                running.append(pool.submit(_live, next(seeds), given.days, given.endpoints))
+                running.append(pool.submit(_live, next(seeds), given))
                 left = None if left is None else left - 1
                 days += (
                     given.days * given.endpoints * 0.86
@@ -93,9 +98,9 @@ def _more(left: int | None, days: float, given: argparse.Namespace) -> bool:
     return days < given.endpoint_days if left is None else left > 0
 
 
-def _live(seed: int, days: float, endpoints: int) -> Figures:
+def _live(seed: int, given: argparse.Namespace) -> Figures:
     gc.disable()  # lives are short: collect between them
-    figures = live(seed, days, endpoints)
+    figures = live(seed, given.days, given.endpoints, given.longest_chain)
     gc.collect()
     return figures
 
@@ -118,15 +123,18 @@ def _report(figures: Figures, given: argparse.Namespace) -> None:
     print("  what led to the first:")
     for line in figures.story:
         print(f"  {line}")
-    print(f"  again: {replay(figures.seed, given.days, given.endpoints)}", flush=True)
+    print(f"  again: {replay(figures.seed, given)}", flush=True)
 
 
-def replay(seed: int, days: float, endpoints: int) -> str:
+def replay(seed: int, given: argparse.Namespace) -> str:
     """The command that repeats a seed."""
-    command = f"make simulate SEED={seed}"
-    if (days, endpoints) != (DAYS, ENDPOINTS):
-        command += f' ARGS="--days {days} --endpoints {endpoints}"'
-    return command
+    usual = {"days": DAYS, "endpoints": ENDPOINTS, "longest_chain": None}
+    options = [
+        f"--{name.replace('_', '-')} {value}"
+        for name, value in vars(given).items()
+        if name in usual and value != usual[name]
+    ]
+    return f"make simulate SEED={seed}" + (f' ARGS="{" ".join(options)}"' if options else "")
 
 
 def _print_total(total: Figures, seconds: float) -> None:

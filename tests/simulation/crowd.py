@@ -58,6 +58,8 @@ class Crowd:
     stop_delays: list[float] = field(default_factory=list)
     in_service: int = 0
     dead_letters: int = 0
+    lineage: int = 0
+    """The longest chain of invocations of the reconciler."""
     violations: list[str] = field(default_factory=list)
 
     @property
@@ -86,11 +88,18 @@ class Crowd:
 
 
 def gather(
-    starting: int, stopping: int, per_second: float, profile: Profile = PEACE, seed: int = 0
+    starting: int,
+    stopping: int,
+    per_second: float,
+    profile: Profile = PEACE,
+    seed: int = 0,
+    longest_chain: int | None = None,
 ) -> Crowd:
     """Open `starting` endpoints at once. Close `stopping` others, some in the same second and the
-    rest in the minutes after it. Faults happen as the profile says."""
+    rest in the minutes after it. Faults happen as the profile says, and Lambda ends chains as in
+    `life.live`."""
     stage = Stage(seed, BEGIN, PEACE, _MOODS)
+    stage.longest_chain = longest_chain
     stage.wire.latency = _latency
     crowd = Crowd(starting, stopping, per_second)
     _watch(stage, crowd)
@@ -105,6 +114,7 @@ def gather(
         while stage.kernel.now < latest and not _over(stage, crowd):
             stage.kernel.run_until(stage.kernel.now + timedelta(seconds=30))
     crowd.in_service = _in_service(stage, crowd)
+    crowd.lineage = stage.lineage
     crowd.dead_letters = sum(len(queue.dead) for queue in stage.queues.values())
     crowd.violations = [*stage.watch.violations, *stage.kernel.errors]
     return crowd

@@ -54,13 +54,14 @@ class Figures:
 class Life:
     """The timers of a stage: a tick each minute, a sweep every 15 minutes."""
 
-    def __init__(self, seed: int, days: float, endpoints: int) -> None:
+    def __init__(self, seed: int, days: float, endpoints: int, longest_chain: int | None) -> None:
         rng = Random(f"life {seed}")  # noqa: S311  # no secrets here
         self.start = rng.choice(STARTS) + timedelta(seconds=rng.uniform(0, 3600))
         self.end = self.start + timedelta(days=days)
         self.seed = seed
         self.profile = rng.choice(PROFILES)
         self.stage = stage = Stage(seed, self.start, self.profile)
+        stage.longest_chain = stage.neighbour.longest_chain = longest_chain
         shared = max(1, endpoints // 4)
         names = [f"Model-{number}" for number in range(endpoints - shared)]
         added = [f"mine-{number}" for number in range(shared)]
@@ -188,6 +189,12 @@ class Life:
         )
 
 
-def live(seed: int, days: float = DAYS, endpoints: int = ENDPOINTS) -> Figures:
-    """Run one seed."""
-    return Life(seed, days, endpoints).run()
+def live(
+    seed: int,
+    days: float = DAYS,
+    endpoints: int = ENDPOINTS,
+    longest_chain: int | None = None,
+) -> Figures:
+    """Run one seed. After `longest_chain` invocations of the reconciler, each by a message of the
+    one before, Lambda ends the chain, as it does with functions that may not call themselves."""
+    return Life(seed, days, endpoints, longest_chain).run()

@@ -23,6 +23,9 @@ class Message:
     id: str
     body: str
     visible_at: datetime
+    lineage: int = 0
+    """How many invocations of the reconciler led to it, as Lambda counts them: each by a message of
+    the one before."""
     receives: int = 0
 
 
@@ -53,10 +56,10 @@ class Queue:
         self._sent = 0
         self._polling = False
 
-    def put(self, body: str, delay_seconds: float) -> None:
+    def put(self, body: str, delay_seconds: float, lineage: int = 0) -> None:
         self._sent += 1
         visible_at = self._kernel.now + timedelta(seconds=delay_seconds)
-        self._show(Message(f"{self.name}-{self._sent}", body, visible_at))
+        self._show(Message(f"{self.name}-{self._sent}", body, visible_at, lineage))
 
     def over(self, batch: Sequence[Message], failed: Sequence[Message], began: datetime) -> None:
         """A batch is done. Failed messages become visible again after their time."""
@@ -126,12 +129,14 @@ class SqsClient:
         """What SQS does with an accepted message."""
         subject = Hint.from_body(body).endpoint or ""
         self.sent(queue, subject, delay_seconds)
+        actor = self._wire.kernel.actor
+        lineage = actor.notes.get("lineage", 0) if actor else 0
         lost, late, doubled = self._faults.of_message(subject, self._wire.kernel.now)
         fate = "lost" if lost else f"{late:.0f} s late" if late else "twice" if doubled else "once"
         self._wire.trace(f"{queue} takes {subject or 'canary'} in {delay_seconds} s, {fate}")
         if lost:
             return
-        self._queues[queue].put(body, delay_seconds + late)
+        self._queues[queue].put(body, delay_seconds + late, lineage)
         if doubled:
             extra = self._faults.rng.choice([0.0, 0.01, 1.0, 30.0])
-            self._queues[queue].put(body, delay_seconds + extra)
+            self._queues[queue].put(body, delay_seconds + extra, lineage)

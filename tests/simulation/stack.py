@@ -4,7 +4,7 @@ Lambda around them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, cast
@@ -90,6 +90,10 @@ class Stack:
         self.sagemaker, self.trespass = region.sagemaker, region.trespass
         self.tag = tag
         self.policy = Policy()
+        self.longest_chain: int | None = None
+        """How many invocations in a chain Lambda allows. None: any number."""
+        self.lineage = 0
+        """The longest chain so far."""
         self.skew_seconds = skew_seconds
         self.tables = tables = Tables(lambda: kernel.now)
         self.queues = {
@@ -212,7 +216,11 @@ class Stack:
 
     def _reconcile(self, queue: Queue, batch: list[Message]) -> None:
         """One invocation of the reconciler, as its handler does it with a batch."""
-        actor = self._actor("reconciler", "", {})
+        batch = self._allowed(queue, batch)
+        # The messages of an invocation continue the longest chain that led to it.
+        lineage = 1 + max((message.lineage for message in batch), default=0)
+        self.lineage = max(self.lineage, lineage)
+        actor = self._actor("reconciler", "", {"lineage": lineage})
         began = self.kernel.now
 
         def handle_all() -> None:
@@ -228,6 +236,14 @@ class Stack:
 
         self.kernel.spawn(actor, handle_all)
 
+    def _allowed(self, queue: Queue, batch: list[Message]) -> list[Message]:
+        """Lambda does not invoke the function for a message at the end of too long a chain. It goes
+        to the dead-letter queue."""
+        most = self.longest_chain
+        cut = [message for message in batch if most is not None and message.lineage >= most]
+        queue.dead += cut
+        return [message for message in batch if message not in cut]
+
     def _handle(self, actor: Actor, message: Message, hint: Hint) -> bool:
         if actor.deadline - self.kernel.now < NEEDED:
             return self._send_back(actor, hint)
@@ -239,6 +255,7 @@ class Stack:
             self.hints,
             owner,
             self.kernel.clock,
+            hint.hops,
         )
         self.trespass.begins(actor)
         try:
@@ -254,7 +271,7 @@ class Stack:
 
     def _send_back(self, actor: Actor, hint: Hint) -> bool:
         try:
-            self.hints.send([hint])
+            self.hints.send([replace(hint, hops=hint.hops + 1)])
         except MeterError:
             return False
         self.wire.trace(f"{actor.name} {hint.endpoint} sent again")
