@@ -15,6 +15,7 @@ from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.policy import nobody_without_tls, of_account, resource_document, service_may
 from constructs_lib.python_function import PythonFunction
 from constructs_lib.queues import HintQueue
+from lambdas.core.hints import MAX_HOPS
 from lambdas.core.settings import HEARTBEAT_METRIC, METRICS_NAMESPACE
 
 TOPIC = "alarms"
@@ -181,6 +182,13 @@ class Alarms(Construct):
             "Steps have been failing for more than 20 minutes; the events say which.",
             self._own("Failures"),
             _When(periods=2, period_seconds=_REPEAT_SECONDS),
+        )
+        self._alarm(
+            "long-chains",
+            f"The reconciler has looked at an endpoint {MAX_HOPS:,} times in a row: something "
+            "keeps it from coming to rest, such as a deletion that never ends.",
+            self._own("LongChains"),
+            _When(period_seconds=_REPEAT_SECONDS),
         )
         self._alarm(
             "throttled",

@@ -26,7 +26,7 @@ from constructs_lib.hosting import Hosting
 from constructs_lib.integrations import Integrations
 from constructs_lib.meter_functions import MeterFunctions
 from constructs_lib.specs import DeclaredEndpoint, Specs
-from constructs_lib.triggers import EndpointEvents, QueueConsumer, Scheduler
+from constructs_lib.triggers import EndpointEvents, HintConsumers, Scheduler
 from lambdas.core.settings import STACK_TAG_KEY
 from lambdas.core.spec import Origin, OutsideUpdates, Spec
 
@@ -66,13 +66,12 @@ class EndpointManagerStack(TerraformStack):
         of_meter = [*functions.all, *calls]
         every_function = [*of_meter, *integrations.functions]
         Scheduler(self, at, tick=functions.tick, sweep=functions.sweep)
-        for queue in functions.queues:
-            QueueConsumer(
-                self,
-                queue=queue,
-                function=functions.reconciler,
-                concurrency=config.reconciler_concurrency,
-            )
+        HintConsumers(
+            self,
+            queues=functions.queues,
+            function=functions.reconciler,
+            concurrency=config.reconciler_concurrency,
+        )
         EndpointEvents(self, at, queue=functions.work)
         api = RestApi(
             self,

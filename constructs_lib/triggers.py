@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
 from cdktf_cdktf_provider_aws.cloudwatch_event_target import (
@@ -13,6 +13,9 @@ from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.lambda_event_source_mapping import (
     LambdaEventSourceMapping,
     LambdaEventSourceMappingScalingConfig,
+)
+from cdktf_cdktf_provider_aws.lambda_function_recursion_config import (
+    LambdaFunctionRecursionConfig,
 )
 from cdktf_cdktf_provider_aws.scheduler_schedule import (
     SchedulerSchedule,
@@ -80,30 +83,45 @@ class Scheduler(Construct):
         )
 
 
-class QueueConsumer(Construct):
-    """Sends a queue's messages to a function. Single messages of a batch may fail."""
+class HintConsumers(Construct):
+    """Sends the messages of the queues to the reconciler, which answers with messages to the same
+    queues. Single messages of a batch may fail."""
 
     def __init__(
         self,
         scope: Construct,
         *,
-        queue: HintQueue,
+        queues: Sequence[HintQueue],
         function: PythonFunction,
         concurrency: int,
     ) -> None:
-        super().__init__(scope, f"{queue.id}-consumer")
+        super().__init__(scope, "hint-consumers")
+        self._function = function
+        self._concurrency = concurrency
+        # Otherwise Lambda ends such a loop after about 16 rounds (docs/decisions/0105).
+        self._loop = addressed(
+            LambdaFunctionRecursionConfig(
+                self, "recursion", function_name=function.arn, recursive_loop="Allow"
+            ),
+            "reconciler",
+        )
+        for queue in queues:
+            self._consume(queue)
+
+    def _consume(self, queue: HintQueue) -> None:
+        function = self._function
         addressed(
             LambdaEventSourceMapping(
                 self,
-                "mapping",
+                queue.id,
                 event_source_arn=queue.arn,
                 function_name=function.arn,
                 batch_size=_BATCH_SIZE,
                 function_response_types=["ReportBatchItemFailures"],
                 scaling_config=LambdaEventSourceMappingScalingConfig(
-                    maximum_concurrency=concurrency
+                    maximum_concurrency=self._concurrency
                 ),
-                depends_on=[function.policy],
+                depends_on=[function.policy, self._loop],
             ),
             queue.id,
         )

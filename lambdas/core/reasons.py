@@ -97,7 +97,10 @@ def last_end(meter: Meter, state: State, now: datetime, *, draining: bool = Fals
     later = [end for end in ends if looked is None or end.at > looked]
     if last and looked and not last.running:
         # A window that opened since would have been due. If it was not seen, it is a new one.
-        later = [end for end in later if end.cause is not EndedBy.WINDOW]
+        # A lease goes on while nothing is wanted: its end during a drain ended no running time.
+        drained = known is not None and known.cause is EndedBy.DRAIN
+        ended_nothing = {EndedBy.WINDOW, EndedBy.LEASE} if drained else {EndedBy.WINDOW}
+        later = [end for end in later if end.cause not in ended_nothing]
     newest = max([*([known] if known else []), *later], key=lambda e: e.at, default=None)
     if last and last.running and (newest is None or newest.at < last.since):
         if draining:

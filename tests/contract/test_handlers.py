@@ -18,6 +18,7 @@ from lambdas.aws.items import encode, spec_values
 from lambdas.aws.state_store import DynamoStateStore
 from lambdas.core.deploys import DrainIncomplete
 from lambdas.core.errors import AwsRefused, Throttled
+from lambdas.core.hints import MAX_HOPS
 from lambdas.core.settings import (
     AdopterSettings,
     ReconcilerSettings,
@@ -159,6 +160,18 @@ def test_one_failing_hint_does_not_stop_the_others_of_its_batch(cloud: Cloud) ->
     assert answer == {"batchItemFailures": []}
     assert cloud.sagemaker.status("falcon") == "Creating"
     assert "not seen" in cloud.store().load("broken").state.reason
+
+
+def test_hints_at_the_end_of_a_long_chain_are_counted(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.declare("falcon", initial_provision_minutes=30)
+    for hops in (MAX_HOPS - 1, MAX_HOPS):
+        body = json.dumps({"endpoint": "falcon", "cause": "event", "hops": hops})
+        reconciler.handler({"Records": [{"messageId": str(hops), "body": body}]}, context())
+    lines = [line for line in capsys.readouterr().out.splitlines() if '"LongChains"' in line]
+    (counted,) = [json.loads(line) for line in lines if "_aws" in line]
+    assert counted["LongChains"] == [1.0]
 
 
 @pytest.mark.parametrize("operation", ["CreateEndpoint", "DescribeEndpoint"])

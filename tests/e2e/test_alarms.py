@@ -57,6 +57,13 @@ def hand_made(watchful: Checkout) -> Iterator[Callable[..., None]]:
         until(lambda name=name: watchful.status(name) == "Absent", 60)  # type: ignore[misc]
 
 
+def test_lambda_lets_the_reconciler_feed_itself(watchful: Checkout) -> None:
+    setting = watchful.client("lambda").get_function_recursion_config(
+        FunctionName="demo-reconciler"
+    )
+    assert setting["RecursiveLoop"] == "Allow"
+
+
 def invoke(checkout: Checkout, action: str) -> tuple[Mapping[str, Any], str]:
     """The answer of the sweep, and the tail of its log."""
     answer = checkout.client("lambda").invoke(

@@ -16,6 +16,12 @@ def test_crowd_uses_what_sagemaker_takes_and_delays_no_stop() -> None:
     assert crowd.calls_per_create < 4
 
 
+def test_crowd_gets_through_though_lambda_ends_long_chains() -> None:
+    crowd = gather(100, 20, per_second=1, longest_chain=8)
+    assert crowd.dead_letters > 0
+    assert (crowd.in_service, crowd.started_twice, crowd.violations) == (100, 0, [])
+
+
 def test_crowd_gets_through_though_calls_messages_and_functions_fail() -> None:
     crowd = gather(100, 20, per_second=5, profile=ROUGH)
     assert (crowd.lost, crowd.violations) == (0, [])

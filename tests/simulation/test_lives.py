@@ -13,6 +13,8 @@ import pytest
 from tests.simulation.life import live
 from tests.simulation.trials import DAYS, ENDPOINTS, SEEDS
 
+CUT_SEED = 6
+"""In this life chains have up to 95 links."""
 REPLAY = "from tests.simulation.life import live; print(live({seed}, {days}, {endpoints}).digest)"
 
 
@@ -28,6 +30,10 @@ def test_nothing_is_violated_in_a_fresh_life() -> None:
     seed = random.SystemRandom().randrange(10**9)
     replay = f"python -m tests.simulation --seed {seed} --days {DAYS} --endpoints {ENDPOINTS}"
     assert live(seed, DAYS, ENDPOINTS).violations == [], f"replay: {replay}"
+
+
+def test_nothing_is_violated_though_lambda_ends_long_chains() -> None:
+    assert live(CUT_SEED, DAYS, ENDPOINTS, longest_chain=16).violations == []
 
 
 def test_life_is_the_same_whatever_the_order_of_hashes() -> None:

@@ -103,6 +103,19 @@ def in_order(happened: Sequence[str], *expected: str) -> bool:
     return places == sorted(places)
 
 
+def test_the_reconciler_may_feed_itself_before_any_queue_feeds_it(
+    deployment: Deployment, stack_of: Synthesize
+) -> None:
+    stack = stack_of(config_with(FLAN, deletion_protection=False))
+    happened = deployment.deploy(stack)
+    allowed = node("aws_lambda_function_recursion_config.reconciler")
+    for queue in ("starts", "work"):
+        mapping = node(f"aws_lambda_event_source_mapping.{queue}")
+        assert in_order(happened, f"end create {allowed}", f"begin create {mapping}")
+    setting = stack.one("aws_lambda_function_recursion_config", "reconciler")
+    assert setting["recursive_loop"] == "Allow"
+
+
 def test_a_withdrawn_endpoint_is_stopped_before_its_config_is_deleted(
     deployment: Deployment, stack_of: Synthesize
 ) -> None:

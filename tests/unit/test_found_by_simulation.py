@@ -272,3 +272,17 @@ def test_stop_by_hand_during_a_drain_is_not_what_stopped_it(world: World) -> Non
     ended = world.state("falcon").ended
     assert ended is not None
     assert (ended.cause, ended) == (EndedBy.DRAIN, drained_at)
+
+
+def test_lease_that_ends_during_a_drain_is_not_what_stopped_it(world: World) -> None:
+    world.renew("falcon", 10)
+    world.advance(minutes=1)
+    world.deploys.drain(60)
+    world.advance(minutes=10)
+
+    world.store.set_drain(None)
+    world.advance(minutes=20)
+
+    ended = world.state("falcon").ended
+    assert ended is not None
+    assert ended.cause is EndedBy.DRAIN

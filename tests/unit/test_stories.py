@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lambdas.core import reconcile
+from lambdas.core.decision import POLL
 from lambdas.core.deploys import DrainIncomplete
 from lambdas.core.errors import (
     AwsRefused,
@@ -21,7 +23,7 @@ from lambdas.core.errors import (
     UnknownEndpointConfig,
 )
 from lambdas.core.health import health_of
-from lambdas.core.hints import Cause, Hint
+from lambdas.core.hints import MAX_HOPS, Cause, Hint
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Scaling
 from lambdas.core.state import Owner, Status, Step
@@ -654,3 +656,21 @@ def test_scaling_is_removed_during_an_update_and_set_again_after_it() -> None:
     world.advance(minutes=1)
     assert world.get("falcon")["ServedConfigName"] == "falcon-2"
     assert world.endpoints.scaled["falcon"] == SCALING
+
+
+def test_chain_of_hints_ends_and_the_tick_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "MAX_HOPS", 10)
+    world.endpoints.create_seconds = 3600
+    world.renew("falcon", 600)
+
+    world.advance(minutes=70)
+
+    assert max(hint.hops for hint in world.hints.sent) == 10
+    assert world.status("falcon") is Status.IN_SERVICE
+
+
+def test_longest_update_ends_before_its_chain_of_hints() -> None:
+    longest = timedelta(seconds=28_800)  # the most that UpdateEndpoint takes
+    assert longest / POLL < MAX_HOPS
