@@ -82,9 +82,10 @@ class SageMakerAccess:
         return [may_use(self._at, key, ("kms:CreateGrant",), for_services) for key in sorted(keys)]
 
     def scale(self) -> list[Statement]:
-        """Set up scaling. When an endpoint is deleted, SageMaker deregisters its targets with the
-        caller's permissions; without them the delete of a scaled endpoint fails. The first target
-        of an account creates the service-linked role."""
+        """Set up scaling, with what Application Auto Scaling does in the caller's name: it looks at
+        the endpoint and its config, and keeps alarms. When an endpoint is deleted, SageMaker
+        deregisters its targets in the same way; without the permission the delete of a scaled
+        endpoint fails. The first target of an account creates the service-linked role."""
         return [
             Statement(
                 (
@@ -93,6 +94,15 @@ class SageMakerAccess:
                     "application-autoscaling:RegisterScalableTarget",
                 ),
                 self._targets,
+            ),
+            *self.describe_configs(),
+            Statement(
+                (
+                    "cloudwatch:DeleteAlarms",
+                    "cloudwatch:DescribeAlarms",
+                    "cloudwatch:PutMetricAlarm",
+                ),
+                (self._at.arn("cloudwatch", "alarm:TargetTracking-*"),),
             ),
             Statement(
                 ("application-autoscaling:DescribeScalableTargets",),

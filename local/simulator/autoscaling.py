@@ -125,14 +125,11 @@ class ScalableTargets:
 
     def forget(self, endpoint: str) -> None:
         """Deregister the targets of a deleted endpoint, as SageMaker silently does."""
-        for resource_id in self._of(endpoint):
+        for resource_id in self.of_endpoint(endpoint):
             del self._targets[resource_id]
 
     def of_endpoint(self, endpoint: str) -> list[str]:
-        """The ARNs of the targets of the endpoint's variants."""
-        return [self.arn(resource_id) for resource_id in self._of(endpoint)]
-
-    def _of(self, endpoint: str) -> list[str]:
+        """The resource ids of the targets of the endpoint's variants."""
         prefix = f"endpoint/{endpoint.lower()}/"
         return [key for key in self._targets if key.lower().startswith(prefix)]
 
@@ -170,6 +167,17 @@ class ScalableTargets:
             },
             "ScalableTargetARN": self.arn(target.resource_id),
         }
+
+    def config_of(self, resource_id: str) -> str:
+        """The endpoint config that the endpoint of a target serves; empty if it serves none."""
+        name = resource_id.split("/")[1]
+        served = self._endpoints.get(name).serving if name in self._endpoints else None
+        return served.config_name if served else ""
+
+    def alarm_arn(self, resource_id: str) -> str:
+        """The ARN of an alarm of its target tracking."""
+        where = f"{self._account.region}:{self._account.account_id}"
+        return f"arn:aws:cloudwatch:{where}:alarm:TargetTracking-{resource_id}-AlarmHigh"
 
     def arn(self, resource_id: str, below: str = "") -> str:
         where = f"{self._account.region}:{self._account.account_id}"

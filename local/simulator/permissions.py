@@ -7,10 +7,11 @@ and its page for Application Auto Scaling.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from local.simulator import autoscaling
 from local.simulator.account import Kind
+from local.simulator.callers_name import IN_CALLERS_NAME, Deed, On
 from local.simulator.errors import NO_DEREGISTRATION, NOT_ALLOWED, Wording
 from local.simulator.lifecycle import Json
 from local.simulator.world import World
@@ -63,9 +64,10 @@ def needs(operation: str, request: Json, world: World) -> Iterator[Need]:
     if operation.startswith("Create"):
         yield from _with_creation(operation, request, world, given)
     if operation == "DeleteEndpoint":
-        for arn in world.targets.of_endpoint(_name(request, Kind.ENDPOINT)):
-            action = "application-autoscaling:DeregisterScalableTarget"
-            yield Need(action, arn, wording=NO_DEREGISTRATION)
+        for resource_id in world.targets.of_endpoint(_name(request, Kind.ENDPOINT)):
+            for deed in IN_CALLERS_NAME["sagemaker:DeleteEndpoint"]:
+                need = _done(deed, resource_id, world)
+                yield replace(need, wording=NO_DEREGISTRATION) if deed.on is On.TARGET else need
 
 
 def _resources(operation: str, request: Json, world: World) -> Sequence[str]:
@@ -113,9 +115,27 @@ def _of_scaling(operation: str, request: Json, world: World) -> Iterator[Need]:
     }
     resource_id = str(request.get("ResourceId", ""))
     yield Need(action, world.targets.arn(resource_id), _frozen(context))
-    if operation == "RegisterScalableTarget" and not world.targets.linked_role_made:
-        service = {"iam:AWSServiceName": ["sagemaker.application-autoscaling.amazonaws.com"]}
-        yield Need("iam:CreateServiceLinkedRole", world.targets.linked_role, _frozen(service))
+    for deed in IN_CALLERS_NAME[action]:
+        if deed.on is not On.LINKED_ROLE or not world.targets.linked_role_made:
+            yield _done(deed, resource_id, world)
+
+
+def _done(deed: Deed, resource_id: str, world: World) -> Need:
+    """What a service does for the caller about a scalable target."""
+    account, targets = world.account, world.targets
+    match deed.on:
+        case On.TARGET:
+            return Need(deed.action, targets.arn(resource_id))
+        case On.ALARM:
+            return Need(deed.action, targets.alarm_arn(resource_id))
+        case On.LINKED_ROLE:
+            service = {"iam:AWSServiceName": ["sagemaker.application-autoscaling.amazonaws.com"]}
+            return Need(deed.action, targets.linked_role, _frozen(service))
+        case On.CONFIG:
+            return Need(deed.action, account.arn(Kind.CONFIG, targets.config_of(resource_id)))
+        case On.ENDPOINT:
+            arn = account.arn(Kind.ENDPOINT, resource_id.split("/")[1])
+            return Need(deed.action, arn, _frozen(_tags_on(arn, world)))
 
 
 def _name(request: Json, kind: Kind) -> str:

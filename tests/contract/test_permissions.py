@@ -5,17 +5,19 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import boto3
 import httpx
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from constructs_lib.policy import Conditions, Statement, policy_document, trust_document
 from local.simulator.account import Account
 from local.simulator.authority import KEPT_SECONDS, Authority
+from local.simulator.callers_name import IN_CALLERS_NAME, On
 from local.simulator.clients import client
 from tests.contract.emulator_process import REGION, Emulator, running_emulator
 from tests.contract.simulated import Simulated, simulated
@@ -25,6 +27,16 @@ ACCOUNT = Account("000000000000", REGION)
 ENDPOINTS = f"arn:aws:sagemaker:{REGION}:{ACCOUNT.account_id}:endpoint/*"
 CONFIGS = f"arn:aws:sagemaker:{REGION}:{ACCOUNT.account_id}:endpoint-config/*"
 TARGETS = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT.account_id}:scalable-target/*"
+ALARMS = Statement(
+    ("cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"),
+    (f"arn:aws:cloudwatch:{REGION}:{ACCOUNT.account_id}:alarm:TargetTracking-*",),
+)
+SEEN_BY_SCALING = (
+    Statement(
+        ("sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"), (ENDPOINTS,)
+    ),
+    Statement(("sagemaker:DescribeEndpointConfig",), (CONFIGS,)),
+)
 OURS = {"Key": "stack", "Value": "ours"}
 CARRIES_OUR_TAG: Conditions = {"StringEquals": {"aws:ResourceTag/stack": "ours"}}
 BRINGS_OUR_TAG: Conditions = {"StringEquals": {"aws:RequestTag/stack": "ours"}}
@@ -161,7 +173,7 @@ def test_a_scaled_endpoint_is_not_deleted_without_the_right_to_deregister(
     scaling.register_scalable_target(**SCALED, ResourceId=f"endpoint/{name}/variant/AllTraffic")
     without, allowed = (
         embedded.as_role(embedded.role(*statements), "sagemaker")
-        for statements in ((delete,), (delete, deregister))
+        for statements in ((delete, ALARMS), (delete, ALARMS, deregister))
     )
 
     message = refusal(without.delete_endpoint, EndpointName=name)[1]
@@ -172,7 +184,10 @@ def test_a_scaled_endpoint_is_not_deleted_without_the_right_to_deregister(
 def test_the_first_scalable_target_needs_the_right_to_create_the_service_linked_role(
     embedded: Embedded,
 ) -> None:
-    register = Statement(("application-autoscaling:RegisterScalableTarget",), (TARGETS,))
+    register = (
+        Statement(("application-autoscaling:RegisterScalableTarget",), (TARGETS,)),
+        *SEEN_BY_SCALING,
+    )
     linked = f"arn:aws:iam::{ACCOUNT.account_id}:role/aws-service-role/*"
     make = Statement(("iam:CreateServiceLinkedRole",), (linked,))
     authority = Authority(client("iam", embedded.emulator.url, REGION, embedded.emulator.key))
@@ -183,13 +198,53 @@ def test_the_first_scalable_target_needs_the_right_to_create_the_service_linked_
         target = {**SCALED, "ResourceId": "endpoint/first/variant/AllTraffic"}
         without, allowed, later = (
             fresh.as_role(fresh.role(*statements), "application-autoscaling")
-            for statements in ((register,), (register, make), (register,))
+            for statements in (register, (*register, make), register)
         )
 
         message = refusal(without.register_scalable_target, **target)[1]
         assert "iam:CreateServiceLinkedRole" in message
         allowed.register_scalable_target(**target)
         later.register_scalable_target(**target)
+
+
+@pytest.mark.parametrize(
+    ("operation", "missing"),
+    [
+        (operation, deed.action)
+        for operation in ("RegisterScalableTarget", "PutScalingPolicy", "DeregisterScalableTarget")
+        for deed in IN_CALLERS_NAME[f"application-autoscaling:{operation}"]
+        if deed.on is not On.LINKED_ROLE
+    ],
+)
+def test_scaling_is_refused_to_who_may_not_do_what_it_does(
+    embedded: Embedded, operation: str, missing: str
+) -> None:
+    name = embedded.endpoint()
+    scaling = embedded.client("application-autoscaling", **asdict(embedded.emulator.key))
+    target = {**SCALED, "ResourceId": f"endpoint/{name}/variant/AllTraffic"}
+    scaling.register_scalable_target(**target)
+    everything = [
+        Statement((f"application-autoscaling:{operation}",), (TARGETS,)),
+        *SEEN_BY_SCALING,
+        ALARMS,
+    ]
+    less = [
+        replace(each, actions=tuple(action for action in each.actions if action != missing))
+        for each in everything
+    ]
+    may_not, may = (
+        embedded.as_role(embedded.role(*statements), "application-autoscaling")
+        for statements in ([each for each in less if each.actions], everything)
+    )
+    call = xform_name(operation)
+    asked = dict(target)
+    if operation != "RegisterScalableTarget":
+        del asked["MinCapacity"], asked["MaxCapacity"]
+    if operation == "PutScalingPolicy":
+        asked["PolicyName"] = "own"
+
+    assert missing in refusal(getattr(may_not, call), **asked)[1]
+    getattr(may, call)(**asked)
 
 
 def test_calling_a_model_without_permission_is_a_403(embedded: Embedded) -> None:

@@ -18,6 +18,8 @@ from pathlib import Path
 import botocore.session
 from botocore import xform_name
 
+from local.simulator.callers_name import IN_CALLERS_NAME
+
 ROOT = Path(__file__).resolve().parents[2]
 ROUTES = "lambdas.handlers.routes"
 """The API imports every module of this package by itself."""
@@ -29,18 +31,10 @@ PREFIXES = {"sagemaker-runtime": "sagemaker", "stepfunctions": "states"}
 ACTIONS = {
     "lambda:Invoke": ("lambda:InvokeFunction",),
     "sqs:SendMessageBatch": ("sqs:SendMessage",),
-    # Endpoints are created with tags. On a delete, SageMaker deregisters scalable targets for the
-    # caller.
-    "sagemaker:CreateEndpoint": ("sagemaker:CreateEndpoint", "sagemaker:AddTags"),
-    "sagemaker:DeleteEndpoint": (
-        "sagemaker:DeleteEndpoint",
-        "application-autoscaling:DeregisterScalableTarget",
-    ),
-    # The first target of an account creates the service-linked role of Application Auto Scaling.
-    "application-autoscaling:RegisterScalableTarget": (
-        "application-autoscaling:RegisterScalableTarget",
-        "iam:CreateServiceLinkedRole",
-    ),
+    **{
+        action: (action, *(deed.action for deed in deeds))
+        for action, deeds in IN_CALLERS_NAME.items()
+    },
     # Each part of a transaction has its own action, which is found separately.
     "dynamodb:TransactWriteItems": (),
 }
