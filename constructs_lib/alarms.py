@@ -11,7 +11,7 @@ from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
 from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
 from constructs import Construct
 
-from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.deployment import API_FAILURES_METRIC, Deployment, addressed
 from constructs_lib.policy import nobody_without_tls, of_account, resource_document, service_may
 from constructs_lib.python_function import PythonFunction
 from constructs_lib.queues import HintQueue
@@ -105,6 +105,13 @@ class Alarms(Construct):
         self._no_data_alarms()
         self._sweep_alarms(late_minutes, reports_unmanaged=reports_unmanaged)
         self._step_alarms()
+        self._alarm(
+            "api-failures",
+            "The API answered 500, 502 or 504 more than five times in each of two periods of five "
+            "minutes: a function of it fails, the authorizer fails, or AWS does.",
+            _Metric(at.metrics_namespace, API_FAILURES_METRIC, {}),
+            _When(threshold=5, periods=2, period_seconds=5 * _MINUTE_SECONDS),
+        )
         for queue in queues:
             self._dead_letter_alarm(queue)
         for function in functions:

@@ -29,7 +29,7 @@ class Dashboard(Construct):
         alarms: Sequence[str],
         functions: Sequence[PythonFunction],
         queues: Sequence[HintQueue],
-        tables: Sequence[str],
+        tables: Mapping[str, Sequence[str]],
         api_name: str,
     ) -> None:
         super().__init__(scope, "dashboard")
@@ -68,8 +68,9 @@ class Dashboard(Construct):
             self._graph(
                 "Throttled tables",
                 [
-                    ["AWS/DynamoDB", metric, "TableName", table]
-                    for table in tables
+                    ["AWS/DynamoDB", metric, "TableName", table, *index]
+                    for table, indexes in tables.items()
+                    for index in ([], *(["GlobalSecondaryIndexName", name] for name in indexes))
                     for metric in ("ReadThrottleEvents", "WriteThrottleEvents")
                 ],
                 _MINUTE,

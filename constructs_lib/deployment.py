@@ -7,6 +7,9 @@ from typing import TypeVar
 
 from cdktf import TerraformElement
 
+from lambdas.core.settings import METRICS_NAMESPACE
+
+API_FAILURES_METRIC = "ApiFailures"
 Element = TypeVar("Element", bound=TerraformElement)
 
 
@@ -25,6 +28,11 @@ class Deployment:
 
     def name(self, thing: str) -> str:
         return f"{self.prefix}-{thing}"
+
+    @property
+    def metrics_namespace(self) -> str:
+        """The namespace of metrics that have no dimension for the stack."""
+        return f"{METRICS_NAMESPACE}/{self.prefix}"
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"

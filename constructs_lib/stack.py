@@ -26,6 +26,7 @@ from constructs_lib.hosting import Hosting
 from constructs_lib.integrations import Integrations
 from constructs_lib.meter_functions import MeterFunctions
 from constructs_lib.specs import DeclaredEndpoint, Specs
+from constructs_lib.tables import DUE_INDEX
 from constructs_lib.triggers import EndpointEvents, HintConsumers, Scheduler
 from lambdas.core.settings import STACK_TAG_KEY
 from lambdas.core.spec import Origin, OutsideUpdates, Spec
@@ -102,7 +103,7 @@ class EndpointManagerStack(TerraformStack):
             alarms=alarms.alarm_names,
             functions=every_function,
             queues=functions.queues,
-            tables=[functions.state.name, functions.history.name],
+            tables={functions.state.name: [DUE_INDEX], functions.history.name: []},
             api_name=at.name("api"),
         )
         Specs(

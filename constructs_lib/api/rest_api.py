@@ -25,6 +25,10 @@ from cdktf_cdktf_provider_aws.api_gateway_stage import (
     ApiGatewayStageAccessLogSettings,
 )
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.cloudwatch_log_metric_filter import (
+    CloudwatchLogMetricFilter,
+    CloudwatchLogMetricFilterMetricTransformation,
+)
 from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
@@ -36,7 +40,7 @@ from constructs_lib.api.preflight import Preflights
 from constructs_lib.api.refusals import REFUSALS, RETRY_AFTER_SECONDS
 from constructs_lib.canonical import canonical
 from constructs_lib.config.document import Throttle
-from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.deployment import API_FAILURES_METRIC, Deployment, addressed
 from constructs_lib.python_function import PythonFunction
 from lambdas.core.answer_headers import answer_headers
 from lambdas.core.routes import is_public, paths
@@ -238,6 +242,23 @@ class RestApi(Construct):
             "api",
         )
 
+    def _count_failures(self, at: Deployment, logs: CloudwatchLogGroup) -> None:
+        """A metric of what no caller can help: the gateway counts 503 as well, which is the answer
+        of each stopped endpoint."""
+        addressed(
+            CloudwatchLogMetricFilter(
+                self,
+                "failures",
+                name=API_FAILURES_METRIC,
+                log_group_name=logs.name,
+                pattern="{ ($.status = 500) || ($.status = 502) || ($.status = 504) }",
+                metric_transformation=CloudwatchLogMetricFilterMetricTransformation(
+                    namespace=at.metrics_namespace, name=API_FAILURES_METRIC, value="1"
+                ),
+            ),
+            "api_failures",
+        )
+
     def _stage(
         self,
         at: Deployment,
@@ -255,6 +276,7 @@ class RestApi(Construct):
             ),
             "access",
         )
+        self._count_failures(at, logs)
         return addressed(
             ApiGatewayStage(
                 self,

@@ -374,6 +374,7 @@ def test_a_missing_heartbeat_is_an_alarm(stack: Stack) -> None:
 def test_there_are_exactly_these_alarms(stack: Stack) -> None:
     expected = {"no_heartbeat", "no_sweep", "late", "orphans", "restored_table"}
     expected |= {"gave_up", "failures", "throttled", "starts_dead", "work_dead"}
+    expected |= {"api_failures", "long_chains"}
     functions = stack.all("aws_lambda_function")
     expected |= {f"{function.replace('-', '_')}_errors" for function in functions}
     meter = {function for function in functions if not function.startswith("model-")}
@@ -552,3 +553,27 @@ def test_refusals_of_the_gateway_claim_nothing_unknown_and_only_throttling_has_r
     waits = {name: each["response_parameters"].get(wait) for name, each in responses.items()}
     assert waits.pop("throttled") == "'1'"
     assert not any(waits.values())
+
+
+def test_failures_of_the_api_are_counted_from_its_access_log(stack: Stack) -> None:
+    counted = stack.one("aws_cloudwatch_log_metric_filter", "api_failures")
+    alarm = stack.one("aws_cloudwatch_metric_alarm", "api_failures")
+    (transformed,) = [counted["metric_transformation"]]
+    assert (alarm["namespace"], alarm["metric_name"]) == (
+        transformed["namespace"],
+        transformed["name"],
+    )
+    stage = stack.one("aws_api_gateway_stage", "api")
+    assert json.loads(stage["access_log_settings"]["format"])["status"] == "$context.status"
+    assert all(f"$.status = {status}" in counted["pattern"] for status in (500, 502, 504))
+    assert "503" not in counted["pattern"], "a stopped endpoint is no failure"
+
+
+def test_the_dashboard_shows_throttles_of_the_index_too(stack: Stack) -> None:
+    body = json.loads(stack.one("aws_cloudwatch_dashboard", "endpoints")["dashboard_body"])
+    (graph,) = [w for w in body["widgets"] if w["properties"]["title"] == "Throttled tables"]
+    of_index = [m for m in graph["properties"]["metrics"] if "GlobalSecondaryIndexName" in m]
+    assert {(m[1], m[-1]) for m in of_index} == {
+        ("ReadThrottleEvents", "due"),
+        ("WriteThrottleEvents", "due"),
+    }
