@@ -8,6 +8,7 @@ merged over it, CDKTF_OUTDIR the output folder (default cdktf.out beside this fi
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from constructs_lib.config.problems import InvalidConfig
 from constructs_lib.hosting import hostings
 from constructs_lib.integration_packages import integration_packages, notes_on_requirements
 from constructs_lib.models_lock import ModelsLock
+from constructs_lib.quotas import problems
 
 if TYPE_CHECKING:
     from cdktf import App
@@ -61,6 +63,15 @@ def build(environment: Mapping[str, str], outdir: Path) -> App:
     return app
 
 
+def _check_quotas(outdir: Path) -> None:
+    """Raises InvalidConfig if AWS would refuse the stack for its size; then it is not kept."""
+    for stack in outdir.glob("stacks/*/cdk.tf.json"):
+        exceeded = problems(json.loads(stack.read_text()))
+        if exceeded:
+            stack.unlink()
+            raise InvalidConfig("the stack", exceeded)
+
+
 def main(arguments: Sequence[str]) -> int:
     if arguments:
         print(__doc__.strip() if __doc__ else "", file=sys.stderr)
@@ -73,6 +84,7 @@ def main(arguments: Sequence[str]) -> int:
         return USAGE_ERROR
     try:
         build(os.environ, outdir).synth()
+        _check_quotas(outdir)
     except (InvalidConfig, BundleFailed) as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR

@@ -72,7 +72,7 @@ class AsyncApi(Construct):
         statements = [*call_models, *(invoker.invoke() if invoker else [])]
         role, policy = own_role(
             self,
-            name=at.name("async"),
+            name=at.role_name("async"),
             logical_id="async",
             trust=trust_document("states.amazonaws.com", of_account(at.account_id)),
             statements=statements,

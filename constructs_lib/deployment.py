@@ -7,27 +7,45 @@ from typing import TypeVar
 
 from cdktf import TerraformElement
 
+from constructs_lib.canonical import digest
 from lambdas.core.settings import METRICS_NAMESPACE
 
 API_FAILURES_METRIC = "ApiFailures"
+_ROLE_NAME_LENGTH, _BUCKET_NAME_LENGTH, _ACCOUNT_ID_LENGTH = 64, 63, 12
+_DIGEST_LENGTH = 8
 Element = TypeVar("Element", bound=TerraformElement)
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """`account_id` and `partition` are Terraform references; the rest is literal. `stack_tag` is
-    the value of the tag `endpoint-meter:stack`, which marks the endpoints of this stack. `key_arn`
-    is the customer's KMS key for all stored data. Without it, each service uses its own key."""
+    """`account_id`, `partition` and `dns_suffix` (such as amazonaws.com) are Terraform references;
+    the rest is literal. `stack_tag` is the value of the tag `endpoint-meter:stack`, which marks the
+    endpoints of this stack. `key_arn` is the customer's KMS key for all stored data. Without it,
+    each service uses its own key. `former_key_arns` are keys under which something may still lie.
+    """
 
     prefix: str
     region: str
     stack_tag: str
     account_id: str
     partition: str
+    dns_suffix: str
     key_arn: str | None = None
+    former_key_arns: tuple[str, ...] = ()
 
     def name(self, thing: str) -> str:
         return f"{self.prefix}-{thing}"
+
+    def role_name(self, thing: str) -> str:
+        """The name of a role. Roles are global, so it has the region: the stacks of one prefix in
+        two regions are two (docs/decisions/0106). IAM allows 64 characters."""
+        return fitting(f"{self.prefix}-{self.region}-{thing}", _ROLE_NAME_LENGTH)
+
+    def bucket_name(self, thing: str) -> str:
+        """The name of a bucket: globally unique, in lower case, at most 63 characters."""
+        fixed = len(f"-{self.region}-{thing}") + len("-") + _ACCOUNT_ID_LENGTH
+        prefix = fitting(self.prefix.lower(), _BUCKET_NAME_LENGTH - fixed)
+        return f"{prefix}-{self.region}-{self.account_id}-{thing}"
 
     @property
     def metrics_namespace(self) -> str:
@@ -36,6 +54,14 @@ class Deployment:
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
+
+
+def fitting(name: str, most: int) -> str:
+    """The name, if it has at most `most` characters. Else its beginning and a digest of it."""
+    if len(name) <= most:
+        return name
+    end = digest(name)[:_DIGEST_LENGTH]
+    return f"{name[: most - len(end) - 1]}-{end}"
 
 
 def addressed(element: Element, logical_id: str) -> Element:

@@ -35,7 +35,8 @@ from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.hosting import HostedVariant, Hosting
 from constructs_lib.kms import key_arn
 from constructs_lib.model_access import execution_statements
-from constructs_lib.variant_model import KEEP, VariantModel
+from constructs_lib.role import KEEP
+from constructs_lib.variant_model import VariantModel
 
 
 class HostedModel(Construct):
@@ -117,6 +118,7 @@ class HostedModel(Construct):
         return VariantModel(
             self,
             name=self._at.name(f"{self._name}-{digest}"),
+            role_name=self._at.role_name(f"{self._name}-{digest}"),
             address=self._address(digest),
             source=variant.model,
             statements=execution_statements(self._at, variant.model, self._hosting, self._paths),

@@ -22,7 +22,7 @@ from constructs_lib.models_lock import Locked, LockedModel
 
 _HASH_DIGITS = 8  # as long as "Endpoint": if the endpoint's name fits, the config's name fits too
 # Raise it when the resources change in a way that the hashed values do not show.
-_RECIPE = 2
+_RECIPE = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,21 +58,22 @@ BEHIND = {
 }
 
 
+# Messages and objects stay encrypted as they were written. Tables are encrypted anew by DynamoDB.
+READS_OLD = frozenset({"s3:GetObject", "sqs:ReceiveMessage"})
+
+
 def with_key(at: Deployment, statements: Iterable[Statement]) -> list[Statement]:
-    """The statements, plus the actions on the stack's key that they need, if there is a key. The
-    key may only be used through the services of the statements."""
+    """The statements, plus the actions on the stack's key that they need, if there is a key, and
+    Decrypt with former keys. Keys may only be used through the services of the statements."""
     given = list(statements)
-    if at.key_arn is None:
-        return given
-    key_actions: dict[str, set[str]] = {}
+    services: dict[str, set[str]] = {}
     for action in (action for statement in given for action in statement.actions):
-        key_actions.setdefault(action.partition(":")[0], set()).update(BEHIND.get(action, ()))
-    return given + [
-        Statement(
-            tuple(actions),
-            (at.key_arn,),
-            {"StringEquals": {"kms:ViaService": f"{service}.{at.region}.amazonaws.com"}},
-        )
-        for service, actions in sorted(key_actions.items())
-        if actions
-    ]
+        services.setdefault(action.partition(":")[0], set()).add(action)
+    for service, called in sorted(services.items()):
+        via = {"StringEquals": {"kms:ViaService": f"{service}.{at.region}.{at.dns_suffix}"}}
+        actions = {needed for action in called for needed in BEHIND.get(action, ())}
+        if at.key_arn and actions:
+            given.append(Statement(tuple(actions), (at.key_arn,), via))
+        if at.former_key_arns and called & READS_OLD:
+            given.append(Statement(("kms:Decrypt",), at.former_key_arns, via))
+    return given

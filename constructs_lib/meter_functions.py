@@ -149,13 +149,8 @@ class MeterFunctions(Construct):
         return self._function("api", API, settings, statements)
 
     def _invoker(self, results: PrivateBucket) -> PythonFunction:
-        endpoints = [
-            self._config.endpoint_name(entry)
-            for entry in self._config.jumpstart_models
-            if entry.async_mode is AsyncMode.THROUGH_LAMBDA
-        ]
         settings = InvokerSettings(results_bucket=results.name)
-        statements = [*self._sagemaker.invoke(endpoints), *self._result_statement("s3:PutObject")]
+        statements = [*self._sagemaker.invoke_declared(), *self._result_statement("s3:PutObject")]
         return self._function("invoker", INVOKER, settings, statements)
 
     def _result_statement(self, action: str) -> list[Statement]:

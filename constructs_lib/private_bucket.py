@@ -41,8 +41,7 @@ class PrivateBucket(Construct):
     ) -> None:
         super().__init__(scope, f"{suffix}-bucket")
         self._id = suffix
-        # bucket names are lower-case, globally unique and at most 63 characters long
-        self.name = f"{at.prefix.lower()}-{at.region}-{at.account_id}-{suffix}"
+        self.name = at.bucket_name(suffix)
         self.arn = f"arn:{at.partition}:s3:::{self.name}"
         self.resource = addressed(
             S3Bucket(self, "bucket", bucket=self.name, force_destroy=not protected), suffix

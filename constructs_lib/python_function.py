@@ -93,7 +93,7 @@ class PythonFunction(Construct):
         self.policy: TerraformResource
         role, self.policy = own_role(
             self,
-            name=self.name,
+            name=at.role_name(name),
             logical_id=name,
             trust=trust_document("lambda.amazonaws.com"),
             statements=[write_logs, *with_key(at, statements)],

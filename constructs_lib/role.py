@@ -12,6 +12,8 @@ from constructs import Construct
 from constructs_lib.deployment import addressed
 from constructs_lib.policy import Statement, policy_document
 
+KEEP = TerraformResourceLifecycle(create_before_destroy=True)
+
 
 def own_role(  # keyword-only, except the first
     scope: Construct,
@@ -20,12 +22,11 @@ def own_role(  # keyword-only, except the first
     logical_id: str,
     trust: str,
     statements: Iterable[Statement],
-    lifecycle: TerraformResourceLifecycle | None = None,
 ) -> tuple[IamRole, IamRolePolicy]:
-    """A role with one inline policy. Resources that use the role should depend on both."""
+    """A role with one inline policy. Resources that use the role should depend on both. A role with
+    a new name is there before anything changes over to it."""
     role = addressed(
-        IamRole(scope, "role", name=name, assume_role_policy=trust, lifecycle=lifecycle),
-        logical_id,
+        IamRole(scope, "role", name=name, assume_role_policy=trust, lifecycle=KEEP), logical_id
     )
     policy = addressed(
         IamRolePolicy(
@@ -34,7 +35,7 @@ def own_role(  # keyword-only, except the first
             name="own",
             role=role.name,
             policy=policy_document(statements),
-            lifecycle=lifecycle,
+            lifecycle=KEEP,
         ),
         logical_id,
     )

@@ -145,6 +145,11 @@ class SageMakerAccess:
             statements.append(Statement(("sagemaker:AddTags",), endpoints, adopting))
         return statements
 
+    def invoke_declared(self) -> list[Statement]:
+        """Call the models of all declared endpoints. One pattern, not a list of names: a list of 68
+        would not fit into a role."""
+        return self.invoke([f"{self._at.prefix}-*"])
+
     def invoke(self, endpoint_names: Iterable[str]) -> list[Statement]:
         """Call the models of these endpoints, while they carry this stack's tag. SageMaker writes
         names in ARNs in lower case, so each name is listed in both spellings."""

@@ -169,7 +169,9 @@ class EndpointManagerStack(TerraformStack):
             stack_tag=self._config.stack_tag,
             account_id=account.account_id,
             partition=partition.partition,
+            dns_suffix=partition.dns_suffix,
             key_arn=self._config.kms_key_arn,
+            former_key_arns=tuple(self._config.former_kms_key_arns),
         )
 
     def _async_store(self, at: Deployment) -> AsyncStore | None:

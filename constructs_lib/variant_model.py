@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.sagemaker_model import (
     SagemakerModel,
     SagemakerModelContainer,
@@ -23,19 +22,18 @@ from constructs_lib.deployment import addressed
 from constructs_lib.hosting import Container, HostedSource
 from constructs_lib.model_access import is_prefix
 from constructs_lib.policy import Statement, trust_document
-from constructs_lib.role import own_role
-
-KEEP = TerraformResourceLifecycle(create_before_destroy=True)
+from constructs_lib.role import KEEP, own_role
 
 
 class VariantModel(Construct):
-    """`name` is the name of the model, and of its role if it gets its own role."""
+    """`role_name` is that of its role, if it gets its own one."""
 
     def __init__(  # keyword-only, except the scope
         self,
         scope: Construct,
         *,
         name: str,
+        role_name: str,
         address: str,
         source: HostedSource,
         statements: list[Statement],
@@ -46,11 +44,10 @@ class VariantModel(Construct):
         if role_arn is None:
             role, policy = own_role(
                 self,
-                name=name,
+                name=role_name,
                 logical_id=address,
                 trust=trust_document("sagemaker.amazonaws.com"),
                 statements=statements,
-                lifecycle=KEEP,
             )
             role_arn = role.arn
         first, *others = source.containers

@@ -64,7 +64,7 @@ class KeepWarm(Construct):
         super().__init__(scope, "keep-warm")
         role, policy = own_role(
             self,
-            name=at.name("keep-warm"),
+            name=at.role_name("keep-warm"),
             logical_id="keep_warm",
             trust=trust_document("scheduler.amazonaws.com", of_account(at.account_id)),
             statements=(each for function in minutes for each in function.invoke()),

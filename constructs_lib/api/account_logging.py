@@ -20,7 +20,7 @@ class AccountLogging(Construct):
             IamRole(
                 self,
                 "logs-role",
-                name=at.name("api-gateway-logs"),
+                name=at.role_name("api-gateway-logs"),
                 assume_role_policy=trust_document("apigateway.amazonaws.com"),
             ),
             "api_gateway_logs",

@@ -7,7 +7,7 @@ of `direct_refusals` turn SageMaker's errors into our `{"error", "code", "reques
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from cdktf import TerraformResource
 from cdktf_cdktf_provider_aws.api_gateway_integration import ApiGatewayIntegration
@@ -39,7 +39,6 @@ class DirectIntegrations(Construct):
         scope: Construct,
         at: Deployment,
         parts: ApiParts,
-        routes: Sequence[DirectRoute],
         always: Mapping[str, str],
     ) -> None:
         """`always` are the headers that every response carries."""
@@ -47,14 +46,13 @@ class DirectIntegrations(Construct):
         self._at = at
         self._parts = parts
         self._always = {name: f"'{value}'" for name, value in always.items()}
-        names = [route.endpoint_name for route in routes]
         self.allowed: TerraformResource
         self._role, self.allowed = own_role(
             self,
-            name=at.name("endpoint-caller"),
+            name=at.role_name("endpoint-caller"),
             logical_id="endpoint_caller",
             trust=trust_document("apigateway.amazonaws.com"),
-            statements=SageMakerAccess(at).invoke(names),
+            statements=SageMakerAccess(at).invoke_declared(),
         )
 
     def add(self, route: DirectRoute, authorizer_id: str | None) -> None:

@@ -190,9 +190,7 @@ class RestApi(Construct):
             allowed.append(self._allow("calls", calls.function, source, calls.qualifier))
         direct = [route for route in routes if isinstance(route, DirectRoute)]
         if direct:
-            integrations = DirectIntegrations(
-                self, at, self._parts, direct, answer_headers(cors_origin)
-            )
+            integrations = DirectIntegrations(self, at, self._parts, answer_headers(cors_origin))
             for route in direct:
                 integrations.add(route, None if route.public else authorizer_id)
             allowed.append(integrations.allowed)

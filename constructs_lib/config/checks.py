@@ -24,11 +24,11 @@ _TAG_KEY = re.compile(r"[\w\s.:/=+\-@]{1,128}")
 RESERVED_ROUTES = frozenset(path.strip("/") for path in paths())
 
 
-def _key_elsewhere(key: object, region: object) -> Iterator[Problem]:
+def _key_elsewhere(path: str, key: object, region: object) -> Iterator[Problem]:
     parts = key.split(":") if isinstance(key, str) else []
     if len(parts) == 6 and parts[3] != region:
         sentence = f"must be in {region} (region_name), as all that it encrypts, not {parts[3]}"
-        yield Problem("kms_key_arn", sentence)
+        yield Problem(path, sentence)
 
 
 def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
@@ -49,7 +49,10 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
         document.get("project_prefix"),
         document.get("max_lease_minutes", DEFAULT_MAX_LEASE_MINUTES),
     )
-    yield from _key_elsewhere(document.get("kms_key_arn"), document.get("region_name"))
+    region, former = document.get("region_name"), document.get("former_kms_key_arns")
+    yield from _key_elsewhere("kms_key_arn", document.get("kms_key_arn"), region)
+    for index, key in enumerate(former or () if _is_list(former) else ()):
+        yield from _key_elsewhere(f"former_kms_key_arns[{index}]", key, region)
     if document.get("unmanaged_endpoints") == "meter" and document.get("adoptable") is None:
         yield Problem(
             "unmanaged_endpoints",

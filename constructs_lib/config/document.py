@@ -306,6 +306,7 @@ class DeployConfig(Model):
     token_requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 1_200
     api_gateway_account_role: bool = False
     kms_key_arn: KmsKeyArn | None = None
+    former_kms_key_arns: Annotated[list[KmsKeyArn], Field(max_length=5)] = []
 
     @property
     def stack_tag(self) -> str:

@@ -85,10 +85,10 @@ def sns() -> SNSClient:
     return boto3.client("sns", config=_READ)
 
 
-def user_pool_url(region: str) -> str:
+def user_pool_url(host: str) -> str:
     """The base URL of the public keys of user pools. No API call returns them, so there is no
     client."""
-    return os.environ.get("AWS_ENDPOINT_URL") or f"https://cognito-idp.{region}.amazonaws.com"
+    return os.environ.get("AWS_ENDPOINT_URL") or f"https://{host}"
 
 
 @cache

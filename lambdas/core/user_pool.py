@@ -17,6 +17,16 @@ from lambdas.core.scopes import Scopes
 from lambdas.core.tokens import Principal, bare, identity_of
 
 MAX_JWT_BYTES = 8192
+DNS_SUFFIXES = {
+    "aws-cn": "amazonaws.com.cn",
+    "aws-iso": "c2s.ic.gov",
+    "aws-iso-b": "sc2s.sgov.gov",
+    "aws-iso-e": "cloud.adc-e.uk",
+    "aws-iso-f": "csp.hci.ic.gov",
+    "aws-eusc": "amazonaws.eu",
+}
+"""The domains of the partitions that have another one than amazonaws.com. A test compares them with
+botocore's data."""
 _CLIENT_CLAIMS = {"access": "client_id", "id": "aud"}
 
 
@@ -47,7 +57,13 @@ class UserPool:
 
     @property
     def issuer(self) -> str:
-        return f"https://cognito-idp.{self.region}.amazonaws.com/{self.id}"
+        return f"https://{self.host}/{self.id}"
+
+    @property
+    def host(self) -> str:
+        """The host of the region's user pools."""
+        partition = self.arn.split(":")[1]
+        return f"cognito-idp.{self.region}.{DNS_SUFFIXES.get(partition, 'amazonaws.com')}"
 
     def principal_of(self, claims: Mapping[str, Any]) -> Principal:
         """The user of a token. The caller has checked its signature, issuer and times. Raises

@@ -40,7 +40,7 @@ def _users() -> CognitoUsers | None:
     if not _settings().user_pool:
         return None
     pool = UserPool.parse(_settings().user_pool)
-    url = f"{clients.user_pool_url(pool.region)}/{pool.id}/.well-known/jwks.json"
+    url = f"{clients.user_pool_url(pool.host)}/{pool.id}/.well-known/jwks.json"
     return CognitoUsers(pool, PoolKeys(lambda: fetch_keys(url)))
 
 

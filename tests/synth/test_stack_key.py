@@ -13,6 +13,7 @@ from constructs_lib.config.problems import InvalidConfig
 from tests.synth.conftest import Synthesize
 from tests.synth.synthesis import FLAN, Stack, config_with
 
+SUFFIX = "${data.aws_partition.current.dns_suffix}"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 ASYNC = {
     "name": "Later",
@@ -36,7 +37,7 @@ def used(stack: Stack, role: str) -> dict[str, set[str]]:
             assert statement["Resource"] == [KEY]
             assert statement["Condition"].keys() == {"StringEquals"}
             service = statement["Condition"]["StringEquals"]["kms:ViaService"]
-            found[service.removesuffix(".us-east-1.amazonaws.com")] = set(statement["Action"])
+            found[service.removesuffix(f".us-east-1.{SUFFIX}")] = set(statement["Action"])
     return found
 
 
@@ -139,3 +140,29 @@ def test_a_key_that_cannot_be_used_is_refused_at_synth(key: str, expected: str) 
     with pytest.raises(InvalidConfig) as refused:
         parse(config_with(FLAN, kms_key_arn=key))
     assert expected in str(refused.value)
+
+
+def test_what_a_former_key_encrypted_can_still_be_read(stack_of: Synthesize) -> None:
+    former = KEY.replace("1234abcd", "5678abcd")
+    stack = stack_of(config_with(LARGE, ASYNC, kms_key_arn=KEY, former_kms_key_arns=[former]))
+    services = {
+        statement["Condition"]["StringEquals"]["kms:ViaService"].partition(".")[0]
+        for role in stack.all("aws_iam_role_policy")
+        for statement in stack.statements(role)
+        if former in statement["Resource"] and statement["Action"] == ["kms:Decrypt"]
+    }
+    assert services == {"s3", "sqs"}
+
+
+def test_former_keys_stay_readable_when_there_is_no_key_any_more(stack_of: Synthesize) -> None:
+    stack = stack_of(config_with(LARGE, former_kms_key_arns=[KEY]))
+    (reading,) = [
+        statement for statement in stack.statements("reconciler") if KEY in statement["Resource"]
+    ]
+    assert reading["Action"] == ["kms:Decrypt"]
+
+
+def test_a_former_key_of_another_region_is_refused() -> None:
+    key = KEY.replace("us-east-1", "eu-west-1")
+    with pytest.raises(InvalidConfig, match=r"former_kms_key_arns\[0\]: must be in us-east-1"):
+        parse(config_with(FLAN, former_kms_key_arns=[key]))
