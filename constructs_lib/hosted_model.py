@@ -8,6 +8,7 @@ running endpoint has moved to the new one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cdktf_cdktf_provider_aws.sagemaker_endpoint_configuration import (
@@ -49,10 +50,13 @@ class HostedModel(Construct):
         *,
         name: str,
         hosting: Hosting,
+        addable: Callable[[str], bool],
         async_store: AsyncStore | None = None,
     ) -> None:
+        """`addable` tells of a config whether endpoints may be added with it over the API."""
         super().__init__(scope, f"{name}-{hosting.digest()}")
         self._at, self._name, self._hosting = at, name, hosting
+        self._addable = addable
         settings = hosting.async_inference
         self._paths = async_paths(name, settings, async_store) if settings else None
         self.config_name = at.name(f"{name}-{hosting.digest()}")
@@ -121,7 +125,13 @@ class HostedModel(Construct):
             role_name=self._at.role_name(f"{self._name}-{digest}"),
             address=self._address(digest),
             source=variant.model,
-            statements=execution_statements(self._at, variant.model, self._hosting, self._paths),
+            statements=execution_statements(
+                self._at,
+                variant.model,
+                self._hosting,
+                self._paths,
+                addable=self._addable(self.config_name),
+            ),
         )
 
     def _address(self, digest: str) -> str:

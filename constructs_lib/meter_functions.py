@@ -175,6 +175,7 @@ class MeterFunctions(Construct):
             work_queue_url=self.work.url,
             adopter_function=self.adopter.name,
             stack_tag=self._at.stack_tag,
+            log_days=self._config.log_retention_days,
         )
         statements = [
             *self.state.read_endpoint(),
@@ -188,6 +189,7 @@ class MeterFunctions(Construct):
             *self._sagemaker.describe(),
             *self._sagemaker.operate(),
             *self._sagemaker.scale(),
+            *self._sagemaker.expire_logs(),
             *self.adopter.invoke(),
             *self._sagemaker.use_keys(self._config.volume_keys()),
         ]

@@ -16,17 +16,24 @@ from constructs_lib.deployment import Deployment
 from constructs_lib.hosting import Container, HostedSource, Hosting
 from constructs_lib.kms import may_use, with_key
 from constructs_lib.policy import Statement
+from lambdas.core.settings import ENDPOINT_LOGS
 
 _WRITE_ENCRYPTED = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 
 
 def execution_statements(
-    at: Deployment, model: HostedSource, hosting: Hosting, paths: AsyncPaths | None
+    at: Deployment,
+    model: HostedSource,
+    hosting: Hosting,
+    paths: AsyncPaths | None,
+    *,
+    addable: bool,
 ) -> list[Statement]:
-    """The least privilege to host this model in the endpoint config `hosting`."""
+    """The least privilege to host this model in the endpoint config `hosting`. `addable`: endpoints
+    of any name may be added with this config."""
     return [
         *(statement for c in model.containers for statement in _container(at, c)),
-        *_telemetry(at),
+        *_telemetry(at, "*" if addable else f"{at.prefix}-*"),
         *(_network(at, model.vpc) if model.vpc else ()),
         *(_capture(at, hosting.data_capture) if hosting.data_capture else ()),
         *(_async(at, paths, hosting.async_inference) if paths and hosting.async_inference else ()),
@@ -61,7 +68,7 @@ def _container(at: Deployment, container: Container) -> Iterator[Statement]:
         )
 
 
-def _telemetry(at: Deployment) -> Iterator[Statement]:
+def _telemetry(at: Deployment, endpoints: str) -> Iterator[Statement]:
     yield Statement(
         (
             "logs:CreateLogGroup",
@@ -69,7 +76,7 @@ def _telemetry(at: Deployment) -> Iterator[Statement]:
             "logs:DescribeLogStreams",
             "logs:PutLogEvents",
         ),
-        (at.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{at.prefix}-*"),),
+        (at.arn("logs", f"log-group:{ENDPOINT_LOGS}/{endpoints}"),),
     )
     yield Statement(
         ("cloudwatch:PutMetricData",),

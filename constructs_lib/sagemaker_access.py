@@ -9,7 +9,7 @@ from constructs_lib.deployment import Deployment
 from constructs_lib.kms import may_use
 from constructs_lib.policy import Conditions, Statement
 from lambdas.core.name_patterns import NamePatterns
-from lambdas.core.settings import IGNORE_TAG_KEY, STACK_TAG_KEY, adopted_tag
+from lambdas.core.settings import ENDPOINT_LOGS, IGNORE_TAG_KEY, STACK_TAG_KEY, adopted_tag
 
 
 class SageMakerAccess:
@@ -119,6 +119,12 @@ class SageMakerAccess:
                 },
             ),
         ]
+
+    def expire_logs(self) -> list[Statement]:
+        """Give the log group of an endpoint its retention. SageMaker would make one that is kept
+        for ever."""
+        logs = self._at.arn("logs", f"log-group:{ENDPOINT_LOGS}/*")
+        return [Statement(("logs:CreateLogGroup", "logs:PutRetentionPolicy"), (logs,))]
 
     def adopt(self, names: NamePatterns) -> list[Statement]:
         """Add the tag "adopted by this stack" to an endpoint without a stack tag, and remove that

@@ -187,7 +187,14 @@ class EndpointManagerStack(TerraformStack):
         declared = []
         for entry, choices in zip(self._config.jumpstart_models, models, strict=True):
             hosted, *fallbacks = [
-                HostedModel(self, at, name=entry.name, hosting=hosting, async_store=store)
+                HostedModel(
+                    self,
+                    at,
+                    name=entry.name,
+                    hosting=hosting,
+                    addable=self._config.is_addable,
+                    async_store=store,
+                )
                 for hosting in choices
             ]
             spec = Spec(

@@ -321,6 +321,11 @@ class DeployConfig(Model):
     def volume_keys(self) -> set[str]:
         return {entry.kms_key_id for entry in self.jumpstart_models if entry.kms_key_id}
 
+    def is_addable(self, endpoint_config: str) -> bool:
+        """Whether endpoints with this endpoint config may be added over the API."""
+        patterns = NamePatterns.parse(self.addable_configs, "addable_configs")
+        return self.max_added_endpoints > 0 and patterns.allows(endpoint_config)
+
     def endpoint_name(self, model: JumpstartModel) -> str:
         return endpoint_name(self.project_prefix, model.name)
 

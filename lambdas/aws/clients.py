@@ -81,6 +81,12 @@ def functions_that_call_models(read_seconds: int) -> LambdaClient:
 
 
 @cache
+def logs() -> Any:
+    """For calls that must not delay a start."""
+    return boto3.client("logs", config=_WRITE.merge(Config(connect_timeout=1, read_timeout=2)))
+
+
+@cache
 def sns() -> SNSClient:
     return boto3.client("sns", config=_READ)
 

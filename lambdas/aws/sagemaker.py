@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from lambdas.aws import clients
+from lambdas.aws.endpoint_logs import EndpointLogs
 from lambdas.aws.errors import named
 from lambdas.aws.items import status_of
 from lambdas.core.errors import AwsRefused, Gone
@@ -31,7 +32,7 @@ _TARGET: Mapping[str, Any] = {
 class SageMakerEndpoints:
     """`once` must be a client that does not retry. `stack_tag` is the value of our tag on every
     endpoint that we create. `autoscaling` makes the client of Application Auto Scaling on first
-    use: most endpoints have no scaling."""
+    use: most endpoints have no scaling. `logs`: the logs of endpoints that it creates expire."""
 
     def __init__(
         self,
@@ -39,7 +40,9 @@ class SageMakerEndpoints:
         once: SageMakerClient,
         stack_tag: str,
         autoscaling: Callable[[], Any] = clients.autoscaling,
+        logs: EndpointLogs | None = None,
     ) -> None:
+        self._logs = logs
         self._autoscaling = autoscaling
         self._client = client
         self._once = once
@@ -120,6 +123,8 @@ class SageMakerEndpoints:
                 EndpointConfigName=config_name,
                 Tags=[{"Key": key, "Value": value} for key, value in every.items()],
             )
+        if self._logs:
+            self._logs.expire(name)
 
     def delete(self, name: str) -> None:
         with named():

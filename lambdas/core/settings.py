@@ -77,6 +77,7 @@ class ReconcilerSettings(Settings):
     work_queue_url: str
     adopter_function: str
     stack_tag: str
+    log_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,8 @@ IGNORE_TAG_KEY = "endpoint-meter:ignore"
 """An endpoint with this tag, with any value, is never touched or mentioned by a meter."""
 
 METRICS_NAMESPACE = "EndpointMeter"
+ENDPOINT_LOGS = "/aws/sagemaker/Endpoints"
+"""Where SageMaker writes what the containers of an endpoint print: a log group for each."""
 HEARTBEAT_METRIC = "Heartbeat"
 
 WARM_UP = {"warm_up": True}

@@ -19,6 +19,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.aws import clients
+from lambdas.aws.endpoint_logs import EndpointLogs
 from lambdas.aws.queues import SqsHints
 from lambdas.aws.sagemaker import AdopterFunction
 from lambdas.core.hints import MAX_HOPS, Cause, Hint
@@ -29,8 +30,8 @@ from lambdas.handlers import wiring
 from lambdas.handlers.metrics import count
 
 _log = Logger()
-_NEEDED_MILLISECONDS = 24_000
-"""The longest time for one hint: a describe and a create that both time out."""
+_NEEDED_MILLISECONDS = 27_000
+"""The longest time for one hint: a describe and a create that both time out, and the logs."""
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -48,7 +49,7 @@ def _reconciler(owner: str, hops: int) -> Reconciler:
     history = wiring.history(settings.history_table, settings.history_days)
     return Reconciler(
         store=wiring.store(settings.state_table, history),
-        endpoints=wiring.endpoints(settings.stack_tag),
+        endpoints=wiring.endpoints(settings.stack_tag, EndpointLogs(settings.log_days)),
         adopter=AdopterFunction(clients.functions(), settings.adopter_function),
         hints=_hints(),
         owner=owner,

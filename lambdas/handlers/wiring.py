@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lambdas.aws import clients
+from lambdas.aws.endpoint_logs import EndpointLogs
 from lambdas.aws.history import DynamoHistory
 from lambdas.aws.queues import SqsHints
 from lambdas.aws.sagemaker import SageMakerEndpoints
@@ -24,5 +25,6 @@ def hints(starts_url: str, work_url: str) -> SqsHints:
     return SqsHints(clients.sqs(), starts_url, work_url)
 
 
-def endpoints(stack_tag: str) -> SageMakerEndpoints:
-    return SageMakerEndpoints(clients.sagemaker(), clients.sagemaker_once(), stack_tag)
+def endpoints(stack_tag: str, logs: EndpointLogs | None = None) -> SageMakerEndpoints:
+    client, once = clients.sagemaker(), clients.sagemaker_once()
+    return SageMakerEndpoints(client, once, stack_tag, logs=logs)

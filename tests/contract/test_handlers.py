@@ -86,7 +86,9 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         for settings in (
             AdopterSettings("demo"),
             TickSettings(**common),
-            ReconcilerSettings(**common, **history_and_tag, adopter_function="adopter"),  # type: ignore[arg-type]
+            ReconcilerSettings(
+                **common, **history_and_tag, adopter_function="adopter", log_days=30
+            ),  # type: ignore[arg-type]
             SweepSettings(
                 **common,  # type: ignore[arg-type]
                 **history_and_tag,  # type: ignore[arg-type]
@@ -160,6 +162,17 @@ def test_one_failing_hint_does_not_stop_the_others_of_its_batch(cloud: Cloud) ->
     assert answer == {"batchItemFailures": []}
     assert cloud.sagemaker.status("falcon") == "Creating"
     assert "not seen" in cloud.store().load("broken").state.reason
+
+
+def test_logs_of_an_endpoint_expire_from_its_first_start_on(cloud: Cloud) -> None:
+    cloud.declare("falcon", initial_provision_minutes=30)
+    body = json.dumps({"endpoint": "falcon", "cause": "api"})
+    reconciler.handler({"Records": [{"messageId": "1", "body": body}]}, context())
+    (group,) = boto3.client("logs").describe_log_groups()["logGroups"]
+    assert (group["logGroupName"], group["retentionInDays"]) == (
+        "/aws/sagemaker/Endpoints/falcon",
+        30,
+    )
 
 
 def test_hints_at_the_end_of_a_long_chain_are_counted(

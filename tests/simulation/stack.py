@@ -48,7 +48,7 @@ LIMITS = Limits(
 """`tests.simulation.trespass` checks independently what they allow."""
 SECONDS_BY_FUNCTION = {"api": 28, "tick": 55, "reconciler": 30, "sweep": 900}
 """The time-outs of the functions, as in `constructs_lib/meter_functions.py`."""
-NEEDED = timedelta(seconds=24)
+NEEDED = timedelta(seconds=27)
 """With less time than this the handler of the reconciler begins no hint."""
 
 

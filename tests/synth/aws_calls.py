@@ -48,7 +48,7 @@ CLIENT_TYPES = {
     "SageMakerClient": "sagemaker",
     "SageMakerRuntimeClient": "sagemaker-runtime",
 }
-CLIENT_DEFAULTS = {"autoscaling": "application-autoscaling"}
+CLIENT_DEFAULTS = {"autoscaling": "application-autoscaling", "logs": "logs"}
 PARTS = {
     "ConditionCheck": "dynamodb:ConditionCheckItem",
     "Delete": "dynamodb:DeleteItem",

@@ -65,7 +65,7 @@ def test_large_answers_go_through_a_function_into_a_bucket(stack_of: Synthesize)
     assert states["CallThroughLambda"]["Parameters"]["FunctionName"] == (
         "${aws_lambda_function.invoker.arn}"
     )
-    assert callable_endpoints(stack, "invoker") == {"demo-FlanT5-Endpoint", "demo-flant5-endpoint"}
+    assert callable_endpoints(stack, "invoker") == {"demo-*"}
     puts = [s for s in stack.statements("invoker") if "s3:PutObject" in s["Action"]]
     gets = [s for s in stack.statements("api") if "s3:GetObject" in s["Action"]]
     assert puts[0]["Resource"] == gets[0]["Resource"]

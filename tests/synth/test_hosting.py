@@ -188,10 +188,10 @@ def test_a_change_of_one_variant_replaces_all_models_and_the_config(stack_of: Sy
 def test_the_longest_name_fits_models_roles_and_configs(stack_of: Synthesize) -> None:
     name = "a" * (63 - len("demo--Endpoint"))
     stack = stack_of(config_with({**TWO, "name": name}))
-    for kind in (CONFIG, MODEL, "aws_iam_role"):
+    for kind, most in ((CONFIG, 63), (MODEL, 63), ("aws_iam_role", 64)):
         names = [body["name"] for key, body in stack.all(kind).items() if key.startswith(name)]
         assert names
-        assert max(map(len, names)) <= 63
+        assert max(map(len, names)) <= most
 
 
 def test_a_shadow_has_its_own_model_and_the_variant_keeps_its_name(stack_of: Synthesize) -> None:
@@ -325,3 +325,27 @@ def test_settings_of_the_entry_override_those_of_jumpstart(stack_of: Synthesize)
     (variant,) = only(stack_of(config_with(entry)).all(CONFIG))["production_variants"]
     assert variant["container_startup_health_check_timeout_in_seconds"] == 900
     assert parse(config_with(entry)).jumpstart_models[0].volume_size_gb is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "groups"),
+    [
+        ({}, "*"),
+        ({"max_added_endpoints": 0}, "demo-*"),
+        ({"addable_configs": ["others-*"]}, "demo-*"),
+        ({"addable_configs": ["demo-boston-*"]}, "*"),
+    ],
+    ids=["any may be added", "none may be added", "others may be added", "this may be added"],
+)
+def test_a_model_may_log_for_each_endpoint_that_may_run_it(
+    stack_of: Synthesize, settings: dict[str, Any], groups: str
+) -> None:
+    stack = stack_of(config_with(OWN, **settings))
+    (role,) = [name for name in stack.all("aws_iam_role_policy") if name.startswith("Boston")]
+    (resource,) = [
+        resource
+        for statement in stack.statements(role)
+        if "logs:PutLogEvents" in statement["Action"]
+        for resource in statement["Resource"]
+    ]
+    assert resource.endswith(f":log-group:/aws/sagemaker/Endpoints/{groups}")

@@ -1,0 +1,40 @@
+"""The logs of endpoints, which SageMaker would keep for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from lambdas.aws import clients
+from lambdas.aws.errors import named
+from lambdas.core.errors import AwsRefused
+from lambdas.core.settings import ENDPOINT_LOGS
+
+_MISSING = "ResourceNotFoundException"
+
+
+class EndpointLogs:
+    """`days` is how long events are kept."""
+
+    def __init__(self, days: int, logs: Callable[[], Any] = clients.logs) -> None:
+        self._days = days
+        self._logs = logs
+
+    def expire(self, name: str) -> None:
+        """Give the endpoint's log group its retention, and make the group if SageMaker has not
+        yet. Never fails: the next start tries again, and a start matters more."""
+        group = f"{ENDPOINT_LOGS}/{name}"
+        with suppress(AwsRefused):
+            try:
+                self._keep(group)
+            except AwsRefused as error:
+                if error.code != _MISSING:
+                    raise
+                with named():
+                    self._logs().create_log_group(logGroupName=group)
+                self._keep(group)
+
+    def _keep(self, group: str) -> None:
+        with named():
+            self._logs().put_retention_policy(logGroupName=group, retentionInDays=self._days)

@@ -1,0 +1,49 @@
+"""The logs of endpoints expire, and never keep an endpoint from its start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from lambdas.aws.endpoint_logs import EndpointLogs
+
+GROUP = "/aws/sagemaker/Endpoints/falcon"
+
+
+@pytest.fixture
+def logs() -> Iterator[Any]:
+    with mock_aws():
+        yield boto3.client("logs", region_name="eu-west-1")
+
+
+def retention(logs: Any) -> list[int]:
+    groups = logs.describe_log_groups(logGroupNamePrefix=GROUP)["logGroups"]
+    return [group["retentionInDays"] for group in groups]
+
+
+@pytest.mark.parametrize("made_before", [False, True])
+def test_log_group_of_an_endpoint_expires_whoever_made_it(logs: Any, made_before: bool) -> None:
+    if made_before:
+        logs.create_log_group(logGroupName=GROUP)
+    EndpointLogs(30, lambda: logs).expire("falcon")
+    assert retention(logs) == [30]
+
+
+def test_each_start_applies_the_retention_of_now(logs: Any) -> None:
+    EndpointLogs(30, lambda: logs).expire("falcon")
+    EndpointLogs(7, lambda: logs).expire("falcon")
+    assert retention(logs) == [7]
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+def test_refusal_is_no_obstacle(code: str) -> None:
+    client = boto3.client("logs", region_name="eu-west-1")
+    with Stubber(client) as stubbed:
+        stubbed.add_client_error("put_retention_policy", code)
+        EndpointLogs(30, lambda: client).expire("falcon")
+        stubbed.assert_no_pending_responses()
