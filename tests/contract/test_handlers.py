@@ -87,8 +87,11 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
             AdopterSettings("demo"),
             TickSettings(**common),
             ReconcilerSettings(
-                **common, **history_and_tag, adopter_function="adopter", log_days=30
-            ),  # type: ignore[arg-type]
+                **common,  # type: ignore[arg-type]
+                **history_and_tag,  # type: ignore[arg-type]
+                adopter_function="adopter",
+                log_days=30,
+            ),
             SweepSettings(
                 **common,  # type: ignore[arg-type]
                 **history_and_tag,  # type: ignore[arg-type]
