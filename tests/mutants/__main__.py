@@ -27,6 +27,9 @@ STATE = Path(".cache/mutants")
 TESTS = (
     *sorted(map(str, Path("tests/unit").glob("test_*.py"))),
     "tests/contract/test_authorizer.py",
+    "tests/contract/test_aws_adapters.py",
+    "tests/contract/test_aws_clients.py",
+    "tests/contract/test_aws_errors.py",
     "tests/contract/test_handlers.py",
     "tests/contract/test_model_functions.py",
     "tests/contract/test_rates.py",
