@@ -28,7 +28,7 @@ import coverage
 import pytest
 
 from tests.mutants.changes import Mutant
-from tests.mutants.covering import Choice, Lines
+from tests.mutants.covering import Choice, Recording
 
 OURS = ("client", "functions", "jumpstart", "lambdas", "local", "tests", "tools")
 # Plugins of pytest are imported already: their assertions are not rewritten, which does no harm.
@@ -47,14 +47,6 @@ class Result:
 
     mutant: Mutant
     by: str | None
-
-
-@dataclass(frozen=True)
-class Recording:
-    """Which test ran which line, and how much processor time each test took."""
-
-    lines: Lines
-    seconds: Mapping[str, float]
 
 
 @dataclass(eq=False)  # pytest hashes plugins
@@ -98,8 +90,7 @@ class Runner:
                 continue
             if len(running) >= self.jobs:
                 self.done(_ended(running))
-            tests = sorted(choice.tests, key=lambda name: (recording.seconds[name], name))
-            pid, pipe = _forked(mutant, tests, functions, {} if choice.fresh else items)
+            pid, pipe = _forked(mutant, choice.tests, functions, {} if choice.fresh else items)
             running[pid] = mutant, pipe
         while running:
             self.done(_ended(running))
