@@ -149,7 +149,7 @@ def test_endpoint_that_is_being_deleted_with_a_config_set_by_hand_is_settled(wor
 
 
 def test_verdict_asks_for_the_owner_of_no_config_that_nobody_set_by_hand(world: World) -> None:
-    world.endpoints.config_owner = failing(AssertionError)  # type: ignore[method-assign]
+    world.endpoints.config_owner = failing(AssertionError())  # type: ignore[method-assign]
 
     assert world.deploys.verdict({"falcon": "falcon-1"}).settled
 
