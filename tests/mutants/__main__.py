@@ -154,6 +154,7 @@ def _run(mutants: Sequence[Mutant], now: str, ledger: Ledger, jobs: int) -> Sequ
             seconds = time.monotonic() - began
             out.write(f"{len(results)} run, {survived} survived, after {seconds:.0f} s\n")
 
+    sys.dont_write_bytecode = False  # modules are imported again and again
     runner = Runner(_read(file, now), choose, done, jobs)
     settings.register_profile(
         "mutants",

@@ -31,8 +31,8 @@ from tests.mutants.changes import Mutant
 from tests.mutants.covering import Choice, Recording
 
 OURS = ("client", "functions", "jumpstart", "lambdas", "local", "tests", "tools")
-# Plugins of pytest are imported already: their assertions are not rewritten, which does no harm.
-OPTIONS = ("-q", "--hypothesis-profile=mutants", "-Wignore::pytest.PytestAssertRewriteWarning")
+# What makes failures easy to read takes most of the time of an import.
+OPTIONS = ("-q", "--hypothesis-profile=mutants", "--assert=plain", "-pno:unraisableexception")
 MORE_SECONDS, TIMES = 2.0, 3.0
 """A test that takes so much more processor time, and so many times as much, as it took without a
 mutant is in an endless loop."""
@@ -165,6 +165,7 @@ def _forked(
         return pid, read
     try:
         _be_quiet()
+        gc.disable()  # it does not live long
         witness = _Witness(write, seconds)
         if functions and _put_in(mutant, functions):
             _run([items[test] for test in tests], witness)
