@@ -10,10 +10,13 @@ import pytest
 
 from lambdas.core.deploys import DrainIncomplete, NotSettled
 from lambdas.core.hints import Cause
-from lambdas.core.state import Owner, Status
+from lambdas.core.state import Intent, Owner, Status, Step
 from tests.fakes import a_spec
 from tests.unit.interleaving import before, failing
 from tests.world import World
+
+HALF_AN_HOUR = {"MaximumExecutionTimeoutInSeconds": 1800}
+SLOW = {"DeploymentConfig": {"BlueGreenUpdatePolicy": HALF_AN_HOUR}}
 
 
 @pytest.fixture
@@ -41,6 +44,28 @@ def test_deploy_is_noted_and_hints_only_what_it_concerns(world: World) -> None:
 
     assert world.deploys.sync({"falcon": "falcon-1"}) == ["falcon"]
     assert world.store.control().last_deploy == world.now
+
+
+def test_deploy_hints_added_endpoints_only_if_they_should_run_and_do_not(world: World) -> None:
+    world.add("spent", "cfg", 10)
+    world.add("missed", "cfg", 600)
+    world.advance(minutes=20)
+    del world.endpoints.live["missed"]
+    state = world.state("missed")
+    seen = replace(state, observed_status=Status.ABSENT, observed_config=None)
+    world.store.records["missed"] = replace(world.store.load("missed"), state=seen)
+    bare = replace(world.store.load("spent"), key="bare", state=None)
+    world.store.records["bare"] = bare
+
+    assert world.deploys.sync({}) == ["falcon", "missed"]
+
+
+def test_id_of_a_table_that_is_not_known_is_not_recorded(world: World) -> None:
+    world.store.id = None
+    world.store.control_item = replace(world.store.control_item, table_id=None)
+    world.store.set_table_id = failing(AssertionError())  # type: ignore[method-assign]
+
+    world.deploys.sync({})
 
 
 # --- wait -------------------------------------------------------------------------------------
@@ -96,6 +121,44 @@ def test_wait_ends_at_once_if_only_people_can_mend_it(world: World) -> None:
     assert world.now == began
 
 
+def test_wait_ends_at_once_for_an_update_that_the_endpoint_has_no_time_for(world: World) -> None:
+    world.stop("falcon")
+    world.advance(minutes=1)
+    world.renew("falcon", 20)
+    world.advance(minutes=1)
+    world.deploy(a_spec("falcon", "falcon-2", update=SLOW))
+    began = world.now
+
+    (unsettled,) = world.deploys.wait({"falcon": "falcon-2"}).unsettled
+
+    assert world.now == began
+    assert unsettled == (
+        "falcon: InService on falcon-1, not falcon-2 (the update to falcon-2 may take longer than "
+        "the endpoint is wanted: it is applied at the next start, or once there is time enough)"
+    )
+
+
+def test_wait_ends_at_once_for_an_endpoint_that_somebody_else_made_again(world: World) -> None:
+    world.endpoints.run_by_hand("falcon", "theirs")
+    began = world.now
+
+    (unsettled,) = world.deploys.wait({"falcon": "falcon-1"}).unsettled
+
+    assert world.now == began
+    assert unsettled.startswith("falcon: InService on theirs, not falcon-1 (")
+
+
+def test_wait_goes_on_for_an_endpoint_that_the_meter_has_not_seen_yet(world: World) -> None:
+    world.endpoints.run_by_hand("flan", "old")
+    world.store.deploy(a_spec("flan"))
+    began = world.now
+
+    (unsettled,) = world.deploys.wait({"falcon": "falcon-1", "flan": "falcon-1"}).unsettled
+
+    assert unsettled.startswith("flan: InService on old, not falcon-1 (")
+    assert world.now - began == timedelta(minutes=10)
+
+
 # --- verdict ----------------------------------------------------------------------------------
 
 
@@ -108,6 +171,27 @@ def test_settle_says_of_each_endpoint_why_no_config_was_taken_away(world: World)
     assert str(refused.value).startswith(
         "not settled, so no endpoint config was taken away: falcon: withdrawn, but InService."
     )
+
+
+def test_manifest_counts_before_the_spec_is_there(world: World) -> None:
+    (unsettled,) = world.deploys.verdict({"falcon": "falcon-2"}).unsettled
+
+    assert unsettled.startswith("falcon: InService on falcon-1, not falcon-2 (")
+
+
+def test_endpoint_that_moves_is_told_with_what_sagemaker_does(world: World) -> None:
+    """Though less time is left than the update may take."""
+    world.endpoints.create_seconds = 3600
+    world.deploy(a_spec("falcon", "falcon-2", update=SLOW))
+    record = world.store.load("falcon")
+    assert record.state is not None
+    soon = replace(record.state, expires_at=world.now + timedelta(minutes=5))
+    world.store.records["falcon"] = replace(record, state=soon)
+
+    (unsettled,) = world.deploys.verdict({"falcon": "falcon-2"}).unsettled
+
+    assert unsettled.startswith("falcon: Updating on falcon-1, not falcon-2 (")
+    assert "may take longer" not in unsettled
 
 
 def test_added_endpoint_that_an_entry_declares_now_has_to_serve_its_config(world: World) -> None:
@@ -229,3 +313,70 @@ def test_destroy_gives_up_after_exactly_its_wait_and_names_what_is_left(world: W
     assert str(refused.value).startswith(
         "still there after the wait: falcon. Nothing was destroyed."
     )
+
+
+def test_destroy_names_each_endpoint_that_is_left_whoever_has_it_on_record(world: World) -> None:
+    """Also one that only its tag shows, and one that the state does not show as seen yet."""
+    unseen = replace(world.state("falcon"), observed_status=Status.ABSENT, intent=None)
+    world.store.records["falcon"] = replace(world.store.load("falcon"), state=unseen)
+    world.endpoints.run_by_hand("stray", "cfg", Owner.US)
+    world.endpoints.run_by_hand("theirs", "cfg")
+
+    with pytest.raises(DrainIncomplete) as refused:
+        world.deploys.drain(0)
+
+    assert "still there after the wait: falcon, stray." in str(refused.value)
+
+
+def test_destroy_reads_the_tags_of_what_it_does_not_know_and_only_once(world: World) -> None:
+    asked: list[str] = []
+    owner = world.endpoints.owner
+    world.endpoints.owner = lambda arn: asked.append(arn) or owner(arn)  # type: ignore[method-assign, func-returns-value]
+    world.endpoints.run_by_hand("stray", "cfg", Owner.US)
+
+    with pytest.raises(DrainIncomplete):
+        replace(
+            world.deploys, sleep=lambda seconds: world._move(world.now + timedelta(seconds=seconds))
+        ).drain(20)
+
+    assert asked == ["arn:stray"]
+
+
+def test_destroy_does_not_wait_for_an_endpoint_of_somebody_else(world: World) -> None:
+    world.deploys.drain(60)
+    world.endpoints.run_by_hand("falcon", "theirs")
+    world.advance(minutes=20)
+    began = world.now
+
+    world.deploys.drain(60)
+
+    assert world.now == began
+
+
+def test_destroy_waits_while_a_reconcile_may_be_about_to_create(world: World) -> None:
+    world.deploys.drain(60)
+    world.store.lock("falcon", "a slow run", world.now, world.now + timedelta(seconds=10))
+    began = world.now
+
+    world.deploys.drain(60)
+
+    assert world.now - began == timedelta(seconds=10)
+
+
+def test_destroy_waits_for_a_create_that_may_have_worked_and_for_no_other_call(
+    world: World,
+) -> None:
+    world.deploys.drain(60)
+    for step, waits in ((Step.UPDATE, False), (Step.CREATE, True)):
+        state = replace(world.state("falcon"), intent=Intent(step, "falcon-1", world.now))
+        world.store.records["falcon"] = replace(world.store.load("falcon"), state=state)
+        began = world.now
+        world.deploys.drain(600)
+        assert (world.now - began >= timedelta(minutes=2)) is waits
+
+
+def test_destroy_needs_no_state_of_an_endpoint(world: World) -> None:
+    world.deploys.drain(60)
+    world.store.records["falcon"] = replace(world.store.load("falcon"), state=None)
+
+    world.deploys.drain(0)
