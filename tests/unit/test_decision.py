@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from lambdas.core.decision import backoff, decide, not_seen, undecided
+from lambdas.core.decision import backoff, call_mark, decide, dropped, not_seen, undecided
 from lambdas.core.spec import Scaling
 from lambdas.core.state import (
     ABSENT,
     Adoption,
+    Dropped,
     Intent,
     Observed,
     Owner,
@@ -174,3 +175,39 @@ def test_scaling_of_an_endpoint_is_unsure_while_it_is_put_in_place() -> None:
     decision = decide(scaled, PAID, seen(Status.IN_SERVICE), NOW)
 
     assert (decision.step, decision.state.restored) == (Step.RESTORE, "maybe")
+
+
+def test_rest_forgets_the_failures_of_the_start_before() -> None:
+    before = State(
+        attempts=3,
+        retry_at=clock(10),
+        fallback_config="falcon-2",
+        dropped={Step.CREATE: Dropped("mark", "why")},
+    )
+
+    rest = decide(SPEC, before, ABSENT, NOW).state
+
+    assert (rest.attempts, rest.retry_at, rest.fallback_config, rest.dropped) == (0, None, None, {})
+
+
+def test_dropped_call_is_not_pending_any_more_and_is_looked_at_at_once() -> None:
+    begun = State(
+        intent=Intent(Step.CREATE, "falcon-1", NOW), retry_at=clock(10), attempts=1, next_due=None
+    )
+
+    start = dropped(begun, Step.CREATE, "mark", "no", NOW)
+    update = dropped(begun, Step.UPDATE, "mark", "no", NOW)
+
+    assert (start.intent, start.retry_at, start.next_due) == (None, None, NOW)
+    assert (start.attempts, update.attempts) == (2, 0), "one that does not start is a failure"
+    assert start.dropped[Step.CREATE].mark == "mark"
+
+
+def test_mark_of_a_start_is_that_of_the_next_one_and_others_are_of_one_life() -> None:
+    first = seen(Status.IN_SERVICE)
+    second = replace(first, created_at=NOW)
+
+    def same(step: Step) -> bool:
+        return call_mark(SPEC, first, step, "c") == call_mark(SPEC, second, step, "c")
+
+    assert (same(Step.CREATE), same(Step.UPDATE)) == (True, False)
