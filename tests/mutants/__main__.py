@@ -49,6 +49,7 @@ OTHER_CODE = frozenset(
         "documents",
         "hub_document",
         "lock_dependencies",
+        "mutants_tool",
         "terraform_cli",
     )
 )
@@ -98,6 +99,9 @@ class Ledger:
 
 def main() -> int:
     arguments = _arguments()
+    if missing := _missing():
+        print(f"{Path(__file__).name} names tests that are not there: {', '.join(missing)}")
+        return 2
     sources = sorted(map(str, Path("lambdas").rglob("*.py")))
     tests = [*sorted(map(str, Path("tests").glob("*.py"))), *TESTS]
     now = _digest([*sources, *tests])
@@ -106,7 +110,7 @@ def main() -> int:
     if arguments.sample is not None:
         seed = arguments.seed or _digest(sources)
         print(f"seed {seed}")
-        mutants = _sample([m for m in mutants if m.key not in listed], arguments.sample, seed)
+        mutants = sample([m for m in mutants if m.key not in listed], arguments.sample, seed)
     STATE.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(STATE / "results.jsonl", now)
     results = [result for mutant in mutants if (result := ledger.result(mutant))]
@@ -120,6 +124,20 @@ def main() -> int:
     return _report(results, listed, whole=not arguments.files and arguments.sample is None)
 
 
+def _missing() -> Sequence[str]:
+    """The tests that are named above and do not exist: renamed ones would run without being
+    wanted, or not run at all."""
+    functions = [name.split("::") for name in SLOW]
+    return [
+        *(file for file in sorted({*TESTS, *OTHER_CODE}) if not Path(file).exists()),
+        *(
+            f"{file}::{function}"
+            for file, function in functions
+            if not Path(file).exists() or f"def {function}(" not in Path(file).read_text()
+        ),
+    ]
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("files", nargs="*", help="source files; without any, all")
@@ -129,7 +147,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _sample(mutants: Iterable[Mutant], size: int, seed: str) -> list[Mutant]:
+def sample(mutants: Iterable[Mutant], size: int, seed: str) -> list[Mutant]:
     """A change of the sources changes little in a sample with the same seed."""
     return sorted(mutants, key=lambda mutant: _hash(f"{seed} {mutant.key}".encode()))[:size]
 
