@@ -115,7 +115,8 @@ def _uses(file: str, node: ast.AST, owner: str | None) -> Iterator[tuple[frozens
             inner: str | None = node.name if special else child.name  # type: ignore[attr-defined]
             yield from _uses(file, child, inner)
         elif isinstance(child, ast.stmt | ast.expr) and not hasattr(child, "body"):
-            defines = frozenset({owner} if owner else _assigned(child))
+            around = {node.name} if isinstance(node, ast.ClassDef) else set()
+            defines = frozenset({owner} if owner else _assigned(child) | around)
             yield _names(child), _Use(file, lines_of(child), defines)
         elif isinstance(child, ast.AST):
             yield from _uses(file, child, owner)
