@@ -231,7 +231,11 @@ def _(node: ast.IfExp) -> Iterator[_Edit]:
 
 @_edits.register
 def _(node: ast.If) -> Iterator[_Edit]:
-    yield from _negated(node, node.test)
+    match node.test:
+        case ast.Name("TYPE_CHECKING"):  # never true when code runs
+            return
+        case _:
+            yield from _negated(node, node.test)
 
 
 @_edits.register

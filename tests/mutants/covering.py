@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 from tests.mutants.changes import Mutant, lines_of
@@ -17,11 +18,19 @@ Lines = Mapping[str, Mapping[int, frozenset[str]]]
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The tests for a mutant. `fresh`: the line has run during imports, so that modules must be
-    imported again."""
+class Recording:
+    """Which test ran which line, and how much processor time each test took."""
 
-    tests: frozenset[str]
+    lines: Lines
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The tests for a mutant, the quickest first. `fresh`: the line has run during imports, so that
+    modules must be imported again."""
+
+    tests: Sequence[str]
     fresh: bool
 
 
@@ -36,17 +45,17 @@ class _Use:
 
 @dataclass
 class Covering:
-    """Finds the tests of each mutant. A mutant that acts during imports is found by the tests that
-    use what it changes, in any of the `sources`."""
+    """Finds the tests of each mutant, the quickest, for `most_seconds` at most. A mutant that acts
+    during imports is found by the tests that use what it changes, in any file of the recording."""
 
-    lines: Lines
-    sources: Iterable[str]
+    recording: Recording
+    most_seconds: float
     _uses: dict[str, list[_Use]] = field(default_factory=lambda: defaultdict(list))
     _in_file: dict[str, list[_Use]] = field(default_factory=lambda: defaultdict(list))
     _found: dict[frozenset[str], frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for file in self.sources:
+        for file in sorted(self.recording.lines):
             for names, use in _uses(file, ast.parse(Path(file).read_text()), None):
                 self._in_file[file].append(use)
                 for name in names:
@@ -55,7 +64,7 @@ class Covering:
     def choose(self, mutant: Mutant) -> Choice:
         ran = self._ran(mutant.file, mutant.lines)
         if ran and IMPORT not in ran:
-            return Choice(ran, fresh=False)
+            return Choice(self._quickest(ran), fresh=False)
         changed = frozenset().union(
             *(
                 use.defines
@@ -65,7 +74,17 @@ class Covering:
         )
         if changed not in self._found:
             self._found[changed] = self._users_of(changed)
-        return Choice((ran - {IMPORT}) | self._found[changed], fresh=True)
+        return Choice(self._quickest((ran - {IMPORT}) | self._found[changed]), fresh=True)
+
+    def _quickest(self, tests: Iterable[str]) -> Sequence[str]:
+        seconds = self.recording.seconds
+        ordered = sorted(tests, key=lambda test: (seconds[test], test))
+        ends = accumulate(seconds[test] for test in ordered)
+        return [
+            test
+            for number, (test, end) in enumerate(zip(ordered, ends, strict=True))
+            if number == 0 or end <= self.most_seconds
+        ]
 
     def _users_of(self, names: frozenset[str]) -> frozenset[str]:
         """The tests that run a line with one of the names, or with what was made of it."""
@@ -84,7 +103,7 @@ class Covering:
         return frozenset(tests - {IMPORT})
 
     def _ran(self, file: str, lines: range) -> frozenset[str]:
-        of_file = self.lines.get(file, {})
+        of_file = self.recording.lines.get(file, {})
         return frozenset().union(*(of_file.get(line, ()) for line in lines))
 
 
@@ -96,7 +115,8 @@ def _uses(file: str, node: ast.AST, owner: str | None) -> Iterator[tuple[frozens
             inner: str | None = node.name if special else child.name  # type: ignore[attr-defined]
             yield from _uses(file, child, inner)
         elif isinstance(child, ast.stmt | ast.expr) and not hasattr(child, "body"):
-            defines = frozenset({owner} if owner else _assigned(child))
+            around = {node.name} if isinstance(node, ast.ClassDef) else set()
+            defines = frozenset({owner} if owner else _assigned(child) | around)
             yield _names(child), _Use(file, lines_of(child), defines)
         elif isinstance(child, ast.AST):
             yield from _uses(file, child, owner)

@@ -28,14 +28,16 @@ import coverage
 import pytest
 
 from tests.mutants.changes import Mutant
-from tests.mutants.covering import Choice, Lines
+from tests.mutants.covering import Choice, Recording
 
 OURS = ("client", "functions", "jumpstart", "lambdas", "local", "tests", "tools")
-# Plugins of pytest are imported already: their assertions are not rewritten, which does no harm.
-OPTIONS = ("-q", "--hypothesis-profile=mutants", "-Wignore::pytest.PytestAssertRewriteWarning")
-SLOWEST_SECONDS = 10.0
-"""Processor time for one test, five seconds more than the slowest takes: then it is an endless
-loop."""
+# What makes failures easy to read takes most of the time of an import.
+OPTIONS = ("-q", "--hypothesis-profile=mutants", "--assert=plain", "-pno:unraisableexception")
+MORE_SECONDS, TIMES = 2.0, 3.0
+"""A test that takes so much more processor time, and so many times as much, as it took without a
+mutant is in an endless loop."""
+LONGEST_SECONDS = 60.0
+"""A test that takes longer waits for something that does not come."""
 TIME_LIMIT, ERROR = "time limit", "error"
 ROOT = Path.cwd()
 
@@ -47,14 +49,6 @@ class Result:
 
     mutant: Mutant
     by: str | None
-
-
-@dataclass(frozen=True)
-class Recording:
-    """Which test ran which line, and how much processor time each test took."""
-
-    lines: Lines
-    seconds: Mapping[str, float]
 
 
 @dataclass(eq=False)  # pytest hashes plugins
@@ -98,8 +92,8 @@ class Runner:
                 continue
             if len(running) >= self.jobs:
                 self.done(_ended(running))
-            tests = sorted(choice.tests, key=lambda name: (recording.seconds[name], name))
-            pid, pipe = _forked(mutant, tests, functions, {} if choice.fresh else items)
+            of_functions = [] if choice.fresh else functions[mutant.file]
+            pid, pipe = _forked(mutant, choice.tests, recording.seconds, of_functions, items)
             running[pid] = mutant, pipe
         while running:
             self.done(_ended(running))
@@ -158,11 +152,12 @@ class Runner:
 def _forked(
     mutant: Mutant,
     tests: Sequence[str],
-    functions: Mapping[str, Sequence[FunctionType]],
+    seconds: Mapping[str, float],
+    functions: Sequence[FunctionType],
     items: Mapping[str, pytest.Item],
 ) -> tuple[int, int]:
     """The id of the process that runs the tests on the mutant, and the pipe with its answer.
-    Without `items` it imports everything again."""
+    Without `functions` that can get their changed code it imports everything again."""
     read, write = os.pipe()
     pid = os.fork()
     if pid:
@@ -170,8 +165,9 @@ def _forked(
         return pid, read
     try:
         _be_quiet()
-        witness = _Witness(write)
-        if items and _put_in(mutant, functions[mutant.file]):
+        gc.disable()  # it does not live long
+        witness = _Witness(write, seconds)
+        if functions and _put_in(mutant, functions):
             _run([items[test] for test in tests], witness)
         else:
             _run_fresh(mutant, tests, witness)
@@ -183,13 +179,15 @@ def _forked(
 class _Witness:
     """In the process of a mutant: ends it with the first test that fails."""
 
-    def __init__(self, pipe: int) -> None:
+    def __init__(self, pipe: int, seconds: Mapping[str, float]) -> None:
         self._pipe = pipe
+        self._seconds = seconds
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logstart(self) -> None:
-        signal.setitimer(signal.ITIMER_VIRTUAL, SLOWEST_SECONDS)
-        signal.setitimer(signal.ITIMER_REAL, SLOWEST_SECONDS * 6)
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        usual = self._seconds.get(nodeid, 0.0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, MORE_SECONDS + TIMES * usual)
+        signal.setitimer(signal.ITIMER_REAL, LONGEST_SECONDS)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from lambdas.core.errors import ConfigOwned, LeaseTooLong, MeterError, ScopeMissing
+from lambdas.core.errors import ConfigOwned, LeaseTooLong, MeterError, ScopeMissing, SpecUnreadable
 from lambdas.core.schedule import Schedule
 from lambdas.core.schedule_changes import ScheduleUseCases
 from lambdas.core.spec import AsyncMode
@@ -51,6 +53,25 @@ def test_adding_again_changes_it_and_an_absent_field_does_not(world: World) -> N
         assert (answer.http_status, answer.document["AsyncApi"]) == (200, takes)
         assert world.get("mine")["AsyncApi"] is takes
     assert world.get("mine")["SecondsLeft"] == (50 + 3 * 10) * 60, "each has renewed it once"
+
+
+def test_changing_it_is_an_event(world: World) -> None:
+    world.add("mine", "cfg", 10, async_api=True)
+    world.advance(seconds=1)
+    world.add("mine", "cfg", 10, async_api=False)
+
+    told = [e.reason for e in world.history.newest("mine", 9) if e.kind == "async api set"]
+    assert told == ["it takes no asynchronous calls", "it takes asynchronous calls"]
+
+
+def test_choice_for_an_endpoint_whose_spec_cannot_be_read_is_refused(world: World) -> None:
+    record = world.store.load("mine")
+    assert record.api_spec is not None
+    spec = replace(record.api_spec, unreadable="window 1")
+    world.store.records["mine"] = replace(record, api_spec=spec)
+    with pytest.raises(SpecUnreadable):
+        world.add("mine", "cfg", 10, async_api=True)
+    assert mode(world, "mine") is AsyncMode.OFF
 
 
 def test_repeated_request_is_answered_as_the_first_time_after_it_was_changed(world: World) -> None:

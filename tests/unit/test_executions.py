@@ -121,9 +121,32 @@ def test_names_are_found_in_any_case_and_passed_on_as_declared(scene: Scene) -> 
 
 def test_body_that_the_state_machine_cannot_carry_is_refused(scene: Scene) -> None:
     for body in (float("inf"), {"x": "y" * 262_144}):
-        with pytest.raises(InvalidField, match="body"):
+        with pytest.raises(InvalidField) as refused:
             scene.start(body)
+        assert refused.value.field == "body"
     assert not scene.executions.inputs
+
+
+def test_input_of_exactly_the_limit_of_step_functions_is_passed_on(scene: Scene) -> None:
+    envelope = len('{"endpointname":"falcon","body":""}')
+    longest = "y" * (262_144 - envelope)
+    assert len(scene.executions.inputs[scene.start(longest)].encode()) == 262_144
+    with pytest.raises(InvalidField):
+        scene.start(longest + "y", unique="2")
+
+
+def test_name_that_no_endpoint_can_have_is_told_with_its_field(scene: Scene) -> None:
+    with pytest.raises(InvalidField) as refused:
+        scene.start({}, name="no name!")
+    assert refused.value.field == "endpointname"
+
+
+def test_name_of_an_execution_that_is_past_reading_is_a_conflict(scene: Scene) -> None:
+    scene.executions.start(f"{ANN}-key", "{}")
+    scene.executions.over = True
+    scene.executions.describe = lambda arn: None  # type: ignore[method-assign]
+    with pytest.raises(IdempotencyConflict):
+        scene.start({}, unique="key")
 
 
 def test_an_added_endpoint_takes_calls_after_the_advice_of_the_error_is_followed(
@@ -226,7 +249,9 @@ def test_an_answer_kept_in_s3_is_returned_as_a_link(scene: Scene) -> None:
     answer = ModelAnswer(b"x" * 200_000, "text/plain", variant="AllTraffic")
     assert output_of(answer) is None
     scene.executions.output = json.dumps(output_of_kept(answer))
-    output = json.loads(scene.calls.describe(arn, ANN)["output"])
+    described = scene.calls.describe(arn, ANN)
+    assert described["status"] == "SUCCEEDED"
+    output = json.loads(described["output"])
     assert output == {
         "ContentType": "text/plain",
         "InvokedProductionVariant": "AllTraffic",
@@ -240,8 +265,16 @@ def test_a_text_that_fits_is_returned_in_the_output(scene: Scene, body: bytes) -
     output = output_of(ModelAnswer(body, "text/plain", variant="v"))
     assert output is not None
     assert output["Body"].encode() == body
+    assert (output["ContentType"], output["InvokedProductionVariant"]) == ("text/plain", "v")
     scene.executions.output = json.dumps(output)
     assert json.loads(scene.calls.describe(arn, ANN)["output"]) == output
+
+
+def test_output_of_exactly_the_limit_is_no_link() -> None:
+    envelope = len(json.dumps(output_of(ModelAnswer(b"", "text/plain", variant="v"))))
+    longest = b"x" * (180_000 - envelope)
+    assert output_of(ModelAnswer(longest, "text/plain", variant="v")) is not None
+    assert output_of(ModelAnswer(longest + b"x", "text/plain", variant="v")) is None
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe", b'"' * 100_000, "é".encode() * 31_000])
