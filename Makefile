@@ -45,7 +45,7 @@ lock: ready ## look up the config's JumpStart models: configs/models.lock.json (
 	@$(VENV) -m jumpstart lock $(ARGS)
 
 .PHONY: plan
-plan: ready-cdktf ## show what `make deploy` would change on AWS (ARGS=…)
+plan: ready-cdktf ## show what `make deploy` would change on AWS, with a summary (ARGS=--markdown …)
 	@$(VENV) -m tools.cdktf_cli diff $(ARGS)
 
 .PHONY: deploy

@@ -18,7 +18,10 @@ from datetime import timedelta
 from cdktf import (
     DataResource,
     LocalExecProvisioner,
+    Op,
+    Precondition,
     TerraformResource,
+    TerraformResourceLifecycle,
 )
 from cdktf_cdktf_provider_aws.dynamodb_table_item import DynamodbTableItem
 from cdktf_cdktf_provider_aws.lambda_invocation import LambdaInvocation
@@ -56,7 +59,8 @@ class DeclaredEndpoint:
 
 class Specs(Construct):
     """`readers` are the resources of the functions that read specs. `prepared` is everything that a
-    function needs to run: `sync` is created after it and destroyed before it."""
+    function needs to run: `sync` is created after it and destroyed before it. `protected` is
+    the stack tag if the stack is protected from its end."""
 
     def __init__(
         self,
@@ -67,7 +71,7 @@ class Specs(Construct):
         endpoints: Sequence[DeclaredEndpoint],
         readers: Sequence[TerraformResource],
         prepared: Sequence[TerraformResource],
-        protected: bool,
+        protected: str | None,
     ) -> None:
         super().__init__(scope, "specs")
         items = [self._item(table, endpoint, readers) for endpoint in endpoints]
@@ -90,7 +94,7 @@ class Specs(Construct):
         waited = self._wait(event, sweep, sync, wait_count([e.spec for e in endpoints]))
         settled = self._settle(manifest, endpoints, sweep, waited)
         if protected:
-            self._refuse_destroy(settled)
+            self._protect(protected, settled)
 
     def _item(
         self,
@@ -171,18 +175,41 @@ class Specs(Construct):
             "settled",
         )
 
-    def _refuse_destroy(self, settled: DataResource) -> None:
-        """Let `terraform destroy` fail before it has touched anything.
+    def _protect(self, stack_tag: str, settled: DataResource) -> None:
+        """Refuse the end of the stack before anything is touched: a plan that would replace it by
+        another one, and `terraform destroy`.
 
-        Protected tables would make it fail too, but at the end, when the functions are already
-        destroyed. The provisioner only runs on a destroy. When the protection is switched off, this
-        resource is removed from the config, and that does not run the provisioner.
+        Protected tables would make both fail too, but at the end, when every endpoint is stopped
+        and the functions are destroyed. Terraform remembers in `stack` which stack this is. A
+        trigger in `protected` itself would refuse the first deploy of this version over an earlier
+        one. The provisioner only runs on a destroy. When the protection is switched off, both
+        resources are removed from the config, and that refuses nothing.
         """
+        stack = addressed(
+            DataResource(
+                self,
+                "stack",
+                input={"tag": stack_tag},
+                lifecycle=TerraformResourceLifecycle(ignore_changes=["input"]),
+            ),
+            "stack",
+        )
+        remembered = stack.get_string_attribute("input.tag")
+        same = Precondition(
+            condition=Op.eq(remembered, stack_tag),
+            error_message=(
+                f"Nothing was changed: this state holds the stack {remembered}, and the config "
+                f"describes {stack_tag}. Terraform would stop every endpoint of the first and "
+                "destroy it. Put project_prefix and region_name back, or give the other stack a "
+                "state of its own."
+            ),
+        )
         addressed(
             DataResource(
                 self,
                 "protected",
                 depends_on=[settled],
+                lifecycle=TerraformResourceLifecycle(precondition=[same]),
                 provisioners=[
                     LocalExecProvisioner(type="local-exec", when="destroy", command=_REFUSAL)
                 ],

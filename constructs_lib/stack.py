@@ -113,7 +113,7 @@ class EndpointManagerStack(TerraformStack):
             endpoints=endpoints,
             readers=_resources(functions, integrations),
             prepared=_resources(self),
-            protected=config.deletion_protection,
+            protected=config.stack_tag if config.deletion_protection else None,
         )
         self._outputs(
             {

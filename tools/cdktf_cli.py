@@ -2,7 +2,8 @@
 
 It runs with the locked Node and Terraform's environment (with a provider mirror, if there is one).
 Telemetry, crash reports and checks for newer versions are off. Before Terraform is asked, the
-config, its state and the AWS credentials must be right.
+config, its state and the AWS credentials must be right. A plan ends with a summary; with
+`--markdown` this alone goes to standard output.
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from typing import IO
 
 from constructs_lib.config.problems import InvalidConfig
-from tools import aws_credentials, concurrency, deployed_stack, terraform_cli
+from tools import aws_credentials, concurrency, deployed_stack, planned, terraform_cli
 from tools.aws_credentials import NoCredentials
 from tools.bootstrap import ROOT, with_node
 from tools.concurrency import NoRoom, NotKnown
 from tools.deployed_stack import Source, Stack, WrongState
+from tools.planned import NoSummary
 
 # These run Terraform. They also ask the registry in order to lock the provider for other platforms.
 TERRAFORM_COMMANDS = {"apply", "deploy", "destroy", "diff", "plan"}
 DEPLOYING = {"apply", "deploy"}
+PLANNING = {"diff", "plan"}
+MARKDOWN = "--markdown"
 APPROVED = {"--auto-approve", "--autoApprove"}
 HELP = {"-h", "--help"}
 QUIET = {"CHECKPOINT_DISABLE": "1", "DISABLE_VERSION_CHECK": "1"}
@@ -37,12 +42,17 @@ REFUSALS = (terraform_cli.TerraformMissing, NoCredentials, NobodyToAsk, NoRoom, 
 
 
 def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
-    """Become the CLI. It only returns if the CLI must not be started."""
+    """Become the CLI, or run it in a child if something has to be done with its output."""
+    asks_terraform = bool(TERRAFORM_COMMANDS & set(arguments[:1])) and not HELP & set(arguments)
+    plans = asks_terraform and arguments[0] in PLANNING
+    markdown = plans and MARKDOWN in arguments
+    if markdown:
+        arguments = [one for one in arguments if one != MARKDOWN]
     try:
         terraform_cli.require()
         provision = terraform_cli.provision(os.environ)
         environment = with_node(provision.environment) | QUIET
-        if TERRAFORM_COMMANDS & set(arguments[:1]) and not HELP & set(arguments):
+        if asks_terraform:
             environment |= checked(arguments, os.environ)
     except InvalidConfig as invalid:
         print(invalid, file=sys.stderr)
@@ -52,13 +62,32 @@ def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
-    terminal = sys.stdout.isatty()
+    terminal = sys.stdout.isatty() and not markdown
     if not terminal:
         environment["CI"] = "true"  # the CLI then shows a spinner once, not ten times a second
-        without_spinner()
+    if plans:
+        planned.forget()
+    if plans or not terminal:
+        code = in_a_child(spinner=terminal, output=sys.stderr if markdown else sys.stdout)
+        if code is not None:
+            return summarized(code, environment, markdown=markdown) if plans else code
     command = cdktf_command(arguments, mirrored=provision.mirrored, terminal=terminal)
     os.chdir(ROOT)
     os.execve(command[0], command, environment)  # noqa: S606
+
+
+def summarized(code: int, environment: Mapping[str, str], *, markdown: bool) -> int:
+    """Print the summary of the plan that the CLI made before it ended with `code`."""
+    try:
+        summary = planned.summary_of_the_plan(environment)
+    except NoSummary as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return code or 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    if summary:
+        print(summary.markdown() if markdown else f"\n{summary.text()}")
+    return code
 
 
 def checked(arguments: list[str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -89,30 +118,36 @@ def checked(arguments: list[str], environ: Mapping[str, str]) -> dict[str, str]:
     return {"TF_DATA_DIR": environ.get("TF_DATA_DIR") or str(stack.data)}
 
 
-def without_spinner() -> None:
-    """Go on in a child, whose output this process passes on without the lines of the spinner.
+def in_a_child(*, spinner: bool, output: IO[str]) -> int | None:
+    """Go on in a child (None), while this process waits until it ends, for its exit code.
 
-    This process ends after its child, with its exit code: then all output has arrived.
+    Without `spinner`, this process passes on the output of the child, without those lines. It goes
+    on when all of it has arrived.
     """
+    sys.stdout.flush()
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.dup2(writing, 1)
+        if not spinner:
+            os.dup2(writing, 1)
+            if output is sys.stderr:  # where the CLI writes, Node makes writes fail that would wait
+                os.dup2(writing, 2)
         os.close(reading)
         os.close(writing)
-        return
+        return None
     os.close(writing)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the child too
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the child too
     for number in (signal.SIGHUP, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it
             signal.signal(number, lambda received, _frame: os.kill(child, received))
-    with open(reading, "rb") as lines, open(1, "wb") as output:  # noqa: PTH123
+    with open(reading, "rb") as lines, open(output.fileno(), "wb", closefd=False) as shown:  # noqa: PTH123
         for line in lines:
             if not line.startswith(SPINNER):
-                output.write(line)
-                output.flush()
+                shown.write(line)
+                shown.flush()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    os._exit(code if code >= 0 else 128 - code)
+    signal.signal(signal.SIGINT, before)
+    return code if code >= 0 else 128 - code
 
 
 def cdktf_command(arguments: list[str], *, mirrored: bool, terminal: bool) -> list[str]:

@@ -43,7 +43,18 @@ class Terraform:
         replace(self, folder=self.folder / name).take(without_backend(stack))
 
     def run(self, *arguments: str) -> str:
-        done = subprocess.run(
+        done = self._done(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def refusal(self, *arguments: str) -> str:
+        """What it says when it fails, in one line."""
+        done = self._done(*arguments)
+        assert done.returncode == 1, done.stdout
+        return " ".join(done.stderr.split())
+
+    def _done(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [terraform_cli.require(), *arguments],
             cwd=self.folder,
             env=dict(self.environment),
@@ -51,8 +62,6 @@ class Terraform:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
     def plan(self) -> Mapping[str, str]:
         """The planned action of each address that would change."""

@@ -92,8 +92,10 @@ def without_spinner(script: str) -> list[str]:
     """The command that runs a script of the shell in place of the CLI."""
     code = """
 import os, sys
-from tools.cdktf_cli import without_spinner
-without_spinner()
+from tools.cdktf_cli import in_a_child
+code = in_a_child(spinner=False, output=sys.stdout)
+if code is not None:
+    sys.exit(code)
 os.execv("/bin/sh", ["sh", "-c", sys.argv[1]])
 """
     return [sys.executable, "-c", code, script]

@@ -8,7 +8,7 @@ call is made.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,28 @@ def graph_of(stack: Stack) -> dict[str, Any]:
     return {"resource": {"terraform_data": nodes}}
 
 
+def of_own_image(**extra: Any) -> dict[str, Any]:
+    """A config for any region: JumpStart models are locked for one."""
+    region = extra.get("region_name", "us-east-1")
+    entry = {
+        "name": "Own",
+        "image": f"123456789012.dkr.ecr.{region}.amazonaws.com/own:1",
+        "inference_instance_type": "ml.g5.12xlarge",
+        "inference_type": "realtime",
+    }
+    return config_with(entry, **extra)
+
+
+def protected_graph_of(stack: Stack) -> dict[str, Any]:
+    """The graph, with deletion protection as it is in the stack."""
+    graph = graph_of(stack)
+    for logical_id in ("stack", "protected"):
+        body = stack.one("terraform_data", logical_id)
+        kept = {key: value for key, value in body.items() if key != "//"}
+        graph["resource"]["terraform_data"][logical_id] = kept
+    return graph
+
+
 def node(address: str) -> str:
     return address.replace("terraform_data.", "").replace("data.", "").replace(".", "--")
 
@@ -64,9 +86,21 @@ class Deployment:
         self._terraform = Terraform(folder, environment)
 
     def deploy(self, stack: Stack) -> Sequence[str]:
-        self._terraform.take(graph_of(stack))
+        return self.deploy_graph(graph_of(stack))
+
+    def deploy_graph(self, graph: Mapping[str, Any]) -> Sequence[str]:
+        self._terraform.take(graph)
         self._terraform.run("init", "-input=false")
         return self._happened("apply")
+
+    def refusal(self, graph: Mapping[str, Any], command: str, *options: str) -> str:
+        """What Terraform says when it refuses; the state has to stay as it is."""
+        self._terraform.take(graph)
+        state = self._terraform.folder / "terraform.tfstate"
+        before = state.read_bytes()
+        told = self._terraform.refusal(command, "-input=false", "-no-color", *options)
+        assert state.read_bytes() == before
+        return told
 
     def destroy(self) -> Sequence[str]:
         return self._happened("destroy")
@@ -182,3 +216,60 @@ def test_a_destroy_drains_before_it_deletes_anything(
     drained = happened.index(f"end delete {SYNC}")
     waits = {WAIT, *(f"{WAIT}_{number}" for number in (2, 3, 4))}
     assert {event.split()[2] for event in happened[:drained]} == {SETTLED, VERDICT, *waits, SYNC}
+
+
+@pytest.mark.parametrize(
+    ("change", "described"),
+    [
+        ({"project_prefix": "other"}, "other-us-east-1"),
+        ({"project_prefix": "Demo"}, "Demo-us-east-1"),
+        ({"region_name": "eu-west-1"}, "demo-eu-west-1"),
+    ],
+    ids=["another prefix", "another case", "another region"],
+)
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_a_protected_stack_refuses_to_become_another_one_before_anything_is_touched(
+    deployment: Deployment,
+    stack_of: Synthesize,
+    command: str,
+    change: dict[str, str],
+    described: str,
+) -> None:
+    deployment.deploy_graph(protected_graph_of(stack_of(of_own_image())))
+    other = protected_graph_of(stack_of(of_own_image(**change)))
+    told = deployment.refusal(other, command, *(["-auto-approve"] * (command == "apply")))
+    assert "in resource.terraform_data.protected" in told
+    assert "Nothing was changed: this state holds the stack demo-us-east-1" in told
+    assert f"the config describes {described}" in told
+
+
+def test_a_protected_stack_takes_other_changes(
+    deployment: Deployment, stack_of: Synthesize
+) -> None:
+    deployment.deploy_graph(protected_graph_of(stack_of(of_own_image())))
+    changed = protected_graph_of(stack_of(of_own_image(max_lease_minutes=60)))
+    assert f"end update {SYNC}" in deployment.deploy_graph(changed)
+
+
+def test_a_protected_stack_of_an_earlier_version_is_upgraded_and_protected_from_then_on(
+    deployment: Deployment, stack_of: Synthesize
+) -> None:
+    graph = protected_graph_of(stack_of(of_own_image()))
+    resources = graph["resource"]["terraform_data"]
+    unprotected = {name: body for name, body in resources.items() if name != "stack"}
+    earlier = {**unprotected, "protected": {**resources["protected"], "lifecycle": {}}}
+    deployment.deploy_graph({"resource": {"terraform_data": earlier}})
+
+    assert deployment.deploy_graph(graph) == ["begin create stack", "end create stack"]
+
+    other = protected_graph_of(stack_of(of_own_image(project_prefix="other")))
+    assert "Nothing was changed" in deployment.refusal(other, "plan")
+
+
+def test_a_stack_whose_protection_was_taken_off_may_become_another_one(
+    deployment: Deployment, stack_of: Synthesize
+) -> None:
+    deployment.deploy_graph(protected_graph_of(stack_of(of_own_image())))
+    deployment.deploy(stack_of(of_own_image(deletion_protection=False)))
+    other = {"project_prefix": "other", "deletion_protection": False}
+    assert deployment.deploy(stack_of(of_own_image(**other)))

@@ -163,6 +163,13 @@ def test_a_protected_stack_refuses_its_destroy_before_anything_else(stack: Stack
     assert protected["depends_on"] == ["terraform_data.settled"]
 
 
+def test_a_protected_stack_remembers_which_one_it_is(stack: Stack) -> None:
+    """Terraform has to keep what it remembers, or the plan of another stack would overwrite it."""
+    remembered = stack.one("terraform_data", "stack")
+    assert remembered["input"] == {"tag": "demo-us-east-1"}
+    assert remembered["lifecycle"] == {"ignore_changes": ["input"]}
+
+
 def test_a_stack_without_protection_can_be_destroyed(stack_of: Synthesize) -> None:
     stack = stack_of(config_with(FLAN, deletion_protection=False))
     assert set(stack.all("terraform_data")) == {"settled"}

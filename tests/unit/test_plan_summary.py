@@ -1,0 +1,130 @@
+"""What a summary of a plan warns of, and how it is written. tests/synth/test_plan_summary.py has
+plans that the real Terraform made."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tools.plan_summary import summary
+from tools.plan_text import COMMENT, Part, Summary, cut
+
+SPEC = json.dumps(
+    {
+        "name": {"S": "demo-A-Endpoint"},
+        "endpoint_config_name": {"S": "demo-A-1234"},
+        "fallback_configs": {"S": "[]"},
+        "scaling": {"S": "[]"},
+        "schedules": {"S": "[]"},
+        "initial_provision_minutes": {"N": "0"},
+        "max_lease_minutes": {"N": "60"},
+        "async_api": {"S": ""},
+        "outside_updates": {"S": "revert"},
+        "update": {"S": "{}"},
+        "tags": {"S": "{}"},
+    }
+)
+
+
+def change(address: str, *actions: str, **sides: Any) -> dict[str, Any]:
+    kind, name = address.split(".")
+    both = {"before": sides.get("before", {}), "after": sides.get("after", {})}
+    return {
+        "address": address,
+        "mode": "managed",
+        "type": kind,
+        "name": name,
+        "change": {"actions": list(actions), "after_unknown": {}, **both},
+    }
+
+
+def dangers(*changes: dict[str, Any], **plan: Any) -> list[str]:
+    found = summary({"resource_changes": list(changes), **plan})
+    return [line for part in found.parts if part.dangerous for line in part.lines]
+
+
+def test_a_plan_without_changes_says_so() -> None:
+    (only,) = summary({"resource_changes": [change("aws_sqs_queue.work", "no-op")]}).parts
+    assert only.heading == "No resource changes"
+
+
+def test_a_table_or_user_pool_that_loses_its_protection_is_dangerous() -> None:
+    table = change(
+        "aws_dynamodb_table.state",
+        "update",
+        before={"name": "demo-state", "deletion_protection_enabled": True},
+        after={"name": "demo-state", "deletion_protection_enabled": False},
+    )
+    pool = change(
+        "aws_cognito_user_pool.users",
+        "update",
+        before={"name": "demo-users", "deletion_protection": "ACTIVE"},
+        after={"name": "demo-users", "deletion_protection": "INACTIVE"},
+    )
+    assert dangers(table, pool) == [
+        "the table demo-state loses its deletion protection",
+        "the user pool demo-users loses its deletion protection",
+    ]
+
+
+def test_a_table_that_gains_protection_is_not_dangerous() -> None:
+    before, after = ({"deletion_protection_enabled": on} for on in (False, True))
+    assert dangers(change("aws_dynamodb_table.state", "update", before=before, after=after)) == []
+
+
+def test_a_bucket_that_is_destroyed_is_dangerous() -> None:
+    bucket = change("aws_s3_bucket.results", "delete", before={"bucket": "b"}, after=None)
+    assert dangers(bucket) == ["the bucket b is destroyed: what it holds is lost"]
+
+
+def test_a_replaced_api_is_dangerous_and_a_replaced_deployment_of_it_is_not() -> None:
+    api = change("aws_api_gateway_rest_api.api", "delete", "create")
+    deployment = change("aws_api_gateway_deployment.api", "create", "delete")
+    (danger,) = dangers(api, deployment)
+    assert "its address changes" in danger
+
+
+def test_a_sync_that_is_updated_is_not_dangerous_and_one_that_is_destroyed_is() -> None:
+    assert dangers(change("aws_lambda_invocation.sync", "update")) == []
+    (danger,) = dangers(change("aws_lambda_invocation.sync", "delete"))
+    assert danger.startswith("the sync is replaced or destroyed")
+
+
+def test_a_plan_that_failed_without_a_failed_check_is_told_to_be_a_part() -> None:
+    (danger,) = dangers(errored=True)
+    assert danger.startswith("Terraform could not finish this plan")
+
+
+def test_a_spec_that_is_only_known_during_the_apply_is_not_taken_for_a_removed_entry() -> None:
+    item = change(
+        "aws_dynamodb_table_item.demo-A-Endpoint", "update", before={"item": SPEC}, after={}
+    )
+    item["change"]["after_unknown"] = {"item": True}
+    (only,) = summary({"resource_changes": [item]}).parts
+    assert only.heading == "Endpoints of which Terraform knows more during the apply"
+    assert only.lines == ["demo-A-Endpoint"]
+    assert not only.dangerous
+
+
+def test_what_others_wrote_does_not_end_the_fence_of_markdown() -> None:
+    told = Summary("plan", [Part("heading", ["tag a: none -> ```", "@everybody"])]).markdown()
+    assert told.endswith("\n````text\ntag a: none -> ```\n@everybody\n````")
+
+
+def test_markdown_fits_into_a_comment_and_says_that_it_is_not_all() -> None:
+    parts = [Part(f"endpoint {number}", ["x" * 150] * 20) for number in range(100)]
+    told = Summary("plan", parts).markdown()
+    assert len(told) < COMMENT + 100
+    assert told.endswith("**This is not all.** The rest is in the plan.")
+
+
+def test_a_part_with_many_lines_is_cut_in_markdown_and_not_in_text() -> None:
+    found = Summary("plan", [Part("heading", [f"line {number}" for number in range(60)])])
+    assert "… and 10 lines more" in found.markdown()
+    assert "line 59" not in found.markdown()
+    assert "line 59" in found.text()
+
+
+def test_a_value_becomes_one_line_of_a_length_that_can_be_read() -> None:
+    assert cut("two\nlines") == "two lines"
+    assert cut("x" * 500).endswith("… (500 characters)")
