@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benches.row import Row
+from constructs_lib.config.document import DeployConfig
 from tests.simulation.crowd import gather
 
 STARTING, STOPPING, PER_SECOND = 2000, 100, 5.0
+CONSUMERS: int = DeployConfig.model_fields["reconciler_concurrency"].default
 CHAIN = 16  # as Lambda does with functions that may not feed themselves
 LEAST_SHARE, LONGEST_STOP_SECONDS, LONGEST_TICK_SECONDS = 0.9, 10, 55
 
 
 def rows() -> Iterator[Row]:
-    crowd = gather(STARTING, STOPPING, PER_SECOND)
+    crowd = gather(STARTING, STOPPING, PER_SECOND, concurrency=CONSUMERS)
     share, stop, tick = crowd.share_of_allowed, crowd.worst_stop_seconds, crowd.longest_tick_seconds
     name = f"{STARTING:,} due at once"
     figure = f"{share:.1%} of the {PER_SECOND:.0f} creates/s that SageMaker takes"
@@ -33,7 +35,7 @@ def rows() -> Iterator[Row]:
         f"< {LONGEST_TICK_SECONDS} s",
         ok=tick < LONGEST_TICK_SECONDS,
     )
-    cut = gather(STARTING, STOPPING, PER_SECOND, longest_chain=CHAIN)
+    cut = gather(STARTING, STOPPING, PER_SECOND, longest_chain=CHAIN, concurrency=CONSUMERS)
     yield Row(
         f"{name}, chains cut after {CHAIN} looks: starts",
         f"{cut.share_of_allowed:.1%}; all {cut.in_service:,} in service",

@@ -105,6 +105,9 @@ def checked(arguments: list[str], environ: Mapping[str, str]) -> dict[str, str]:
     if command != "destroy":
         try:
             concurrency.require_room(stack.config, aws)
+            note = concurrency.note_on_room(stack.config, aws)
+            if note:
+                print(f"Note: {note}", file=sys.stderr)
         except NotKnown as unknown:
             print(f"Note: {unknown}", file=sys.stderr)
     asks = command in {"destroy", *DEPLOYING} and not APPROVED & set(arguments)

@@ -1,4 +1,4 @@
-"""Whether the account has room for what the config reserves of Lambda's concurrency.
+"""Whether the account has room for the stack in Lambda's concurrency, and for what it reserves.
 
 Lambda refuses a reservation that does not fit when it is made: in the middle of an apply, after
 other functions got theirs. The AWS provider cannot ask for what is left, so this is asked before.
@@ -9,8 +9,14 @@ from __future__ import annotations
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from constructs_lib.config.concurrency import ALWAYS_UNRESERVED, reservations
+from constructs_lib.config.concurrency import ALWAYS_UNRESERVED, QUEUES, reservations
 from constructs_lib.config.document import DeployConfig
+
+FOR_OTHERS = 20
+"""How many executions authorizer, api, tick and sweep need beside the reconciler, for a team that
+calls the API a few times a second."""
+LEAST = 2
+"""The fewest concurrent executions that a mapping of a queue may have."""
 
 
 class NoRoom(Exception):
@@ -20,6 +26,26 @@ class NoRoom(Exception):
 class NotKnown(Exception):
     """Lambda does not say: the credentials do not allow to ask, or nothing answers. The message
     says what was asked."""
+
+
+def note_on_room(config: DeployConfig, aws: boto3.Session) -> str | None:
+    """A sentence for people, if the account may run so few functions at once that the reconciler
+    leaves too little for the API. New accounts may run 10. Raises NotKnown."""
+    functions = aws.client("lambda", region_name=config.region_name)
+    try:
+        limit = functions.get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    except (BotoCoreError, ClientError) as error:
+        raise NotKnown(f"how many functions may run at once is not known: {error}") from error
+    consumers = QUEUES * config.reconciler_concurrency
+    if limit >= consumers + FOR_OTHERS:
+        return None
+    fewer = f", or set `reconciler_concurrency` to {LEAST}" if consumers > QUEUES * LEAST else ""
+    return (
+        f"the account may run {limit} functions at once in {config.region_name}, and the "
+        f"reconciler may take {consumers} of them: while many endpoints start, calls of the API "
+        "may be answered 5xx. Ask AWS for a higher quota (Service Quotas, L-B99A9384)"
+        f"{fewer}"
+    )
 
 
 def require_room(config: DeployConfig, aws: boto3.Session) -> None:

@@ -296,7 +296,7 @@ class DeployConfig(Model):
     late_minutes: Annotated[int, Field(ge=5, le=1_440)] = 30
     backend: Annotated[LocalBackend | S3Backend, Discriminator("type")] = LocalBackend()
     lambda_: Annotated[LambdaPlatform, Field(alias="lambda")] = LambdaPlatform()
-    reconciler_concurrency: Annotated[int, Field(ge=2, le=1_000)] = 10
+    reconciler_concurrency: Annotated[int, Field(ge=2, le=1_000)] = 4
     reserved_concurrency: bool = False
     history_days: Annotated[int, Field(ge=1, le=3_650)] = 90
     log_retention_days: RetentionDays = 30

@@ -15,7 +15,7 @@ import pytest
 from constructs_lib.config.document import DeployConfig
 from constructs_lib.config.file import parse
 from tests.contract.emulator_process import ROOT, Emulator, free_port, running_emulator
-from tools.concurrency import NoRoom, NotKnown, require_room
+from tools.concurrency import NoRoom, NotKnown, note_on_room, require_room
 
 SHIPPED = json.loads((ROOT / "configs" / "configs.json").read_text())
 
@@ -92,3 +92,29 @@ def test_where_lambda_does_not_answer_it_is_not_known(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(NotKnown, match="whether `reserved_concurrency` fits is not known"):
         require_room(config(), boto3.Session())
+
+
+@pytest.mark.parametrize(
+    ("consumers", "advice"),
+    [(4, "or set `reconciler_concurrency` to 2"), (2, "(Service Quotas, L-B99A9384)")],
+)
+def test_an_account_that_may_run_few_functions_is_told(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    consumers: int,
+    advice: str,
+) -> None:
+    with running_emulator(
+        tmp_path_factory.mktemp("small"), LAMBDA_ACCOUNT_CONCURRENCY="10"
+    ) as small:
+        for name, value in small.key.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", small.url)
+        note = note_on_room(config(reconciler_concurrency=consumers), boto3.Session())
+    assert note
+    assert "may run 10 functions at once in us-east-1" in note
+    assert note.endswith(advice)
+
+
+def test_an_account_with_the_usual_limit_is_told_nothing(account: Any) -> None:
+    assert note_on_room(config(), boto3.Session()) is None

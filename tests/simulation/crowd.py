@@ -94,11 +94,12 @@ def gather(
     profile: Profile = PEACE,
     seed: int = 0,
     longest_chain: int | None = None,
+    concurrency: int = 10,
 ) -> Crowd:
     """Open `starting` endpoints at once. Close `stopping` others, some in the same second and the
     rest in the minutes after it. Faults happen as the profile says, and Lambda ends chains as in
     `life.live`."""
-    stage = Stage(seed, BEGIN, PEACE, _MOODS)
+    stage = Stage(seed, BEGIN, PEACE, _MOODS, concurrency)
     stage.longest_chain = longest_chain
     stage.wire.latency = _latency
     crowd = Crowd(starting, stopping, per_second)

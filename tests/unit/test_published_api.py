@@ -1,7 +1,7 @@
 """What the API promises in /openapi.json, word for word: clients are generated from it.
 
-`.venv/bin/python -m tests.unit.test_published_api` writes the document of the present code. Its diff
-shows what changes for clients.
+`.venv/bin/python -m tests.unit.test_published_api` writes the document of the present code. Its
+diff shows what changes for clients.
 """
 
 from __future__ import annotations
