@@ -138,14 +138,19 @@ def test_policies_name_actions_conditions_and_resources_that_iam_knows(
 def test_a_policy_that_iam_would_not_understand_is_found(
     lint: Callable[[Mapping[str, str]], list[str]],
 ) -> None:
-    statement = {
-        "Effect": "Allow",
-        "Action": ["s3:GetObject", "s3:NoSuchAction"],
-        "Resource": ["arn:aws:sqs:us-east-1:123456789012:queue"],
-        "Condition": {"StringEquals": {"sagemaker:TaggingAction": "x"}},
-    }
-    policy = {"Version": "2012-10-17", "Statement": [statement]}
-    told = "\n".join(lint({"wrong": json.dumps(policy)}))
+    reading = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::a/*"]}
+    statements = [
+        {**reading, "Action": ["s3:NoSuchAction"]},
+        {**reading, "Resource": ["arn:aws:sqs:us-east-1:123456789012:queue"]},
+        {**reading, "Condition": {"StringEquals": {"sagemaker:TaggingAction": "x"}}},
+    ]
+    told = "\n".join(
+        sentence
+        for number, statement in enumerate(statements)
+        for sentence in lint(
+            {str(number): json.dumps({"Version": "2012-10-17", "Statement": [statement]})}
+        )
+    )
     for kind in ("is no action", "is not on", "UNKNOWN_ACTION", "UNKNOWN_CONDITION"):
         assert kind in told, told
 
