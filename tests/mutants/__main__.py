@@ -34,6 +34,7 @@ TESTS = (
     "tests/contract/test_aws_clients.py",
     "tests/contract/test_aws_errors.py",
     "tests/contract/test_handlers.py",
+    "tests/contract/test_items.py",
     "tests/contract/test_model_functions.py",
     "tests/contract/test_rates.py",
     "tests/contract/test_sagemaker.py",
