@@ -36,6 +36,7 @@ TESTS = (
     "tests/contract/test_handlers.py",
     "tests/contract/test_items.py",
     "tests/contract/test_model_functions.py",
+    "tests/contract/test_model_of_updates.py",
     "tests/contract/test_rates.py",
     "tests/contract/test_sagemaker.py",
     "tests/contract/test_scaling.py",
