@@ -288,9 +288,10 @@ def test_adopter_tags_unless_it_is_told_to_release(monkeypatch: pytest.MonkeyPat
     for name, value in AdopterSettings("demo-tag").to_environment().items():
         monkeypatch.setenv(name, value)
 
-    adopter.handler({"arn": "arn:1", "release": False}, None)
+    answer = adopter.handler({"arn": "arn:1", "release": False}, None)
     adopter.handler({"arn": "arn:1", "release": True}, None)
 
+    assert answer == {"done": "arn:1"}
     assert done == [("adopt", "arn:1"), ("release", "arn:1")]
 
 
