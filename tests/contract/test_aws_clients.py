@@ -22,6 +22,7 @@ CLIENTS: list[tuple[Callable[[], Any], tuple[str, int, int, int]]] = [
     (lambda: clients.sagemaker_runtime(70), ("sagemaker-runtime", 2, 70, 1)),
     (clients.functions, ("lambda", 2, 8, 1)),
     (lambda: clients.functions_that_call_models(29), ("lambda", 2, 29, 1)),
+    (clients.logs, ("logs", 1, 2, 1)),
     (clients.sns, ("sns", 2, 5, 4)),
     (clients.s3, ("s3", 2, 5, 4)),
     (clients.stepfunctions, ("stepfunctions", 2, 5, 4)),
@@ -86,10 +87,11 @@ def test_links_of_s3_are_signed_with_version_4() -> None:
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in link
 
 
-def test_keys_of_user_pools_come_from_the_region_or_from_the_embedded_aws(
+def test_keys_of_user_pools_come_from_their_host_or_from_the_embedded_aws(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert clients.user_pool_url("eu-west-1") == "https://cognito-idp.eu-west-1.amazonaws.com"
+    host = "cognito-idp.eu-west-1.amazonaws.com"
+    assert clients.user_pool_url(host) == f"https://{host}"
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
-    assert clients.user_pool_url("eu-west-1") == "http://127.0.0.1:4566"
+    assert clients.user_pool_url(host) == "http://127.0.0.1:4566"
