@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from client import stacks, tokens
+from client.account import NotThisAccount
 from lambdas.core.errors import AwsRefused, InvalidField
 from lambdas.core.scopes import SCOPES
 
@@ -22,8 +23,9 @@ scopes: {", ".join(SCOPES)}, separated by spaces. Each can be limited to an endp
 """
 _WHERE = """\
 The table: --local uses the stack of `make up`. Otherwise the defaults of --table and --region come
-from the last synthesized stack (`make synth`, `make deploy`). Credentials are found in the same
-places as by the AWS command line.
+from the last synthesized stack (`make synth`, `make deploy`), and so does `provider` of its config:
+profile, role and allowed accounts. Otherwise credentials are found in the same places as by the AWS
+command line.
 """
 _HOW_TO_GIVE = (
     ": set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for the stack of `make up` "
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InvalidField as error:
         print(f"error: --{error}", file=sys.stderr)
         return 2
-    except (stacks.NoStack, tokens.NotDone) as error:
+    except (stacks.NoStack, tokens.NotDone, NotThisAccount) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except AwsRefused as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from client.account import OF_THE_ENVIRONMENT, Account
 from lambdas.aws import clients
 from lambdas.aws.errors import named
 from lambdas.aws.token_list import DynamoTokenList
@@ -23,15 +24,26 @@ class NoStack(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """`embedded` is how to reach the embedded AWS; it is empty for AWS itself."""
+    """`embedded` is how to reach the embedded AWS; it is empty for AWS itself, where `account` says
+    which way leads to the stack's account."""
 
     table: str
     region: str
     embedded: Mapping[str, str] = field(default_factory=dict, repr=False)
+    account: Account = OF_THE_ENVIRONMENT
 
     def reach(self, environment: MutableMapping[str, str]) -> None:
-        """Point AWS clients at the stack. No real credentials are sent to the embedded AWS."""
+        """Point AWS clients at the stack. No real credentials are sent to the embedded AWS.
+
+        Raises NotThisAccount and AwsRefused.
+        """
         environment["AWS_REGION"] = environment["AWS_DEFAULT_REGION"] = self.region
+        if self.account.is_given:
+            with named():
+                credentials = self.account.credentials(self.region)
+            for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+                environment.pop(name, None)
+            environment.update(credentials)
         if self.embedded:
             for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB"):
                 environment.pop(name, None)
@@ -62,9 +74,11 @@ def of(table: str | None, region: str | None) -> Stack:
         "no stack was synthesized here: give --local for that of `make up`, or --table and --region"
     )
     synthesized = _read(_SYNTHESIZED, missing)
+    (provider,) = synthesized["provider"]["aws"]
     return Stack(
         table or synthesized["output"]["auth_table_name"]["value"],
-        region or synthesized["provider"]["aws"][0]["region"],
+        region or provider["region"],
+        account=Account.of_provider(provider),
     )
 
 

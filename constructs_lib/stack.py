@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cdktf import LocalBackend, S3Backend, TerraformOutput, TerraformResource, TerraformStack
+from cdktf import (
+    LocalBackend,
+    S3Backend,
+    S3BackendAssumeRoleConfig,
+    TerraformOutput,
+    TerraformResource,
+    TerraformStack,
+)
 from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
 from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
-from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
+from cdktf_cdktf_provider_aws.provider import (
+    AwsProvider,
+    AwsProviderAssumeRole,
+    AwsProviderDefaultTags,
+)
 from constructs import Construct
 
 from constructs_lib.alarms import Alarms
@@ -19,6 +30,7 @@ from constructs_lib.async_store import AsyncStore
 from constructs_lib.bundle import Archive
 from constructs_lib.config.document import DeployConfig
 from constructs_lib.config.document import LocalBackend as LocalState
+from constructs_lib.config.provider import ProviderSettings
 from constructs_lib.dashboard import Dashboard
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.hosted_model import HostedModel
@@ -129,11 +141,15 @@ class EndpointManagerStack(TerraformStack):
         )
 
     def _provider(self) -> None:
-        config = self._config
+        config, given = self._config, self._config.provider or ProviderSettings()
+        role = given.assume_role_arn
         AwsProvider(
             self,
             "aws",
             region=config.region_name,
+            profile=given.profile,
+            assume_role=[AwsProviderAssumeRole(role_arn=role)] if role else None,
+            allowed_account_ids=given.allowed_account_ids,
             default_tags=[AwsProviderDefaultTags(tags={STACK_TAG_KEY: config.stack_tag})],
         )
         # The bindings were generated from provider 6.25 and require it. Everything that is used
@@ -143,7 +159,8 @@ class EndpointManagerStack(TerraformStack):
         self.add_override("terraform.required_version", TERRAFORM_VERSIONS)
 
     def _backend(self) -> None:
-        backend = self._config.backend
+        """State in S3 is read and written by whoever deploys the stack."""
+        backend, given = self._config.backend, self._config.provider or ProviderSettings()
         if isinstance(backend, LocalState):
             # Relative to the stack's folder in cdktf.out, so that the JSON contains no local path.
             LocalBackend(self, path=f"../../../{self._config.state_file}")
@@ -155,6 +172,11 @@ class EndpointManagerStack(TerraformStack):
             region=backend.region or self._config.region_name,
             kms_key_id=backend.kms_key_id,
             encrypt=True,
+            profile=given.profile,
+            assume_role=S3BackendAssumeRoleConfig(role_arn=given.assume_role_arn)
+            if given.assume_role_arn
+            else None,
+            allowed_account_ids=given.allowed_account_ids,
         )
         # Neither the bindings nor older Terraform versions know this setting.
         self.add_override("terraform.backend.s3.use_lockfile", value=True)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from client.account import Account
 from constructs_lib.config.file import load, read_json
 from constructs_lib.config.problems import InvalidConfig
 from constructs_lib.models_lock import ModelsLock, requested_models
@@ -71,7 +72,9 @@ def _check(wanted: Sequence[Wanted], path: Path) -> int:
 
 def _lock(wanted: Sequence[Wanted], path: Path, *, prune: bool) -> int:
     before = read_json(path) if path.exists() else {}
-    outcome = make(wanted, lambda region: Hub(connect(region)), before, prune=prune)
+    # The hub of a region is the same for every account: the first config that needs it says how.
+    ways = {one.region: Account.of_config(one.config.account_settings()) for one in wanted[::-1]}
+    outcome = make(wanted, lambda region: Hub(connect(region, ways[region])), before, prune=prune)
     for note in dict.fromkeys(outcome.notes):
         print(f"Note: {note}", file=sys.stderr)
     if outcome.problems:

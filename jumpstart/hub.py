@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from client.account import OF_THE_ENVIRONMENT, Account, NotThisAccount
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -65,14 +66,14 @@ class Listed:
     support: str
 
 
-def connect(region: str) -> SageMakerClient:
+def connect(region: str, way: Account = OF_THE_ENVIRONMENT) -> SageMakerClient:
     """A client with the user's credentials. Raises HubUnreachable if they are not usable."""
     config = Config(
         connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 4}
     )
     try:
-        return boto3.Session(region_name=region).client("sagemaker", config=config)
-    except BotoCoreError as error:
+        return way.session(region).client("sagemaker", config=config)
+    except (BotoCoreError, NotThisAccount) as error:
         raise HubUnreachable(_one_line(error)) from error
 
 

@@ -85,6 +85,7 @@ class Up:
 
     def _synthesize(self) -> str:
         """Run main.py on the config with our overlay; returns the region of the stack."""
+        chosen = self.environ.get("CONFIG") or self.places.root / "configs" / "configs.json"
         environment = without_aws(self.environ) | {
             "CONFIG_OVERLAY": str(OVERLAY),
             "CDKTF_OUTDIR": str(self.places.synthesized),
@@ -94,6 +95,8 @@ class Up:
         )
         if done.returncode:
             raise SynthFailedError
+        if json.loads(Path(chosen).read_text(encoding="utf-8")).get("provider"):
+            print(f"Note: `provider` of {chosen} is ignored: the embedded AWS is its own account.")
         stack = json.loads((self.places.synthesized / STACK / "cdk.tf.json").read_text())
         region: str = stack["provider"]["aws"][0]["region"]
         return region

@@ -6,12 +6,14 @@ provider: environment, profiles, SSO, web identity, processes, containers and EC
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import boto3
 import botocore.session
 from botocore import exceptions
-from botocore.config import Config
 
-QUICK = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
+from client.account import OF_THE_ENVIRONMENT, Account
+
 HOW_TO_GIVE = (
     "set AWS_PROFILE to a profile of `aws configure` or `aws configure sso`, or set "
     "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, with AWS_SESSION_TOKEN where there is one"
@@ -22,14 +24,22 @@ class NoCredentials(Exception):
     """AWS cannot be called. The message says what is missing and how to give it."""
 
 
-def require(region: str) -> boto3.Session:
-    """Find credentials as Terraform's provider will, and ask AWS once whose they are. Returns a
-    session with them.
+@dataclass(frozen=True)
+class Access:
+    """A session with the credentials, and whose account it is in."""
 
-    Raises NoCredentials. Where nothing is set, the wait for EC2's metadata is two seconds at most.
+    aws: boto3.Session
+    account: str
+
+
+def require(region: str, way: Account = OF_THE_ENVIRONMENT) -> Access:
+    """Find credentials as Terraform's provider will, and ask AWS once whose they are.
+
+    Raises NoCredentials and NotThisAccount. Where nothing is set, the wait for EC2's metadata is
+    two seconds at most.
     """
     try:
-        session = botocore.session.Session()
+        session = botocore.session.Session(profile=way.profile)
         credentials = session.get_credentials()
         if credentials is None:
             raise NoCredentials(
@@ -42,8 +52,8 @@ def require(region: str) -> boto3.Session:
                 '`eval "$(aws configure export-credentials --format env)"` first, then unset '
                 "AWS_PROFILE"
             )
-        aws = boto3.Session(botocore_session=session, region_name=region)
-        aws.client("sts", config=QUICK).get_caller_identity()
+        aws = way.session(region)
+        return Access(aws, way.require(aws))
     except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
         raise NoCredentials(
             f"AWS does not answer: {error}. Look at the network, and at HTTPS_PROXY and "
@@ -54,4 +64,3 @@ def require(region: str) -> boto3.Session:
             f"the AWS credentials do not work: {error}. Sign in again (`aws sso login`), "
             f"or {HOW_TO_GIVE}"
         ) from error
-    return aws

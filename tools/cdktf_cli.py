@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from typing import IO
 
+from client.account import Account, NotThisAccount
 from constructs_lib.config.problems import InvalidConfig
 from tools import aws_credentials, concurrency, deployed_stack, planned, terraform_cli
 from tools.aws_credentials import NoCredentials
@@ -38,7 +39,14 @@ class NobodyToAsk(Exception):
     """The CLI would ask for approval where nobody sees it. The message says what to do."""
 
 
-REFUSALS = (terraform_cli.TerraformMissing, NoCredentials, NobodyToAsk, NoRoom, WrongState)
+REFUSALS = (
+    terraform_cli.TerraformMissing,
+    NoCredentials,
+    NobodyToAsk,
+    NoRoom,
+    NotThisAccount,
+    WrongState,
+)
 
 
 def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
@@ -93,19 +101,25 @@ def summarized(code: int, environment: Mapping[str, str], *, markdown: bool) -> 
 def checked(arguments: list[str], environ: Mapping[str, str]) -> dict[str, str]:
     """Wait for our turn and check all that the command needs; returns Terraform's settings.
 
-    Raises InvalidConfig, WrongState, NoCredentials, NoRoom and NobodyToAsk.
+    Raises InvalidConfig, WrongState, NoCredentials, NotThisAccount, NoRoom and NobodyToAsk.
     """
     command = arguments[0]
     deployed_stack.wait_for_turn(ROOT)
     source = Source.chosen(ROOT, environ)
     stack = Stack(ROOT, source, source.load(ROOT))
     stack.require_local()
-    aws = aws_credentials.require(stack.config.region_name)
-    stack.require_remote(aws)
+    way = Account.of_config(stack.config.account_settings())
+    access = aws_credentials.require(stack.config.region_name, way)
+    print(
+        f"Account {access.account}, region {stack.config.region_name}, prefix "
+        f"{stack.config.project_prefix} ({source.config})",
+        file=sys.stderr,
+    )
+    stack.require_remote(access.aws)
     if command != "destroy":
         try:
-            concurrency.require_room(stack.config, aws)
-            note = concurrency.note_on_room(stack.config, aws)
+            concurrency.require_room(stack.config, access.aws)
+            note = concurrency.note_on_room(stack.config, access.aws)
             if note:
                 print(f"Note: {note}", file=sys.stderr)
         except NotKnown as unknown:

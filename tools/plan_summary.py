@@ -30,6 +30,7 @@ from tools.plan_text import LONG, Part, Summary, cut
 
 SYNC = "aws_lambda_invocation.sync"
 INVOCATION, DATA = "aws_lambda_invocation", "terraform_data"
+CALLER = "aws_caller_identity"
 PROTECTED = f"{DATA}.protected"
 STORES = {
     "aws_dynamodb_table": "table",
@@ -83,7 +84,10 @@ def _title(plan: Mapping[str, Any]) -> str:
     given = provider.get("expressions", {}).get("default_tags", [])
     tags = [one["tags"].get("constant_value", {}) for one in given]
     stack = next((tag[STACK_TAG_KEY] for tag in tags if STACK_TAG_KEY in tag), None)
-    return f"What this plan changes at {stack}" if stack else "What this plan changes"
+    read = plan.get("prior_state", {}).get("values", {}).get("root_module", {}).get("resources", [])
+    accounts = [one["values"]["account_id"] for one in read if one["type"] == CALLER]
+    where = f" of account {accounts[0]}" if accounts else ""
+    return f"What this plan changes at {stack}{where}" if stack else "What this plan changes"
 
 
 # --- dangers ----------------------------------------------------------------------------------

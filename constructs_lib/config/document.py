@@ -7,7 +7,7 @@ collect its errors. Start at `file.load`, which also runs the checks across fiel
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Discriminator,
@@ -22,6 +22,7 @@ from constructs_lib.config.async_inference import AsyncInference
 from constructs_lib.config.auth import CognitoAuth
 from constructs_lib.config.base import Model, as_pydantic_error, by_core
 from constructs_lib.config.integration import Integration, WakeOnRequest
+from constructs_lib.config.provider import ProviderSettings
 from constructs_lib.config.source import ModelSource, Surroundings
 from constructs_lib.config.text import CorsOrigin, InstanceType, KmsKey, KmsKeyArn
 from constructs_lib.config.update import Update
@@ -294,6 +295,7 @@ class DeployConfig(Model):
     max_added_endpoints: Annotated[int, Field(ge=0, le=1_000)] = DEFAULT_MAX_ADDED
     max_added_per_token_per_day: Annotated[int, Field(ge=0, le=10_000)] = DEFAULT_MAX_ADDED_A_DAY
     late_minutes: Annotated[int, Field(ge=5, le=1_440)] = 30
+    provider: ProviderSettings | None = None
     backend: Annotated[LocalBackend | S3Backend, Discriminator("type")] = LocalBackend()
     lambda_: Annotated[LambdaPlatform, Field(alias="lambda")] = LambdaPlatform()
     reconciler_concurrency: Annotated[int, Field(ge=2, le=1_000)] = 4
@@ -317,6 +319,10 @@ class DeployConfig(Model):
     def state_file(self) -> str:
         """Terraform's local state, relative to the project: one for each prefix and region."""
         return f"{STATES}/{self.project_prefix}/{self.region_name}/endpoint-manager.tfstate"
+
+    def account_settings(self) -> dict[str, Any]:
+        """The field `provider`, for those who reach the account by it."""
+        return self.provider.model_dump() if self.provider else {}
 
     def volume_keys(self) -> set[str]:
         return {entry.kms_key_id for entry in self.jumpstart_models if entry.kms_key_id}

@@ -102,6 +102,17 @@ RoleArn = Annotated[
         2048,
     ),
 ]
+AccountId = Annotated[
+    str, Text(r"\d{12}", "must be the 12 digits of an AWS account, such as '123456789012'")
+]
+ProfileName = Annotated[
+    str,
+    Text(
+        r"[a-zA-Z0-9_.@+=,:/-]+",
+        "must be the name of a profile of the AWS configuration, such as 'dev'",
+        128,
+    ),
+]
 TopicArn = Annotated[
     str,
     Text(

@@ -374,6 +374,15 @@ def test_without_credentials_one_line_says_how_to_give_them(
     assert (code, output) == (2, f"{told}AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\n")
 
 
+def test_the_profile_of_the_config_is_used(project: Project) -> None:
+    path = project.config(entry("several"))
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({**document, "provider": {"profile": "no-such-profile"}}))
+    code, output = project.run("--config", path)
+    told = "JumpStart's hub cannot be read: The config profile (no-such-profile) could not be found"
+    assert (code, output) == (2, f"{told}\n")
+
+
 def test_without_a_network_one_line_says_so(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

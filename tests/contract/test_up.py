@@ -100,6 +100,15 @@ def test_a_changed_config_is_applied(project: SmallProject) -> None:
     assert "0 added, 0 changed, 1 destroyed" in removed
 
 
+def test_the_account_that_a_config_names_is_ignored_and_that_is_said(project: SmallProject) -> None:
+    project.configure(provider={"profile": "production"})
+    _, output = project.up()
+    project.configure()
+
+    assert "config.json is ignored: the embedded AWS is its own account" in output
+    assert "0 added, 0 changed, 0 destroyed" in output
+
+
 def test_the_users_own_aws_settings_are_ignored(project: SmallProject) -> None:
     code, output = project.run(
         "up",

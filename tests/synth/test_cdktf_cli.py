@@ -76,8 +76,23 @@ def test_where_nobody_sees_the_question_approval_has_to_be_given_before(
     aws = {**emulator.key.environment, "AWS_ENDPOINT_URL": emulator.url}
     done = project.run("tools.cdktf_cli", command, **{**WITHOUT_AWS, **aws})
     assert done.returncode == 1
-    assert "add ARGS=--auto-approve" in done.stderr
+    where, refusal = done.stderr.splitlines()
+    assert where == "Account 000000000000, region us-east-1, prefix demo (configs/configs.json)"
+    assert "add ARGS=--auto-approve" in refusal
     assert not list(project.folder.glob(f".terraform-state/demo/*/{RECORD}"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_account_that_the_config_does_not_allow_is_refused(
+    project: Checkout, emulator: Emulator, command: str
+) -> None:
+    aws = {**emulator.key.environment, "AWS_ENDPOINT_URL": emulator.url}
+    elsewhere = {"provider": {"allowed_account_ids": ["111111111111"]}}
+    config = project.write_config({**project.config(), **elsewhere})
+    done = project.run("tools.cdktf_cli", command, **{**WITHOUT_AWS, **aws, "CONFIG": config})
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: the credentials are of the account 000000000000, and")
 
 
 def test_a_wrong_config_is_told_before_anything_is_started(project: Checkout) -> None:

@@ -22,6 +22,7 @@ from tests.json_schemas import unbounded
 from tests.synth.entries import IMAGE
 from tests.synth.synthesis import COMBINED, DEFAULT, EXAMPLES, FLAN, config_with
 
+OF_THE_EMBEDDED_STACK = main.PROJECT / "local" / "overlay.json"
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 WORKDAYS = {
     "name": "workdays",
@@ -514,6 +515,13 @@ def test_an_overlay_changes_what_it_names_and_nothing_else(tmp_path: Path) -> No
     assert config.lambda_.layer_platform == "host"
     assert not config.deletion_protection
     assert config.jumpstart_models[0].name == "FlanT5"
+
+
+def test_the_embedded_stack_is_deployed_without_the_account_of_the_config(tmp_path: Path) -> None:
+    base = config_with(FLAN, provider={"profile": "production"})
+    (tmp_path / "config.json").write_text(json.dumps(base))
+    assert load(tmp_path / "config.json").provider is not None
+    assert load(tmp_path / "config.json", OF_THE_EMBEDDED_STACK).provider is None
 
 
 def notes_text(config: DeployConfig) -> str:

@@ -13,7 +13,7 @@ from tests.synth.terraform import Terraform
 
 pytestmark = pytest.mark.slow
 
-TITLE = "What this plan changes at demo-us-east-1"
+TITLE = "What this plan changes at demo-us-east-1 of account 000000000000"
 
 
 @pytest.fixture(scope="module")
