@@ -111,8 +111,14 @@ def user_pool_url(host: str) -> str:
 
 @cache
 def s3() -> S3Client:
-    """Its links have signatures of version 4: S3 takes no others for objects encrypted with KMS."""
-    return _client("s3", _READ.merge(Config(signature_version="s3v4")))
+    """Its links have signatures of version 4: S3 takes no others for objects encrypted with KMS.
+    They name the bucket's region: on the global host a redirect would break the signature. Where
+    AWS_ENDPOINT_URL is an IP address, the SDK addresses buckets by path all the same."""
+    link = Config(
+        signature_version="s3v4",
+        s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
+    )
+    return _client("s3", _READ.merge(link))
 
 
 @cache
