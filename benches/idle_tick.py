@@ -13,7 +13,8 @@ import boto3
 from moto import mock_aws
 
 from benches.row import Row
-from lambdas.aws.items import encode, epoch, key_of
+from lambdas.aws.attribute_values import encode, epoch
+from lambdas.aws.items import key_of
 from lambdas.aws.queues import SqsHints
 from lambdas.aws.state_store import DUE_SHARDS, DynamoStateStore
 from lambdas.core.tick import tick

@@ -1,1 +1,1 @@
-"""Adapters: they implement the ports of `lambdas.core` with boto3."""
+"""Adapters: they implement the ports of `lambdas.core` with botocore."""

@@ -1,4 +1,7 @@
-"""The only place that makes boto3 clients, with their time-outs, retries and endpoints."""
+"""The only place that makes clients of AWS, with their time-outs, retries and endpoints.
+
+They are botocore's, which boto3 hands out too: importing boto3 on top would cost every cold start.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 
 if TYPE_CHECKING:
@@ -28,67 +31,76 @@ _SLOW_WRITE = _WRITE.merge(Config(read_timeout=8))
 
 
 @cache
+def _session() -> botocore.session.Session:
+    return botocore.session.Session()
+
+
+def _client(service: str, config: Config) -> Any:
+    return _session().create_client(service, config=config)
+
+
+@cache
 def dynamodb() -> DynamoDBClient:
-    return boto3.client("dynamodb", config=_READ)
+    return _client("dynamodb", _READ)
 
 
 @cache
 def dynamodb_once() -> DynamoDBClient:
     """For writes that the SDK must not retry."""
-    return boto3.client("dynamodb", config=_WRITE)
+    return _client("dynamodb", _WRITE)
 
 
 @cache
 def dynamodb_hasty() -> DynamoDBClient:
     """For writes that must not delay a request."""
-    return boto3.client("dynamodb", config=_WRITE.merge(Config(connect_timeout=1, read_timeout=1)))
+    return _client("dynamodb", _WRITE.merge(Config(connect_timeout=1, read_timeout=1)))
 
 
 @cache
 def sqs() -> SQSClient:
-    return boto3.client("sqs", config=_READ)
+    return _client("sqs", _READ)
 
 
 @cache
 def sagemaker() -> SageMakerClient:
-    return boto3.client(
+    return _client(
         "sagemaker",
-        config=_READ.merge(Config(retries={"mode": "standard", "total_max_attempts": 2})),
+        _READ.merge(Config(retries={"mode": "standard", "total_max_attempts": 2})),
     )
 
 
 @cache
 def sagemaker_once() -> SageMakerClient:
     """For calls that change endpoints."""
-    return boto3.client("sagemaker", config=_SLOW_WRITE)
+    return _client("sagemaker", _SLOW_WRITE)
 
 
 @cache
 def sagemaker_runtime(read_seconds: int) -> SageMakerRuntimeClient:
     """For calls of models. They are not retried: each costs GPU time, and may have side effects."""
-    return boto3.client("sagemaker-runtime", config=_WRITE.merge(Config(read_timeout=read_seconds)))
+    return _client("sagemaker-runtime", _WRITE.merge(Config(read_timeout=read_seconds)))
 
 
 @cache
 def functions() -> LambdaClient:
-    return boto3.client("lambda", config=_SLOW_WRITE)
+    return _client("lambda", _SLOW_WRITE)
 
 
 @cache
 def functions_that_call_models(read_seconds: int) -> LambdaClient:
     """For calls of models through functions. They are not retried either."""
-    return boto3.client("lambda", config=_WRITE.merge(Config(read_timeout=read_seconds)))
+    return _client("lambda", _WRITE.merge(Config(read_timeout=read_seconds)))
 
 
 @cache
 def logs() -> Any:
     """For calls that must not delay a start."""
-    return boto3.client("logs", config=_WRITE.merge(Config(connect_timeout=1, read_timeout=2)))
+    return _client("logs", _WRITE.merge(Config(connect_timeout=1, read_timeout=2)))
 
 
 @cache
 def sns() -> SNSClient:
-    return boto3.client("sns", config=_READ)
+    return _client("sns", _READ)
 
 
 def user_pool_url(host: str) -> str:
@@ -99,16 +111,22 @@ def user_pool_url(host: str) -> str:
 
 @cache
 def s3() -> S3Client:
-    """Its links have signatures of version 4: S3 takes no others for objects encrypted with KMS."""
-    return boto3.client("s3", config=_READ.merge(Config(signature_version="s3v4")))
+    """Its links have signatures of version 4: S3 takes no others for objects encrypted with KMS.
+    They name the bucket's region: on the global host a redirect would break the signature. Where
+    AWS_ENDPOINT_URL is an IP address, the SDK addresses buckets by path all the same."""
+    link = Config(
+        signature_version="s3v4",
+        s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
+    )
+    return _client("s3", _READ.merge(link))
 
 
 @cache
 def stepfunctions() -> SFNClient:
-    return boto3.client("stepfunctions", config=_READ)
+    return _client("stepfunctions", _READ)
 
 
 @cache
 def autoscaling() -> Any:
     """Application Auto Scaling. Its calls may be retried."""
-    return boto3.client("application-autoscaling", config=_READ)
+    return _client("application-autoscaling", _READ)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from lambdas.aws.attribute_values import decode, encode, epoch, instant
 from lambdas.aws.errors import named
-from lambdas.aws.items import PK_PREFIX, decode, encode, epoch, instant
+from lambdas.aws.items import PK_PREFIX
 from lambdas.core.history import Event
 
 if TYPE_CHECKING:

@@ -6,13 +6,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
+from lambdas.aws.attribute_values import encode, epoch, instant
 from lambdas.core.errors import InvalidField
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import (
@@ -50,31 +49,9 @@ STATE = "STATE"
 FORGOTTEN = "SPEC#forgotten"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SPEC_ATTRIBUTES = frozenset({"pk", "sk", *Spec("any", "any", Origin.CONFIG).document()})
-_to_wire, _from_wire = TypeSerializer().serialize, TypeDeserializer().deserialize
 
 Item = Mapping[str, Any]
 _Read = TypeVar("_Read")
-
-
-def epoch(instant: datetime | None) -> Decimal | None:
-    """Exact epoch seconds, with microseconds."""
-    if instant is None:
-        return None
-    return Decimal((instant - _EPOCH) // timedelta(microseconds=1)) / 1_000_000
-
-
-def instant(seconds: Any) -> datetime | None:
-    if seconds is None:
-        return None
-    return _EPOCH + timedelta(microseconds=int(Decimal(seconds) * 1_000_000))
-
-
-def encode(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _to_wire(value) for name, value in values.items()}
-
-
-def decode(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _from_wire(value) for name, value in item.items()}
 
 
 def key_of(key: str, sort_key: str = STATE) -> dict[str, Any]:
@@ -189,7 +166,7 @@ def _by_hand(override: Override | None, reweighing: Reweighing | None) -> dict[s
 
 def change_values(change: Override | Reweighing | None) -> dict[str, Any]:
     """The attribute of a change by hand. Its parameters for SageMaker are stored as JSON, because
-    boto3 writes no floats to DynamoDB."""
+    DynamoDB has no binary fractions."""
     match change:
         case Override():
             options = json.dumps(change.options, sort_keys=True)

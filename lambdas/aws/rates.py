@@ -6,8 +6,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from lambdas.aws.attribute_values import decode, encode
 from lambdas.aws.errors import named
-from lambdas.aws.items import decode, encode
 from lambdas.aws.update_expression import UpdateExpression
 from lambdas.core.ports import AddLimits, WakeShare
 

@@ -28,6 +28,10 @@ _TARGET: Mapping[str, Any] = {
     "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
 }
 
+_MOST_OF_A_PAGE = 100
+"""Without it, a page has 10:
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListEndpoints.html"""
+
 
 class SageMakerEndpoints:
     """`once` must be a client that does not retry. `stack_tag` is the value of our tag on every
@@ -193,8 +197,11 @@ class SageMakerEndpoints:
         return [target["ResourceId"] for page in pages for target in page["ScalableTargets"]]
 
     def list(self) -> Iterator[Listed]:
+        pages = self._client.get_paginator("list_endpoints").paginate(
+            PaginationConfig={"PageSize": _MOST_OF_A_PAGE}
+        )
         with named():
-            for page in self._client.get_paginator("list_endpoints").paginate():
+            for page in pages:
                 for seen in page["Endpoints"]:
                     yield Listed(
                         seen["EndpointName"],

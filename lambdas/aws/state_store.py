@@ -15,6 +15,7 @@ from functools import partial
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lambdas.aws.attribute_values import decode, encode, epoch, instant
 from lambdas.aws.errors import named, unmet_parts
 from lambdas.aws.history import DynamoHistory
 from lambdas.aws.items import (
@@ -23,11 +24,7 @@ from lambdas.aws.items import (
     STATE,
     adoption_values,
     change_values,
-    decode,
-    encode,
-    epoch,
     forgotten_values,
-    instant,
     key_of,
     lease_values,
     operation_values,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lambdas.aws.attribute_values import decode, encode, epoch
 from lambdas.aws.errors import named
-from lambdas.aws.items import decode, encode, epoch
 from lambdas.aws.tokens import token_of
 from lambdas.core.tokens import Token
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from lambdas.aws.attribute_values import decode, encode, epoch, instant
 from lambdas.aws.errors import named
-from lambdas.aws.items import decode, encode, epoch, instant
 from lambdas.core.errors import AwsRefused, Conflict, Denied, Throttled
 from lambdas.core.scopes import Scopes
 from lambdas.core.tokens import Principal, Token, bare, identity_of, keys_of

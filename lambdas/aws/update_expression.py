@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lambdas.aws.items import encode
+from lambdas.aws.attribute_values import encode
 
 
 class UpdateExpression:

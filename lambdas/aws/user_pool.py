@@ -5,16 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import jwt
 import urllib3
 
 from lambdas.core.errors import Denied, Unanswered
 from lambdas.core.tokens import Principal, bare
 from lambdas.core.user_pool import UserPool
-
-if TYPE_CHECKING:
-    import jwt
 
 LEEWAY_SECONDS = 30
 _ALGORITHM = "RS256"
@@ -34,8 +32,6 @@ class CognitoUsers:
     def holder(self, sent: str, now: datetime) -> Principal:
         """The user of the sent token. Raises Denied, or Unanswered if the keys cannot be
         fetched."""
-        import jwt  # noqa: PLC0415  # takes 0.3 s: only holders of JWTs wait for it
-
         token = bare(sent)
         try:
             key = self._keys.find(str(jwt.get_unverified_header(token).get("kid")), now)
@@ -75,8 +71,6 @@ class PoolKeys:
         return self._keys[key_id]
 
     def _renew(self, now: datetime) -> None:
-        import jwt  # noqa: PLC0415  # see above
-
         try:
             fetched = self._fetch()["keys"]
         except Unanswered:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from lambdas.core.decision import meter_of
 from lambdas.core.documents import endpoint_document
-from lambdas.core.errors import Conflict, MeterError
+from lambdas.core.errors import Conflict, MeterError, Throttled, Unanswered
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.names import endpoint_key
 from lambdas.core.ports import Endpoints, Hints, StateStore
@@ -28,6 +28,10 @@ from lambdas.core.wanted_config import (
 
 DRAIN = timedelta(minutes=30)
 WAIT_LIMIT = timedelta(minutes=10)
+SETTLE_LIMIT = timedelta(minutes=1)
+"""How long the last check before configs are deleted asks again where AWS does not answer."""
+DESCRIBES_A_SECOND = 20
+"""A look must not use up what SageMaker allows the account: reconciles describe as well."""
 _PAUSE_SECONDS = 2.0
 _HINT_EVERY = timedelta(seconds=30)
 _REPORT_EVERY = timedelta(seconds=30)
@@ -44,10 +48,12 @@ class DrainIncomplete(MeterError):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One endpoint that is not as declared. `hopeless`: waiting does not change that."""
+    """One endpoint that is not as declared. `hopeless`: waiting does not change that. `unseen`: AWS
+    did not say how it is."""
 
     text: str
     hopeless: bool = False
+    unseen: bool = False
 
 
 class NotSettled(MeterError):
@@ -137,21 +143,33 @@ class Deploys:
 
     def _unsettled(self, manifest: Mapping[str, str]) -> Sequence[Difference]:
         declared = {endpoint_key(name): config for name, config in manifest.items()}
-        configs = set(declared.values())
-        found = []
-        for record in self.store.list().records:
-            config = declared.get(record.key)
-            if config is None and record.api_spec is not None:
-                if not self._serves_withdrawn_config(record, configs):
-                    continue
-                config = record.api_spec.endpoint_config_name
-            seen = self.endpoints.describe(_name(record))
-            difference = _difference(record, config, seen, self.clock())
-            if difference is None and config and seen and seen.status is not Status.DELETING:
-                difference = self._serves_undeclared_override(record, configs)
-            if difference:
-                found.append(difference)
-        return found
+        try:
+            records = self.store.list().records
+        except (Throttled, Unanswered) as error:
+            return [Difference(f"the state table did not answer ({error})", unseen=True)]
+        looks = (self._look(record, declared) for record in records)
+        return [difference for difference in looks if difference]
+
+    def _look(self, record: Record, declared: Mapping[str, str]) -> Difference | None:
+        """Ask SageMaker for one endpoint. A throttle says nothing about it, and ends no wait."""
+        try:
+            return self._compared(record, declared.get(record.key), set(declared.values()))
+        except (Throttled, Unanswered) as error:
+            return Difference(f"{_name(record)}: AWS did not say how it is ({error})", unseen=True)
+
+    def _compared(
+        self, record: Record, config: str | None, declared: Collection[str]
+    ) -> Difference | None:
+        if config is None and record.api_spec is not None:
+            if not self._serves_withdrawn_config(record, declared):
+                return None
+            config = record.api_spec.endpoint_config_name
+        self.sleep(1 / DESCRIBES_A_SECOND)
+        seen = self.endpoints.describe(_name(record))
+        difference = _difference(record, config, seen, self.clock())
+        if difference is None and config and seen and seen.status is not Status.DELETING:
+            return self._serves_undeclared_override(record, declared)
+        return difference
 
     def _serves_undeclared_override(
         self, record: Record, declared: Collection[str]
@@ -180,8 +198,14 @@ class Deploys:
         return self.endpoints.config_owner(served) is Owner.US
 
     def settle(self, manifest: Mapping[str, str]) -> None:
-        """Raise NotSettled unless the verdict is good."""
-        verdict = self.verdict(manifest)
+        """Raise NotSettled unless the verdict is good. Where AWS alone is missing for it, ask again
+        for a minute."""
+        deadline = self.clock() + SETTLE_LIMIT
+        unsettled = self._unsettled(manifest)
+        while unsettled and all(each.unseen for each in unsettled) and self.clock() < deadline:
+            self.sleep(_PAUSE_SECONDS)
+            unsettled = self._unsettled(manifest)
+        verdict = Verdict.of(unsettled)
         if not verdict.settled:
             raise NotSettled(verdict.unsettled)
 

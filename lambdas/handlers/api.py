@@ -7,12 +7,11 @@ import json
 import pkgutil
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.core.errors import MeterError
 from lambdas.core.routes import ROUTES, route
@@ -31,6 +30,9 @@ from lambdas.handlers.refusals import (
 )
 from lambdas.handlers.request_context import headers_of_answers, rates, utc_now
 from lambdas.handlers.request_rate import within_rate
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _log = Logger()
 _app = APIGatewayRestResolver(enable_validation=True)
@@ -98,7 +100,7 @@ def _document(server: str) -> str:
     # The models of OpenAPI take longer to import than a route takes to answer.
     from lambdas.handlers import openapi  # noqa: PLC0415
 
-    return json.dumps(openapi.document(_app, OPERATIONS, server))
+    return json.dumps(openapi.document(OPERATIONS, server))
 
 
 def _request_id() -> str:

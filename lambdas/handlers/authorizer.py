@@ -7,17 +7,20 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lambdas.aws import clients
 from lambdas.aws.tokens import DynamoTokens
-from lambdas.aws.user_pool import CognitoUsers, PoolKeys, fetch_keys
 from lambdas.core.authorizer_policy import GuardedRoutes, policy_for, policy_for_nobody
 from lambdas.core.errors import Denied
 from lambdas.core.settings import AuthorizerSettings
 from lambdas.core.tokens import Principal
 from lambdas.core.user_pool import UserPool, is_jwt
+from lambdas.handlers.at_import import prepare
 from lambdas.handlers.headers import values_of
+
+if TYPE_CHECKING:
+    from lambdas.aws.user_pool import CognitoUsers
 
 _log = logging.getLogger(__name__)
 _log.setLevel(logging.INFO)
@@ -39,6 +42,9 @@ def _tokens() -> DynamoTokens:
 def _users() -> CognitoUsers | None:
     if not _settings().user_pool:
         return None
+    # JWTs need cryptography: only stacks with a user pool import it.
+    from lambdas.aws.user_pool import CognitoUsers, PoolKeys, fetch_keys  # noqa: PLC0415
+
     pool = UserPool.parse(_settings().user_pool)
     url = f"{clients.user_pool_url(pool.host)}/{pool.id}/.well-known/jwks.json"
     return CognitoUsers(pool, PoolKeys(lambda: fetch_keys(url)))
@@ -68,3 +74,6 @@ def _principal(event: Mapping[str, Any], now: datetime) -> Principal:
     if users and is_jwt(values[0]):
         return users.holder(values[0], now)
     return _tokens().holder(values[0], now)
+
+
+prepare(_tokens, _users, _routes)

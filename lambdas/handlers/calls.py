@@ -2,7 +2,7 @@
 starts stopped endpoints. It does what those functions may not do, since they run code of others:
 they reach no table, and do not see the caller's token.
 
-Imports boto3 and the standard library only, so that it starts quickly.
+Imports botocore and the standard library only, so that it starts quickly.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from lambdas.core.serving import not_serving, refuse_stranger
 from lambdas.core.settings import WARM_UP, CallsSettings
 from lambdas.core.waking import EndpointWaking, Waking
 from lambdas.handlers import wiring
+from lambdas.handlers.at_import import prepare
 from lambdas.handlers.callers import Caller, caller_of, has_several_tokens
 from lambdas.handlers.error_answers import reply_or_error
 from lambdas.handlers.headers import answered_with, without_header
@@ -151,3 +152,6 @@ def _why_not_served(name: str) -> MeterError:
         return UnknownEndpoint(name)
     refuse_stranger(record)
     return not_serving(record, now)
+
+
+prepare(parts)

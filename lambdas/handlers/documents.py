@@ -177,6 +177,12 @@ class Health(BaseModel):
     tzdata: Annotated[str, Field(description="The release of the time-zone data in use")]
 
 
+# As operations name them.
+Endpoints = Endpoint | list[Endpoint]
+Events = list[Event]
+HealthOrError = Health | Error
+
+
 def request_schema() -> dict[str, Any]:
     """The schema of a schedule, to stand in a request."""
     return Schedule.model_json_schema()

@@ -7,7 +7,7 @@ calls its model with `call_model`.
 The function `calls` stands before it (`lambdas.handlers.calls`): that one checks the scope of the
 caller, counts the call, and takes the token out of the event. This one reaches no table.
 
-Imports boto3 and the standard library only, so that it starts quickly.
+Imports botocore and the standard library only, so that it starts quickly.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from lambdas.core.invocation import (
     ModelAnswer,
 )
 from lambdas.core.settings import WARM_UP, IntegrationSettings
+from lambdas.handlers.at_import import prepare
 from lambdas.handlers.error_answers import reply_or_error
 from lambdas.handlers.headers import values_of
 from lambdas.handlers.refusals import (
@@ -87,6 +88,7 @@ def guarded(handle: Handler) -> Handler:
         _log.info("answered %s with %s", request_id, reply["statusCode"])
         return reply
 
+    prepare(_runtime)
     return handler
 
 

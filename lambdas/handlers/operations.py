@@ -1,19 +1,19 @@
 """The operation of each route: its parameters and its possible answers.
 
 A function is registered through its Operation, so that what is checked before it runs and what
-/openapi.json says are the same.
+/openapi.json says are the same. The models of the answers are only named: to import them takes
+longer than to answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from lambdas.core.routes import Route
-from lambdas.handlers.documents import Error
 from lambdas.handlers.error_answers import WORTH_A_RETRY
 
 Answering = TypeVar("Answering", bound=Callable[..., Any])
@@ -46,17 +46,30 @@ _MEANINGS: Mapping[int, str] = {
 }
 
 
+FUNCTIONS: dict[Route, Callable[..., Any]] = {}
+"""The functions that were registered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Documented:
+    """`model` is the name of its type in `lambdas.handlers.documents`."""
+
+    description: str
+    model: str
+    headers: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a route of the list does. `query` are its parameters. `answers` are the successes, in
-    the form of Powertools' `responses`. `refusals` are the statuses of errors, besides those that
+    """What a route of the list does. `query` are its parameters. `answers` are the successes by
+    their status. `refusals` are the statuses of errors, besides those that
     every operation has. `keyed`: it takes an Idempotency-Key. `names_endpoint` is the parameter or
     the field of the body with the name of the endpoint that the scope must cover. If the name is
     optional, the module of the route checks the scope itself."""
 
     route: Route
     summary: str
-    answers: Mapping[int, Mapping[str, Any]]
+    answers: Mapping[int, Documented]
     refusals: tuple[int, ...] = ()
     query: tuple[str, ...] = ()
     description: str = ""
@@ -68,20 +81,18 @@ class Operation:
 
     def on(self, router: APIGatewayRouter) -> Callable[[Answering], Answering]:
         """Register the function that answers this call."""
-        method, path = self.route.method, self.route.path
         decorate: Callable[[Answering], Answering] = router.route(
-            path,
-            method,
-            summary=self.summary,
-            description=self.description or self.summary,
-            operation_id=f"{method.lower()}-{path.strip('/')}",
-            tags=[self.tag],
-            responses=self.responses(),
+            self.route.path, self.route.method
         )
-        return decorate
 
-    def responses(self) -> Any:
-        """All possible answers."""
+        def registered(function: Answering) -> Answering:
+            FUNCTIONS[self.route] = function
+            return decorate(function)
+
+        return registered
+
+    def every_answer(self) -> Mapping[int, Documented]:
+        """All possible answers by their status, refusals included."""
         statuses = {*_ANY_CALL, *self.refusals}
         if self.route.scope:
             statuses |= {*_WITH_TOKEN}
@@ -91,12 +102,6 @@ class Operation:
         return {**self.answers, **refusals}
 
 
-def answer(description: str, model: Any, **more: Any) -> dict[str, Any]:
-    """A success, in the form of Powertools."""
-    content = {"application/json": {"model": model}}
-    return {"description": description, "content": content, **more}
-
-
-def _refusal(status: int) -> dict[str, Any]:
-    more = {"headers": {"Retry-After": RETRY_AFTER}} if status in WORTH_A_RETRY else {}
-    return answer(_MEANINGS[status], Error, **more)
+def _refusal(status: int) -> Documented:
+    headers = {"Retry-After": RETRY_AFTER} if status in WORTH_A_RETRY else {}
+    return Documented(_MEANINGS[status], "Error", headers)

@@ -6,17 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.aws import clients
 from lambdas.aws.endpoint_logs import EndpointLogs
@@ -27,12 +20,15 @@ from lambdas.core.reconcile import THROTTLED, Outcome, Reconciler
 from lambdas.core.settings import HEARTBEAT_METRIC, ReconcilerSettings
 from lambdas.core.state import Step
 from lambdas.handlers import wiring
+from lambdas.handlers.at_import import prepare
 from lambdas.handlers.metrics import count
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _log = Logger()
 _NEEDED_MILLISECONDS = 27_000
 """The longest time for one hint: a describe and a create that both time out, and the logs."""
-_processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 @cache
@@ -61,26 +57,31 @@ def _reconciler(owner: str, hops: int) -> Reconciler:
 def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, Any]:
     """Reconcile the endpoint of each hint. A hint that fails is delivered again, and stops no
     other."""
-
-    def handle(record: SQSRecord) -> None:
+    failed = []
+    for record in event["Records"]:
         try:
-            hint = Hint.from_body(record.body)
-        except ValueError:
-            # A second delivery would not help.
-            _log.exception("not a hint", body=record.body[:200])
-            return
-        if context.get_remaining_time_in_millis() < _NEEDED_MILLISECONDS:
-            # Slow answers to earlier hints left too little time: send it again instead of stopping
-            # halfway.
-            _hints().send([replace(hint, hops=hint.hops + 1)])
-            return
-        # The message id is part of the owner: two hints of one batch must not share a lock.
-        owner = f"{context.aws_request_id}/{record.message_id}"
-        _report(hint, _reconciler(owner, hint.hops).handle(hint))
+            _handle(record, context)
+        except Exception:  # noqa: BLE001  # one bad hint must not stop the others
+            _log.exception("failed", body=record["body"][:200])
+            failed.append(record["messageId"])
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
 
-    return process_partial_response(
-        event=dict(event), record_handler=handle, processor=_processor, context=context
-    )
+
+def _handle(record: Mapping[str, Any], context: LambdaContext) -> None:
+    try:
+        hint = Hint.from_body(record["body"])
+    except ValueError:
+        # A second delivery would not help.
+        _log.exception("not a hint", body=record["body"][:200])
+        return
+    if context.get_remaining_time_in_millis() < _NEEDED_MILLISECONDS:
+        # Slow answers to earlier hints left too little time: send it again instead of stopping
+        # halfway.
+        _hints().send([replace(hint, hops=hint.hops + 1)])
+        return
+    # The message id is part of the owner: two hints of one batch must not share a lock.
+    owner = f"{context.aws_request_id}/{record['messageId']}"
+    _report(hint, _reconciler(owner, hint.hops).handle(hint))
 
 
 def _report(hint: Hint, outcome: Outcome) -> None:
@@ -103,3 +104,6 @@ def _report(hint: Hint, outcome: Outcome) -> None:
         count("Throttled")
     if hint.hops >= MAX_HOPS:
         count("LongChains")
+
+
+prepare(partial(_reconciler, owner="import", hops=0))

@@ -18,6 +18,7 @@ from lambdas.core.idempotency import Request
 from lambdas.core.settings import ApiSettings
 from lambdas.core.use_cases import UseCases
 from lambdas.handlers import wiring
+from lambdas.handlers.at_import import prepare
 from lambdas.handlers.callers import Caller, caller_of
 from lambdas.handlers.headers import values_of
 
@@ -84,3 +85,6 @@ def idempotency_key(router: APIGatewayRouter) -> str | None:
     if key is not None and not (0 < len(key) <= MAX_KEY_LENGTH and key.isprintable()):
         raise InvalidField("Idempotency-Key", f"must be 1 to {MAX_KEY_LENGTH} printable characters")
     return key
+
+
+prepare(adapters, rates, headers_of_answers)

@@ -19,6 +19,7 @@ from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.settings import SweepSettings
 from lambdas.core.sweep import Policy, Sweep, Unmanaged
 from lambdas.handlers import wiring
+from lambdas.handlers.at_import import prepare
 from lambdas.handlers.metrics import count
 
 _log = Logger()
@@ -123,3 +124,6 @@ def _swept() -> Mapping[str, Any]:
         "unmanaged": len(found.unmanaged),
         "late": len(found.late),
     }
+
+
+prepare(_deploys, _sweep)

@@ -14,6 +14,7 @@ from lambdas.core.ports import Hints, StateStore
 from lambdas.core.settings import TickSettings
 from lambdas.core.tick import tick
 from lambdas.handlers import wiring
+from lambdas.handlers.at_import import prepare
 
 _log = Logger()
 
@@ -31,3 +32,6 @@ def handler(_event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
     ticked = tick(store, hints, datetime.now(UTC))
     _log.info("ticked", hinted=ticked.hinted)
     return {"hinted": ticked.hinted}
+
+
+prepare(_ports)

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from moto import mock_aws
 
 from lambdas.aws import clients
-from lambdas.aws.items import decode, encode
+from lambdas.aws.attribute_values import decode, encode
 from lambdas.aws.token_list import DynamoTokenList
 from lambdas.aws.tokens import USE_NOTED_EVERY, DynamoTokens
 from lambdas.aws.user_pool import CognitoUsers, KeySet, PoolKeys, fetch_keys

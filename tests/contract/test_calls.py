@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 
 from lambdas.aws import clients
-from lambdas.aws.items import encode, spec_values
+from lambdas.aws.attribute_values import encode
+from lambdas.aws.items import spec_values
 from lambdas.aws.state_store import DynamoStateStore
 from lambdas.core.answer_headers import SECURITY
 from lambdas.core.called_models import CalledModel, CalledModels
@@ -127,9 +127,9 @@ def served(
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials of other tests
     caches = (
         calls.parts,
+        clients._session,  # it keeps the credentials of other tests
         clients.dynamodb,
         clients.dynamodb_once,
         clients.dynamodb_hasty,

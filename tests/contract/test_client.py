@@ -19,7 +19,7 @@ from moto import mock_aws
 from client import stacks
 from client.__main__ import main
 from lambdas.aws import clients
-from lambdas.aws.items import decode, encode
+from lambdas.aws.attribute_values import decode, encode
 from lambdas.aws.tokens import DynamoTokens
 from lambdas.core.tokens import HASH_PREFIX
 from tests.aws_tables import create_tables

@@ -14,7 +14,8 @@ import pytest
 from moto import mock_aws
 
 from lambdas.aws import clients
-from lambdas.aws.items import encode, spec_values
+from lambdas.aws.attribute_values import encode
+from lambdas.aws.items import spec_values
 from lambdas.aws.state_store import DynamoStateStore
 from lambdas.core.deploys import DrainIncomplete
 from lambdas.core.errors import AwsRefused, Throttled

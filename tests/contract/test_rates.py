@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from lambdas.aws.items import decode
+from lambdas.aws.attribute_values import decode
 from lambdas.aws.rates import DynamoRates
 from lambdas.core.errors import AwsRefused
 from tests.aws_tables import create_tables

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -192,7 +193,12 @@ def test_more_endpoints_than_a_page_holds_are_all_listed(
 ) -> None:
     for number in range(130):
         world.sagemaker.create_endpoint(EndpointName=f"e{number}", EndpointConfigName="falcon-1")
+    asked: list[str] = []
+    world.sagemaker.meta.events.register(
+        "before-call.sagemaker.ListEndpoints", lambda params, **_: asked.append(params["body"])
+    )
     assert len(list(endpoints.list())) == 130
+    assert [json.loads(body)["MaxResults"] for body in asked] == [100, 100]
 
 
 def test_refusal_that_the_adopter_met_keeps_its_code() -> None:

@@ -13,8 +13,9 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
+from lambdas.aws.attribute_values import encode
 from lambdas.aws.history import DynamoHistory
-from lambdas.aws.items import encode, key_of, spec_values
+from lambdas.aws.items import key_of, spec_values
 from lambdas.aws.state_store import DynamoStateStore
 from lambdas.core.errors import (
     Conflict,

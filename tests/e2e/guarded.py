@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from lambdas.aws.items import encode
+from lambdas.aws.attribute_values import encode
 from lambdas.core.tokens import new_secret
 from tests.e2e.calls import FLAN
 from tests.e2e.checkout import Checkout

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.aws.items import encode
+from lambdas.aws.attribute_values import encode
 from lambdas.aws.rates import RATE_PREFIX
 from lambdas.core.tokens import identity_of
 from local.stack_file import StackFile

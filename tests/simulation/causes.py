@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lambdas.aws.items import decode, instant
+from lambdas.aws.attribute_values import decode, instant
 from tests.simulation import oracle
 from tests.simulation.expressions import Item
 from tests.simulation.kernel import Actor, Kernel

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from random import Random
 
-from lambdas.aws.items import encode, spec_values
+from lambdas.aws.attribute_values import encode
+from lambdas.aws.items import spec_values
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
 from tests.simulation.faults import PEACE, Profile

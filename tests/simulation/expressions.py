@@ -114,20 +114,6 @@ def _lookup(item: Item, path: str, names: Names) -> Any:
     return value
 
 
-def from_wire(value: Mapping[str, Any]) -> Any:
-    """The same as boto3's TypeDeserializer, several times as fast."""
-    ((kind, content),) = value.items()
-    if kind == "N":
-        return Decimal(content)
-    if kind == "M":
-        return {name: from_wire(part) for name, part in content.items()}
-    if kind == "L":
-        return [from_wire(part) for part in content]
-    if kind == "SS":
-        return set(content)
-    return None if kind == "NULL" else content
-
-
 _Read = TypeVar("_Read")
 _KEPT = 5_000
 
@@ -148,23 +134,6 @@ def once(read: Callable[[Item], _Read]) -> Callable[[Item], _Read]:
         return found[1]
 
     return read_once
-
-
-def to_wire(value: Any) -> Any:
-    """The same as boto3's TypeSerializer, several times as fast."""
-    if isinstance(value, str):
-        return {"S": value}
-    if value is None:
-        return {"NULL": True}
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, int | Decimal):
-        return {"N": str(value)}
-    if isinstance(value, set | frozenset):
-        return {"SS": sorted(value)}
-    if isinstance(value, Mapping):
-        return {"M": {name: to_wire(part) for name, part in value.items()}}
-    return {"L": [to_wire(part) for part in value]}
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lambdas.aws.items import FORGOTTEN, decode, instant
+from lambdas.aws.attribute_values import decode, instant
+from lambdas.aws.items import FORGOTTEN
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import digest
 from lambdas.core.state import MAX_SESSIONS

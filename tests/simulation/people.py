@@ -8,7 +8,8 @@ from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import Any
 
-from lambdas.aws.items import encode, spec_values
+from lambdas.aws.attribute_values import encode
+from lambdas.aws.items import spec_values
 from lambdas.core.documents import iso
 from lambdas.core.errors import AwsRefused, Busy, MeterError, UnknownEndpoint
 from lambdas.core.idempotency import Request

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from lambdas.aws.items import encode, spec_values
+from lambdas.aws.attribute_values import encode
+from lambdas.aws.items import spec_values
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.ports import WakeShare
 from lambdas.core.schedule import Schedule

@@ -12,11 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from lambdas.aws import items, state_store
+from lambdas.aws import attribute_values, items, state_store
 from lambdas.core.documents import endpoint_document
 from local.simulator.fleet import StatusChange
 from tests.simulation.conduct import Conduct
-from tests.simulation.expressions import Item, from_wire, once, to_wire
+from tests.simulation.expressions import Item, once
 from tests.simulation.faults import PEACE, Faults, Profile
 from tests.simulation.kernel import Actor, Kernel
 from tests.simulation.sagemaker import STACK_TAG, Moods, SageMaker
@@ -72,7 +72,7 @@ class Stage(Stack):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """A context in which waits of the adapters are simulated, items are read faster, and
+        """A context in which waits of the adapters are simulated, items are read once, and
         nothing is logged."""
         reading: dict[str, Any] = {name: once(getattr(items, name)) for name in _READ_ONCE}
         reading["spec_of"] = self.versions.reading(items.spec_of)
@@ -80,11 +80,11 @@ class Stage(Stack):
         level = logging.root.manager.disable
         logging.disable(logging.CRITICAL)
         with (
-            mock.patch.multiple(items, _to_wire=to_wire, _from_wire=from_wire, **reading),
+            mock.patch.multiple(items, **reading),
             mock.patch.multiple(
                 state_store,
                 time=self._time(),
-                decode=once(items.decode),
+                decode=once(attribute_values.decode),
                 spec_values=writing,
             ),
         ):

@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from lambdas.aws.items import encode, spec_values
+from lambdas.aws.attribute_values import encode
+from lambdas.aws.items import spec_values
 from lambdas.core.settings import adopted_tag
 from lambdas.core.sweep import Policy, Unmanaged
 from tests.simulation.kernel import Actor

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lambdas.aws.items import instant
+from lambdas.aws.attribute_values import instant
 from lambdas.core.errors import AwsRefused, MeterError
 from lambdas.core.settings import IGNORE_TAG_KEY, STACK_TAG_KEY, adopted_tag
 from lambdas.core.sweep import Swept, Unmanaged

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lambdas.aws.items import decode, spec_of
+from lambdas.aws.attribute_values import decode
+from lambdas.aws.items import spec_of
 from lambdas.aws.state_store import DUE_INDEX
 from lambdas.core import settings
 from lambdas.core.name_patterns import MAX_PATTERNS

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from lambdas.core.deploys import DESCRIBES_A_SECOND, NotSettled
 from lambdas.core.errors import (
+    AwsDenied,
     AwsRefused,
     Draining,
     IdempotencyConflict,
@@ -21,6 +24,7 @@ from lambdas.core.errors import (
     UnknownEndpointConfig,
 )
 from lambdas.core.hints import Cause, Hint
+from lambdas.core.ports import RecordPage
 from lambdas.core.rollout import Variant
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import OutsideUpdates, Scaling
@@ -506,6 +510,80 @@ def test_update_of_an_endpoint_added_over_the_api_does_not_delay_a_deploy(world:
     world.advance(minutes=1)
     world.update("mine", "falcon-3")
     assert world.deploys.verdict({"falcon": "falcon-1"}).settled
+
+
+NO_ANSWERS = pytest.mark.parametrize(
+    "error",
+    [
+        Throttled("ThrottlingException", "Rate exceeded"),
+        Unanswered("ReadTimeoutError", "no answer"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+
+
+@NO_ANSWERS
+def test_wait_goes_on_when_aws_does_not_answer(world: World, error: AwsRefused) -> None:
+    world.endpoints.create_seconds = 90
+    world.deploy(a_spec("falcon", "falcon-2"))
+    world.endpoints.refusals["describe"] = [error]
+    assert world.deploys.wait({"falcon": "falcon-2"}).settled
+
+
+@NO_ANSWERS
+def test_verdict_names_the_endpoint_of_which_aws_says_nothing(
+    world: World, error: AwsRefused
+) -> None:
+    world.endpoints.refusals["describe"] = [error]
+    verdict = world.deploys.verdict({"falcon": "falcon-1"})
+    assert not verdict.settled
+    assert verdict.unsettled == [f"falcon: AWS did not say how it is ({error})"]
+
+
+@NO_ANSWERS
+def test_last_check_of_a_deploy_asks_again(world: World, error: AwsRefused) -> None:
+    world.endpoints.refusals["describe"] = [error, error]
+    world.deploys.settle({"falcon": "falcon-1"})
+
+
+@NO_ANSWERS
+def test_last_check_of_a_deploy_does_not_pass_without_answers(
+    world: World, error: AwsRefused
+) -> None:
+    world.endpoints.refusals["describe"] = [error] * 1_000
+    before = world.now
+    with pytest.raises(NotSettled, match="AWS did not say how it is"):
+        world.deploys.settle({"falcon": "falcon-1"})
+    assert world.now - before < timedelta(minutes=2)
+
+
+def test_other_errors_of_aws_still_end_the_wait(world: World) -> None:
+    world.endpoints.refusals["describe"] = [AwsDenied("AccessDeniedException", "not you")]
+    with pytest.raises(AwsDenied):
+        world.deploys.wait({"falcon": "falcon-1"})
+
+
+def test_wait_goes_on_when_the_state_table_does_not_answer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, throttles = world.store.list, [Throttled("ThrottlingException", "Rate exceeded")]
+
+    def busy(limit: int | None = None, after: str | None = None) -> RecordPage:
+        if throttles:
+            raise throttles.pop()
+        return listed(limit, after)
+
+    monkeypatch.setattr(world.store, "list", busy)
+    assert world.deploys.wait({"falcon": "falcon-1"}).settled
+    assert not throttles
+
+
+def test_a_look_leaves_room_for_other_describes(world: World) -> None:
+    names = ["falcon", *(f"other-{number}" for number in range(2 * DESCRIBES_A_SECOND))]
+    world.deploy(*(a_spec(name) for name in names))
+    before = world.now
+    assert world.deploys.verdict(dict.fromkeys(names, "falcon-1")).settled
+    assert world.now - before >= timedelta(seconds=2)
 
 
 def test_wait_reports_the_endpoints_that_it_waits_for(world: World) -> None:

@@ -13,8 +13,7 @@ from lambdas.core.documents import event_document
 from lambdas.core.events import EventUseCases
 from lambdas.core.names import endpoint_key
 from lambdas.core.routes import route
-from lambdas.handlers.documents import Event
-from lambdas.handlers.operations import Operation, answer
+from lambdas.handlers.operations import Documented, Operation
 from lambdas.handlers.request_context import adapters
 
 PATH = "/endpoint-events"
@@ -22,7 +21,7 @@ router = APIGatewayRouter()
 GET = Operation(
     route("GET", PATH),
     "What happened to an endpoint and why, newest first",
-    {200: answer("The newest entries.", list[Event])},
+    {200: Documented("The newest entries.", "Events")},
     refusals=(404,),
     query=("EndpointName", "limit"),
     description="Also of endpoints that were forgotten, as long as the history is kept.",

@@ -18,8 +18,8 @@ from lambdas.aws.results import S3Results
 from lambdas.core.executions import AsyncCalls, unique_of
 from lambdas.core.routes import route
 from lambdas.handlers import wiring
-from lambdas.handlers.documents import Execution, StartedExecution
-from lambdas.handlers.operations import Operation, answer
+from lambdas.handlers.at_import import prepare
+from lambdas.handlers.operations import Documented, Operation
 from lambdas.handlers.request_context import caller, idempotency_key, settings, utc_now
 
 router = APIGatewayRouter()
@@ -28,7 +28,7 @@ _TAG = "Models"
 START = Operation(
     route("POST", "/startexecution"),
     "Call a model without waiting for its answer",
-    {200: answer("Begun.", StartedExecution)},
+    {200: Documented("Begun.", "StartedExecution")},
     refusals=(404, 409, 422),
     keyed=True,
     names_endpoint="endpointname",
@@ -39,7 +39,7 @@ START = Operation(
 DESCRIBE = Operation(
     route("POST", "/describeexecution"),
     "What became of a call that was begun by POST /startexecution",
-    {200: answer("As DescribeExecution of Step Functions answers.", Execution)},
+    {200: Documented("As DescribeExecution of Step Functions answers.", "Execution")},
     refusals=(404,),
     description="Only for the token that began it. `output` is a JSON text with `Body`, "
     "`ContentType` and `InvokedProductionVariant`; of an answer that is kept in S3 it has a "
@@ -98,3 +98,6 @@ def describe(body: Annotated[DescribeRequest, Body()]) -> Response[Any]:
 
 def _json(document: object) -> Response[Any]:
     return Response(200, "application/json", json.dumps(document))
+
+
+prepare(_calls)

@@ -23,8 +23,7 @@ from lambdas.core.names import sagemaker_name
 from lambdas.core.routes import route
 from lambdas.core.sessions import MAX_SESSION_MINUTES, SessionUseCases
 from lambdas.core.takeover import Limits
-from lambdas.handlers.documents import Endpoint
-from lambdas.handlers.operations import Operation, answer
+from lambdas.handlers.operations import Documented, Operation
 from lambdas.handlers.request_context import adapters, caller, requested, settings, utc_now
 
 PATH = "/endpoint-expiry"
@@ -38,9 +37,9 @@ GET = Operation(
     route("GET", PATH),
     "What is on the meter of one endpoint, or of all",
     {
-        200: answer(
+        200: Documented(
             "The endpoint; without EndpointName an array of all, or with `limit` of a page.",
-            Endpoint | list[Endpoint],
+            "Endpoints",
             headers={"X-Next": _X_NEXT},
         )
     },
@@ -51,8 +50,8 @@ POST = Operation(
     route("POST", PATH),
     "Renew an endpoint, or add one",
     {
-        200: answer("Renewed.", Endpoint),
-        201: answer("Added, with its first lease.", Endpoint),
+        200: Documented("Renewed.", "Endpoint"),
+        201: Documented("Added, with its first lease.", "Endpoint"),
     },
     refusals=(404, 409, 422),
     keyed=True,
@@ -67,7 +66,7 @@ POST = Operation(
 DELETE = Operation(
     route("DELETE", PATH),
     "Stop an endpoint now",
-    {200: answer("Stopped; SageMaker deletes it within seconds.", Endpoint)},
+    {200: Documented("Stopped; SageMaker deletes it within seconds.", "Endpoint")},
     refusals=(404, 409, 422),
     query=("EndpointName", "forget", "session"),
     description="Ends the lease, with all sessions, and holds the windows that are open until they "

@@ -11,8 +11,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from lambdas.core.health import health_of
 from lambdas.core.routes import route
-from lambdas.handlers.documents import Error, Health
-from lambdas.handlers.operations import Operation, answer
+from lambdas.handlers.operations import Documented, Operation
 from lambdas.handlers.request_context import adapters, utc_now
 
 PATH = "/health"
@@ -21,8 +20,8 @@ GET = Operation(
     route("GET", PATH),
     "When the meter last did its work; 503 when it is late, or SageMaker does not answer",
     {
-        200: answer("All parts work.", Health),
-        503: answer("A part is late, or the meter cannot tell.", Health | Error),
+        200: Documented("All parts work.", "Health"),
+        503: Documented("A part is late, or the meter cannot tell.", "HealthOrError"),
     },
     tag="The meter itself",
 )

@@ -16,8 +16,7 @@ from lambdas.core.names import sagemaker_name
 from lambdas.core.rollout import OPTIONS
 from lambdas.core.routes import route
 from lambdas.core.updates import DESIRED, UpdateUseCases
-from lambdas.handlers.documents import Endpoint
-from lambdas.handlers.operations import Operation, answer
+from lambdas.handlers.operations import Documented, Operation
 from lambdas.handlers.request_context import adapters, requested, utc_now
 
 UPDATE_PATH, WEIGHTS_PATH = "/endpoint-update", "/endpoint-weights"
@@ -27,7 +26,11 @@ _TAG = "Updates"
 UPDATE = Operation(
     route("POST", UPDATE_PATH),
     "Move an endpoint to another endpoint config",
-    {202: answer("It is going to; /endpoint-expiry and /endpoint-events tell how.", Endpoint)},
+    {
+        202: Documented(
+            "It is going to; /endpoint-expiry and /endpoint-events tell how.", "Endpoint"
+        )
+    },
     refusals=(404, 422),
     keyed=True,
     description="SageMaker's UpdateEndpoint, with its options and limits. The update begins within "
@@ -39,7 +42,7 @@ UPDATE = Operation(
 WEIGHTS = Operation(
     route("POST", WEIGHTS_PATH),
     "Give the variants of a running endpoint other weights or capacities",
-    {202: answer("They are going to; /endpoint-events tells how.", Endpoint)},
+    {202: Documented("They are going to; /endpoint-events tells how.", "Endpoint")},
     refusals=(404, 409),
     keyed=True,
     description="SageMaker's UpdateEndpointWeightsAndCapacities. They last until the endpoint is "
