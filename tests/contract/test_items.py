@@ -11,14 +11,11 @@ from typing import Any
 
 import pytest
 
+from lambdas.aws.attribute_values import decode, encode, epoch, instant
 from lambdas.aws.items import (
     adoption_values,
     change_values,
-    decode,
-    encode,
-    epoch,
     forgotten_values,
-    instant,
     lease_values,
     operation_values,
     operations_of,
@@ -123,7 +120,9 @@ DONE = Operation(
 
 def stored(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as a table gives them back. None stands for no attribute."""
-    return decode(encode({name: value for name, value in values.items() if value is not None}))
+    given = {name: value for name, value in values.items() if value is not None}
+    found: dict[str, Any] = decode(encode(given))
+    return found
 
 
 def through_the_table(state: State) -> State:
