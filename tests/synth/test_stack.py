@@ -368,7 +368,7 @@ def test_failed_messages_of_a_batch_are_reported_individually(stack: Stack) -> N
     for queue in ("starts", "work"):
         found = stack.one("aws_lambda_event_source_mapping", queue)
         assert found["function_response_types"] == ["ReportBatchItemFailures"]
-        assert found["scaling_config"] == {"maximum_concurrency": 10}
+        assert found["scaling_config"] == {"maximum_concurrency": 4}
 
 
 def test_a_missing_heartbeat_is_an_alarm(stack: Stack) -> None:
