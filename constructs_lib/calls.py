@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cdktf_cdktf_provider_aws.lambda_alias import LambdaAlias
 from constructs import Construct
 
-from constructs_lib.api.model_routes import CallsTarget, LambdaRoute
+from constructs_lib.api.model_routes import LambdaRoute
 from constructs_lib.artifacts import Artifacts
 from constructs_lib.config.called import called_models
 from constructs_lib.config.document import DeployConfig, JumpstartModel
@@ -20,8 +19,8 @@ from constructs_lib.config.integration import API_GATEWAY_SECONDS, Integration
 from constructs_lib.deployment import Deployment
 from constructs_lib.meter_functions import MeterFunctions
 from constructs_lib.policy import Statement
-from constructs_lib.python_function import PythonFunction, Sizing
-from constructs_lib.warm_functions import ReadyInstances
+from constructs_lib.python_function import InvokedFunction, PythonFunction, Sizing
+from constructs_lib.warm_functions import ReadyInstances, Snapshots
 from lambdas.core.settings import CallsSettings
 
 _SIZING = Sizing(timeout_seconds=API_GATEWAY_SECONDS, memory_mb=512)  # bodies have up to 6 MB
@@ -29,21 +28,16 @@ _SIZING = Sizing(timeout_seconds=API_GATEWAY_SECONDS, memory_mb=512)  # bodies h
 
 @dataclass(frozen=True, slots=True)
 class ModelFunction:
-    """The function of an entry, and its alias if it has provisioned instances."""
+    """The function of an entry. Its alias is called if it has provisioned instances."""
 
     entry: JumpstartModel
     integration: Integration
-    function: PythonFunction
-    alias: LambdaAlias | None
+    invoked: InvokedFunction
 
     @property
     def route(self) -> LambdaRoute:
         properties = self.integration.properties
         return LambdaRoute(properties.api_resource_name, self.integration.public, properties.proxy)
-
-    def invoke(self) -> Statement:
-        arn = self.alias.arn if self.alias else self.function.arn
-        return Statement(("lambda:InvokeFunction",), (arn,))
 
 
 class Calls(Construct):
@@ -63,6 +57,8 @@ class Calls(Construct):
         super().__init__(scope, "calls")
         self._config, self._meter, self._models = config, meter, models
         ready = sum(model.integration.properties.provisioned_concurrency or 0 for model in models)
+        # Lambda does not take snapshots of versions with provisioned instances.
+        from_snapshots = config.lambda_.snap_start and not ready
         self.function = PythonFunction(
             self,
             "calls",
@@ -73,9 +69,14 @@ class Calls(Construct):
             statements=self._statements(),
             log_retention_days=config.log_retention_days,
             versioned=ready > 0,
+            snap_start=from_snapshots,
         )
-        alias = ReadyInstances(self, self.function, ready).alias if ready else None
-        self.target = CallsTarget(self.function, alias)
+        alias = None
+        if ready:
+            alias = ReadyInstances(self, self.function, ready).alias
+        elif from_snapshots:
+            alias = Snapshots(self, self.function).alias
+        self.invoked = InvokedFunction(self.function, alias)
 
     def _settings(self) -> CallsSettings:
         return CallsSettings(
@@ -96,7 +97,7 @@ class Calls(Construct):
             if model.entry.wake_on_request
         ]
         return [
-            *(model.invoke() for model in self._models),
+            *(model.invoked.invoke() for model in self._models),
             *self._meter.state.read_endpoint(),
             *self._meter.state.read_control(),
             *self._meter.history.count_requests(),

@@ -15,7 +15,7 @@ from constructs_lib.config.document import DeployConfig, JumpstartModel
 from constructs_lib.config.integration import Integration, IntegrationProperties
 from constructs_lib.deployment import Deployment
 from constructs_lib.meter_functions import MeterFunctions
-from constructs_lib.python_function import Package, PythonFunction, Sizing
+from constructs_lib.python_function import InvokedFunction, Package, PythonFunction, Sizing
 from constructs_lib.sagemaker_access import SageMakerAccess
 from constructs_lib.warm_functions import KeepWarm, ReadyInstances
 from lambdas.core.settings import IntegrationSettings
@@ -48,29 +48,29 @@ class Integrations(Construct):
             if entry.integration and entry.integration.type == "lambda"
         ]
         self.routes = [model.route for model in models]
-        self.functions = [model.function for model in models]
+        self.functions = [model.invoked.function for model in models]
         self.calls = None
         if models:
             calls = Calls(self, at, config, artifacts=artifacts, meter=meter, models=models)
-            self.calls = calls.target
+            self.calls = calls.invoked
             self._keep_warm(models, calls)
 
     def _model(self, entry: JumpstartModel, integration: Integration) -> ModelFunction:
         function = self._function(entry, integration.properties)
         ready = integration.properties.provisioned_concurrency
         alias = ReadyInstances(self, function, ready).alias if ready else None
-        return ModelFunction(entry, integration, function, alias)
+        return ModelFunction(entry, integration, InvokedFunction(function, alias))
 
     def _keep_warm(self, models: Sequence[ModelFunction], calls: Calls) -> None:
         """Keep the functions warm whose entries ask for it, and the one before them as often as any
         of them."""
         minutes = {
-            model.function: model.integration.properties.keep_warm.minutes
+            model.invoked: model.integration.properties.keep_warm.minutes
             for model in models
             if model.integration.properties.keep_warm
         }
         if minutes:
-            KeepWarm(self, self._at, {**minutes, calls.function: min(minutes.values())})
+            KeepWarm(self, self._at, {**minutes, calls.invoked: min(minutes.values())})
 
     def _function(self, entry: JumpstartModel, properties: IntegrationProperties) -> PythonFunction:
         endpoint_name, name = self._config.endpoint_name(entry), MODEL_FUNCTION.format(entry.name)

@@ -18,11 +18,12 @@ from constructs_lib.config.document import DeployConfig
 from constructs_lib.deployment import Deployment
 from constructs_lib.policy import Statement
 from constructs_lib.private_bucket import PrivateBucket
-from constructs_lib.python_function import PythonFunction, Sizing
+from constructs_lib.python_function import InvokedFunction, PythonFunction, Sizing
 from constructs_lib.queues import EVENTS_RULE, HintQueue
 from constructs_lib.sagemaker_access import SageMakerAccess
 from constructs_lib.tables import AuthTable, HistoryTable, StateTable
 from constructs_lib.user_pool import UserPool
+from constructs_lib.warm_functions import Snapshots
 from lambdas.core.executions import RESULTS_PREFIX
 from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.settings import (
@@ -80,9 +81,11 @@ class MeterFunctions(Construct):
             else None
         )
         self.authorizer = self._authorizer()
+        self.invoked_authorizer = self._invoked(self.authorizer)
         self.adopter = self._adopter()
         self.invoker = self._invoker(self._results) if self._results else None
         self.api = self._api()
+        self.invoked_api = self._invoked(self.api)
         self.tick = self._tick()
         self.reconciler = self._reconciler()
         self.sweep = self._sweep()
@@ -103,7 +106,13 @@ class MeterFunctions(Construct):
             routes=str(guarded_routes(self._config)),
             user_pool=str(self.users.settings) if self.users else "",
         )
-        return self._function("authorizer", AUTHORIZER, settings, self.auth.authorize())
+        return self._function(
+            "authorizer",
+            AUTHORIZER,
+            settings,
+            self.auth.authorize(),
+            snap_start=self._config.lambda_.snap_start,
+        )
 
     def _adopter(self) -> PythonFunction:
         settings = AdopterSettings(stack_tag=self._at.stack_tag)
@@ -146,7 +155,9 @@ class MeterFunctions(Construct):
             *call_asynchronously(self._at),
             *(self._result_statement("s3:GetObject") if self._results else []),
         ]
-        return self._function("api", API, settings, statements)
+        return self._function(
+            "api", API, settings, statements, snap_start=self._config.lambda_.snap_start
+        )
 
     def _invoker(self, results: PrivateBucket) -> PythonFunction:
         settings = InvokerSettings(results_bucket=results.name)
@@ -231,8 +242,20 @@ class MeterFunctions(Construct):
     def _send_hints(self) -> list[Statement]:
         return [statement for queue in self.queues for statement in queue.send()]
 
+    def _invoked(self, function: PythonFunction) -> InvokedFunction:
+        """What API Gateway calls."""
+        if not self._config.lambda_.snap_start:
+            return InvokedFunction(function)
+        return InvokedFunction(function, Snapshots(self, function).alias)
+
     def _function(
-        self, name: str, sizing: Sizing, settings: Settings, statements: list[Statement]
+        self,
+        name: str,
+        sizing: Sizing,
+        settings: Settings,
+        statements: list[Statement],
+        *,
+        snap_start: bool = False,
     ) -> PythonFunction:
         return PythonFunction(
             self,
@@ -243,4 +266,5 @@ class MeterFunctions(Construct):
             sizing=replace(sizing, reserved_concurrency=self._reservations.get(name)),
             statements=statements,
             log_retention_days=self._config.log_retention_days,
+            snap_start=snap_start,
         )

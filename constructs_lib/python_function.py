@@ -8,7 +8,12 @@ from typing import Any
 
 from cdktf import TerraformResource
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
-from cdktf_cdktf_provider_aws.lambda_function import LambdaFunction, LambdaFunctionEnvironment
+from cdktf_cdktf_provider_aws.lambda_alias import LambdaAlias
+from cdktf_cdktf_provider_aws.lambda_function import (
+    LambdaFunction,
+    LambdaFunctionEnvironment,
+    LambdaFunctionSnapStart,
+)
 from constructs import Construct
 
 from constructs_lib.artifacts import Artifacts
@@ -59,7 +64,8 @@ class Package:
 class PythonFunction(Construct):
     """The function `{prefix}-{name}`. It runs `lambdas.handlers.{name}.handler`, or its own
     `package` with further environment `variables`. With `versioned`, each deploy publishes a
-    version."""
+    version. With `snap_start` too, and its instances start from a snapshot that Lambda takes of the
+    version once it is imported."""
 
     def __init__(  # noqa: PLR0913  # keyword-only: a function has this many settings
         self,
@@ -75,6 +81,7 @@ class PythonFunction(Construct):
         package: Package | None = None,
         variables: Mapping[str, str] | None = None,
         versioned: bool = False,
+        snap_start: bool = False,
     ) -> None:
         super().__init__(scope, name)
         self.name = at.name(name)
@@ -115,7 +122,10 @@ class PythonFunction(Construct):
                 timeout=sizing.timeout_seconds,
                 memory_size=sizing.memory_mb,
                 reserved_concurrent_executions=sizing.reserved_concurrency,
-                publish=versioned or None,
+                publish=versioned or snap_start or None,
+                snap_start=LambdaFunctionSnapStart(apply_on="PublishedVersions")
+                if snap_start
+                else None,
                 **package.properties(),
                 environment=LambdaFunctionEnvironment(
                     variables={
@@ -138,3 +148,26 @@ class PythonFunction(Construct):
 
     def invoke(self) -> list[Statement]:
         return [Statement(("lambda:InvokeFunction",), (self.arn,))]
+
+
+@dataclass(frozen=True, slots=True)
+class InvokedFunction:
+    """What calls a function names: the function itself, or an alias of its newest version."""
+
+    function: PythonFunction
+    alias: LambdaAlias | None = None
+
+    @property
+    def arn(self) -> str:
+        return self.alias.arn if self.alias else self.function.arn
+
+    @property
+    def invoke_arn(self) -> str:
+        return self.alias.invoke_arn if self.alias else self.function.invoke_arn
+
+    @property
+    def qualifier(self) -> str | None:
+        return self.alias.name if self.alias else None
+
+    def invoke(self) -> Statement:
+        return Statement(("lambda:InvokeFunction",), (self.arn,))

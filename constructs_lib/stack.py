@@ -89,8 +89,8 @@ class EndpointManagerStack(TerraformStack):
         api = RestApi(
             self,
             at,
-            function=functions.api,
-            authorizer=functions.authorizer,
+            function=functions.invoked_api,
+            authorizer=functions.invoked_authorizer,
             models=[*integrations.routes, *direct_routes(config)],
             calls=integrations.calls,
             throttle=config.throttle,

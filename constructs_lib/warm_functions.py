@@ -1,4 +1,4 @@
-"""Measures against cold starts of the functions that call models: provisioned concurrency, or a
+"""Measures against cold starts: provisioned concurrency, a snapshot of the imported function, or a
 regular call that keeps one instance warm."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from constructs_lib.canonical import canonical
 from constructs_lib.config.called import LIVE
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.policy import of_account, trust_document
-from constructs_lib.python_function import PythonFunction
+from constructs_lib.python_function import InvokedFunction, PythonFunction
 from constructs_lib.role import own_role
 from lambdas.core.settings import WARM_UP
 
@@ -33,16 +33,7 @@ class ReadyInstances(Construct):
     def __init__(self, scope: Construct, function: PythonFunction, count: int) -> None:
         name = function.node.id
         super().__init__(scope, f"{name}-ready")
-        self.alias = addressed(
-            LambdaAlias(
-                self,
-                "alias",
-                name=LIVE,
-                function_name=function.resource.function_name,
-                function_version=function.resource.version,
-            ),
-            name,
-        )
+        self.alias = _live(self, function)
         addressed(
             LambdaProvisionedConcurrencyConfig(
                 self,
@@ -55,11 +46,33 @@ class ReadyInstances(Construct):
         )
 
 
+class Snapshots(Construct):
+    """The alias `live` of the newest version of a function with `snap_start`. Only calls to the
+    alias start from the snapshot."""
+
+    def __init__(self, scope: Construct, function: PythonFunction) -> None:
+        super().__init__(scope, f"{function.node.id}-snapshots")
+        self.alias = _live(self, function)
+
+
+def _live(scope: Construct, function: PythonFunction) -> LambdaAlias:
+    return addressed(
+        LambdaAlias(
+            scope,
+            "alias",
+            name=LIVE,
+            function_name=function.resource.function_name,
+            function_version=function.resource.version,
+        ),
+        function.node.id,
+    )
+
+
 class KeepWarm(Construct):
     """Calls each function every few minutes, with an event that it answers immediately."""
 
     def __init__(
-        self, scope: Construct, at: Deployment, minutes: Mapping[PythonFunction, int]
+        self, scope: Construct, at: Deployment, minutes: Mapping[InvokedFunction, int]
     ) -> None:
         super().__init__(scope, "keep-warm")
         role, policy = own_role(
@@ -67,10 +80,10 @@ class KeepWarm(Construct):
             name=at.role_name("keep-warm"),
             logical_id="keep_warm",
             trust=trust_document("scheduler.amazonaws.com", of_account(at.account_id)),
-            statements=(each for function in minutes for each in function.invoke()),
+            statements=(function.invoke() for function in minutes),
         )
-        for function, every in minutes.items():
-            name = function.node.id
+        for invoked, every in minutes.items():
+            name = invoked.function.node.id
             kind, _, entry = name.partition("-")
             addressed(
                 SchedulerSchedule(
@@ -81,7 +94,7 @@ class KeepWarm(Construct):
                     schedule_expression=f"rate({every} minute{'s' * (every > 1)})",
                     flexible_time_window=SchedulerScheduleFlexibleTimeWindow(mode="OFF"),
                     target=SchedulerScheduleTarget(
-                        arn=function.arn,
+                        arn=invoked.arn,
                         role_arn=role.arn,
                         input=canonical(WARM_UP),
                         retry_policy=SchedulerScheduleTargetRetryPolicy(

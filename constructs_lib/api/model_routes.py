@@ -6,10 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cdktf_cdktf_provider_aws.lambda_alias import LambdaAlias
-
 from constructs_lib.config.document import DeployConfig
-from constructs_lib.python_function import PythonFunction
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +40,6 @@ class LambdaRoute(_ModelRoute):
     @property
     def below(self) -> Below:
         return Below(f"{self.id}_below")
-
-
-@dataclass(frozen=True, slots=True)
-class CallsTarget:
-    """The function `calls`, or its alias with provisioned concurrency."""
-
-    function: PythonFunction
-    alias: LambdaAlias | None
-
-    @property
-    def invoke_arn(self) -> str:
-        return self.alias.invoke_arn if self.alias else self.function.invoke_arn
-
-    @property
-    def qualifier(self) -> str | None:
-        return self.alias.name if self.alias else None
 
 
 @dataclass(frozen=True, slots=True)

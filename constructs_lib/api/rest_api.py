@@ -34,14 +34,14 @@ from constructs import Construct
 
 from constructs_lib.api.account_logging import AccountLogging
 from constructs_lib.api.direct_integration import BINARY_MEDIA_TYPES, DirectIntegrations
-from constructs_lib.api.model_routes import CallsTarget, DirectRoute, LambdaRoute, ModelRoute
+from constructs_lib.api.model_routes import DirectRoute, LambdaRoute, ModelRoute
 from constructs_lib.api.parts import ApiParts
 from constructs_lib.api.preflight import Preflights
 from constructs_lib.api.refusals import REFUSALS, RETRY_AFTER_SECONDS
 from constructs_lib.canonical import canonical
 from constructs_lib.config.document import Throttle
 from constructs_lib.deployment import API_FAILURES_METRIC, Deployment, addressed
-from constructs_lib.python_function import PythonFunction
+from constructs_lib.python_function import InvokedFunction
 from lambdas.core.answer_headers import answer_headers
 from lambdas.core.routes import is_public, paths
 
@@ -82,10 +82,10 @@ class RestApi(Construct):
         scope: Construct,
         at: Deployment,
         *,
-        function: PythonFunction,
-        authorizer: PythonFunction,
+        function: InvokedFunction,
+        authorizer: InvokedFunction,
         models: Sequence[ModelRoute],
-        calls: CallsTarget | None,
+        calls: InvokedFunction | None,
         throttle: Throttle,
         cors_origin: str,
         log_retention_days: int,
@@ -104,7 +104,7 @@ class RestApi(Construct):
             "api",
         )
         self._parts = ApiParts(self, self.api)
-        authorizer_id = self._authorize_with(authorizer)
+        authorizer_id, may_authorize = self._authorize_with(authorizer)
         for path in paths():
             route = _MeterPath(path.strip("/"))
             method = self._parts.method(route, "ANY", None if is_public(path) else authorizer_id)
@@ -112,6 +112,8 @@ class RestApi(Construct):
         allowed = [
             self._allow("api", function, f"{self.api.execution_arn}/{STAGE}/*/*"),
             *self._models(at, models, calls, authorizer_id, cors_origin),
+            # An alias of a running API must be callable before the deployment that names it.
+            *([may_authorize] if authorizer.alias else ()),
         ]
         if cors_origin:
             preflights = Preflights(self._parts, cors_origin)
@@ -138,7 +140,8 @@ class RestApi(Construct):
         )
         self.url = self.stage.invoke_url
 
-    def _authorize_with(self, function: PythonFunction) -> str:
+    def _authorize_with(self, function: InvokedFunction) -> tuple[str, LambdaPermission]:
+        """The id of the authorizer, and the permission to call it."""
         authorizer = self._parts.make(
             ApiGatewayAuthorizer,
             "token",
@@ -149,12 +152,10 @@ class RestApi(Construct):
             authorizer_result_ttl_in_seconds=_AUTHORIZER_CACHE_SECONDS,
         )
         source = f"{self.api.execution_arn}/authorizers/{authorizer.id}"
-        self._allow("authorizer", function, source)
-        return authorizer.id
+        return authorizer.id, self._allow("authorizer", function, source)
 
-    def _allow(
-        self, name: str, function: PythonFunction, source_arn: str, qualifier: str | None = None
-    ) -> LambdaPermission:
+    def _allow(self, name: str, function: InvokedFunction, source_arn: str) -> LambdaPermission:
+        qualifier = function.qualifier
         return addressed(
             LambdaPermission(
                 self,
@@ -163,7 +164,7 @@ class RestApi(Construct):
                 # the old one.
                 statement_id=f"api-gateway-{qualifier}" if qualifier else "api-gateway",
                 action="lambda:InvokeFunction",
-                function_name=function.resource.function_name,
+                function_name=function.function.resource.function_name,
                 qualifier=qualifier,
                 principal="apigateway.amazonaws.com",
                 source_arn=source_arn,
@@ -175,7 +176,7 @@ class RestApi(Construct):
         self,
         at: Deployment,
         routes: Sequence[ModelRoute],
-        calls: CallsTarget | None,
+        calls: InvokedFunction | None,
         authorizer_id: str,
         cors_origin: str,
     ) -> list[TerraformResource]:
@@ -187,7 +188,7 @@ class RestApi(Construct):
                 if isinstance(route, LambdaRoute):
                     self._lambda_route(route, calls, None if route.public else authorizer_id)
             source = f"{self.api.execution_arn}/{STAGE}/*/*"
-            allowed.append(self._allow("calls", calls.function, source, calls.qualifier))
+            allowed.append(self._allow("calls", calls, source))
         direct = [route for route in routes if isinstance(route, DirectRoute)]
         if direct:
             integrations = DirectIntegrations(self, at, self._parts, answer_headers(cors_origin))
@@ -197,7 +198,7 @@ class RestApi(Construct):
         return allowed
 
     def _lambda_route(
-        self, route: LambdaRoute, calls: CallsTarget, authorizer_id: str | None
+        self, route: LambdaRoute, calls: InvokedFunction, authorizer_id: str | None
     ) -> None:
         """Make a route to a function. With `proxy` the route has all paths below it, too.
 

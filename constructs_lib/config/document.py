@@ -260,10 +260,12 @@ Architecture = Literal["arm64", "x86_64"]
 
 class LambdaPlatform(Model):
     """What functions run on. `layer_platform` `host` builds the layer for the machine that runs
-    synth, for an emulator that runs functions on it."""
+    synth, for an emulator that runs functions on it. `snap_start` is for the functions that
+    requests wait for."""
 
     architecture: Architecture = "arm64"
     layer_platform: Literal["lambda", "host"] = "lambda"
+    snap_start: bool = False
 
 
 class Throttle(Model):

@@ -29,7 +29,12 @@ def test_the_shipped_config_is_valid(terraform: Terraform, stack: Stack) -> None
 def test_all_examples_together_are_valid(terraform: Terraform, stack_of: Synthesize) -> None:
     backend = {"type": "s3", "bucket": "our-states", "key": "meter.tfstate"}
     together = json.loads(COMBINED.read_text())
-    once = {"backend": backend, "api_gateway_account_role": True, "kms_key_arn": KEY}
+    once = {
+        "backend": backend,
+        "api_gateway_account_role": True,
+        "kms_key_arn": KEY,
+        "lambda": {"snap_start": True},
+    }
     stack = stack_of({**together, **once})
     terraform.take(stack.document)
     terraform.assert_valid()
