@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lambdas.core.settings import IntegrationSettings
+from tests.contract.test_authorizer import POOL
 from tests.function_settings import function_settings
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,7 @@ MADE = {
 }
 MADE_CLIENTS = """
 import json
+import sys
 {statement}
 from lambdas.aws import clients
 caches = {{name: made for name, made in vars(clients).items() if hasattr(made, "cache_info")}}
@@ -92,3 +94,13 @@ def test_function_of_a_model_makes_its_client_at_import() -> None:
 @pytest.mark.parametrize("name", MADE)
 def test_function_is_imported_elsewhere_without_settings(name: str) -> None:
     assert clients_after(f"import lambdas.handlers.{name}") == set()
+
+
+@pytest.mark.parametrize(("user_pool", "imported"), [("", False), (str(POOL), True)])
+def test_jwts_are_prepared_for_where_there_is_a_user_pool(
+    user_pool: str, *, imported: bool
+) -> None:
+    settings = function_settings(*QUEUES)["authorizer"].to_environment()
+    lambdas = {**settings, "USER_POOL": user_pool, "AWS_LAMBDA_FUNCTION_NAME": "authorizer"}
+    check = f"import lambdas.handlers.authorizer; assert ('jwt' in sys.modules) is {imported}"
+    clients_after(check, **lambdas, **CREDENTIALS)
