@@ -22,7 +22,7 @@ bootstrap = for python in $(PYTHON) python3.13 python3.12 python3.11; do \
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo 'Variables: CONFIG=path of the config, LOCAL_PORT=port of the API of `make up` (8080), ARGS=options of'
 	@echo 'the command. All of them: docs/configuration.md#environment-variables'
 
@@ -109,6 +109,10 @@ schema: ready ## write configs/schema.json, with which editors complete the conf
 .PHONY: lock-deps
 lock-deps: ready ## resolve Pipfile and package.json into new locks
 	@$(VENV) -m tools.lock_dependencies
+
+.PHONY: lock-provider
+lock-provider: ready-terraform ## lock the AWS provider for Linux and macOS: configs/provider.lock.hcl
+	@$(VENV) -m tools.lock_provider $(ARGS)
 
 # --- set-up -----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructs_lib import fast_bindings
+from constructs_lib import fast_bindings, provider_lock
 from constructs_lib.bundle import BundleFailed, bundle_code, bundle_layer
 from constructs_lib.config.file import load, notes
 from constructs_lib.config.problems import InvalidConfig
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent
 CACHE = PROJECT / ".cache"
+PROVIDER_LOCK = PROJECT / "configs" / "provider.lock.hcl"
 USAGE_ERROR = 2
 
 
@@ -85,6 +86,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         build(os.environ, outdir).synth()
         _check_quotas(outdir)
+        unused = provider_lock.place(PROVIDER_LOCK, outdir)
+        if unused:
+            print(f"Note: {unused}", file=sys.stderr)
     except (InvalidConfig, BundleFailed) as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR

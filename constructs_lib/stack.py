@@ -37,6 +37,7 @@ from constructs_lib.hosted_model import HostedModel
 from constructs_lib.hosting import Hosting
 from constructs_lib.integrations import Integrations
 from constructs_lib.meter_functions import MeterFunctions
+from constructs_lib.provider_lock import PROVIDER_SOURCE, PROVIDER_VERSIONS
 from constructs_lib.specs import DeclaredEndpoint, Specs
 from constructs_lib.tables import DUE_INDEX
 from constructs_lib.triggers import EndpointEvents, HintConsumers, Scheduler
@@ -44,8 +45,6 @@ from lambdas.core.settings import STACK_TAG_KEY
 from lambdas.core.spec import Origin, OutsideUpdates, Spec
 
 STACK_NAME = "endpoint-manager"
-PROVIDER_SOURCE = "hashicorp/aws"
-PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
 TERRAFORM_VERSIONS = ">= 1.5.0"
 TERRAFORM_VERSIONS_WITH_LOCK_FILE = ">= 1.10.0"
 
@@ -152,8 +151,8 @@ class EndpointManagerStack(TerraformStack):
             allowed_account_ids=given.allowed_account_ids,
             default_tags=[AwsProviderDefaultTags(tags={STACK_TAG_KEY: config.stack_tag})],
         )
-        # The bindings were generated from provider 6.25 and require it. Everything that is used
-        # here also exists in 5.100.
+        # The bindings were generated from provider 6.25 and require it. 5.100 knows every attribute
+        # that is used here, and is what all tests run on.
         required = {"source": PROVIDER_SOURCE, "version": PROVIDER_VERSIONS}
         self.add_override("terraform.required_providers.aws", required)
         self.add_override("terraform.required_version", TERRAFORM_VERSIONS)

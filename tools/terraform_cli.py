@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST_TERRAFORM = (1, 5)
 REGISTRY = "registry.terraform.io"
 PROVIDER = f"{REGISTRY}/hashicorp/aws"
-OLDEST_PROVIDER, TOO_NEW_PROVIDER = (5, 100, 0), (7, 0, 0)  # as the stack requires it
+OLDEST_PROVIDER, TOO_NEW_PROVIDER = (5, 100, 0), (5, 101, 0)  # as the stack requires it
 ADD_ON_FOLDERS = ("/opt", "/usr/local/share", "/usr/share", "/var/lib")  # of the FHS
 
 
@@ -82,13 +82,8 @@ def provision(
     settings = without_absent_config(environ)
     settings["CHECKPOINT_DISABLE"] = "1"
     users = users_config(environ)
-    named = environ.get("TF_PLUGIN_MIRROR")
-    if named:
-        mirror: Path | None = mirror_root(Path(named).expanduser())
-        if mirror is None:
-            raise TerraformMissing(
-                f"TF_PLUGIN_MIRROR={named} holds no {PROVIDER} 5.100 to 6.x for {this_platform()}"
-            )
+    mirror = named_mirror(environ)
+    if mirror:
         users = without_provider_installation(users)
     elif "provider_installation" in users:
         return Provision(settings, mirrored="filesystem_mirror" in users)
@@ -166,6 +161,19 @@ def home_of(environ: Mapping[str, str]) -> Path:
 # --- mirrors ----------------------------------------------------------------------------------
 
 
+def named_mirror(environ: Mapping[str, str]) -> Path | None:
+    """The mirror of `TF_PLUGIN_MIRROR`. Raises TerraformMissing if it is of no use."""
+    named = environ.get("TF_PLUGIN_MIRROR")
+    if not named:
+        return None
+    mirror = mirror_root(Path(named).expanduser())
+    if mirror is None:
+        raise TerraformMissing(
+            f"TF_PLUGIN_MIRROR={named} holds no {PROVIDER} 5.100 for {this_platform()}"
+        )
+    return mirror
+
+
 def find_mirror(
     environ: Mapping[str, str], add_on_folders: tuple[str, ...] = ADD_ON_FOLDERS
 ) -> Path | None:
@@ -199,17 +207,23 @@ def add_on_mirrors(folders: tuple[str, ...] = ADD_ON_FOLDERS) -> Iterator[Path]:
 def mirror_root(folder: Path) -> Path | None:
     """`folder`, or its parent if it is the registry's own folder, if it has the provider."""
     for root in (folder, folder.parent) if folder.name == REGISTRY else (folder,):
-        if any(OLDEST_PROVIDER <= version < TOO_NEW_PROVIDER for version in versions(root)):
+        if serves(root, this_platform()):
             return root.absolute()
     return None
 
 
-def versions(mirror: Path) -> Iterator[tuple[int, ...]]:
-    """The versions of the provider in the mirror for this platform, unpacked or zipped."""
-    folder, here = mirror / PROVIDER, this_platform()
-    for unpacked in folder.glob(f"*/{here}"):
+def serves(mirror: Path, system: str) -> bool:
+    """Whether the mirror has a usable provider for a system such as linux_amd64."""
+    found = versions(mirror, system)
+    return any(OLDEST_PROVIDER <= version < TOO_NEW_PROVIDER for version in found)
+
+
+def versions(mirror: Path, system: str) -> Iterator[tuple[int, ...]]:
+    """The versions of the provider in the mirror for a system, unpacked or zipped."""
+    folder = mirror / PROVIDER
+    for unpacked in folder.glob(f"*/{system}"):
         yield numbers(unpacked.parent.name)
-    for packed in folder.glob(f"terraform-provider-aws_*_{here}.zip"):
+    for packed in folder.glob(f"terraform-provider-aws_*_{system}.zip"):
         yield numbers(packed.name.split("_")[1])
 
 

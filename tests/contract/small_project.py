@@ -105,7 +105,7 @@ def small_stack(seconds: float = 0, **resources: Any) -> dict[str, Any]:
     sleep = {"command": f"sleep {seconds}"}
     return {
         "terraform": {
-            "required_providers": {"aws": {"source": "hashicorp/aws", "version": ">= 5.100"}},
+            "required_providers": {"aws": {"source": "hashicorp/aws", "version": "~> 5.100.0"}},
             # The state of a real deployment, which must not be touched.
             "backend": {"local": {"path": "../../real.tfstate"}},
         },

@@ -18,7 +18,7 @@ from tools import terraform_cli
 STACK = """
 terraform {
   required_providers {
-    aws = { source = "hashicorp/aws", version = ">= 5.100.0, < 7.0.0" }
+    aws = { source = "hashicorp/aws", version = "~> 5.100.0" }
   }
 }
 provider "aws" {

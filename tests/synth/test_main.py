@@ -75,7 +75,8 @@ def test_two_checkouts_synthesize_the_same_bytes(tmp_path: Path) -> None:
     assert run(main.PROJECT, CDKTF_OUTDIR=str(tmp_path / "here")).returncode == 0
     assert run(other, folder=tmp_path).returncode == 0
     here, there = bytes_of(tmp_path / "here"), bytes_of(other / "cdktf.out")
-    assert len(here) == 5  # manifest, JSON, code, layer, code of the one integration
+    locked = main.PROVIDER_LOCK.exists()
+    assert len(here) == 5 + locked  # manifest, JSON, code, layer, code of the one integration
     assert here == there
 
 

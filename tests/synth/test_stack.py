@@ -37,7 +37,7 @@ def item(stack: Stack, endpoint: str) -> dict[str, Any]:
 def test_the_aws_provider_is_limited_to_the_tested_versions(stack: Stack) -> None:
     assert stack.document["terraform"]["required_providers"]["aws"] == {
         "source": "hashicorp/aws",
-        "version": ">= 5.100.0, < 7.0.0",
+        "version": "~> 5.100.0",
     }
 
 
