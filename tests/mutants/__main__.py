@@ -33,11 +33,13 @@ TESTS = (
     "tests/contract/test_aws_adapters.py",
     "tests/contract/test_aws_clients.py",
     "tests/contract/test_aws_errors.py",
+    "tests/contract/test_endpoint_logs.py",
     "tests/contract/test_handlers.py",
     "tests/contract/test_items.py",
     "tests/contract/test_model_functions.py",
     "tests/contract/test_model_of_updates.py",
     "tests/contract/test_rates.py",
+    "tests/contract/test_results.py",
     "tests/contract/test_sagemaker.py",
     "tests/contract/test_scaling.py",
     "tests/contract/test_state_store.py",
@@ -52,6 +54,7 @@ OTHER_CODE = frozenset(
         "hub_document",
         "lock_dependencies",
         "mutants_tool",
+        "plan_summary",
         "terraform_cli",
     )
 )

@@ -144,7 +144,9 @@ def _is_left_alone(parent: ast.AST, child: ast.AST) -> bool:  # noqa: PLR0911 (a
     match child:
         case ast.Assert() | ast.JoinedStr() | ast.Import() | ast.ImportFrom():
             return True
-        case ast.Expr(value=ast.Constant() | ast.Call(func=ast.Attribute(value=ast.Name("_log")))):
+        case ast.Expr(
+            value=ast.Constant() | ast.Call(func=ast.Attribute(value=ast.Name("_log" | "log")))
+        ):
             return True
         case ast.Raise(exc=ast.Call(func=ast.Name("AssertionError"))):
             return True

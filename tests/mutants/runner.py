@@ -103,7 +103,11 @@ class Runner:
         """Run all tests, in forked processes too: this one stays as it is after the imports."""
         shares: list[list[pytest.Item]] = [[] for _ in range(self.jobs)]
         for _, of_file in groupby(items, key=lambda item: item.path):
-            min(shares, key=len).extend(of_file)
+            # A part of each file for each: some files have only slow tests.
+            ordered = list(of_file)
+            size = -(-len(ordered) // self.jobs)
+            for begin in range(0, len(ordered), size):
+                min(shares, key=len).extend(ordered[begin : begin + size])
         with tempfile.TemporaryDirectory() as folder:
             files = [Path(folder, str(number)) for number in range(self.jobs)]
             children = []

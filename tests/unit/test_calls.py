@@ -256,13 +256,22 @@ def test_failures_of_a_function_are_answers_that_say_what_may_have_happened(stan
     assert "The model may have run" in refused(call(), 504, "Unanswered")
     assert "The model may have run" not in refused(call(method="GET"), 504, "Unanswered")
 
+    for error in (FunctionFailed(), Throttled("ThrottlingException", "")):
+        stand.reply = error
+        assert "may or may not" not in json.loads(call(method="GET")["body"])["error"]
+
     stand.reply = ValueError("secret")
     assert "secret" not in refused(call(), 500, "InternalError")
 
 
-def test_warm_up_is_answered_at_once(stand: Stand) -> None:
+def test_warm_up_makes_the_parts_and_calls_nothing(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(calls, "parts", lambda: made.append("parts"))
+
     assert calls.handler(WARM_UP, None) == {}
-    assert stand.called == []
+    assert (made, stand.called) == (["parts"], [])
 
 
 def test_parts_are_made_from_the_environment_once(monkeypatch: pytest.MonkeyPatch) -> None:

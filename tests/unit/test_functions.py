@@ -15,6 +15,7 @@ import pytest
 from lambdas.aws import clients
 from lambdas.core.decision import Decision
 from lambdas.core.deploys import NotSettled
+from lambdas.core.errors import Denied
 from lambdas.core.hints import MAX_HOPS, Cause, Hint
 from lambdas.core.invocation import (
     MAX_BODY_BYTES,
@@ -23,11 +24,26 @@ from lambdas.core.invocation import (
 )
 from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.reconcile import THROTTLED, Outcome
-from lambdas.core.settings import AdopterSettings, InvokerSettings, SweepSettings
+from lambdas.core.settings import (
+    WARM_UP,
+    AdopterSettings,
+    AuthorizerSettings,
+    InvokerSettings,
+    SweepSettings,
+)
 from lambdas.core.state import State, Status, Step
 from lambdas.core.sweep import Policy, Swept, Unmanaged
-from lambdas.handlers import adopter, integration, invoker, metrics, reconciler, sweep, wiring
-from lambdas.handlers.refusals import AnswerTooLarge, BodyTooLarge
+from lambdas.handlers import (
+    adopter,
+    authorizer,
+    integration,
+    invoker,
+    metrics,
+    reconciler,
+    sweep,
+    wiring,
+)
+from lambdas.handlers.refusals import AnswerTooLarge, BodyTooLarge, InvalidRequest
 from tests.fakes import a_spec
 from tests.world import World
 
@@ -326,14 +342,16 @@ def test_asynchronous_call_sends_compact_utf8_and_keeps_only_what_is_too_long(
     environment.setattr(invoker, "SageMakerRuntime", runtime)
     results = SimpleNamespace(keep=lambda *what: kept.append(what))
     environment.setattr(invoker, "_results", lambda: results)
-    event = {"endpointname": "falcon", "execution": "ann-1", "body": {"x": "größe"}}
+    event = {"endpointname": "falcon", "execution": "ann-1", "body": {"x": "größe", "y": 1}}
 
     assert invoker.handler(event, None) == {
         "Body": "an answer",
         "ContentType": "text/plain",
         "InvokedProductionVariant": "B",
     }
-    assert made[0].asked == [("falcon", Invocation('{"x":"größe"}'.encode(), "application/json"))]
+    assert made[0].asked == [
+        ("falcon", Invocation('{"x":"größe","y":1}'.encode(), "application/json"))
+    ]
     assert made[0].seconds == 65
     assert kept == []
 
@@ -375,6 +393,38 @@ def test_answer_of_exactly_the_limit_is_carried() -> None:
         integration.reply_of(replace(longest, body=longest.body + b"x"))
 
 
+def test_answer_that_json_makes_too_large_is_refused() -> None:
+    """Lambda would drop it, and API Gateway answer without a reason."""
+    with pytest.raises(AnswerTooLarge):
+        integration.reply_of(ModelAnswer(b"\0" * 1_100_000, "application/octet-stream"))
+    letters = "é".encode() * 3_000_000
+    assert integration.reply_of(ModelAnswer(letters, "text/plain"))["statusCode"] == 200
+
+
+def test_headers_for_the_model_are_passed_on_and_measured() -> None:
+    longest = "x" * 1024
+    headers = {
+        "Accept": ["text/plain", "text/html"],
+        "content-type": ["application/json"],
+        "X-Amzn-SageMaker-Custom-Attributes": [longest],
+        "x-amzn-sagemaker-target-variant": ["B"],
+    }
+    event = {"body": "größe \ud800", "multiValueHeaders": headers}
+
+    assert integration.invocation_of(event) == Invocation(
+        "größe \ud800".encode("utf-8", "surrogatepass"),
+        "application/json",
+        "text/plain, text/html",
+        longest,
+        "B",
+    )
+    assert integration.invocation_of({}) == Invocation(b"")
+    for wrong in (longest + "x", "größe"):
+        headers["X-Amzn-SageMaker-Custom-Attributes"] = [wrong]
+        with pytest.raises(InvalidRequest):
+            integration.invocation_of(event)
+
+
 def test_answer_of_a_model_keeps_its_headers_and_its_bytes() -> None:
     text = integration.reply_of(FakeRuntime.answer)
     binary = integration.reply_of(ModelAnswer(b"\xff\x00", "image/png"))
@@ -402,3 +452,63 @@ def test_declared_endpoint_that_was_never_seen_is_swept_without_harm(
     world.store.deploy(a_spec("flan"))
 
     assert call("sweep")["endpoints"] == 2
+
+
+def test_warm_function_of_a_model_has_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(integration, "_runtime", lambda: made.append("runtime"))
+
+    assert integration.integration()(WARM_UP, None) == {}
+    assert made == ["runtime"]
+
+
+def test_model_is_called_with_post_only() -> None:
+    event = {"httpMethod": "GET", "requestContext": {"requestId": "r-1"}}
+
+    reply = integration.integration()(event, None)
+
+    assert (reply["statusCode"], reply["headers"]["Allow"]) == (405, "POST")
+    document = json.loads(reply["body"])
+    assert document["error"] == "A model does not take GET. Call it with POST."
+    assert document["requestId"] == "r-1"
+
+
+# --- the authorizer ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("notes_use", "noted"), [(0, False), (1, True)])
+def test_use_of_a_token_is_noted_only_if_the_function_may_write(
+    environment: pytest.MonkeyPatch, notes_use: int, noted: bool
+) -> None:
+    settings = AuthorizerSettings("auth", notes_use, "{}", "")
+    for name, value in settings.to_environment().items():
+        environment.setenv(name, value)
+    caches = (authorizer._settings, authorizer._tokens, authorizer._users)
+    for cached in caches:
+        cached.cache_clear()
+    try:
+        assert (authorizer._tokens()._hasty is not None) is noted
+        assert authorizer._users() is None
+    finally:
+        for cached in caches:
+            cached.cache_clear()
+
+
+def test_jwt_is_an_unknown_token_where_there_is_no_user_pool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def holder(sent: str, _now: object) -> None:
+        asked.append(sent)
+        raise Denied("unknown token")
+
+    monkeypatch.setattr(authorizer, "_users", lambda: None)
+    monkeypatch.setattr(authorizer, "_tokens", lambda: SimpleNamespace(holder=holder))
+    arn = "arn:aws:execute-api:eu-west-1:123456789012:abc/prod/POST/flan"
+    event = {"headers": {"Authorization": "eyJhb.eyJz.sig"}, "methodArn": arn}
+
+    answer = authorizer.handler(event, None)
+
+    assert answer["policyDocument"]["Statement"][0]["Effect"] == "Deny"
+    assert asked == ["eyJhb.eyJz.sig"]

@@ -15,6 +15,8 @@ from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.settings import ApiSettings
 from lambdas.core.takeover import Limits
 from lambdas.handlers import api, request_context
+from lambdas.handlers.bodies import with_text_body
+from lambdas.handlers.callers import caller_of
 from lambdas.handlers.error_answers import answer_to
 from lambdas.handlers.headers import (
     answered_with,
@@ -402,3 +404,24 @@ def test_message_of_an_aws_service_is_for_the_log_only() -> None:
     answer = answer_to(AwsRefused("Secret", "of AWS"), "r-1", changes=True)
     assert answer["statusCode"] == 502
     assert "of AWS" not in answer["body"]
+
+
+def test_faults_are_told_by_the_path_of_the_field() -> None:
+    assert api._path(("body", "schedule", 0, "name")) == "schedule[0].name"
+    assert api._path(("query", "limit")) == "limit"
+    assert api._path(("body",)) == "body"
+
+
+def test_caller_without_a_name_is_unknown_and_known_by_it() -> None:
+    who = caller_of({"requestContext": {"authorizer": {"scopes": "read"}}})
+
+    assert who is not None
+    assert (who.name, who.identity, str(who.scopes)) == ("unknown", "unknown", "read")
+    assert caller_of({"requestContext": {}}) is None
+
+
+def test_event_with_a_body_in_base64_stays_the_same_otherwise() -> None:
+    event = {"body": "e30=", "isBase64Encoded": True, "path": "/x"}
+
+    assert with_text_body(event) == {"body": "{}", "isBase64Encoded": False, "path": "/x"}
+    assert with_text_body({"body": "{}"}) == {"body": "{}"}
