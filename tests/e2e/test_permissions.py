@@ -49,8 +49,15 @@ def outsiders(checkout: Checkout) -> Iterator[dict[str, str]]:
         sagemaker.delete_endpoint(EndpointName=name)
 
 
-def acting_as(checkout: Checkout, role: str, service: str) -> Any:
-    arn = checkout.client("iam").get_role(RoleName=role)["Role"]["Arn"]
+def role_of(checkout: Checkout, function: str) -> str:
+    """The ARN of a function's role."""
+    configured = checkout.client("lambda").get_function_configuration(FunctionName=function)
+    arn: str = configured["Role"]
+    return arn
+
+
+def acting_as(checkout: Checkout, function: str, service: str) -> Any:
+    arn = role_of(checkout, function)
     return checkout.client(service, **session_of(arn, checkout.client("lambda")))
 
 
@@ -153,10 +160,10 @@ def test_code_of_an_integration_reaches_no_table_and_no_function_of_the_meter(
     checkout: Checkout,
 ) -> None:
     """The role that runs the code in `lambda_src`."""
-    role = "demo-model-Falcon40B"
-    dynamodb = acting_as(checkout, role, "dynamodb")
+    function = "demo-model-Falcon40B"
+    dynamodb = acting_as(checkout, function, "dynamodb")
     table, key = checkout.stack["state_table"], {"pk": {"S": "CONTROL"}, "sk": {"S": "CONTROL"}}
-    functions = acting_as(checkout, role, "lambda")
+    functions = acting_as(checkout, function, "lambda")
     for call, arguments in (
         (dynamodb.get_item, {"TableName": table, "Key": key}),
         (dynamodb.scan, {"TableName": checkout.stack["auth_table"]}),
@@ -199,10 +206,10 @@ def test_a_denied_write_is_502_and_changes_nothing(checkout: Checkout) -> None:
 
 
 @contextmanager
-def without(checkout: Checkout, role: str, action: str) -> Iterator[None]:
-    """Remove one action from the role until the end of the `with`."""
+def without(checkout: Checkout, function: str, action: str) -> Iterator[None]:
+    """Remove one action from the role of the function until the end of the `with`."""
     iam = checkout.client("iam")
-    of = {"RoleName": role, "PolicyName": "own"}
+    of = {"RoleName": role_of(checkout, function).rpartition("/")[2], "PolicyName": "own"}
     policy = iam.get_role_policy(**of)["PolicyDocument"]
     kept = [
         {**statement, "Action": [each for each in statement["Action"] if each != action]}
