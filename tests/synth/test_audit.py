@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,23 +49,7 @@ ARNS = {
 """An ARN for each kind of resource that policies refer to."""
 LINT = Path(__file__).with_name("policy_lint.py")
 RULES = bootstrap.ROOT / "audit" / "checkov.yaml"
-REQUIREMENTS = bootstrap.ROOT / "audit" / "requirements.txt"
 REASON = re.compile(r"  - (CKV\w*_AWS_\d+)  # [\w/].{4,}")
-
-
-@pytest.fixture(scope="module")
-def checkov() -> Path:
-    """The locked checkov, in its own environment."""
-    environment = bootstrap.ROOT / ".cache" / "checkov"
-    python = environment / "bin" / "python"
-    settings = {**os.environ, **bootstrap.index_settings(Path(sys.executable))}
-    uv = (sys.executable, "-m", "uv")
-    if not python.exists():
-        anew = ("--quiet", "--clear", "--python", sys.executable, environment)
-        subprocess.run([*uv, "venv", *anew], env=settings, check=True)
-    wanted = ("--require-hashes", "--only-binary", ":all:", "--python", python, REQUIREMENTS)
-    subprocess.run([*uv, "pip", "sync", "--quiet", *wanted], env=settings, check=True)
-    return environment / "bin" / "checkov"
 
 
 @pytest.fixture
