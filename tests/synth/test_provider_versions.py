@@ -50,8 +50,18 @@ def stacks(stack: Stack, stack_of: Synthesize) -> list[Stack]:
     """The shipped config, all examples together, and these with what none of them sets."""
     together = json.loads(COMBINED.read_text())
     role = {"assume_role_arn": ROLE, "allowed_account_ids": [ACCOUNT]}
-    keyed = {**together, "kms_key_arn": KEY, "api_gateway_account_role": True, "provider": role}
-    return [stack, stack_of(together), stack_of(keyed)]
+    more = {
+        "kms_key_arn": KEY,
+        "former_kms_key_arns": [KEY.replace("1234abcd", "1234abce")],
+        "api_gateway_account_role": True,
+        "provider": role,
+        "reserved_concurrency": True,
+        "lambda": {"snap_start": True},
+        "auth": {"type": "cognito", "groups": {"users": "read renew"}},
+        "alarm_emails": ["ops@example.com"],
+        "cors_origin": "*",
+    }
+    return [stack, stack_of(together), stack_of({**together, **more})]
 
 
 def test_the_tested_version_and_6_x_both_know_every_attribute_that_is_set(
