@@ -48,6 +48,10 @@ lock: ready ## look up the config's JumpStart models: configs/models.lock.json (
 plan: ready-cdktf ## show what `make deploy` would change on AWS, with a summary (ARGS=--markdown …)
 	@$(VENV) -m tools.cdktf_cli diff $(ARGS)
 
+.PHONY: policy
+policy: ready ## the smallest IAM policy of whoever deploys (ARGS="--account NUMBER")
+	@$(VENV) -m tools.deployer_policy $(ARGS)
+
 .PHONY: deploy
 deploy: ready-cdktf ## deploy to AWS with your credentials (ARGS=--auto-approve …)
 	@$(VENV) -m tools.cdktf_cli deploy $(ARGS)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
-
-from cdktf import TerraformElement
+from typing import TYPE_CHECKING, TypeVar
 
 from constructs_lib.canonical import digest
 from lambdas.core.settings import METRICS_NAMESPACE
 
+if TYPE_CHECKING:  # names alone can be asked for without CDKTF, which takes seconds to load
+    from cdktf import TerraformElement
+
 API_FAILURES_METRIC = "ApiFailures"
 _ROLE_NAME_LENGTH, _BUCKET_NAME_LENGTH, _ACCOUNT_ID_LENGTH = 64, 63, 12
 _DIGEST_LENGTH = 8
-Element = TypeVar("Element", bound=TerraformElement)
+Element = TypeVar("Element", bound="TerraformElement")
 
 
 @dataclass(frozen=True, slots=True)

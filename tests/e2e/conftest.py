@@ -34,7 +34,16 @@ def idle(checkout: Checkout) -> Checkout:
     return checkout
 
 
-LONGEST = ("rollouts", "authorization", "stack", "rest", "examples", "alarms", "integrations")
+LONGEST = (
+    "deployer",
+    "rollouts",
+    "authorization",
+    "stack",
+    "rest",
+    "examples",
+    "alarms",
+    "integrations",
+)
 """These files run first. Only short ones are left for the end, so no worker waits long."""
 
 

@@ -26,6 +26,7 @@ SCRIPTS: Mapping[tuple[str, str], Sequence[Asked]] = {
 WITHOUT_STACK = {
     ("CONTRIBUTING.md", "contributing"),
     ("docs/configuration.md", "lock"),
+    ("docs/operations.md", "policy"),
     ("docs/operations.md", "synth"),
 }
 """They need the files of the project alone, some of which they change."""

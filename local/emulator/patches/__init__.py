@@ -7,15 +7,19 @@ environment before importing this package: MiniStack reads it on import.
 from local.emulator.patches import (
     access_logs,
     alarm_listing,
+    asked_rights,
     batch_actions,
+    callers_rights,
     cold_starts,
     function_errors,
     function_logs,
+    lambda_actions,
     leading_keys,
     mock_integrations,
     model_calls,
     multipart_tags,
     named_actions,
+    named_resources,
     policy_simulation,
     role_sessions,
     root_key,
@@ -33,15 +37,19 @@ def apply() -> None:
     """Patch MiniStack in this process. Call it before MiniStack serves."""
     access_logs.apply()
     alarm_listing.apply()
+    asked_rights.apply()
     batch_actions.apply()
     cold_starts.apply()
     function_errors.apply()
     function_logs.apply()
+    lambda_actions.apply()
     leading_keys.apply()
     mock_integrations.apply()
     model_calls.apply()
     multipart_tags.apply()
     named_actions.apply()
+    named_resources.apply()
+    callers_rights.apply()  # after those that find actions and resources
     policy_simulation.apply()
     role_sessions.apply()
     root_key.apply()
