@@ -188,6 +188,12 @@ def drained(scene: Scene) -> None:
     scene.advance(20)
 
 
+def drained_in_session(scene: Scene) -> None:
+    in_session(scene)
+    scene.drain()
+    scene.advance(20)
+
+
 def two_due(scene: Scene) -> None:
     """One must start and one must stop within the next two minutes. A third is overdue."""
     scene.deploy(

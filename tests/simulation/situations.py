@@ -12,6 +12,7 @@ from tests.simulation.preparations import (
     at_lease_end,
     changed_config,
     drained,
+    drained_in_session,
     failed,
     failed_before,
     falcon,
@@ -238,6 +239,12 @@ SITUATIONS: tuple[Situation, ...] = (
     ),
     Situation("sync: after a drain", drained, lambda s: s.sync(), again=True),
     Situation(
+        "sync: after a drain that outlasted the lease",
+        steps(drained, after(240)),
+        lambda s: s.sync(),
+        again=True,
+    ),
+    Situation(
         "sync: changed after an update by hand",
         steps(running, lambda s: s.update(), after(12), second_config),
         lambda s: s.sync(),
@@ -275,6 +282,8 @@ SITUATIONS: tuple[Situation, ...] = (
         Scene.settle,
         again=True,
     ),
+    Situation("stop: in a drain", drained, lambda s: s.stop()),
+    Situation("session: ends in a drain", drained_in_session, lambda s: s.end_session()),
     Situation("drain", steps(running, mine), lambda s: s.drain(), again=True),
 )
 

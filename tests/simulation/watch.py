@@ -68,6 +68,9 @@ class Case:
     """Whether anybody outside ever updated it."""
     outside_since: datetime | None = None
     outside_asked: int = 0
+    let_go: bool = False
+    """Whether it was off the meter at any time since that update began, such as by its ignore tag.
+    Then its owner chose the config, and nobody has to be told."""
     asked: set[str] = field(default_factory=set)
     """All configs that anybody asked the meter for, in this life."""
     updated_by_us: bool = False
@@ -195,6 +198,7 @@ class Watch:
         self.causes.looked(key, wanted=wanted)
         self._remember_asked(key)
         ours = self.ours(key)
+        case.let_go |= not ours
         if ours and not case.was_ours:
             case.regained = now + _LOOKED_AT_AGAIN
         case.was_ours = ours
@@ -322,8 +326,12 @@ class Watch:
         case, now = self.case(key), self._kernel.now
         if operation == "CreateEndpoint":
             refused = case.failed_at.get(operation)
-            excuses = (self._faults.last_hit(key), self.ledger.account(key).written_at)
+            written_at = self.ledger.account(key).written_at
+            excuses = (self._faults.last_hit(key), written_at)
             excused = any(at and at > now - 2 * _HAMMERING for at in excuses)
+            # A user wrote while the call was under way: so it is decided again at once.
+            begun = actor.notes.get(f"begun {key}") if (actor := self._kernel.actor) else None
+            excused |= bool(begun and written_at and written_at >= begun)
             if refused and now - refused < _HAMMERING and not excused:
                 self.violation(key, "SageMaker refused to create it and was asked again at once")
             return
@@ -392,8 +400,9 @@ class Watch:
 
     def updated_outside(self, key: str) -> None:
         """Somebody outside began an update."""
-        self.case(key).moving_outside = True
-        self.case(key).ever_outside = True
+        case = self.case(key)
+        case.moving_outside = case.ever_outside = True
+        case.let_go = not self.ours(key)
 
     def _explained(self, key: str, step: str, reason: str, entries: Mapping[str, Item]) -> None:
         """Whether our step says what somebody outside did, and blames nobody for what we did."""
@@ -405,7 +414,7 @@ class Watch:
         events = [e["reason"]["S"] for e in entries.values() if "outside" in e["kind"]["S"]]
         if events and not case.ever_outside:
             self.violation(key, f"{events} is told, and nobody outside updated it")
-        if step != "update" or case.outside != served or served in case.asked:
+        if step != "update" or case.outside != served or served in case.asked or case.let_go:
             return
         if not blamed or not any(f"to {served}" in told for told in events):
             self.violation(key, f"nobody is told that somebody outside moved it to {served}")
