@@ -72,11 +72,11 @@ def with_wanted(meter: Meter, state: State, now: datetime, *, draining: bool) ->
 
 def ended_now(state: State, now: datetime, ended: Ended) -> State:
     """The state after a write that ended the time in which the endpoint was wanted. The clock of
-    whoever writes may differ from the reconciler's: so the cause is part of the write. If a stop
-    by a clock that is ahead came just before, that one counts."""
-    known, by_hand = state.ended, ended.cause is EndedBy.HAND
-    if known and by_hand and known.cause is EndedBy.HAND and known.at > ended.at:
-        ended = known
+    whoever writes may differ from the reconciler's: so the cause is part of the write. If it was
+    stopped before, by a clock that is ahead, that stop stays the cause."""
+    known, last = state.ended, state.last_wanted
+    if known and known.cause is ended.cause is EndedBy.HAND and last and not last.running:
+        ended = max(known, ended, key=lambda each: each.at)
     return replace(state, ended=ended, last_wanted=Wanted(running=False, since=now, seen=now))
 
 

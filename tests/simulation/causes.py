@@ -114,10 +114,10 @@ class Causes:
         elif story.wanted and not wanted:
             drained = Flip(now, frozenset({"drain"})) if self._ledger.draining(now) else None
             flip = drained or self._flip(account, now)
-            if flip.causes == {"hand"} and story.cut and story.cut.at > now:  # two stops
+            if flip.causes == {"hand"} and story.cut and story.cut.at > now - _SKEW:  # two stops
                 story.flips.append(Flip(story.cut.at, flip.causes, frozenset({story.cut.detail})))
-            if flip.causes != {"window"} or story.is_seen:  # else nobody was there to see that one
-                story.flips.append(flip)
+            if story.is_seen or not flip.causes <= {"window", "change"}:
+                story.flips.append(flip)  # else nobody was there to see that one
         elif wanted and not story.wanted:
             story.wanted_since = now
         elif story.meant and not meant:

@@ -312,6 +312,21 @@ def falcon(**fields: Any) -> Callable[[Scene], None]:
     return lambda scene: falcon_alone(scene, **fields)
 
 
+def start_refused_for_good(code: str) -> Callable[[Scene], None]:
+    """It was paid for, and the first try is to come."""
+    return steps(
+        falcon_alone,
+        Scene.mute,
+        refused_for_good("CreateEndpoint", code),
+        lambda s: s.renew(minutes=20),
+        after(1),
+    )
+
+
+def refused_for_good(operation: str, code: str) -> Callable[[Scene], None]:
+    return lambda scene: scene.refuse_for_good(operation, code)
+
+
 renewed = steps(falcon_alone, lambda s: s.renew())
 held = steps(falcon(schedules=(AT_NINE,)), lambda s: s.stop(), after(30))
 stopping = steps(running, lambda s: s.stop(), after(2), Scene.mute)

@@ -27,6 +27,7 @@ from tests.simulation.preparations import (
     moved_outside,
     new_entry,
     paid_for,
+    refused_for_good,
     renewed,
     reweighed,
     rolled_back,
@@ -38,6 +39,7 @@ from tests.simulation.preparations import (
     scaled_update,
     second_config,
     set_by_hand,
+    start_refused_for_good,
     steps,
     stopped_mine,
     stopping,
@@ -52,6 +54,7 @@ from tests.simulation.preparations import (
     withdrawn_over_mine,
     without_state,
 )
+from tests.simulation.refusals import INVALID, UNREADABLE
 from tests.simulation.scene import (
     AT_NINE,
     CLOCKS_FALL_BACK,
@@ -68,6 +71,11 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("renew: running", running, lambda s: s.renew()),
     Situation("renew: being deleted", going, lambda s: s.renew()),
     Situation("renew: held", held, lambda s: s.renew()),
+    Situation(
+        "renew: after a start that cannot be read",
+        steps(start_refused_for_good(UNREADABLE), Scene.listen, hinted, after(10)),
+        lambda s: s.renew(),
+    ),
     Situation("renew: until a later instant", running, lambda s: s.renew_until(9)),
     Situation("renew: until an earlier instant", running, lambda s: s.renew_until(2)),
     Situation("session: two callers, one name", in_session, lambda s: s.pay_session(who="bob")),
@@ -221,6 +229,18 @@ SITUATIONS: tuple[Situation, ...] = (
         hinted,
     ),
     Situation("reconcile: scaling", scaled_soon, hinted),
+    Situation("reconcile: start that cannot be read", start_refused_for_good(UNREADABLE), hinted),
+    Situation("reconcile: start that stays invalid", start_refused_for_good(INVALID), hinted),
+    Situation(
+        "reconcile: update that cannot be read",
+        steps(changed_config, refused_for_good("UpdateEndpoint", UNREADABLE)),
+        hinted,
+    ),
+    Situation(
+        "reconcile: scaling that cannot be read",
+        steps(scaled_soon, refused_for_good("PutScalingPolicy", UNREADABLE)),
+        hinted,
+    ),
     Situation("reconcile: early", steps(running, after(206)), lambda s: s.hint(cause=Cause.TICK)),
     Situation("sweep: gone by hand", gone_by_hand, lambda s: s.sweep(), again=True),
     Situation("sweep: without state", without_state, lambda s: s.sweep(), again=True),

@@ -118,6 +118,8 @@ class Watch:
         sagemaker.changed = self._changed
         sagemaker.accepted = self._accepted
         sagemaker.asked = self._asked
+        sagemaker.refusals.violation, sagemaker.refusals.changed = self.violation, self.look
+        self._tables.watchers.append(sagemaker.refusals.written)
 
     def violation(self, key: str, what: str) -> None:
         text = f"{self._kernel.now:%Y-%m-%d %H:%M:%S} {key}: {what}"
@@ -196,6 +198,7 @@ class Watch:
         account = self.ledger.account(key)
         status, wanted = self.sagemaker.status(key), self.wanted(key, now)
         self.causes.looked(key, wanted=wanted)
+        self.sagemaker.refusals.looked(key, status, wanted=wanted)
         self._remember_asked(key)
         ours = self.ours(key)
         case.let_go |= not ours
@@ -209,7 +212,9 @@ class Watch:
         watched = ours and not case.in_flux and not self.undecided(key)
         overrun = watched and not wanted and status in _DELETABLE
         missing = watched and wanted and status in (None, "Failed")
+        missing = missing and not self.is_refused("CreateEndpoint", key)
         outdated = watched and wanted and status == "InService" and self._outdated(account)
+        outdated = outdated and not self.is_refused("UpdateEndpoint", key)
         case.overrun_since = (case.overrun_since or now) if overrun else None
         case.missing_since = (case.missing_since or now) if missing else None
         case.outdated_since = (case.outdated_since or now) if outdated else None
@@ -223,6 +228,11 @@ class Watch:
             if look_at is not None and look_at != case.look_at:
                 case.look_at = look_at
                 self._kernel.at(look_at, lambda: self.look(key))
+
+    def is_refused(self, operation: str, key: str) -> bool:
+        """Whether SageMaker refused for good what is wanted now."""
+        configs = self.ledger.account(key).configs
+        return self.sagemaker.refusals.holds(operation, key, configs)
 
     def ours(self, key: str) -> bool:
         """Whether the meter must act on it. An endpoint without a record is reported and gets some
