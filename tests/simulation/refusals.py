@@ -18,7 +18,7 @@ from tests.simulation.kernel import Kernel
 UNREADABLE, INVALID = "SerializationException", "ValidationException"
 MOST_TRIES = {UNREADABLE: 1, INVALID: 5}
 """How often the meter may hear of a refusal. What is invalid now may be valid a little later."""
-_ODDS = 0.1
+_ODDS = 0.05
 """Of all refusals, so many are for good."""
 _CREATE = "CreateEndpoint"
 _ASKS_AGAIN = frozenset({"renew", "pay session", "add", "update", "weights"})

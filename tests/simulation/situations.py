@@ -162,6 +162,11 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("reconcile: being created", steps(renewed, after(3), Scene.mute), hinted),
     Situation("reconcile: in service", steps(renewed, after(3), Scene.mute, after(9)), hinted),
     Situation("reconcile: delete", at_lease_end, hinted),
+    Situation(
+        "reconcile: in the second of two windows",
+        steps(falcon(schedules=(FROM_TEN, ENDS_SOON)), after(20), Scene.mute),
+        hinted,
+    ),
     Situation("reconcile: being deleted", stopping, hinted),
     Situation("reconcile: gone", steps(stopping, after(4)), hinted),
     Situation("reconcile: update", changed_config, hinted),
