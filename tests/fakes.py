@@ -129,6 +129,8 @@ class FakeStateStore:
             expires_at=state.expires_at,
             sessions=state.sessions,
             held_since=state.held_since,
+            last_wanted=state.last_wanted,
+            ended=state.ended,
         )
         self._user_write(record, replace(back, adopting=None, owned_since=None), events[-1].at)
         self._append(events)
@@ -345,8 +347,16 @@ class FakeStateStore:
             self.claims[key] = claimed_until
         self._append(events)
 
-    def forget(self, key: str, owner: str, rev: int, events: Sequence[Event] = ()) -> None:
+    def forget(
+        self,
+        key: str,
+        owner: str,
+        rev: int,
+        events: Sequence[Event] = (),
+        kept: Forgotten | None = None,
+    ) -> None:
         record, _ = self._under_lock(key, owner, rev)
+        record = replace(record, forgotten=kept or record.forgotten)
         self._append(events)
         self._put(replace(record, state=None, operations={}, lock_owner=None, locked_until=None))
 

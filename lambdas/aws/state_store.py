@@ -204,6 +204,7 @@ class DynamoStateStore:
                 "expires_at": epoch(state.expires_at),
                 "sessions": session_values(state.sessions),
                 "held_since": epoch(state.held_since),
+                **wanted_values(state),
             }
         )
         update.remove("adopting", "owned_since", "lock_owner", "lock_until")
@@ -499,13 +500,24 @@ class DynamoStateStore:
         else:  # half the price of a transaction
             self._update(key, update)
 
-    def forget(self, key: str, owner: str, rev: int, events: Sequence[Event] = ()) -> None:
+    def forget(
+        self,
+        key: str,
+        owner: str,
+        rev: int,
+        events: Sequence[Event] = (),
+        kept: Forgotten | None = None,
+    ) -> None:
         condition = {
             "ConditionExpression": "lock_owner = :owner AND rev = :rev",
             "ExpressionAttributeValues": encode({":owner": owner, ":rev": rev}),
         }
         removed = {"TableName": self._table, "Key": key_of(key), **condition}
-        self._transact([{"Delete": removed}, *self._event_parts(events)])
+        parts = [{"Delete": removed}, *self._event_parts(events)]
+        if kept is not None:
+            update = UpdateExpression().assign(forgotten_values(kept))
+            parts.append(self._part(key_of(key, FORGOTTEN), update))
+        self._transact(parts)
 
     def drop_forgotten(self, key: str, at: datetime) -> None:
         self._delete(key, FORGOTTEN, "forgotten_at = :at", {":at": epoch(at)})

@@ -155,6 +155,16 @@ def forgotten(record: Record, spec: Spec, now: datetime, keyed: Keyed | None = N
     return Forgotten(spec, young, now)
 
 
+def with_late_keys(record: Record) -> Forgotten | None:
+    """What is kept of a forgotten endpoint, if requests with a key came after the forget and before
+    its STATE is removed: with their keys. None: none came."""
+    kept, state = record.forgotten, record.state
+    if kept is None or state is None or (state.set_up_at or kept.at) > kept.at:
+        return None  # nothing is kept, or it is of an earlier life
+    late = forgotten(record, kept.spec, kept.at)
+    return late if late.operations != kept.operations else None
+
+
 def answered(record: Record, operation: Operation) -> Answer:
     """Build the answer only from what the write knew, so that a replay is equal."""
     assert record.spec is not None, "nothing is answered about what is not known"

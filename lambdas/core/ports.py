@@ -164,8 +164,8 @@ class StateStore(Protocol):
         events: Sequence[Event],
     ) -> None:
         """Undo an adoption and release the lock, under the lock and the revision of `state`. The
-        lease and the hold become those of `state`. If the adoption brought the spec of
-        `forgetting`, the spec is removed. All this is one transaction, with the events for the
+        lease, the hold and the last look become those of `state`. If the adoption brought the spec
+        of `forgetting`, the spec is removed. All this is one transaction, with the events for the
         history. Then the endpoint is due, and nothing on record says that it is ours."""
         ...
 
@@ -283,9 +283,16 @@ class StateStore(Protocol):
         under the lock and the revision."""
         ...
 
-    def forget(self, key: str, owner: str, rev: int, events: Sequence[Event] = ()) -> None:
-        """Remove STATE under the lock and the revision. The events are part of the same
-        transaction."""
+    def forget(
+        self,
+        key: str,
+        owner: str,
+        rev: int,
+        events: Sequence[Event] = (),
+        kept: Forgotten | None = None,
+    ) -> None:
+        """Remove STATE under the lock and the revision, and keep `kept` in place of what was kept
+        of it before. The events are part of the same transaction."""
         ...
 
     def drop_forgotten(self, key: str, at: datetime) -> None:

@@ -61,9 +61,10 @@ def why_stopped(ended: Ended | None) -> str:
 def with_wanted(meter: Meter, state: State, now: datetime, *, draining: bool) -> State:
     """The state with whether the endpoint is wanted at `now`. If it no longer is: with the cause.
     While `draining`, the meter wants nothing."""
-    wanted, last = meter.wanted(now), state.last_wanted
-    if last and last.seen and now < last.seen:
-        return state  # the clock is behind that of the last look, which knew more
+    last = state.last_wanted
+    if last and last.seen:
+        now = max(now, last.seen)  # a clock that is behind that of the last look knows less
+    wanted = meter.wanted(now)
     since = last.since if last and last.running is wanted else now
     ended = state.ended if wanted else last_end(meter, state, now, draining=draining)
     return replace(state, ended=ended, last_wanted=Wanted(wanted, since, now))
@@ -72,9 +73,13 @@ def with_wanted(meter: Meter, state: State, now: datetime, *, draining: bool) ->
 def ended_now(state: State, now: datetime, ended: Ended, *, draining: bool) -> State:
     """The state after a write that ended the time in which the endpoint was wanted. The clock of
     whoever writes may differ from the reconciler's: so the cause is part of the write. While
-    `draining`, that time had ended before."""
+    `draining`, that time had ended before. If it was stopped before, by a clock that is ahead, that
+    stop stays the cause."""
     if draining:
         return with_wanted(Meter(), state, now, draining=True)
+    known, last = state.ended, state.last_wanted
+    if known and known.cause is ended.cause is EndedBy.HAND and last and not last.running:
+        ended = max(known, ended, key=lambda each: each.at)
     return replace(state, ended=ended, last_wanted=Wanted(running=False, since=now, seen=now))
 
 

@@ -42,7 +42,7 @@ from lambdas.core.errors import (
 )
 from lambdas.core.hints import ARM_AHEAD, MAX_HOPS, Cause, Hint, hint_at
 from lambdas.core.history import Event
-from lambdas.core.idempotency import forgotten
+from lambdas.core.idempotency import forgotten, with_late_keys
 from lambdas.core.ports import NO_CONFIG, Adopter, Control, Endpoints, Hints, StateStore
 from lambdas.core.spec import Spec
 from lambdas.core.state import ABSENT, Intent, Observed, Owner, Record, State, Status, Step, Update
@@ -202,7 +202,8 @@ class Reconciler:
         now = self.clock()
         events = list(_observed_events(record.key, state, decision, now))
         if decision.step is Step.FORGET:
-            self.store.forget(record.key, self.owner, state.rev, events)
+            kept = with_late_keys(record)
+            self.store.forget(record.key, self.owner, state.rev, events, kept)
             return Outcome("forgotten", decision)
         if decision.step is Step.VOID:
             return self._void(record, decision, observed, events, now)
@@ -236,7 +237,8 @@ class Reconciler:
         self, spec: Spec | None, state: State, observed: Observed, control: Control
     ) -> tuple[State, Decision]:
         """The decision, and the state that says if the endpoint is ours."""
-        now = self.clock()
+        restored = control.table_id not in (None, self.store.table_id())
+        now = self.clock()  # after that call: the lease may have ended meanwhile
         if observed.created_at is not None:
             was_ours = observed.created_at in (state.owned_since, state.set_aside)
             aside = was_ours and observed.owner is Owner.IGNORED
@@ -251,7 +253,7 @@ class Reconciler:
             observed,
             now,
             draining=control.draining(now),
-            restored=control.table_id not in (None, self.store.table_id()),
+            restored=restored,
         )
         return state, decision
 

@@ -636,11 +636,13 @@ def test_void_adoption_of_a_declared_endpoint_keeps_spec_and_restores_lease_and_
     state = replace(state_of(store, "mine"), owned_since=NOW)
     store.save("mine", "me", state, None)
     store.lock("mine", "me", NOW, SOON)
-    before = replace(state, expires_at=NOW, held_since=NOW)
+    look, ended = Wanted(running=True, since=NOW, seen=SOON), Ended(EndedBy.HAND, NOW, "ann")
+    before = replace(state, expires_at=NOW, held_since=NOW, last_wanted=look, ended=ended)
     store.void("mine", "me", before, None, [Event("mine", NOW, "adoption void", "it is gone")])
     assert store.load("mine").spec is not None
     left = state_of(store, "mine")
     assert (left.expires_at, left.held_since) == (NOW, NOW)
+    assert (left.last_wanted, left.ended) == (look, ended)
     assert (left.adopting, left.owned_since) == (None, None)
 
 
@@ -697,6 +699,22 @@ def test_forgotten_endpoint_is_kept_for_repeated_requests_until_it_is_dropped(
     assert store.load("mine").forgotten is None
     assert store.list().forgotten == []
     assert store.load("mine").spec is not None
+
+
+def test_what_is_kept_of_a_forgotten_endpoint_is_replaced_when_its_state_is_removed(
+    store: StateStore,
+) -> None:
+    put_on_the_meter(store)
+    store.stop("mine", state_of(store, "mine"), NOW, None, forgotten_spec())
+    store.lock("mine", "me", NOW, SOON)
+    late = replace(forgotten_spec(), operations={"late": keyed().operation})
+    with pytest.raises(Conflict):
+        store.forget("mine", "me", 99, (), late)
+    store.forget("mine", "me", state_of(store, "mine").rev, (), late)
+    record = store.load("mine")
+    assert record.state is None
+    assert record.forgotten is not None
+    assert record.forgotten.operations == late.operations
 
 
 def test_stop_records_its_key(store: StateStore) -> None:

@@ -8,7 +8,8 @@ Where to look:
 
 - *Time and AWS*: `kernel` (time, and actors that take turns), `wire` (each call of an adapter: it
   takes time, and may fail), `faults` (what fails, and how often), `tables` and
-  `expressions` (DynamoDB), `queues` (SQS), `sagemaker`.
+  `expressions` (DynamoDB), `queues` (SQS), `sagemaker`, `refusals` (requests that SageMaker
+  refuses for good).
 - *The meter*: `stack` (one stack: use cases, adapters, invocations), `stage` (a region with the
   watched stack, and perhaps a second one), `versions` (functions that run older code).
 - *Who acts*: `people` (users, and a team that deploys), `takers` (people who want endpoints of

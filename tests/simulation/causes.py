@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -60,6 +60,8 @@ class Story:
     """What happened to the meter of one endpoint."""
 
     wanted: bool = False
+    meant: bool = False
+    """Whether it would be wanted if the stack were not drained."""
     flips: deque[Flip] = field(default_factory=lambda: deque(maxlen=20))
     stored: Told | None = None
     after: Flip | None = None
@@ -70,7 +72,18 @@ class Story:
     spec: object = None
     spec_changed: datetime | None = None
     looked: datetime | None = None
-    """When the meter last stored whether it is wanted."""
+    """When the meter last stored whether it is wanted, by its clock."""
+    noted: bool = False
+    """What it stored."""
+    set_up: tuple[datetime, datetime] | None = None
+    """By the meter, and when that was written: a sync that sets up many endpoints takes a while."""
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether the meter has seen that it is wanted. If two clocks may differ too much to tell,
+        by what it stored."""
+        after = (self.looked or _LONG_AGO) - self.wanted_since
+        return self.noted if abs(after) < _SKEW else after > timedelta()
 
 
 class Causes:
@@ -91,6 +104,7 @@ class Causes:
     def looked(self, key: str, *, wanted: bool) -> None:
         """Called at each instant at which that may change."""
         story, account, now = self.stories[key], self._ledger.account(key), self._kernel.now
+        meant = self._meant(account, now)
         if account.spec is not story.spec:
             story.spec, story.spec_changed = account.spec, now
         if self._undecided(key):
@@ -98,19 +112,30 @@ class Causes:
         if not account.exists:
             self.stories[key] = Story(wanted, spec=story.spec, spec_changed=story.spec_changed)
         elif story.wanted and not wanted:
-            flip = self._flip(account, now)
-            unseen = (story.looked or _LONG_AGO) < story.wanted_since
-            if flip.causes != {"window"} or not unseen:  # nobody was there to see that one
-                story.flips.append(flip)
+            drained = Flip(now, frozenset({"drain"})) if self._ledger.draining(now) else None
+            flip = drained or self._flip(account, now)
+            if flip.causes == {"hand"} and story.cut and story.cut.at > now - _SKEW:  # two stops
+                story.flips.append(Flip(story.cut.at, flip.causes, frozenset({story.cut.detail})))
+            if story.is_seen or not flip.causes <= {"window", "change"}:
+                story.flips.append(flip)  # else nobody was there to see that one
         elif wanted and not story.wanted:
             story.wanted_since = now
-        story.wanted = wanted
+        elif story.meant and not meant:
+            # A drain had stopped it before. Both are true.
+            flip = self._flip(account, now)
+            if flip.causes & {"hand", "lease"}:
+                story.flips.append(replace(flip, causes=flip.causes | {"drain"}))
+        story.wanted, story.meant = wanted, meant
+
+    def _meant(self, account: Account, now: datetime) -> bool:
+        spec = account.spec
+        return spec is not None and oracle.wanted(
+            spec.schedules, account.lease_end, account.held_since, now
+        )
 
     def _flip(self, account: Account, now: datetime) -> Flip:
         actor = self._kernel.actor
         use = actor.notes["use"] if actor else ""
-        if self._ledger.draining(now):
-            return Flip(now, frozenset({"drain"}))
         if actor and use in ("stop", "forget"):
             assert actor.reading is not None
             return Flip(actor.reading, frozenset({"hand"}), frozenset({_person(actor)}))
@@ -133,6 +158,8 @@ class Causes:
         key = pk.removeprefix(PREFIX)
         story, told = self.stories[key], _stored(after)
         looked = _seen(after)
+        if before is None:
+            story.set_up = _instant_in(after, "set_up_at") or self._kernel.now, self._kernel.now
         if told != story.stored:
             if told is not None and not self._allowed(key, story, told):
                 flips = [f"{f.at:%H:%M:%S} {sorted(f.causes)}" for f in story.flips]
@@ -141,7 +168,9 @@ class Causes:
                 story.cut = told
             story.stored, story.after = told, story.flips[-1] if story.flips else None
         if looked is not None:
-            story.looked = looked
+            story.looked, story.noted = looked, after["last_wanted"]["BOOL"]
+        if after.get("intent") != (before or {}).get("intent") and self._kernel.actor:
+            self._kernel.actor.notes[f"stored {key}"] = story.stored
 
     def _allowed(self, key: str, story: Story, told: Told) -> bool:
         """Whether what is stored now is what ended the last running time."""
@@ -160,7 +189,8 @@ class Causes:
         if told.cause == "hand" and (recent or story.wanted):
             return _of_a_stop(self._kernel, told)
         if not story.wanted:
-            return False
+            of_session = told.cause == "lease" and recent and _of_a_session(self._kernel, told)
+            return of_session or _closed_at_set_up(account, story, told)
         if told.cause == "lease":  # the clock of the meter is ahead
             return told.at == account.lease_end and abs(told.at - now) < _SKEW
         if told.cause == "window" and abs(told.at - now) < _SKEW:
@@ -182,10 +212,13 @@ class Causes:
         return lately is not None and self._kernel.now - lately < timedelta(minutes=10)
 
     def told(self, key: str, sentence: str) -> None:
-        """A deletion is explained with this."""
-        story, told = self.stories[key], _parsed(sentence)
-        if told is not None and told != story.stored and not self._doubtful(key, story):
-            self._violation(key, f"is deleted as {sentence!r}, and stored is {story.stored}")
+        """A deletion is explained with this. The explanation was part of the write of the intent: a
+        user may have written another end since."""
+        story, told, actor = self.stories[key], _parsed(sentence), self._kernel.actor
+        assert actor is not None
+        stored = actor.notes.get(f"stored {key}", story.stored)
+        if told is not None and told != stored and not self._doubtful(key, story):
+            self._violation(key, f"is deleted as {sentence!r}, and stored is {stored}")
 
     def shown(self, key: str, document: Mapping[str, Any]) -> None:
         """An answer that is made at this instant: wanted or not, and why."""
@@ -223,12 +256,29 @@ def _closing(account: Account, at: datetime) -> Iterator[str]:
             yield schedule.name
 
 
+def _closed_at_set_up(account: Account, story: Story, told: Told) -> bool:
+    """Whether a window closed after the meter read the time at which it set the endpoint up, and
+    before it wrote that."""
+    if told.cause != "window" or story.looked or not story.set_up:
+        return False
+    set_up_at, written_at = story.set_up
+    return set_up_at < told.at <= written_at and told.detail in _closing(account, told.at)
+
+
 def _of_a_stop(kernel: Kernel, told: Told) -> bool:
     actor = kernel.actor
     if actor is None or actor.reading is None or actor.notes["use"] not in ("stop", "forget"):
         return False
     right = told.at == actor.reading.replace(microsecond=0)
     return right and told.detail == _person(actor)
+
+
+def _of_a_session(kernel: Kernel, told: Told) -> bool:
+    """Whether a program whose clock is behind ends its session, which had just run out."""
+    actor = kernel.actor
+    if actor is None or actor.reading is None or actor.notes["use"] != "end session":
+        return False
+    return told.at == actor.reading.replace(microsecond=0)
 
 
 def _person(actor: Actor) -> str:
@@ -247,8 +297,12 @@ def _stored(item: Item) -> Told | None:
 
 
 def _seen(item: Item) -> datetime | None:
-    seen = item.get("last_wanted_seen")
-    return instant(decode({"seen": seen})["seen"]) if seen else None
+    return _instant_in(item, "last_wanted_seen")
+
+
+def _instant_in(item: Item, name: str) -> datetime | None:
+    value = item.get(name)
+    return instant(decode({name: value})[name]) if value else None
 
 
 def _parsed(sentence: str) -> Told | None:

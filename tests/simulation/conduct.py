@@ -127,6 +127,7 @@ class Conduct:
         if not _is_save(before, after):
             return
         operation = actor.notes.pop(f"refused {key}", None)
+        for_good = actor.notes.pop(f"for good {key}", None)
         begun, written = actor.notes.get(f"begun {key}"), self.watch.ledger.account(key).written_at
         if operation is None or actor.notes.get("unanswered") == (key, operation):
             return
@@ -135,6 +136,8 @@ class Conduct:
         reason = after.get("reason", {}).get("S", "")
         if "refused" not in reason:
             self.watch.violation(key, f"SageMaker refused it, but the state says '{reason}'")
+        elif for_good:
+            self.sagemaker.refusals.heard(key, for_good)
 
 
 def _is_save(before: Item, after: Item) -> bool:

@@ -168,6 +168,7 @@ class Life:
                 continue
             wanted = watch.wanted(key, now - timedelta(minutes=4))
             steady = wanted is watch.wanted(key, now) and not case.in_flux
+            steady = steady and not (wanted and watch.is_refused("CreateEndpoint", key))
             if steady and wanted is (status in (None, "Deleting")):
                 watch.violation(key, f"in the end wanted {wanted}, but {status}")
             record = stage.store.load(key)

@@ -139,6 +139,27 @@ MUTANTS = (
         "renew: absent against a renewal",
     ),
     Mutant(
+        "a start that cannot be read is made again",
+        f"{CORE}.reconcile",
+        "return invalid or error.code in _UNREADABLE",
+        "return invalid",
+        "reconcile: start that cannot be read",
+    ),
+    Mutant(
+        "an invalid start is made for ever",
+        f"{CORE}.reconcile",
+        "_INVALID_FOR_GOOD = 5",
+        "_INVALID_FOR_GOOD = 99",
+        "reconcile: start that stays invalid",
+    ),
+    Mutant(
+        "a renewal does not try again what was dropped",
+        f"{AWS}.state_store",
+        '.remove("held_since", "retry_at", "stranger", "dropped")',
+        '.remove("held_since", "retry_at", "stranger")',
+        "renew: after a start that cannot be read",
+    ),
+    Mutant(
         "a renewal leaves the hold",
         f"{AWS}.state_store",
         '.remove("held_since", "retry_at", "stranger", "dropped")',

@@ -87,7 +87,7 @@ CAUSE_MUTANTS = (
         f"{CORE}.reasons",
         "yield Ended(EndedBy.WINDOW, stop, schedule.name)",
         "yield Ended(EndedBy.WINDOW, stop, meter.schedules[0].name)",
-        "lives",
+        "reconcile: in the second of two windows",
     ),
     Mutant(
         "an answer is built without the hold",

@@ -542,7 +542,9 @@ class Team:
         names = [record.name for record in self.stage.sagemaker.world._catalog.configs]
         for name in names:
             for served in () if name in kept else self.stage.sagemaker.destroy_config(name):
-                self.stage.watch.violation(served, f"its config {name} was taken away")
+                let_go = self.stage.watch.ledger.account(served).spec is None
+                if not let_go or self.stage.sagemaker.ours(served):
+                    self.stage.watch.violation(served, f"its config {name} was taken away")
 
 
 def _says_no(refusal: MeterError | None) -> bool:

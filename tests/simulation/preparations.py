@@ -188,6 +188,12 @@ def drained(scene: Scene) -> None:
     scene.advance(20)
 
 
+def drained_in_session(scene: Scene) -> None:
+    in_session(scene)
+    scene.drain()
+    scene.advance(20)
+
+
 def two_due(scene: Scene) -> None:
     """One must start and one must stop within the next two minutes. A third is overdue."""
     scene.deploy(
@@ -304,6 +310,21 @@ def after(seconds: float) -> Callable[[Scene], None]:
 def falcon(**fields: Any) -> Callable[[Scene], None]:
     """One endpoint of the config, deployed."""
     return lambda scene: falcon_alone(scene, **fields)
+
+
+def start_refused_for_good(code: str) -> Callable[[Scene], None]:
+    """It was paid for, and the first try is to come."""
+    return steps(
+        falcon_alone,
+        Scene.mute,
+        refused_for_good("CreateEndpoint", code),
+        lambda s: s.renew(minutes=20),
+        after(1),
+    )
+
+
+def refused_for_good(operation: str, code: str) -> Callable[[Scene], None]:
+    return lambda scene: scene.refuse_for_good(operation, code)
 
 
 renewed = steps(falcon_alone, lambda s: s.renew())

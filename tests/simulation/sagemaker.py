@@ -23,6 +23,7 @@ from local.simulator.lifecycle import Durations, Outcome
 from local.simulator.world import World
 from tests.simulation.faults import Faults
 from tests.simulation.kernel import Kernel
+from tests.simulation.refusals import Refusals
 from tests.simulation.wire import Call, Wire
 
 ACCOUNT = Account()
@@ -64,6 +65,7 @@ class SageMaker:
     faults: Faults
     moods: Moods
     rng: Random
+    refusals: Refusals
     create_limit: Callable[[datetime], bool] | None = None
     refused: Callable[[str, str, str], None] = lambda _operation, _key, _code: None
     changed: Callable[[str], None] = lambda _key: None
@@ -412,16 +414,27 @@ class ScalingClient:
         return _Listing(lambda request: self._call("DescribeScalableTargets", request))
 
     def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        key = request["ResourceId"].split("/")[1].lower() if "ResourceId" in request else None
+
         def effect() -> dict[str, Any]:
-            if "ResourceId" in request:
-                _, name, *_ = request["ResourceId"].split("/")
-                self._sagemaker.mutating(self._stack, operation, name.lower())
+            if key is not None:
+                self._sagemaker.mutating(self._stack, operation, key)
+                self._refuse(operation, key, request)
             try:
                 return self._sagemaker.perform(operation, request)
             except ApiError as error:
                 raise _client_error(error, operation) from None
 
-        return self._wire.send(Call("scaling", operation, None, repeats=True), effect)
+        return self._wire.send(Call("scaling", operation, key, repeats=True), effect)
+
+    def _refuse(self, operation: str, key: str, request: dict[str, Any]) -> None:
+        sagemaker = self._sagemaker
+        if operation != "PutScalingPolicy" or self._stack != STACK_TAG:
+            return
+        error = sagemaker.refusals.of(operation, key, request)
+        if error is not None:
+            sagemaker.refused(operation, key, error.code)
+            raise _client_error(error, operation)
 
 
 class AdopterClient:
@@ -455,12 +468,18 @@ def _refusal(
     sagemaker: SageMaker, stack: str, operation: str, key: str, request: dict[str, Any]
 ) -> ApiError | None:
     """The error of SageMaker or IAM if the call is refused now."""
-    now, faults = sagemaker.kernel.now, sagemaker.faults
     if operation != "CreateEndpoint":
         if sagemaker.status(key) is not None and not sagemaker.ours(key, stack):
             return ApiError("AccessDeniedException", f"not authorized to {operation} {key}")
+        if operation == "UpdateEndpoint" and stack == STACK_TAG:
+            return sagemaker.refusals.of(operation, key, request)
         return None
-    config = request["EndpointConfigName"]
+    for_good = sagemaker.refusals.of(operation, key, request) if stack == STACK_TAG else None
+    return for_good or _refusal_of_start(sagemaker, key, request["EndpointConfigName"])
+
+
+def _refusal_of_start(sagemaker: SageMaker, key: str, config: str) -> ApiError | None:
+    now, faults = sagemaker.kernel.now, sagemaker.faults
     if sagemaker.lingering.get(key, now) > now:
         return EXISTS.error(noun="endpoint", arn=ACCOUNT.arn(Kind.ENDPOINT, key))
     if sagemaker.config_seen_from.get(config, now) > now:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -315,6 +315,10 @@ class Scene:
             adopt=True,
         )
 
+    def refuse_for_good(self, operation: str, code: str, key: str = KEY) -> None:
+        """The next such call about it meets an error that no retry changes."""
+        self.stage.sagemaker.refusals.coming[operation, key] = code
+
     def mute(self) -> None:
         """Drop all messages and ticks until `listen`."""
         self.ticking = False
@@ -339,8 +343,7 @@ class Scene:
             to_come = case.regained is not None and case.regained > now
             if not stage.watch.ours(key) or stage.watch.undecided(key) or to_come:
                 continue
-            right = ("InService", "Creating", "Updating") if wanted else (None, "Deleting")
-            if status not in right:
+            if status not in self._right(key, wanted=wanted):
                 found.append(f"{key}: wanted {wanted}, but {status}")
             if case.outdated_since:
                 found.append(f"{key}: serves an old config")
@@ -355,6 +358,12 @@ class Scene:
             found += [f"the history lacks '{kind}'" for kind in self.told if kind not in kinds]
         return found
 
+    def _right(self, key: str, *, wanted: bool) -> Collection[str | None]:
+        """The statuses that an endpoint may have."""
+        if wanted and self.stage.watch.is_refused("CreateEndpoint", key):
+            return (None,)
+        return ("InService", "Creating", "Updating") if wanted else (None, "Deleting")
+
     def _serves(self) -> bool:
         """Whether all running endpoints serve the declared configs, or those set by hand."""
         sagemaker, ledger = self.stage.sagemaker, self.stage.watch.ledger
@@ -367,6 +376,8 @@ class Scene:
     def _scaled(self, key: str) -> bool:
         spec = self.specs.get(key)
         if spec is None or not spec.scaling:
+            return True
+        if self.stage.watch.is_refused("PutScalingPolicy", key):
             return True
         request = {"ServiceNamespace": "sagemaker"}
         targets = self.stage.sagemaker.perform("DescribeScalableTargets", request)

@@ -12,6 +12,7 @@ from tests.simulation.preparations import (
     at_lease_end,
     changed_config,
     drained,
+    drained_in_session,
     failed,
     failed_before,
     falcon,
@@ -26,6 +27,7 @@ from tests.simulation.preparations import (
     moved_outside,
     new_entry,
     paid_for,
+    refused_for_good,
     renewed,
     reweighed,
     rolled_back,
@@ -37,6 +39,7 @@ from tests.simulation.preparations import (
     scaled_update,
     second_config,
     set_by_hand,
+    start_refused_for_good,
     steps,
     stopped_mine,
     stopping,
@@ -51,6 +54,7 @@ from tests.simulation.preparations import (
     withdrawn_over_mine,
     without_state,
 )
+from tests.simulation.refusals import INVALID, UNREADABLE
 from tests.simulation.scene import (
     AT_NINE,
     CLOCKS_FALL_BACK,
@@ -67,6 +71,11 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("renew: running", running, lambda s: s.renew()),
     Situation("renew: being deleted", going, lambda s: s.renew()),
     Situation("renew: held", held, lambda s: s.renew()),
+    Situation(
+        "renew: after a start that cannot be read",
+        steps(start_refused_for_good(UNREADABLE), Scene.listen, hinted, after(10)),
+        lambda s: s.renew(),
+    ),
     Situation("renew: until a later instant", running, lambda s: s.renew_until(9)),
     Situation("renew: until an earlier instant", running, lambda s: s.renew_until(2)),
     Situation("session: two callers, one name", in_session, lambda s: s.pay_session(who="bob")),
@@ -153,6 +162,11 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("reconcile: being created", steps(renewed, after(3), Scene.mute), hinted),
     Situation("reconcile: in service", steps(renewed, after(3), Scene.mute, after(9)), hinted),
     Situation("reconcile: delete", at_lease_end, hinted),
+    Situation(
+        "reconcile: in the second of two windows",
+        steps(falcon(schedules=(FROM_TEN, ENDS_SOON)), after(20), Scene.mute),
+        hinted,
+    ),
     Situation("reconcile: being deleted", stopping, hinted),
     Situation("reconcile: gone", steps(stopping, after(4)), hinted),
     Situation("reconcile: update", changed_config, hinted),
@@ -220,6 +234,18 @@ SITUATIONS: tuple[Situation, ...] = (
         hinted,
     ),
     Situation("reconcile: scaling", scaled_soon, hinted),
+    Situation("reconcile: start that cannot be read", start_refused_for_good(UNREADABLE), hinted),
+    Situation("reconcile: start that stays invalid", start_refused_for_good(INVALID), hinted),
+    Situation(
+        "reconcile: update that cannot be read",
+        steps(changed_config, refused_for_good("UpdateEndpoint", UNREADABLE)),
+        hinted,
+    ),
+    Situation(
+        "reconcile: scaling that cannot be read",
+        steps(scaled_soon, refused_for_good("PutScalingPolicy", UNREADABLE)),
+        hinted,
+    ),
     Situation("reconcile: early", steps(running, after(206)), lambda s: s.hint(cause=Cause.TICK)),
     Situation("sweep: gone by hand", gone_by_hand, lambda s: s.sweep(), again=True),
     Situation("sweep: without state", without_state, lambda s: s.sweep(), again=True),
@@ -237,6 +263,12 @@ SITUATIONS: tuple[Situation, ...] = (
         about="Mine",
     ),
     Situation("sync: after a drain", drained, lambda s: s.sync(), again=True),
+    Situation(
+        "sync: after a drain that outlasted the lease",
+        steps(drained, after(240)),
+        lambda s: s.sync(),
+        again=True,
+    ),
     Situation(
         "sync: changed after an update by hand",
         steps(running, lambda s: s.update(), after(12), second_config),
@@ -275,6 +307,8 @@ SITUATIONS: tuple[Situation, ...] = (
         Scene.settle,
         again=True,
     ),
+    Situation("stop: in a drain", drained, lambda s: s.stop()),
+    Situation("session: ends in a drain", drained_in_session, lambda s: s.end_session()),
     Situation("drain", steps(running, mine), lambda s: s.drain(), again=True),
 )
 

@@ -19,6 +19,7 @@ from tests.simulation.conduct import Conduct
 from tests.simulation.expressions import Item, once
 from tests.simulation.faults import PEACE, Faults, Profile
 from tests.simulation.kernel import Actor, Kernel
+from tests.simulation.refusals import Refusals
 from tests.simulation.sagemaker import STACK_TAG, Moods, SageMaker
 from tests.simulation.stack import Came, Region, Stack
 from tests.simulation.trespass import Trespass
@@ -47,7 +48,9 @@ class Stage(Stack):
         kernel = Kernel(start)
         faults = Faults(rng, profile, start - timedelta(days=1))
         wire = Wire(kernel, faults)
-        sagemaker = SageMaker(kernel, faults, moods or Moods(), rng)
+        apart = Random(f"refusals {seed}")  # noqa: S311
+        refusals = Refusals(kernel, faults, apart)
+        sagemaker = SageMaker(kernel, faults, moods or Moods(), rng, refusals)
         self.versions = Versions(kernel)
         trespass = Trespass(kernel, wire, faults, sagemaker, self.versions)
         self.region = Region(kernel, rng, faults, wire, sagemaker, trespass)

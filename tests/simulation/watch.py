@@ -68,6 +68,9 @@ class Case:
     """Whether anybody outside ever updated it."""
     outside_since: datetime | None = None
     outside_asked: int = 0
+    let_go: bool = False
+    """Whether it was off the meter at any time since that update began, such as by its ignore tag.
+    Then its owner chose the config, and nobody has to be told."""
     asked: set[str] = field(default_factory=set)
     """All configs that anybody asked the meter for, in this life."""
     updated_by_us: bool = False
@@ -115,6 +118,8 @@ class Watch:
         sagemaker.changed = self._changed
         sagemaker.accepted = self._accepted
         sagemaker.asked = self._asked
+        sagemaker.refusals.violation, sagemaker.refusals.changed = self.violation, self.look
+        self._tables.watchers.append(sagemaker.refusals.written)
 
     def violation(self, key: str, what: str) -> None:
         text = f"{self._kernel.now:%Y-%m-%d %H:%M:%S} {key}: {what}"
@@ -193,8 +198,10 @@ class Watch:
         account = self.ledger.account(key)
         status, wanted = self.sagemaker.status(key), self.wanted(key, now)
         self.causes.looked(key, wanted=wanted)
+        self.sagemaker.refusals.looked(key, status, wanted=wanted)
         self._remember_asked(key)
         ours = self.ours(key)
+        case.let_go |= not ours
         if ours and not case.was_ours:
             case.regained = now + _LOOKED_AT_AGAIN
         case.was_ours = ours
@@ -205,7 +212,9 @@ class Watch:
         watched = ours and not case.in_flux and not self.undecided(key)
         overrun = watched and not wanted and status in _DELETABLE
         missing = watched and wanted and status in (None, "Failed")
+        missing = missing and not self.is_refused("CreateEndpoint", key)
         outdated = watched and wanted and status == "InService" and self._outdated(account)
+        outdated = outdated and not self.is_refused("UpdateEndpoint", key)
         case.overrun_since = (case.overrun_since or now) if overrun else None
         case.missing_since = (case.missing_since or now) if missing else None
         case.outdated_since = (case.outdated_since or now) if outdated else None
@@ -219,6 +228,11 @@ class Watch:
             if look_at is not None and look_at != case.look_at:
                 case.look_at = look_at
                 self._kernel.at(look_at, lambda: self.look(key))
+
+    def is_refused(self, operation: str, key: str) -> bool:
+        """Whether SageMaker refused for good what is wanted now."""
+        configs = self.ledger.account(key).configs
+        return self.sagemaker.refusals.holds(operation, key, configs)
 
     def ours(self, key: str) -> bool:
         """Whether the meter must act on it. An endpoint without a record is reported and gets some
@@ -322,8 +336,12 @@ class Watch:
         case, now = self.case(key), self._kernel.now
         if operation == "CreateEndpoint":
             refused = case.failed_at.get(operation)
-            excuses = (self._faults.last_hit(key), self.ledger.account(key).written_at)
+            written_at = self.ledger.account(key).written_at
+            excuses = (self._faults.last_hit(key), written_at)
             excused = any(at and at > now - 2 * _HAMMERING for at in excuses)
+            # A user wrote while the call was under way: so it is decided again at once.
+            begun = actor.notes.get(f"begun {key}") if (actor := self._kernel.actor) else None
+            excused |= bool(begun and written_at and written_at >= begun)
             if refused and now - refused < _HAMMERING and not excused:
                 self.violation(key, "SageMaker refused to create it and was asked again at once")
             return
@@ -392,8 +410,9 @@ class Watch:
 
     def updated_outside(self, key: str) -> None:
         """Somebody outside began an update."""
-        self.case(key).moving_outside = True
-        self.case(key).ever_outside = True
+        case = self.case(key)
+        case.moving_outside = case.ever_outside = True
+        case.let_go = not self.ours(key)
 
     def _explained(self, key: str, step: str, reason: str, entries: Mapping[str, Item]) -> None:
         """Whether our step says what somebody outside did, and blames nobody for what we did."""
@@ -405,7 +424,7 @@ class Watch:
         events = [e["reason"]["S"] for e in entries.values() if "outside" in e["kind"]["S"]]
         if events and not case.ever_outside:
             self.violation(key, f"{events} is told, and nobody outside updated it")
-        if step != "update" or case.outside != served or served in case.asked:
+        if step != "update" or case.outside != served or served in case.asked or case.let_go:
             return
         if not blamed or not any(f"to {served}" in told for told in events):
             self.violation(key, f"nobody is told that somebody outside moved it to {served}")

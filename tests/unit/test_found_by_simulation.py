@@ -13,7 +13,7 @@ from lambdas.core.errors import AwsRefused, Throttled
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.reconcile import THROTTLED
 from lambdas.core.schedule import Schedule
-from lambdas.core.state import EndedBy, Status, Step
+from lambdas.core.state import EndedBy, Owner, Status, Step
 from tests.fakes import a_spec, by, clock
 from tests.unit.interleaving import before, failing
 from tests.world import World
@@ -286,3 +286,61 @@ def test_lease_that_ends_during_a_drain_is_not_what_stopped_it(world: World) -> 
     ended = world.state("falcon").ended
     assert ended is not None
     assert ended.cause is EndedBy.DRAIN
+
+
+def test_lease_that_ends_while_the_id_of_the_table_is_read_starts_nothing(world: World) -> None:
+    def take_20_seconds() -> None:
+        world.advance(seconds=20)
+
+    world.expiry.renew_until("falcon", world.now + timedelta(seconds=10), world.now, by())
+    before(world.store, "table_id", take_20_seconds)
+
+    world.settle()
+
+    assert world.endpoints.made("create", "falcon") == 0
+
+
+def test_second_stop_by_a_clock_that_is_behind_leaves_the_name_of_the_first(world: World) -> None:
+    world.deploy(a_spec("falcon", schedules=(ROUND_THE_CLOCK,)))
+    world.renew("falcon", 5)
+    world.advance(minutes=1)
+
+    for skew in (2, -1):
+        at = world.now + timedelta(seconds=skew)
+        world.expiry.stop("falcon", at, by("bob"), forget=False)
+    world.advance(minutes=1)
+
+    assert world.get("falcon")["Reason"] == "stopped by hand at 2026-03-02T09:01:02Z (bob)"
+
+
+def test_adoption_that_is_void_at_the_first_look_is_not_told_as_the_end_of_a_lease(
+    world: World,
+) -> None:
+    world.add("mine", "cfg", 5)
+    world.advance(minutes=10)
+    world.endpoints.run_by_hand("mine", "cfg")
+    world.expiry.add("mine", "cfg", 5, world.now, by(), adopt=True)
+    world.endpoints.live["mine"].owner = Owner.ANOTHER_STACK
+
+    world.advance(minutes=1)
+    world.endpoints.delete("mine")
+    world.advance(minutes=15)
+
+    told = world.get("mine")["Reason"]
+    assert told == "its schedules or its lease were changed after 2026-03-02T09:10:00Z"
+
+
+def test_key_of_an_add_that_came_during_a_forget_is_kept(world: World) -> None:
+    world.add("mine", "cfg", 10)
+    world.advance(minutes=1)
+    keyed = by().under("k", "add", {})
+    before(
+        world.store,
+        "renew",
+        lambda: world.expiry.stop("mine", world.now, by("bob"), forget=True),
+    )
+    first = world.expiry.add("mine", "cfg", 5, world.now, keyed)
+    world.advance(minutes=1)
+
+    assert world.expiry.add("mine", "cfg", 5, world.now, keyed) == first
+    assert world.store.load("mine").spec is None

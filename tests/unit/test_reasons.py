@@ -320,6 +320,14 @@ def test_clock_that_is_behind_that_of_the_last_look_ends_no_run() -> None:
     assert closed.ended == Ended(EndedBy.WINDOW, clock(12), "morning")
 
 
+def test_renewal_after_a_stop_by_a_clock_that_is_ahead_begins_a_run() -> None:
+    stopped = State(last_wanted=Wanted(running=False, since=clock(8, 1), seen=clock(8, 1)))
+    meter = meter_of(a_spec("falcon", schedules=(MORNING,)), State())
+    renewed = with_wanted(meter, stopped, clock(8, 0, 58), draining=False)
+    closed = with_wanted(meter, renewed, clock(12), draining=False)
+    assert closed.ended == Ended(EndedBy.WINDOW, clock(12), "morning")
+
+
 def test_no_try_is_promised_for_a_time_at_which_the_endpoint_is_not_wanted() -> None:
     world = World()
     world.endpoints.failing = "the image cannot be pulled"

@@ -1014,6 +1014,24 @@ def test_adopted_endpoint_is_on_the_meter_again_when_its_owner_takes_the_ignore_
     assert world.status(FOREIGN) is Status.ABSENT, "its lease has ended"
 
 
+def test_config_that_its_owner_set_while_it_was_ignored_is_replaced_and_blamed_on_nobody(
+    world: World,
+) -> None:
+    adopt(world, minutes=180)
+    world.advance(minutes=1)
+    live = world.endpoints.live[FOREIGN]
+    live.owner = Owner.IGNORED
+    world.endpoints.update(FOREIGN, "other", {})
+    world.hints.send([Hint(FOREIGN, Cause.SWEEP)])
+    world.advance(minutes=5)
+    live.owner = Owner.ADOPTED
+    world.advance(minutes=5)
+    told = {event.kind: event.reason for event in world.history.newest(FOREIGN, 100)}
+    assert told["update"] == "it is to run their-cfg"
+    assert "updated outside" not in told
+    assert world.get(FOREIGN)["ServedConfigName"] == "their-cfg"
+
+
 def test_sweep_puts_only_what_may_be_adopted_on_the_meter(world: World) -> None:
     world.endpoints.run_by_hand("team-a-1", "their-cfg")
     policy = Policy(Unmanaged.METER, timedelta(hours=2), adoptable=NamePatterns(("team-a-*",)))
