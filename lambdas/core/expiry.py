@@ -195,7 +195,7 @@ class ExpiryUseCases(UseCases):
             draining = self.store.control().draining(now)
             if ended or undecided(spec, state, now):
                 by_hand = Ended(EndedBy.HAND, cut, request.actor)
-                stopped = ended_now(stopped, now, by_hand, draining=draining)
+                stopped = ended_now(stopped, now, by_hand)
             reason = f"{' and '.join(ended) or 'nothing kept it running'}, by hand"
             operation = operation_of(spec, stopped, request, now, 200, draining=draining)
             keyed = keyed_with(record, request, operation)

@@ -70,13 +70,10 @@ def with_wanted(meter: Meter, state: State, now: datetime, *, draining: bool) ->
     return replace(state, ended=ended, last_wanted=Wanted(wanted, since, now))
 
 
-def ended_now(state: State, now: datetime, ended: Ended, *, draining: bool) -> State:
+def ended_now(state: State, now: datetime, ended: Ended) -> State:
     """The state after a write that ended the time in which the endpoint was wanted. The clock of
-    whoever writes may differ from the reconciler's: so the cause is part of the write. While
-    `draining`, that time had ended before. If it was stopped before, by a clock that is ahead, that
-    stop stays the cause."""
-    if draining:
-        return with_wanted(Meter(), state, now, draining=True)
+    whoever writes may differ from the reconciler's: so the cause is part of the write. If it was
+    stopped before, by a clock that is ahead, that stop stays the cause."""
     known, last = state.ended, state.last_wanted
     if known and known.cause is ended.cause is EndedBy.HAND and last and not last.running:
         ended = max(known, ended, key=lambda each: each.at)
@@ -102,10 +99,7 @@ def last_end(meter: Meter, state: State, now: datetime, *, draining: bool = Fals
     later = [end for end in ends if looked is None or end.at > looked]
     if last and looked and not last.running:
         # A window that opened since would have been due. If it was not seen, it is a new one.
-        # A lease goes on while nothing is wanted: its end during a drain ended no running time.
-        drained = known is not None and known.cause is EndedBy.DRAIN
-        ended_nothing = {EndedBy.WINDOW, EndedBy.LEASE} if drained else {EndedBy.WINDOW}
-        later = [end for end in later if end.cause not in ended_nothing]
+        later = [end for end in later if end.cause is not EndedBy.WINDOW]
     newest = max([*([known] if known else []), *later], key=lambda e: e.at, default=None)
     if last and last.running and (newest is None or newest.at < last.since):
         if draining:

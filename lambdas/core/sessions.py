@@ -79,7 +79,7 @@ class SessionUseCases(UseCases):
             draining = self.store.control().draining(now)
             if lives and not meter_of(spec, after).wanted(now):
                 over = Ended(EndedBy.LEASE, now.replace(microsecond=0))
-                after = ended_now(after, now, over, draining=draining)
+                after = ended_now(after, now, over)
             operation = operation_of(spec, after, request, now, 200, draining=draining)
             self.store.stop(record.key, after, now, keyed_with(record, request, operation))
             if lives:

@@ -13,7 +13,7 @@ from lambdas.core.errors import AwsRefused, Throttled
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.reconcile import THROTTLED
 from lambdas.core.schedule import Schedule
-from lambdas.core.state import EndedBy, Owner, Status, Step
+from lambdas.core.state import Owner, Status, Step
 from tests.fakes import a_spec, by, clock
 from tests.unit.interleaving import before, failing
 from tests.world import World
@@ -257,35 +257,6 @@ def test_failure_to_make_one_endpoint_due_does_not_stop_the_others(world: World)
     world.settle()
     world.advance(minutes=1)
     assert world.status("falcon") is Status.IN_SERVICE, "its hint is handled all the same"
-
-
-def test_stop_by_hand_during_a_drain_is_not_what_stopped_it(world: World) -> None:
-    world.renew("falcon", 600)
-    world.advance(minutes=1)
-    world.deploys.drain(60)
-    drained_at = world.state("falcon").ended
-
-    world.advance(seconds=30)
-    world.stop("falcon")
-    world.advance(minutes=5)
-
-    ended = world.state("falcon").ended
-    assert ended is not None
-    assert (ended.cause, ended) == (EndedBy.DRAIN, drained_at)
-
-
-def test_lease_that_ends_during_a_drain_is_not_what_stopped_it(world: World) -> None:
-    world.renew("falcon", 10)
-    world.advance(minutes=1)
-    world.deploys.drain(60)
-    world.advance(minutes=10)
-
-    world.store.set_drain(None)
-    world.advance(minutes=20)
-
-    ended = world.state("falcon").ended
-    assert ended is not None
-    assert ended.cause is EndedBy.DRAIN
 
 
 def test_lease_that_ends_while_the_id_of_the_table_is_read_starts_nothing(world: World) -> None:

@@ -402,20 +402,18 @@ def test_end_of_a_lease_during_a_drain_ended_no_run() -> None:
     stopped = replace(drained, ended=Ended(EndedBy.HAND, clock(8)))
     meter = Meter(clock(8, 45))
 
-    assert last_end(meter, drained, NOW) == drained.ended
+    assert last_end(meter, drained, NOW) == Ended(EndedBy.LEASE, clock(8, 45))
+    assert last_end(meter, drained, clock(8, 40)) == drained.ended
     assert last_end(meter, stopped, NOW) == Ended(EndedBy.LEASE, clock(8, 45))
     assert last_end(meter, stopped, clock(8, 40)) == stopped.ended
 
 
 def test_write_that_ended_a_run_is_told_from_others() -> None:
     by_hand = Ended(EndedBy.HAND, NOW, "ann")
-    stopped = ended_now(State(), NOW, by_hand, draining=False)
+    stopped = ended_now(State(), NOW, by_hand)
 
     assert stopped == State(ended=by_hand, last_wanted=Wanted(False, NOW, NOW))
     assert ended_at(stopped, NOW)
     assert not ended_at(stopped, clock(10))
     assert not ended_at(State(), NOW)
     assert not ended_at(State(last_wanted=Wanted(True, NOW, NOW)), NOW)
-    running = State(last_wanted=Wanted(True, clock(8), clock(8)))
-    drained = ended_now(running, NOW, by_hand, draining=True)
-    assert drained.ended == Ended(EndedBy.DRAIN, NOW)
