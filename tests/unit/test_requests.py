@@ -221,6 +221,25 @@ def test_body_is_read_as_json_unless_it_says_that_it_is_none(
     assert call("POST", "/endpoint-expiry", body, headers=headers).status == status
 
 
+def test_body_with_half_a_character_is_no_json(call: Client) -> None:
+    reply = call("POST", "/endpoint-expiry", '{"EndpointName": "\ud800", "minutes": 5}')
+    assert refusal(reply)[:2] == (400, "MalformedJson")
+
+
+def test_event_names_the_schedules_that_were_set(call: Client, world: World) -> None:
+    world.endpoints.configs.add("cfg")
+    world.add("mine", "cfg", 60)
+    window = {"start_time": "09:00", "stop_time": "17:00", "days": ["mon"]}
+    two = [{**window, "name": "a"}, {**window, "name": "b"}]
+    assert (
+        call("PUT", "/endpoint-schedule", {"EndpointName": "mine", "schedule": two}).status == 200
+    )
+    world.advance(seconds=1)
+    assert call("DELETE", "/endpoint-schedule", query={"EndpointName": "mine"}).status == 200
+    told = [e.reason for e in world.history.newest("mine", 9) if e.kind == "schedules set"]
+    assert told == ["schedules: none", "schedules: a, b"]
+
+
 def test_body_in_base64_is_read_as_text(call: Client) -> None:
     text = json.dumps({"EndpointName": NAME, "minutes": 5}).encode()
     sent = {"body": base64.b64encode(text).decode(), "isBase64Encoded": True}
