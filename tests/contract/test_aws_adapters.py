@@ -367,6 +367,18 @@ def test_endpoint_is_described_with_all_that_the_meter_decides_by() -> None:
     )
 
 
+def test_config_that_cannot_be_described_is_not_taken_for_a_missing_one() -> None:
+    client = a_client("sagemaker")
+    missing = 'Could not find endpoint configuration "arn:x".'
+    with Stubber(client) as stub:
+        stub.add_client_error("describe_endpoint_config", "ValidationException", missing)
+        stub.add_client_error("describe_endpoint_config", "AccessDeniedException", "no")
+        endpoints = SageMakerEndpoints(client, client, "demo")
+        assert endpoints.config_variants("falcon-1") is None
+        with pytest.raises(AwsRefused, match="AccessDenied"):
+            endpoints.config_variants("falcon-1")
+
+
 # --- notices ----------------------------------------------------------------------------------
 
 

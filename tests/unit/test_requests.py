@@ -135,9 +135,19 @@ def test_wrong_fields_are_all_named_without_where_they_were_sent(call: Client) -
     assert refusal(nested)[2].startswith("schedule[0]: ")
 
 
-def test_document_of_the_api_is_json(call: Client) -> None:
-    reply = call("GET", "/openapi.json")
-    assert reply.headers["Content-Type"] == "application/json"
+def test_every_answer_is_json(call: Client, world: World) -> None:
+    world.endpoints.configs.add("cfg")
+    update = {"EndpointName": NAME, "EndpointConfigName": "cfg"}
+    for reply in (
+        call("GET", "/openapi.json"),
+        call("GET", "/health"),
+        call("GET", "/endpoint-expiry"),
+        call("GET", "/endpoint-schedule", query={"EndpointName": NAME}),
+        call("GET", "/endpoint-events", query={"EndpointName": NAME}),
+        call("POST", "/endpoint-update", update),
+        call("GET", "/nowhere"),
+    ):
+        assert reply.headers["Content-Type"] == "application/json"
 
 
 def test_unknown_parameter_suggests_the_nearest_one() -> None:
