@@ -29,8 +29,9 @@ from lambdas.aws.items import (
     step_of,
     wanted_values,
 )
-from lambdas.aws.state_store import DUE_SHARDS
+from lambdas.aws.state_store import DUE_SHARDS, _oldest_ended
 from lambdas.aws.tokens import token_of
+from lambdas.core.errors import TooManySessions
 from lambdas.core.history import Event
 from lambdas.core.schedule import Schedule
 from lambdas.core.scopes import Scopes
@@ -466,3 +467,12 @@ def test_item_of_a_token_is_read_with_what_older_items_lack() -> None:
 
 def test_shards_of_the_due_index_are_those_of_deployed_tables() -> None:
     assert DUE_SHARDS == ("0", "1", "2", "3")
+
+
+def test_session_that_ended_first_makes_room_also_at_the_very_instant_of_its_end() -> None:
+    sessions = {"a": clock(9), "b": clock(8, 59), "c": clock(10)}
+
+    assert _oldest_ended("falcon", sessions, clock(9)) == "b"
+    assert _oldest_ended("falcon", {"a": clock(9), "c": clock(10)}, clock(9)) == "a"
+    with pytest.raises(TooManySessions):
+        _oldest_ended("falcon", {"c": clock(10)}, clock(9))
