@@ -20,8 +20,10 @@ from lambdas.aws.notices import SnsNotices
 from lambdas.aws.queues import SqsHints
 from lambdas.aws.results import S3Results
 from lambdas.aws.runtime import SageMakerRuntime
-from lambdas.aws.sagemaker import AdopterFunction
-from lambdas.core.errors import AwsRefused, Unanswered
+from lambdas.aws.sagemaker import AdopterFunction, SageMakerEndpoints
+from lambdas.aws.state_store import DynamoStateStore
+from lambdas.aws.tokens import DynamoTokens
+from lambdas.core.errors import AwsRefused, Throttled, Unanswered
 from lambdas.core.executions import ExecutionExists, Started
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.invocation import (
@@ -35,9 +37,12 @@ from lambdas.core.invocation import (
     NotServed,
     TooManyInvocations,
 )
+from lambdas.core.rollout import Variant
+from lambdas.core.state import Observed, Status
 from tests.contract.simulated import SESSION
 
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:calls"
+ENDPOINT = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/falcon"
 EXECUTION = "arn:aws:states:eu-west-1:123456789012:execution:calls:ann-1"
 BEGUN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 EVENT = {"path": "/größe", "body": "1"}
@@ -297,6 +302,81 @@ def test_messages_that_sqs_refuses_three_times_are_told() -> None:
         stub.assert_no_pending_responses()
     assert told.value.code == "BatchEntriesFailed"
     assert told.value.message == f"1 hints were not taken by {WORK}"
+
+
+# --- DynamoDB ---------------------------------------------------------------------------------
+
+
+def test_token_that_a_busy_table_did_not_look_up_is_no_unknown_token() -> None:
+    client = a_client("dynamodb")
+    with Stubber(client) as stub:
+        left = {"auth": {"Keys": [{"token": {"S": "x"}}]}}
+        stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
+        with pytest.raises(Throttled) as refused:
+            DynamoTokens(client, "auth").holder("a-secret", BEGUN)
+    assert (refused.value.code, refused.value.message) == (
+        "UnprocessedKeys",
+        "the auth table is busy",
+    )
+
+
+def test_id_of_the_state_table_is_asked_for_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([1000.0, 1059.9, 1060.0, 1060.0])
+    monkeypatch.setattr("lambdas.aws.state_store.time.monotonic", lambda: next(seconds))
+    client = a_client("dynamodb")
+    store = DynamoStateStore(client, client, "state")
+    with Stubber(client) as stub:
+        for table_id in ("one", "two"):
+            stub.add_response("describe_table", {"Table": {"TableId": table_id}})
+        assert [store.table_id() for _ in range(3)] == ["one", "one", "two"]
+
+
+# --- SageMaker --------------------------------------------------------------------------------
+
+
+def test_endpoint_is_described_with_all_that_the_meter_decides_by() -> None:
+    client = a_client("sagemaker")
+    at = BEGUN + timedelta(microseconds=123_999)
+    described = {
+        "EndpointName": "falcon",
+        "EndpointArn": ENDPOINT,
+        "EndpointConfigName": "falcon-1",
+        "EndpointStatus": "Failed",
+        "FailureReason": "no room",
+        "CreationTime": at,
+        "LastModifiedTime": at + timedelta(hours=1),
+        "ProductionVariants": [
+            {"VariantName": "a", "DesiredInstanceCount": 2, "DesiredWeight": 0.5},
+            {"VariantName": "b"},
+        ],
+        "LastDeploymentConfig": {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}]}},
+    }
+    with Stubber(client) as stub:
+        stub.add_response("describe_endpoint", described, {"EndpointName": "falcon"})
+        seen = SageMakerEndpoints(client, client, "demo").describe("falcon")
+    milliseconds = timedelta(milliseconds=123)
+    assert seen == Observed(
+        Status.FAILED,
+        "falcon-1",
+        "no room",
+        BEGUN + milliseconds,
+        BEGUN + milliseconds + timedelta(hours=1),
+        ENDPOINT,
+        variants=(Variant("a", 2, 0.5), Variant("b", None, None)),
+        last_deployment={"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}]}},
+    )
+
+
+def test_config_that_cannot_be_described_is_not_taken_for_a_missing_one() -> None:
+    client = a_client("sagemaker")
+    missing = 'Could not find endpoint configuration "arn:x".'
+    with Stubber(client) as stub:
+        stub.add_client_error("describe_endpoint_config", "ValidationException", missing)
+        stub.add_client_error("describe_endpoint_config", "AccessDeniedException", "no")
+        endpoints = SageMakerEndpoints(client, client, "demo")
+        assert endpoints.config_variants("falcon-1") is None
+        with pytest.raises(AwsRefused, match="AccessDenied"):
+            endpoints.config_variants("falcon-1")
 
 
 # --- notices ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lambdas.aws.attribute_values import decode, encode, epoch, instant
+from lambdas.aws.history import DynamoHistory
 from lambdas.aws.items import (
     adoption_values,
     change_values,
@@ -28,7 +29,12 @@ from lambdas.aws.items import (
     step_of,
     wanted_values,
 )
+from lambdas.aws.state_store import DUE_SHARDS, _oldest_ended
+from lambdas.aws.tokens import token_of
+from lambdas.core.errors import TooManySessions
+from lambdas.core.history import Event
 from lambdas.core.schedule import Schedule
+from lambdas.core.scopes import Scopes
 from lambdas.core.spec import (
     DEFAULT_MAX_LEASE_MINUTES,
     AsyncMode,
@@ -55,6 +61,7 @@ from lambdas.core.state import (
     Update,
     Wanted,
 )
+from lambdas.core.tokens import Token
 from tests.fakes import clock
 
 EXACT = clock(9) + timedelta(microseconds=123_457)
@@ -420,3 +427,52 @@ def test_record_without_items_is_empty() -> None:
         None,
     )
     assert (record.lock_owner, record.locked_until) == (None, None)
+
+
+# --- other tables -----------------------------------------------------------------------------
+
+
+def test_item_of_an_event_is_cut_and_expires() -> None:
+    history = DynamoHistory(None, "history", timedelta(days=90))  # type: ignore[arg-type]
+
+    item = decode(history.item(Event("falcon", EXACT, "renewed", "x" * 1001, "ann")))
+
+    assert item == {
+        "pk": "ENDPOINT#falcon",
+        "sk": "2026-03-02T09:00:00.123457Z#renewed#ann",
+        "at": epoch(EXACT),
+        "kind": "renewed",
+        "reason": "x" * 1000,
+        "actor": "ann",
+        "ttl": int((EXACT + timedelta(days=90)).timestamp()),
+    }
+
+
+def test_item_of_a_token_is_read_with_what_older_items_lack() -> None:
+    full = stored(
+        {
+            "token": "sha256:1",
+            "name": "ann",
+            "scopes": "read",
+            "created_at": epoch(clock(7)),
+            "expires_at": epoch(clock(8)),
+            "last_used": epoch(clock(9)),
+        }
+    )
+    read = Scopes.stored("read")
+
+    assert token_of(full) == Token("sha256:1", "ann", read, clock(7), clock(8), clock(9))
+    assert token_of({"token": "1234"}) == Token("1234", "token", Scopes.every())
+
+
+def test_shards_of_the_due_index_are_those_of_deployed_tables() -> None:
+    assert DUE_SHARDS == ("0", "1", "2", "3")
+
+
+def test_session_that_ended_first_makes_room_also_at_the_very_instant_of_its_end() -> None:
+    sessions = {"a": clock(9), "b": clock(8, 59), "c": clock(10)}
+
+    assert _oldest_ended("falcon", sessions, clock(9)) == "b"
+    assert _oldest_ended("falcon", {"a": clock(9), "c": clock(10)}, clock(9)) == "a"
+    with pytest.raises(TooManySessions):
+        _oldest_ended("falcon", {"c": clock(10)}, clock(9))

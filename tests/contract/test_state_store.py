@@ -804,6 +804,23 @@ def test_control_remembers_the_latest_beat_and_the_drain(store: StateStore) -> N
     assert not store.control().draining(NOW)
 
 
+def test_control_has_each_beat_and_the_id_of_its_table(store: StateStore) -> None:
+    beats = ("deploy", "tick", "reconcile", "sweep", "sagemaker", "silence")
+    instants = {beat: NOW + timedelta(seconds=number) for number, beat in enumerate(beats)}
+    for beat, instant in instants.items():
+        store.beat(beat, instant)
+    store.set_table_id("table-1", replacing=None)
+    control = store.control()
+    assert {beat: getattr(control, f"last_{beat}") for beat in beats} == instants
+    assert control.table_id == "table-1"
+    with pytest.raises(Conflict):
+        store.set_table_id("table-2", replacing=None)
+    with pytest.raises(Conflict):
+        store.set_table_id("table-2", replacing="table-0")
+    store.set_table_id("table-2", replacing="table-1")
+    assert store.control().table_id == "table-2"
+
+
 def test_turns_of_a_line_follow_each_other_and_start_over_after_a_pause(store: StateStore) -> None:
     gap = timedelta(milliseconds=100)
     places = [store.take_place(Step.CREATE, NOW, gap) for _ in range(3)]

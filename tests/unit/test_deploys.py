@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from lambdas.core.deploys import DESCRIBES_A_SECOND, DrainIncomplete, NotSettled
+from lambdas.core.errors import Throttled
 from lambdas.core.hints import Cause
 from lambdas.core.state import Intent, Owner, Status, Step
 from tests.fakes import a_spec
@@ -176,6 +177,23 @@ def test_settle_says_of_each_endpoint_why_no_config_was_taken_away(world: World)
     assert str(refused.value).startswith(
         "not settled, so no endpoint config was taken away: falcon: withdrawn, but InService."
     )
+
+
+def test_state_table_that_does_not_answer_is_asked_again_for_a_minute(world: World) -> None:
+    real = world.store.list
+    busy = Throttled("ThrottlingException", "slow down")
+    world.store.list = failing(busy)  # type: ignore[method-assign]
+    began = world.now
+
+    def sleep(seconds: float) -> None:
+        world._move(world.now + timedelta(seconds=seconds))
+
+    with pytest.raises(NotSettled, match="the state table did not answer"):
+        replace(world.deploys, sleep=sleep).settle({"falcon": "falcon-1"})
+
+    assert world.now - began == timedelta(minutes=1)
+    world.store.list = real  # type: ignore[method-assign]
+    world.deploys.settle({"falcon": "falcon-1"})
 
 
 def test_manifest_counts_before_the_spec_is_there(world: World) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from lambdas.core.errors import (
     AsyncApiNotChosen,
+    AwsRefused,
     InvalidField,
     LeaseTooLong,
     Locked,
@@ -107,6 +108,21 @@ def test_renewal_after_a_stop_does_not_tell_of_the_stop(world: World) -> None:
 
     (operation,) = world.store.load("falcon").operations.values()
     assert operation.ended is None
+
+
+def test_payment_for_what_may_be_a_stranger_needs_a_look_only_if_one_is_on_record(
+    world: World,
+) -> None:
+    refusal = AwsRefused("Boom", "no")
+    world.endpoints.refusals["describe"] = [refusal]
+    assert world.expiry.renew("falcon", 5, world.now, by()).http_status == 200
+
+    record = world.store.load("falcon")
+    state = replace(world.state("falcon"), stranger=Owner.NOBODY)
+    world.store.records["falcon"] = replace(record, state=state)
+    world.endpoints.refusals["describe"] = [refusal]
+    with pytest.raises(AwsRefused):
+        world.expiry.renew("falcon", 5, world.now, by())
 
 
 # --- stopping ---------------------------------------------------------------------------------

@@ -135,9 +135,19 @@ def test_wrong_fields_are_all_named_without_where_they_were_sent(call: Client) -
     assert refusal(nested)[2].startswith("schedule[0]: ")
 
 
-def test_document_of_the_api_is_json(call: Client) -> None:
-    reply = call("GET", "/openapi.json")
-    assert reply.headers["Content-Type"] == "application/json"
+def test_every_answer_is_json(call: Client, world: World) -> None:
+    world.endpoints.configs.add("cfg")
+    update = {"EndpointName": NAME, "EndpointConfigName": "cfg"}
+    for reply in (
+        call("GET", "/openapi.json"),
+        call("GET", "/health"),
+        call("GET", "/endpoint-expiry"),
+        call("GET", "/endpoint-schedule", query={"EndpointName": NAME}),
+        call("GET", "/endpoint-events", query={"EndpointName": NAME}),
+        call("POST", "/endpoint-update", update),
+        call("GET", "/nowhere"),
+    ):
+        assert reply.headers["Content-Type"] == "application/json"
 
 
 def test_unknown_parameter_suggests_the_nearest_one() -> None:
@@ -219,6 +229,25 @@ def test_body_is_read_as_json_unless_it_says_that_it_is_none(
     headers = {"Content-Type": kind}
     body = {"EndpointName": NAME, "minutes": 5}
     assert call("POST", "/endpoint-expiry", body, headers=headers).status == status
+
+
+def test_body_with_half_a_character_is_no_json(call: Client) -> None:
+    reply = call("POST", "/endpoint-expiry", '{"EndpointName": "\ud800", "minutes": 5}')
+    assert refusal(reply)[:2] == (400, "MalformedJson")
+
+
+def test_event_names_the_schedules_that_were_set(call: Client, world: World) -> None:
+    world.endpoints.configs.add("cfg")
+    world.add("mine", "cfg", 60)
+    window = {"start_time": "09:00", "stop_time": "17:00", "days": ["mon"]}
+    two = [{**window, "name": "a"}, {**window, "name": "b"}]
+    assert (
+        call("PUT", "/endpoint-schedule", {"EndpointName": "mine", "schedule": two}).status == 200
+    )
+    world.advance(seconds=1)
+    assert call("DELETE", "/endpoint-schedule", query={"EndpointName": "mine"}).status == 200
+    told = [e.reason for e in world.history.newest("mine", 9) if e.kind == "schedules set"]
+    assert told == ["schedules: none", "schedules: a, b"]
 
 
 def test_body_in_base64_is_read_as_text(call: Client) -> None:

@@ -19,7 +19,7 @@ from lambdas.core.errors import (
 from lambdas.core.meter import Meter
 from lambdas.core.name_patterns import ANY_NAME, NamePatterns
 from lambdas.core.names import endpoint_key, sagemaker_name
-from lambdas.core.ports import AddLimits
+from lambdas.core.ports import AddLimits, Declaration
 from lambdas.core.reasons import (
     ended_at,
     ended_now,
@@ -192,6 +192,50 @@ def test_weights_are_in_force_if_the_variant_serves_them(
     reweighing = Reweighing([{"VariantName": "a", **desired}], clock(8))
 
     assert reweighing.served_by([served], scaled) is expected
+    other = Reweighing([*reweighing.desired, {"VariantName": "gone"}], clock(8))
+    assert not other.served_by([served], scaled), "all of them have to be"
+
+
+def test_declaration_begins_a_life_over_the_one_before() -> None:
+    now = NOW + FRACTION
+    before = State(
+        rev=6,
+        held_since=clock(8),
+        attempts=3,
+        retry_at=clock(10),
+        orphaned_at=clock(8),
+        stranger=Owner.NOBODY,
+        dropped={Step.CREATE: Dropped("mark", "why")},
+        ended=Ended(EndedBy.HAND, clock(8)),
+        last_wanted=Wanted(False, clock(8)),
+        observed_config="old",
+        asked_config="old",
+    )
+    adoption = adoption_of(LIVE, declared=True)
+    added = Declaration(a_spec(), clock(10), over=before)
+    adopted = replace(added, observed=LIVE, adopting=adoption)
+
+    assert added.state(now) == State(
+        rev=7,
+        expires_at=clock(10),
+        set_up_at=NOW,
+        next_due=now,
+        next_step=Step.CREATE,
+        observed_config="old",
+        asked_config="old",
+    )
+    assert adopted.state(now) == State(
+        rev=7,
+        expires_at=clock(10),
+        set_up_at=NOW,
+        next_due=now,
+        next_step=Step.WAIT,
+        adopting=adoption,
+        observed_status=Status.IN_SERVICE,
+        observed_config="cfg",
+        asked_config="cfg",
+    )
+    assert replace(added, over=None).state(now).rev == 0
 
 
 # --- adoptions --------------------------------------------------------------------------------

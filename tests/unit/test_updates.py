@@ -418,6 +418,16 @@ def test_weights_that_do_not_fit_the_variants_are_refused(
         world.reweigh("falcon", *desired)
 
 
+def test_concurrency_of_a_serverless_variant_is_set(world: World) -> None:
+    world.endpoints.variants["two"] = (Variant("A", 1), Variant("B", None))
+    world.update("falcon", "two")
+    world.advance(seconds=30)
+    desired = {"VariantName": "B", "ServerlessUpdateConfig": {"MaxConcurrency": 200}}
+    world.reweigh("falcon", desired)
+    world.advance(seconds=1)
+    assert world.endpoints.weights["falcon"] == [desired]
+
+
 def test_weights_need_an_endpoint_of_ours_in_service(world: World) -> None:
     weight = {"VariantName": "all", "DesiredWeight": 1}
     world.update("falcon", "falcon-2")

@@ -155,3 +155,18 @@ def test_retry_after_of_a_failed_start_is_the_time_until_it_is_tried_again(world
 def test_wake_with_another_revision_is_a_conflict_not_a_used_up_share(world: World) -> None:
     with pytest.raises(Conflict):
         world.store.wake("falcon", 99, world.now, world.now, SHARE)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_endpoint_with_unreadable_schedules_is_woken_unless_somebody_stopped_it(
+    world: World, stopped: bool
+) -> None:
+    world.deploy(a_spec("Falcon", unreadable="window 1"))
+    if stopped:
+        world.stop("Falcon")
+        with pytest.raises(EndpointStopped):
+            wake(world)
+        return
+    record = wake(world)
+    assert record.state is not None
+    assert record.state.expires_at == clock(9, 10)
