@@ -32,20 +32,28 @@ def test_values_are_read_as_boto3_reads_them(value: Any) -> None:
     assert decode(written) == {"a": TypeDeserializer().deserialize(written["a"])}
 
 
-@pytest.mark.parametrize("value", [b"\x00", {b"\x00", b"\x01"}, {Decimal("1.5"), 2}], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [b"\x00", {b"\x00", b"\x01"}, {Decimal("1.5"), 2}],
+    ids=["bytes", "set of bytes", "set of numbers"],
+)
 def test_types_that_only_tables_of_others_have_are_read(value: Any) -> None:
     written = TypeSerializer().serialize(value)
     read = TypeDeserializer().deserialize(written)
     assert decode({"a": written}) == {"a": b"\x00" if isinstance(read, Binary) else read}
 
 
-@pytest.mark.parametrize("value", [1.5, float("nan"), object(), b"\x00", set()], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [1.5, float("nan"), object(), b"\x00", set()],
+    ids=["float", "nan", "object", "bytes", "empty set"],
+)
 def test_other_types_are_not_written(value: object) -> None:
     with pytest.raises(TypeError):
         encode({"a": value})
 
 
-@pytest.mark.parametrize("value", [Decimal("Infinity"), Decimal("NaN")], ids=repr)
+@pytest.mark.parametrize("value", [Decimal("Infinity"), Decimal("NaN")], ids=str)
 def test_numbers_that_are_not_finite_are_not_written(value: Decimal) -> None:
     with pytest.raises(TypeError):
         encode({"a": value})

@@ -438,7 +438,7 @@ def test_run_that_nothing_ended_was_changed_or_drained() -> None:
     assert last_end(Meter(), State(), NOW) is None
 
 
-def test_end_of_a_lease_during_a_drain_ended_no_run() -> None:
+def test_lease_that_runs_out_during_a_drain_is_told() -> None:
     drained = State(
         last_wanted=Wanted(False, clock(8), clock(8, 30)),
         ended=Ended(EndedBy.DRAIN, clock(8)),
