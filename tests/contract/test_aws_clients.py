@@ -53,7 +53,11 @@ def _forget() -> None:
         make.cache_clear()
 
 
-@pytest.mark.parametrize(("make", "expected"), CLIENTS, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    CLIENTS,
+    ids=[f"{number} {expected[0]}" for number, (_, expected) in enumerate(CLIENTS)],
+)
 def test_client_waits_and_repeats_as_its_calls_allow(
     make: Callable[[], Any], expected: tuple[str, int, int, int], region: str
 ) -> None:
