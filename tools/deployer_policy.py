@@ -166,8 +166,7 @@ def _functions(at: Deployment) -> Iterator[Statement]:
     yield Statement(_named("lambda", OF_MAPPINGS), (mappings,), ours)
     # Terraform asks until a mapping is gone, and one that is gone has no function.
     yield _allowed("lambda", "GetEventSourceMapping ListTags TagResource", mappings)
-    layers = at.arn("lambda", f"layer:{at.name('*')}")
-    yield _allowed("lambda", OF_LAYERS, layers, f"{layers}:*")
+    yield _allowed("lambda", OF_LAYERS, at.arn("lambda", f"layer:{at.name('*')}"))
     yield Statement(("lambda:GetAccountSettings",), ("*",), reason="it belongs to the account")
 
 

@@ -20,6 +20,7 @@ EVERYTHING = {
     "api_gateway_account_role": True,
     "backend": {"type": "s3", "bucket": STATES, "key": "demo/endpoint-manager.tfstate"},
     "cors_origin": "https://app.example.com",
+    "lambda": {"snap_start": True},
 }
 """What all examples together leave out."""
 CHANGED = {
@@ -46,6 +47,7 @@ LATER_VERSION = {
 """Changes of the product: what a deploy of another version changes in place."""
 ONLY_ON_AWS = {
     "s3:AbortMultipartUpload": "an upload was cut off: Terraform removes its parts",
+    "s3:DeleteObjectVersion": "emptying a bucket, Terraform names versions: without any, `null`",
 }
 """Actions that this deploy did not ask for, and when AWS asks for them."""
 
