@@ -80,9 +80,11 @@ class Story:
 
     @property
     def is_seen(self) -> bool:
-        """Whether the meter has seen that it is wanted. If two clocks may differ too much to tell,
-        by what it stored."""
-        after = (self.looked or _LONG_AGO) - self.wanted_since
+        """Whether the meter knows that it is wanted. Before its first look it goes by the schedules
+        alone. If two clocks may differ too much to tell, it goes by what it stored."""
+        if self.looked is None:
+            return True
+        after = self.looked - self.wanted_since
         return self.noted if abs(after) < _SKEW else after > timedelta()
 
 

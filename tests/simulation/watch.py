@@ -251,7 +251,9 @@ class Watch:
     def _outdated(self, account: Account) -> bool:
         endpoint = self.sagemaker.endpoint(account.key)
         if endpoint.config_name not in account.configs:
-            return self.case(account.key).rolled_back != self._mark(account, account.configs[0])
+            # The wanted one is a fallback if SageMaker had no capacity for the first one.
+            tried = {self._mark(account, config) for config in account.configs}
+            return self.case(account.key).rolled_back not in tried
         asked = account.weights
         if asked is None or endpoint.serving is None or not self._lives(account.key, asked):
             return False
