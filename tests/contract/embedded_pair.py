@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,20 @@ class Pair:
     def fails(self, operation: str, failure: str, **more: object) -> None:
         self.simulator.post_fault({"operation": operation, "failure": failure, **more})
 
+    @cached_property
     def session(self) -> boto3.Session:
         key = self.emulator.key
         return boto3.Session(key.aws_access_key_id, key.aws_secret_access_key, region_name=REGION)
 
-    def client(self, service: Any) -> Any:
-        url = self.simulator_url if service == "sagemaker" else self.emulator.url
-        return self.session().client(service, endpoint_url=url)
+    @cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
+
+    def client(self, service: Any, **options: Any) -> Any:
+        if options or service not in self._clients:
+            url = self.simulator_url if service == "sagemaker" else self.emulator.url
+            self._clients[service] = self.session.client(service, endpoint_url=url, **options)
+        return self._clients[service]
 
 
 @contextlib.contextmanager

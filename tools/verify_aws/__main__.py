@@ -26,15 +26,15 @@ from tools import aws_credentials
 from tools.verify_aws.answers import Outcome, Question, Result, table, write
 from tools.verify_aws.aws import Aws, NotInTime
 from tools.verify_aws.bench import Bench
-from tools.verify_aws.kinds import PREFIX, leftovers
+from tools.verify_aws.kinds import PREFIX, Kind, leftovers
 from tools.verify_aws.questions import QUESTIONS
 
 ANSWERS = Path(__file__).parents[2] / "tests" / "facts" / "answers.json"
 _WHAT_IT_MAKES = """\
 It makes roles, functions, queues, a rule, a state machine, REST APIs that only this account may
-call, dashboards, a bucket, and two serverless endpoints that answer what they are asked. All names
-begin with `{name}`, and all of it is removed at the end, also after Ctrl-C or an
-error. It takes about {minutes} minutes, and costs less than a dollar.
+call, dashboards, a bucket, and two serverless endpoints that answer what they are asked. It takes
+about {minutes} minutes and costs less than a dollar. All names begin with {name},
+and all of it is removed at the end, also after Ctrl-C or an error.
 """
 _EPILOG = """\
 It needs the rights of an administrator, best in an account for trials. A run that was killed leaves
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse("nothing was made")
     bench = Bench(aws, name, _say, options.image)
     chosen = [one for one in QUESTIONS if not options.only or one.id in options.only]
-    results, ended = _ask_all(bench, chosen, options.quick)
+    results, ended = _ask_all(bench, old, chosen, quick=options.quick)
     print(f"\n{table(results)}\n")
     if options.write:
         write(ANSWERS, results, bench, datetime.now(UTC))
@@ -77,18 +77,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if good else 1
 
 
-def _ask_all(bench: Bench, chosen: Sequence[Question], quick: bool) -> tuple[list[Result], bool]:  # noqa: FBT001  # an option of the command
+def _ask_all(
+    bench: Bench, old: Sequence[tuple[Kind, str]], chosen: Sequence[Question], *, quick: bool
+) -> tuple[list[Result], bool]:
     """The results, and whether nobody interrupted it. All that was made is removed."""
     results: list[Result] = []
     with _interruptible() as no_more:
         try:
             with bench:
                 try:
-                    for kind, name in leftovers(bench.aws):
+                    for kind, name in old:
                         kind.remove(bench.aws, name)
                     for question in chosen:
                         # those before Ctrl-C are told
-                        results.append(_asked(question, bench, quick))  # noqa: PERF401
+                        results.append(_asked(question, bench, quick=quick))  # noqa: PERF401
                 finally:
                     no_more()
         except KeyboardInterrupt:
@@ -98,7 +100,7 @@ def _ask_all(bench: Bench, chosen: Sequence[Question], quick: bool) -> tuple[lis
     return results, True
 
 
-def _asked(question: Question, bench: Bench, quick: bool) -> Result:  # noqa: FBT001
+def _asked(question: Question, bench: Bench, *, quick: bool) -> Result:
     if bench.aws.embedded and not question.embedded:
         return _told(Result(question, Outcome.NOT_ASKED, ["the embedded AWS cannot answer"]), 0)
     if quick and not question.quick:

@@ -19,7 +19,7 @@ from tools.verify_aws.kinds import Kind
 
 _SETTLING_SECONDS = 120.0
 """IAM tells the other services of a new role within seconds, mostly."""
-_NOT_YET = ("assume", "Could not access")
+_NOT_YET = ("assume", "Could not access", "does not have permissions")
 """In the refusals of services that do not know a new role or its policy yet."""
 _RUNTIME = "python3.13"
 Made = TypeVar("Made")
@@ -57,6 +57,8 @@ class Bench:
         know a new role yet is asked again."""
         name = f"{self.name}-{what}"
         if (kind.noun, name) not in self._made:
+            if kind.logs:  # AWS makes them, and they go after what writes them
+                self._removals.callback(self._remove, kinds.LOGS, f"{kind.logs}/{name}")
             # Before it is made: it may exist although the answer was lost.
             self._removals.callback(self._remove, kind, name)
             self._made[kind.noun, name] = self.settled(lambda: create(name))

@@ -1,6 +1,6 @@
 """The kinds of things that questions make: how those of any run are found, and how one is removed.
 
-All have names that begin with `PREFIX`.
+All have names that begin with `PREFIX`; of log groups, which AWS makes, it is the last part.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from botocore.exceptions import ClientError
 from lambdas.aws.errors import refusal
 from lambdas.core.errors import Gone, InProgress
 from lambdas.core.ports import NO_CONFIG
+from lambdas.core.settings import ENDPOINT_LOGS
 from tools.verify_aws.aws import Aws
 
 PREFIX = "endpoint-meter-verify-"
+_FUNCTION_LOGS = "/aws/lambda"
 _REMOVAL_SECONDS = 20 * 60.0
 """SageMaker deletes no endpoint that is still being created."""
 _GONE = frozenset(
@@ -47,11 +49,12 @@ _BUSY = frozenset(
 
 @dataclass(frozen=True)
 class Kind:
-    """`find` lists the names that begin with PREFIX."""
+    """`find` lists the names that begin with PREFIX. `logs`: where it may have a log group."""
 
     noun: str
     find: Callable[[Aws], Iterator[str]]
     delete: Callable[[Aws, str], None]
+    logs: str = ""
 
     def remove(self, aws: Aws, name: str) -> None:
         """Delete it, however long AWS is busy with it. Nothing happens if it does not exist.
@@ -107,6 +110,17 @@ def _delete_endpoint(aws: Aws, name: str) -> None:
     sagemaker = aws.client("sagemaker")
     sagemaker.delete_endpoint(EndpointName=name)
     aws.until(f"the deletion of {name}", lambda: _is_absent(sagemaker, name), _REMOVAL_SECONDS)
+
+
+def _delete_logs(aws: Aws, group: str) -> None:
+    aws.client("logs").delete_log_group(logGroupName=group)
+
+
+def _find_logs(aws: Aws) -> Iterator[str]:
+    pages = aws.client("logs").get_paginator("describe_log_groups")
+    for place in (_FUNCTION_LOGS, ENDPOINT_LOGS):
+        for page in pages.paginate(logGroupNamePrefix=f"{place}/{PREFIX}"):
+            yield from (group["logGroupName"] for group in page["logGroups"])
 
 
 def _is_absent(sagemaker: Any, name: str) -> bool | None:
@@ -180,6 +194,7 @@ ENDPOINT = Kind(
     "endpoint",
     _paged("sagemaker", "list_endpoints", "Endpoints", "EndpointName", NameContains=PREFIX),
     _delete_endpoint,
+    ENDPOINT_LOGS,
 )
 CONFIG = Kind(
     "endpoint config",
@@ -198,7 +213,10 @@ MODEL = Kind(
     lambda aws, name: aws.client("sagemaker").delete_model(ModelName=name),
 )
 FUNCTION = Kind(
-    "function", _paged("lambda", "list_functions", "Functions", "FunctionName"), _delete_function
+    "function",
+    _paged("lambda", "list_functions", "Functions", "FunctionName"),
+    _delete_function,
+    _FUNCTION_LOGS,
 )
 MACHINE = Kind(
     "state machine",
@@ -222,10 +240,11 @@ DASHBOARD = Kind(
     lambda aws, name: aws.client("cloudwatch").delete_dashboards(DashboardNames=[name]),
 )
 BUCKET = Kind("bucket", _find_buckets, _delete_bucket)
+LOGS = Kind("log group", _find_logs, _delete_logs)
 ROLE = Kind("role", _paged("iam", "list_roles", "Roles", "RoleName"), _delete_role)
 
 KINDS = (
-    *(ENDPOINT, CONFIG, MODEL, FUNCTION, MACHINE, API, RULE, QUEUE, DASHBOARD, BUCKET),
-    ROLE,
+    *(ENDPOINT, CONFIG, MODEL, FUNCTION, LOGS, MACHINE, API, RULE, QUEUE, DASHBOARD),
+    *(BUCKET, ROLE),
 )
 """Roles last: what acts under them is removed first."""

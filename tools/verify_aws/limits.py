@@ -16,8 +16,8 @@ from tools.verify_aws.model import Echo
 
 _TAKEN, _REFUSED = "taken", "refused"
 _LARGEST_PAGE = 100
-_ALLOWED_VALUE = "Grüße 東京 2026 _.:/=+-@"
-_REFUSED_CHARACTERS = ("#", "*", ",", '"')
+_ALLOWED = "Grüße 東京 2026 _.:/=+-@"
+_NOT_ALLOWED = ("#", "*", ",", '"')
 
 
 def _outcome(call: Callable[[], Any]) -> tuple[str, str]:
@@ -46,15 +46,18 @@ def page_of_endpoints(bench: Bench) -> Answer:
     )
 
 
-def values_of_tags(bench: Bench) -> Answer:
+def characters_of_tags(bench: Bench) -> Answer:
     sagemaker, arn = bench.aws.client("sagemaker"), Echo(bench).arn()
 
-    def tagging(value: str) -> Callable[[], Any]:
-        tag = {"Key": "endpoint-meter-verify", "Value": value}
+    def tagging(key: str, value: str) -> Callable[[], Any]:
+        tag = {"Key": key, "Value": value}
         return lambda: sagemaker.add_tags(ResourceArn=arn, Tags=[tag])
 
-    calls = {value: tagging(value) for value in (_ALLOWED_VALUE, *_REFUSED_CHARACTERS)}
-    expected = dict.fromkeys(_REFUSED_CHARACTERS, _REFUSED) | {_ALLOWED_VALUE: _TAKEN}
+    calls = {"allowed": tagging(_ALLOWED, _ALLOWED)}
+    expected = {"allowed": _TAKEN}
+    for one in _NOT_ALLOWED:
+        calls |= {f"key {one}": tagging(one, ""), f"value {one}": tagging(_ALLOWED, one)}
+        expected |= {f"key {one}": _REFUSED, f"value {one}": _REFUSED}
     return _compared(expected, calls)
 
 

@@ -48,15 +48,16 @@ class Echo:
         bench, aws = self._bench, self._aws
         image = bench.image or self._public_image()
         bucket = bench.make(kinds.BUCKET, "model", self._create_bucket)
-        repository = image.partition("/")[2].partition(":")[0]
-        pulled = f"arn:{aws.partition}:ecr:{aws.region}:{image.partition('.')[0]}:repository/"
+        registry, _, rest = image.partition("/")
+        owner, _, _, region = registry.split(".")[:4]
+        pulled = f"arn:{aws.partition}:ecr:{region}:{owner}:repository/{rest.partition(':')[0]}"
         role = bench.role(
             "model",
             "sagemaker.amazonaws.com",
             [
                 Statement(("s3:GetObject",), (f"arn:{aws.partition}:s3:::{bucket}/*",)),
                 Statement(("s3:ListBucket",), (f"arn:{aws.partition}:s3:::{bucket}",)),
-                Statement(_PULLS, (f"{pulled}{repository}",)),
+                Statement(_PULLS, (pulled,)),
                 Statement(
                     ("ecr:GetAuthorizationToken",),
                     ("*",),

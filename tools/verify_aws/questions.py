@@ -51,10 +51,10 @@ QUESTIONS = (
     ),
     Question(
         "tag-values",
-        "Which characters may the value of a tag have?",
+        "Which characters may the keys and values of tags have?",
         "letters, digits, spaces and _.:/=+-@ of any script; no others",
-        "constructs_lib/config/text.py",
-        limits.values_of_tags,
+        "constructs_lib/config/checks.py",
+        limits.characters_of_tags,
     ),
     Question(
         "role-policies",
