@@ -60,6 +60,10 @@ deploy: ready-cdktf ## deploy to AWS with your credentials (ARGS=--auto-approve 
 token: ready ## create, list or revoke tokens (ARGS="create --help", ARGS="list --local" …)
 	@$(VENV) -m client token $(ARGS)
 
+.PHONY: verify-aws
+verify-aws: ready ## ask a real account what is assumed of AWS: 20 minutes, under a dollar (ARGS=--quick …)
+	@$(VENV) -m tools.verify_aws $(ARGS)
+
 .PHONY: destroy
 destroy: ready-cdktf ## stop every endpoint, then remove the stack from AWS (ARGS=…)
 	@$(VENV) -m tools.cdktf_cli destroy $(ARGS)

@@ -6,7 +6,7 @@ machine only calls the model, and retries while SageMaker is busy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine
@@ -14,6 +14,7 @@ from constructs import Construct
 
 from constructs_lib.canonical import canonical
 from constructs_lib.deployment import Deployment, addressed
+from constructs_lib.model_call import CALL_SECONDS, model_call, retry
 from constructs_lib.policy import Statement, of_account, trust_document
 from constructs_lib.python_function import PythonFunction
 from constructs_lib.role import own_role
@@ -22,19 +23,7 @@ from lambdas.core.errors import Throttled
 from lambdas.core.executions import THROUGH_LAMBDA, VIA
 from lambdas.core.invocation import ModelNotReady, TooManyInvocations
 
-# SageMaker gives a model 60 s: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
-_CALL_SECONDS = 90
 _EXECUTION_SECONDS = 900
-# Exception names of the SDK for Java. Errors without a class of their own, such as throttling, are
-# called SageMakerRuntimeException.
-_BUSY = (
-    "ModelNotReadyException",
-    "ServiceUnavailableException",
-    "InternalFailureException",
-    "InternalDependencyException",
-    "ThrottlingException",
-    "SageMakerRuntimeException",
-)
 # The invoker's own exceptions, by class name, and the errors of Lambda itself.
 _INVOKER_BUSY = (
     ModelNotReady.__name__,
@@ -91,7 +80,7 @@ class AsyncApi(Construct):
 
 
 def _definition(at: Deployment, invoker: PythonFunction | None) -> Mapping[str, Any]:
-    states: dict[str, Any] = {"Call": _call(at)}
+    states: dict[str, Any] = {"Call": model_call(at.partition)}
     if invoker:
         states["Way"] = {
             "Type": "Choice",
@@ -115,22 +104,6 @@ def _definition(at: Deployment, invoker: PythonFunction | None) -> Mapping[str, 
     }
 
 
-def _call(at: Deployment) -> Mapping[str, Any]:
-    return {
-        "Type": "Task",
-        "Resource": f"arn:{at.partition}:states:::aws-sdk:sagemakerruntime:invokeEndpoint",
-        "Parameters": {
-            "EndpointName.$": "$.endpointname",
-            "ContentType": "application/json",
-            # a JSON value: Step Functions sends it serialized as JSON
-            "Body.$": "$.body",
-        },
-        "TimeoutSeconds": _CALL_SECONDS,
-        "Retry": [_retry(f"SageMakerRuntime.{name}" for name in _BUSY)],
-        "End": True,
-    }
-
-
 def _call_through_lambda(at: Deployment, invoker: PythonFunction) -> Mapping[str, Any]:
     return {
         "Type": "Task",
@@ -144,18 +117,7 @@ def _call_through_lambda(at: Deployment, invoker: PythonFunction) -> Mapping[str
             },
         },
         "OutputPath": "$.Payload",
-        "TimeoutSeconds": _CALL_SECONDS,
-        "Retry": [_retry(_INVOKER_BUSY)],
+        "TimeoutSeconds": CALL_SECONDS,
+        "Retry": [retry(_INVOKER_BUSY)],
         "End": True,
-    }
-
-
-def _retry(errors: Iterable[str]) -> Mapping[str, Any]:
-    return {
-        "ErrorEquals": list(errors),
-        "IntervalSeconds": 2,
-        "BackoffRate": 2,
-        "MaxAttempts": 7,
-        "MaxDelaySeconds": 60,
-        "JitterStrategy": "FULL",
     }

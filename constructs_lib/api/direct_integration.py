@@ -22,7 +22,6 @@ from constructs_lib.role import own_role
 from constructs_lib.sagemaker_access import SageMakerAccess
 from lambdas.core.answer_headers import answer_headers
 
-BINARY_MEDIA_TYPES = ["*/*"]  # docs/decisions/0060-every-body-is-binary.md says why
 TIMEOUT_MILLISECONDS = 29_000  # API Gateway's maximum, unless AWS raised it for the account
 _ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 _REQUEST_HEADERS = ("Accept", "Content-Type", _ATTRIBUTES, "X-Amzn-SageMaker-Target-Variant")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from constructs_lib.canonical import canonical
 from lambdas.core.errors import EndpointStopped
 
+BINARY_MEDIA_TYPES = ["*/*"]  # docs/decisions/0060-every-body-is-binary.md says why
 STOPPED_RETRY_SECONDS = 60
 """A constant, because API Gateway knows neither leases nor schedules."""
 _BUSY_RETRY_SECONDS = 5

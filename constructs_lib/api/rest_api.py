@@ -33,7 +33,8 @@ from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
 from constructs_lib.api.account_logging import AccountLogging
-from constructs_lib.api.direct_integration import BINARY_MEDIA_TYPES, DirectIntegrations
+from constructs_lib.api.direct_integration import DirectIntegrations
+from constructs_lib.api.direct_refusals import BINARY_MEDIA_TYPES
 from constructs_lib.api.model_routes import DirectRoute, LambdaRoute, ModelRoute
 from constructs_lib.api.parts import ApiParts
 from constructs_lib.api.preflight import Preflights

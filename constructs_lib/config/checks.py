@@ -19,6 +19,7 @@ from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES
 
 # SageMaker's rule: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html
 _TAG_KEY = re.compile(r"[\w\s.:/=+\-@]{1,128}")
+_TAG_VALUE = re.compile(r"[\w\s.:/=+\-@]*")
 
 # The routes of this product, which no model may use.
 RESERVED_ROUTES = frozenset(path.strip("/") for path in paths())
@@ -142,7 +143,7 @@ def _fallbacks(where: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _tags(where: str, tags: object) -> Iterator[Problem]:
-    for key in tags if isinstance(tags, dict) else ():
+    for key, value in tags.items() if isinstance(tags, dict) else ():
         if key.casefold().startswith("aws:"):
             yield Problem(where, f"'{key}': keys that begin with 'aws:' belong to AWS")
         elif key == STACK_TAG_KEY:
@@ -154,6 +155,11 @@ def _tags(where: str, tags: object) -> Iterator[Problem]:
             yield Problem(
                 where,
                 f"'{key}': a key is 1 to 128 letters, digits, blanks or any of _ . : / = + - @",
+            )
+        elif isinstance(value, str) and not _TAG_VALUE.fullmatch(value):
+            yield Problem(
+                f"{where}.{key}",
+                f"'{value}': a value is letters, digits, blanks or any of _ . : / = + - @",
             )
 
 

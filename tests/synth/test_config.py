@@ -351,6 +351,13 @@ def test_the_schema_for_editors_is_current() -> None:
             ),
         ),
         (
+            config_with({**FLAN, "tags": {"team": "nlp, vision"}}),
+            (
+                "jumpstart_models[0].tags.team: 'nlp, vision': a value is letters, digits, blanks "
+                "or any of _ . : / = + - @"
+            ),
+        ),
+        (
             config_with({**FLAN, "tags": {f"key-{n}": "" for n in range(50)}}),
             "jumpstart_models[0].tags: has 50 entries, and at most 49 go in",
         ),
