@@ -150,6 +150,7 @@ def test_interrupted_run_removes_what_it_made_however_often_it_is_interrupted(
     pair.simulator.clear_faults()  # the creation ends, so the endpoint can be deleted
 
     assert process.wait(PATIENCE_SECONDS) == 1
+    assert "error: interrupted: the other questions were not asked" in log.read_text()
     assert "Traceback" not in log.read_text()
 
 

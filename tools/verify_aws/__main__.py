@@ -71,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.write:
         write(ANSWERS, results, bench, datetime.now(UTC))
         print(f"The answers are in {ANSWERS}.")
+    if not ended:
+        print("error: interrupted: the other questions were not asked", file=sys.stderr)
     for left in bench.left:
         print(f"error: not removed: {left}. The next run tries again", file=sys.stderr)
     good = ended and not bench.left and all(one.is_good for one in results)
@@ -105,7 +107,7 @@ def _asked(question: Question, bench: Bench, *, quick: bool) -> Result:
         return _told(Result(question, Outcome.NOT_ASKED, ["the embedded AWS cannot answer"]), 0)
     if quick and not question.quick:
         return _told(Result(question, Outcome.NOT_ASKED, ["it takes long"]), 0)
-    _say(f"{question.text} …")
+    _say(f"{question.text}\n  assumed: {question.assumption}")
     started = time.monotonic()
     try:
         answer = question.ask(bench)

@@ -59,7 +59,7 @@ QUESTIONS = (
     Question(
         "role-policies",
         "How long may the inline policies of a role be?",
-        "10,240 characters in all, without white space",
+        "as long as the quota, all together and without white space",
         "constructs_lib/quotas.py",
         limits.policies_of_a_role,
         embedded=False,
@@ -67,7 +67,7 @@ QUESTIONS = (
     Question(
         "widget-alarms",
         "How many alarms may a widget of a dashboard show?",
-        "100",
+        "as many as the quota",
         "constructs_lib/quotas.py",
         limits.alarms_of_a_widget,
         embedded=False,
