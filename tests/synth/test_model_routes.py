@@ -61,14 +61,14 @@ def test_a_public_route_asks_for_no_token(stack_of: Synthesize) -> None:
     assert stack.one("aws_api_gateway_method", "model_shut")["authorization"] == "CUSTOM"
 
 
-def test_api_gateway_may_call_the_endpoints_of_its_routes_and_nothing_else(
+def test_api_gateway_may_call_the_endpoints_of_the_stack_and_nothing_else(
     stack_of: Synthesize,
 ) -> None:
     stack = stack_of(config_with(entry("A", "a"), entry("B", "b"), {**FLAN, "name": "C"}))
     (statement,) = stack.statements("endpoint_caller")
     assert statement["Action"] == [INVOKE]
     names = {arn.rpartition("endpoint/")[2] for arn in statement["Resource"]}
-    assert {name.lower() for name in names} == {"demo-a-endpoint", "demo-b-endpoint"}
+    assert names == {"demo-*"}, "one pattern: a list of 68 names would not fit"
     assert statement["Condition"] == {
         "StringEquals": {
             "aws:ResourceTag/endpoint-meter:stack": ["demo-us-east-1", "demo-us-east-1/adopted"]
