@@ -80,11 +80,21 @@ def answers(port: int, path: str) -> bool:
     return False
 
 
-def require_free(port: int) -> None:
-    """Raise OSError if a server could not listen on the port on loopback."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((LOOPBACK, port))
+def require_free(port: int, patience_seconds: float = 0) -> None:
+    """Raise OSError if a server could not listen on the port on loopback. A process that was killed
+    a moment ago may hold its port until its last thread has ended."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((LOOPBACK, port))
+        except OSError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def free_ports(count: int) -> Sequence[int]:

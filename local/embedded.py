@@ -79,7 +79,7 @@ def lost(places: Places, region: str, environ: Mapping[str, str]) -> str:
         return f"{places.home} lacks what the last `make up` wrote there"
     if "simulator" not in found:  # the emulator knows it by its port
         try:
-            require_free(pair.simulator_port)
+            require_free(pair.simulator_port, patience_seconds=2)
         except OSError:
             return f"the SageMaker simulator has ended, and its port {pair.simulator_port} is taken"
     return "" if pair.emulator_is_healthy() else "the emulator does not answer"

@@ -14,6 +14,7 @@ import boto3
 import httpx
 import pytest
 
+from local.daemon import require_free
 from local.processes import stop
 from local.serving.server import listener
 from local.stack_file import StackFile
@@ -97,10 +98,9 @@ def test_a_simulator_whose_port_was_taken_meanwhile_starts_afresh_on_another(
     before, _ = project.up()
     port = urlsplit(before.sagemaker_endpoint_url).port or 0
     os.kill(before.pids["simulator"], signal.SIGKILL)
-    while before.pids["simulator"] in {found.pid for found in project.processes()}:
-        time.sleep(0.05)
+    require_free(port, patience_seconds=20)  # it is, when the last thread has ended
 
-    with listener(port):  # no outgoing connection has it: those have higher numbers
+    with listener(port):
         after, output = project.up()
 
     assert f"the SageMaker simulator has ended, and its port {port} is taken" in output
