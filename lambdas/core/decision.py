@@ -440,9 +440,9 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
     seen = _with_update(spec, state, _with_weights(spec, seen, observed), observed)
     if state.adopting and state.adopting.is_of(observed):
         return seen
-    if not observed.ours:
+    if not observed.ours or spec is None:
         return replace(seen, asked_config=None)
-    if spec is None or spec.unreadable or observed.status is not Status.IN_SERVICE:
+    if spec.unreadable or observed.status is not Status.IN_SERVICE:
         return seen
     return with_served(spec, state, seen, observed.config_name)
 

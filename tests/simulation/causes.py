@@ -73,6 +73,8 @@ class Story:
     spec_changed: datetime | None = None
     looked: datetime | None = None
     """When the meter last stored whether it is wanted, by its clock."""
+    unseen: Flip | None = None
+    """A flip since the last one that the meter may have seen, or not."""
     noted: bool = False
     """What it stored."""
     set_up: tuple[datetime, datetime] | None = None
@@ -119,9 +121,11 @@ class Causes:
             if flip.causes == {"hand"} and story.cut and story.cut.at > now - _SKEW:  # two stops
                 story.flips.append(Flip(story.cut.at, flip.causes, frozenset({story.cut.detail})))
             if story.is_seen or not flip.causes <= {"window", "change"}:
-                story.flips.append(flip)  # else nobody was there to see that one
+                story.flips.append(flip)
+            else:
+                story.unseen = flip  # perhaps nobody was there to see that one
         elif wanted and not story.wanted:
-            story.wanted_since = now
+            story.wanted_since, story.unseen = now, None
         elif story.meant and not meant:
             # A drain had stopped it before. Both are true.
             flip = self._flip(account, now)
@@ -185,7 +189,8 @@ class Causes:
             near = [flip for flip in story.flips if flip.at >= last.at - _SKEW]
             if any(flip.agrees(told) for flip in near):
                 return True
-        if told.cause == "drain" and self._drained_lately():
+        unseen = story.unseen is not None and story.unseen.agrees(told)
+        if unseen or (told.cause == "drain" and self._drained_lately()):
             return True
         recent = last is not None and last.at > now - _SKEW
         if told.cause == "hand" and (recent or story.wanted):

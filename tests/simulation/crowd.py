@@ -102,6 +102,7 @@ def gather(
     `life.live`."""
     stage = Stage(seed, BEGIN, PEACE, _MOODS, concurrency)
     stage.longest_chain = longest_chain
+    stage.sagemaker.refusals.by_chance = False  # each is to start
     stage.wire.latency = _latency
     crowd = Crowd(starting, stopping, per_second)
     _watch(stage, crowd)

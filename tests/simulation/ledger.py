@@ -132,7 +132,7 @@ class Account:
     on_trial: bool = False
     """Whether an adoption declared it, and no adoption is complete yet."""
     paid_at: datetime | None = None
-    paid_keys: set[str] = field(default_factory=set)
+    paid_keys: set[tuple[str, str]] = field(default_factory=set)
     """The keys of payments and stops."""
 
     @property
@@ -458,12 +458,12 @@ class Ledger:
         return before
 
     def _enter(self, account: Account, use: str, key: str | None) -> None:
-        """An Idempotency-Key acts once."""
+        """An Idempotency-Key acts once on each route."""
         if key is None:
             return
-        if key in account.paid_keys:
+        if (use, key) in account.paid_keys:
             self._violation(account.key, f"a {use} was entered twice by one key")
-        account.paid_keys.add(key)
+        account.paid_keys.add((use, key))
 
     def _check_woken(self, account: Account, now: datetime) -> None:
         """A call of a model does not undo a stop by a person."""

@@ -35,6 +35,8 @@ class Refusals:
     rng: Random
     violation: Callable[[str, str], None] = lambda _key, _what: None
     changed: Callable[[str], None] = lambda _key: None
+    by_chance: bool = True
+    """Whether a request may be refused for good without being told to by `coming`."""
     coming: dict[tuple[str, str], str] = field(default_factory=dict)
     """By operation and key: the code with which the next request is refused for good."""
     _codes: dict[str, str] = field(default_factory=dict)
@@ -95,7 +97,7 @@ class Refusals:
 
     def _drawn(self, operation: str, key: str) -> str | None:
         coming = self.coming.pop((operation, key), None)
-        if coming or self.rng.random() >= self.faults.profile.refusal * _ODDS:
+        if coming or not self.by_chance or self.rng.random() >= self.faults.profile.refusal * _ODDS:
             return coming
         self.faults.count(f"{operation} refused for good")
         return self.rng.choice((UNREADABLE, INVALID))
