@@ -113,15 +113,19 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         monkeypatch.setattr(clients, "sns", lambda: sns)
         monkeypatch.setattr(clients, "sagemaker", lambda: served.sagemaker)
         monkeypatch.setattr(clients, "sagemaker_once", lambda: served.sagemaker)
-        for cached in (
+        caches = (
+            adopter._endpoints,
             tick._ports,
             reconciler._settings,
             sweep._settings,
             sweep._sweep,
             sweep._deploys,
-        ):
+        )
+        for cached in caches:
             cached.cache_clear()
         yield Cloud(dynamodb, sqs, starts, work, served)
+        for cached in caches:
+            cached.cache_clear()
 
 
 def context() -> Any:

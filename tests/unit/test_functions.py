@@ -294,6 +294,15 @@ def test_failing_hint_alone_is_delivered_again_and_no_hint_never(
 # --- the adopter ------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def adopting() -> Iterator[None]:
+    """The adopter makes its adapter anew, and keeps none of the test."""
+    adopter._endpoints.cache_clear()
+    yield
+    adopter._endpoints.cache_clear()
+
+
+@pytest.mark.usefixtures("adopting")
 def test_adopter_tags_unless_it_is_told_to_release(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[tuple[str, str]] = []
     endpoints = SimpleNamespace(
