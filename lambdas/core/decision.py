@@ -409,11 +409,15 @@ def _note_on_config(
 
 def _with_observation(spec: Spec | None, state: State, observed: Observed, now: datetime) -> State:
     """The state with what was observed. A new failure or rollback is counted once."""
+    if state.observed_created not in (None, observed.created_at):
+        # It was deleted, and perhaps created again between two looks: this is another life.
+        state = replace(state, intent=None, updating=None, rolled_back=None)
     seen = replace(
         state,
         observed_status=observed.status,
         observed_config=observed.config_name,
         observed_modified=observed.modified_at,
+        observed_created=observed.created_at,
         intent=None,
         stranger=None,
     )

@@ -269,6 +269,8 @@ class State:
     """The creation time of our endpoint that carries the tag `endpoint-meter:ignore` now. It is
     ours again when its owner takes that tag off."""
     observed_modified: datetime | None = None
+    observed_created: datetime | None = None
+    """The creation time of the endpoint that was last seen, whoever it belongs to."""
     last_wanted: Wanted | None = None
     ended: Ended | None = None
     start_seconds: int | None = None

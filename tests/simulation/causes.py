@@ -150,8 +150,10 @@ class Causes:
             assert actor.reading is not None
             return Flip(actor.reading, frozenset({"lease"}))
         cut = self.stories[account.key].cut
-        if cut is not None and cut.at == now:
-            return Flip(now, frozenset({"hand"}), frozenset({cut.detail}))
+        # Of two stops the second one, by a clock that is behind, may move the end once more.
+        moved = cut is not None and now < cut.at < now + _SKEW and account.lease_end == now
+        if cut is not None and (cut.at == now or moved):
+            return Flip(cut.at, frozenset({"hand"}), frozenset({cut.detail}))
         if stops := _stopping(account, now):
             return Flip(now, frozenset({"schedule"}), frozenset(stops))
         causes = {"lease"} if account.lease_end == now else set()
@@ -173,7 +175,7 @@ class Causes:
             if told is not None and not self._allowed(key, story, told):
                 flips = [f"{f.at:%H:%M:%S} {sorted(f.causes)}" for f in story.flips]
                 self._violation(key, f"stored {told}, though it was {flips[-3:]}")
-            if told is not None and told.cause == "hand" and story.wanted:
+            if told is not None and told.cause == "hand" and (story.wanted or story.meant):
                 story.cut = told
             story.stored, story.after = told, story.flips[-1] if story.flips else None
         if looked is not None:
@@ -196,7 +198,7 @@ class Causes:
         if unseen or (told.cause == "drain" and self._drained_lately()):
             return True
         recent = last is not None and last.at > now - _SKEW
-        if told.cause == "hand" and (recent or story.wanted):
+        if told.cause == "hand" and (recent or story.wanted or story.meant):
             return _of_a_stop(self._kernel, told)
         if not story.wanted:
             of_session = told.cause == "lease" and recent and _of_a_session(self._kernel, told)
