@@ -80,6 +80,13 @@ def test_two_checkouts_synthesize_the_same_bytes(tmp_path: Path) -> None:
     assert here == there
 
 
+def test_everything_that_is_imported_is_compiled_once(tmp_path: Path) -> None:
+    project = copy_of_the_project(tmp_path)
+    assert run(project, "--help", PYTHONDONTWRITEBYTECODE="1").returncode == 0
+    kept = {path.name.split(".")[0] for path in (project / ".cache" / "bytecode").rglob("*.pyc")}
+    assert {"bundle", "document", "meter"} <= kept
+
+
 @pytest.mark.slow
 def test_eager_and_lazy_synth_write_the_same_json(tmp_path: Path) -> None:
     for name, switch in (("quick", "0"), ("eager", "1")):
