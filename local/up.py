@@ -127,6 +127,7 @@ class Up:
         if found is not None:
             if embedded.daemons(self.places).get("simulator") == before.get("simulator"):
                 return found, "already running: its state is kept"
+            applied.forget(self.places)  # it may lack what it had not written yet
             return found, "the SageMaker simulator had ended: it goes on with what it had accepted"
         restarted = self.places.terraform.exists()
         pair = embedded.start(self.places, region, self.environ)
