@@ -11,6 +11,7 @@ from constructs_lib.config.document import endpoint_name
 from constructs_lib.config.hosting_checks import hosting_problems
 from constructs_lib.config.problems import Problem
 from constructs_lib.config.update import update_problems
+from lambdas.core.control_characters import refuse_control_characters
 from lambdas.core.errors import InvalidField
 from lambdas.core.names import sagemaker_name
 from lambdas.core.routes import paths
@@ -89,6 +90,7 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("unmanaged_lease_minutes", problem)
     yield from _tables(document)
     yield from auth_problems(document)
+    yield from _control_characters("", document)
 
 
 def _endpoint_name(where: str, prefix: str, name: str) -> Iterator[Problem]:
@@ -167,6 +169,23 @@ def _tables(document: Mapping[str, Any]) -> Iterator[Problem]:
     prefix, auth = document.get("project_prefix"), document.get("ddb_auth_table_name")
     if auth in (f"{prefix}-state", f"{prefix}-history"):
         yield Problem("ddb_auth_table_name", f"'{auth}' is a table of this product; rename it")
+
+
+def _control_characters(path: str, value: object) -> Iterator[Problem]:
+    """Any text of a config may be shown on a terminal, except values of a model's variables."""
+    if isinstance(value, str):
+        try:
+            refuse_control_characters(value, path)
+        except InvalidField as error:
+            yield Problem(path, error.sentence)
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            yield from _control_characters(path, key)
+            if key != "environment":
+                yield from _control_characters(f"{path}.{key}".lstrip("."), below)
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from _control_characters(f"{path}[{index}]", below)
 
 
 def _duplicates(values: Sequence[object], field: str, rule: str) -> Iterator[Problem]:

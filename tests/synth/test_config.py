@@ -531,6 +531,33 @@ def test_the_embedded_stack_is_deployed_without_the_account_of_the_config(tmp_pa
     assert load(tmp_path / "config.json", OF_THE_EMBEDDED_STACK).provider is None
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"schedule": [{**WORKDAYS, "name": "a\x1b[2Jb"}]}, "schedule[0].name"),
+        ({"tags": {"team": "a\nb"}}, "tags.team"),
+        ({"tags": {"a\tb": "c"}}, "tags"),
+        ({"model_data_url": "s3://bucket/a\u202eb/"}, "model_data_url"),
+    ],
+    ids=["schedule", "value of a tag", "key of a tag", "place in S3"],
+)
+def test_control_characters_are_refused_and_not_printed(change: Any, field: str) -> None:
+    with pytest.raises(InvalidConfig) as refused:
+        parse(config_with({**FLAN, **change}))
+    told = str(refused.value)
+    assert re.search(
+        rf"jumpstart_models\[0\]\.{re.escape(field)}: its character \d+ is the control character",
+        told,
+    )
+    assert not re.search("[\x1b\t\u202e]", told)
+
+
+def test_values_of_variables_may_have_lines() -> None:
+    own = {"name": "Own", "image": IMAGE, "environment": {"TEXT": "a\n\tb"}}
+    rest = {"inference_instance_type": "ml.m5.large", "inference_type": "realtime"}
+    parse(config_with({**own, **rest}))
+
+
 def notes_text(config: DeployConfig) -> str:
     return "\n".join(notes(config, NOON))
 

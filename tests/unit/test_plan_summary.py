@@ -124,6 +124,15 @@ def test_markdown_fits_into_a_comment_and_says_that_it_is_not_all() -> None:
     assert told.endswith("**This is not all.** The rest is in the plan.")
 
 
+@pytest.mark.parametrize("character", ["\0", "\x1b", "\r", "\x9b", "\u202e", "\u2029"], ids=ascii)
+def test_a_character_that_steers_the_terminal_is_written_out(character: str) -> None:
+    evil = f"a{character}[2Jb"
+    found = Summary(evil, [Part(evil, [evil])])
+    for told in (found.text(), found.markdown()):
+        assert character not in told
+        assert told.count(f"a\\u{ord(character):04x}[2Jb") == 3
+
+
 def test_a_part_with_many_lines_is_cut_in_markdown_and_not_in_text() -> None:
     found = Summary("plan", [Part("heading", [f"line {number}" for number in range(60)])])
     assert "… and 10 lines more" in found.markdown()
