@@ -56,6 +56,8 @@ RetentionDays = Literal[
 ]  # fmt: skip
 MAX_DRAIN_SECONDS = 840  # the sweep has 900 s in total
 STATES = ".terraform-state"
+TO_THE_PROJECT = "../../../"
+"""From the folder in `cdktf.out` where Terraform runs, so that the JSON contains no local path."""
 _LEASE, _WINDOWS = "<lease>", "<windows>"
 
 
