@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructs_lib import fast_bindings, provider_lock
+from constructs_lib import fast_bindings, literal_text, provider_lock
 from constructs_lib.bundle import BundleFailed, bundle_code, bundle_layer
 from constructs_lib.config.file import load, notes
 from constructs_lib.config.problems import InvalidConfig
@@ -54,6 +54,7 @@ def build(environment: Mapping[str, str], outdir: Path) -> App:
     )
 
     fast_bindings.install(CACHE)
+    literal_text.install()
     # imported after install, which makes these imports fast
     from cdktf import App  # noqa: PLC0415
 

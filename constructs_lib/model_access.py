@@ -15,7 +15,7 @@ from constructs_lib.config.variants import DataCapture
 from constructs_lib.deployment import Deployment
 from constructs_lib.hosting import Container, HostedSource, Hosting
 from constructs_lib.kms import may_use, with_key
-from constructs_lib.policy import Statement
+from constructs_lib.policy import Statement, literal
 from lambdas.core.settings import ENDPOINT_LOGS
 
 _WRITE_ENCRYPTED = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
@@ -137,15 +137,16 @@ def _async(at: Deployment, paths: AsyncPaths, settings: AsyncInference) -> list[
 def _objects(at: Deployment, place: str, *actions: str, whole: bool = False) -> Statement:
     """Allows `actions` on the object at `place` if it is a `whole` key, else on all below it."""
     bucket, key = _bucket_and_key(place)
-    folder = f"{key.rstrip('/')}/*" if key.strip("/") else "*"
-    return Statement(actions, (f"arn:{at.partition}:s3:::{bucket}/{key if whole else folder}",))
+    named = literal(key)
+    folder = f"{named.rstrip('/')}/*" if named.strip("/") else "*"
+    return Statement(actions, (f"arn:{at.partition}:s3:::{bucket}/{named if whole else folder}",))
 
 
 def _listing(at: Deployment, bucket: str, key: str) -> Statement:
     return Statement(
         ("s3:ListBucket",),
         (f"arn:{at.partition}:s3:::{bucket}",),
-        {"StringLike": {"s3:prefix": f"{key}*"}},
+        {"StringLike": {"s3:prefix": f"{literal(key)}*"}},
     )
 
 

@@ -17,11 +17,12 @@ from cdktf_cdktf_provider_aws.lambda_function import (
 from constructs import Construct
 
 from constructs_lib.artifacts import Artifacts
+from constructs_lib.config.function_environment import all_variables
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.kms import with_key
 from constructs_lib.policy import Statement, trust_document
 from constructs_lib.role import own_role
-from lambdas.core.settings import METRICS_NAMESPACE, Settings
+from lambdas.core.settings import Settings
 
 RUNTIME = "python3.13"
 
@@ -128,16 +129,7 @@ class PythonFunction(Construct):
                 else None,
                 **package.properties(),
                 environment=LambdaFunctionEnvironment(
-                    variables={
-                        **(variables or {}),
-                        **settings.to_environment(),
-                        "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
-                        # The only dimension of the metrics. It names the stack, so that each stack
-                        # of an account has its own heartbeat.
-                        "POWERTOOLS_SERVICE_NAME": at.prefix,
-                        # Empty, so that zoneinfo only uses the tzdata of the layer.
-                        "PYTHONTZPATH": "",
-                    }
+                    variables=all_variables(at.prefix, settings, variables)
                 ),
                 depends_on=[self.policy, logs],
             ),

@@ -41,7 +41,7 @@ def dashboard(**parts: int) -> dict[str, Any]:
 
 
 def variables(size: int) -> dict[str, Any]:
-    environment = {"variables": {"A": "x" * (size - 1)}}
+    environment = {"variables": {"A": "x" * (size - len('{"A":""}'))}}
     return {"aws_lambda_function": {"api": {"function_name": "f", "environment": environment}}}
 
 
@@ -84,6 +84,7 @@ def test_the_policies_of_one_role_count_together() -> None:
 def test_references_count_as_long_as_they_become() -> None:
     assert resolved_length("a ${data.aws_caller_identity.current.account_id} b") == 16
     assert resolved_length("${aws_sqs_queue.work.arn}") == 120
+    assert resolved_length("$${MEM} %%{x}") == len("${MEM} %{x}")
 
 
 def test_names_that_are_too_long_are_shortened_and_stay_different() -> None:
