@@ -102,7 +102,7 @@ class Integrations(Construct):
         if properties.image_uri:
             return Package(image_uri=properties.image_uri)
         archive = self._packages[name]
-        uploaded = self._artifacts.upload(f"model-{name}", archive)
+        uploaded = self._artifacts.upload(MODEL_FUNCTION.format(name), archive)
         return Package(
             handler=properties.handler,
             bucket=uploaded.bucket,

@@ -65,8 +65,7 @@ class Package:
 class PythonFunction(Construct):
     """The function `{prefix}-{name}`. It runs `lambdas.handlers.{name}.handler`, or its own
     `package` with further environment `variables`. With `versioned`, each deploy publishes a
-    version. With `snap_start` too, and its instances start from a snapshot that Lambda takes of the
-    version once it is imported."""
+    version. With `snap_start` it also publishes versions, and instances start from a snapshot."""
 
     def __init__(  # noqa: PLR0913  # keyword-only: a function has this many settings
         self,

@@ -195,6 +195,6 @@ QUOTAS = (
         "bytes",
         "shorten the schedules or the tags of the entry",
         "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html",
-        _each("aws_dynamodb_table_item", lambda body: resolved_length(body["item"])),
+        _each("aws_dynamodb_table_item", lambda body: len(_resolved(body["item"]).encode())),
     ),
 )

@@ -212,7 +212,7 @@ class EndpointManagerStack(TerraformStack):
                     at,
                     name=entry.name,
                     hosting=hosting,
-                    addable=self._config.is_addable,
+                    any_name=self._config.meters_any_name,
                     async_store=store,
                 )
                 for hosting in choices

@@ -339,10 +339,12 @@ class DeployConfig(Model):
     def volume_keys(self) -> set[str]:
         return {entry.kms_key_id for entry in self.jumpstart_models if entry.kms_key_id}
 
-    def is_addable(self, endpoint_config: str) -> bool:
-        """Whether endpoints with this endpoint config may be added over the API."""
-        patterns = NamePatterns.parse(self.addable_configs, "addable_configs")
-        return self.max_added_endpoints > 0 and patterns.allows(endpoint_config)
+    @property
+    def meters_any_name(self) -> bool:
+        """Whether endpoints may be on the meter whose names do not begin with the prefix: added or
+        adopted ones. Those may be moved to any endpoint config."""
+        may_add = self.max_added_endpoints > 0 and self.addable_configs != []
+        return may_add or self.adoptable != []
 
     def endpoint_name(self, model: JumpstartModel) -> str:
         return endpoint_name(self.project_prefix, model.name)

@@ -1,5 +1,5 @@
 """`make deploy`, `make plan` and `make destroy` of all examples, by an assumed role that has the
-policy of `make deployer-policy` and nothing else."""
+policy of `make policy` and nothing else."""
 
 from __future__ import annotations
 

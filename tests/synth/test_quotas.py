@@ -75,6 +75,21 @@ def test_a_stack_may_have_what_aws_takes_and_not_one_more(quota: Any) -> None:
     assert quota.source.startswith("https://docs.aws.amazon.com/")
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"aws_lambda_function": {"f": {"environment": {"variables": {"P": "ü" * 4_000}}}}},
+        {"aws_dynamodb_table_item": {"i": {"item": "夜" * 150_000}}},
+    ],
+    ids=["environment", "item"],
+)
+def test_bytes_are_those_of_utf_8(made: dict[str, Any]) -> None:
+    for function in made.get("aws_lambda_function", {}).values():
+        function["function_name"] = "f"
+    (problem,) = problems({"resource": made})
+    assert "bytes, and AWS takes" in problem.sentence
+
+
 def test_the_policies_of_one_role_count_together() -> None:
     half = policy(6_000)["aws_iam_role_policy"]["own"]
     (problem,) = problems({"resource": {"aws_iam_role_policy": {"one": half, "two": half}}})
