@@ -23,7 +23,7 @@ CACHE = PROJECT / ".cache"
 if __name__ == "__main__":
     fast_bindings.keep_bytecode(CACHE)  # of the imports that follow, too
 
-from constructs_lib import provider_lock
+from constructs_lib import literal_text, provider_lock
 from constructs_lib.bundle import BundleFailed, bundle_code, bundle_layer
 from constructs_lib.config.file import load, notes
 from constructs_lib.config.problems import InvalidConfig
@@ -59,6 +59,7 @@ def build(environment: Mapping[str, str], outdir: Path) -> App:
     )
 
     fast_bindings.install(CACHE)
+    literal_text.install()
     # imported after install, which makes these imports fast
     from cdktf import App  # noqa: PLC0415
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,13 +58,13 @@ class Stack:
 
 def of_local() -> Stack:
     """The stack of `make up`. Raises NoStack."""
-    stack = _read(_LOCAL, "no stack is up here: run `make up`")
-    embedded = {
-        "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
-        "AWS_ACCESS_KEY_ID": stack["aws_access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": stack["aws_secret_access_key"],
-    }
-    return Stack(stack["auth_table"], stack["region"], embedded)
+    with _read(_LOCAL, "no stack is up here: run `make up`", "`make up`") as stack:
+        embedded = {
+            "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
+            "AWS_ACCESS_KEY_ID": stack["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": stack["aws_secret_access_key"],
+        }
+        return Stack(str(stack["auth_table"]), str(stack["region"]), embedded)
 
 
 def of(table: str | None, region: str | None) -> Stack:
@@ -73,17 +74,21 @@ def of(table: str | None, region: str | None) -> Stack:
     missing = (
         "no stack was synthesized here: give --local for that of `make up`, or --table and --region"
     )
-    synthesized = _read(_SYNTHESIZED, missing)
-    (provider,) = synthesized["provider"]["aws"]
-    return Stack(
-        table or synthesized["output"]["auth_table_name"]["value"],
-        region or provider["region"],
-        account=Account.of_provider(provider),
-    )
+    with _read(_SYNTHESIZED, missing, "`make synth`") as synthesized:
+        (provider,) = synthesized["provider"]["aws"]
+        return Stack(
+            table or synthesized["output"]["auth_table_name"]["value"],
+            region or provider["region"],
+            account=Account.of_provider(provider),
+        )
 
 
-def _read(path: Path, missing: str) -> Any:
+@contextmanager
+def _read(path: Path, missing: str, made_by: str) -> Iterator[Any]:
+    """What a command wrote, for as long as it is taken apart. Raises NoStack."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        yield json.loads(path.read_bytes())
     except FileNotFoundError:
         raise NoStack(missing) from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise NoStack(f"{path} is damaged: {made_by} writes it anew") from error

@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 
 from constructs_lib.config.document import Architecture
+from constructs_lib.text_file import NotText, utf_8
 
 PYTHON_VERSION = "3.13"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -140,13 +141,17 @@ def bundle_requirements(
 
 
 def locked_requirements(lock_file: Path, category: str = "layer") -> str:
-    """A category of Pipfile.lock as sorted requirements with hashes."""
-    locked = json.loads(lock_file.read_text(encoding="utf-8"))[category]
+    """A category of Pipfile.lock as sorted requirements with hashes. Raises BundleFailed."""
     lines = []
-    for name, package in sorted(locked.items()):
-        marker = f" ; {package['markers']}" if "markers" in package else ""
-        hashes = "".join(f" --hash={digest}" for digest in sorted(package["hashes"]))
-        lines.append(f"{name}{package['version']}{marker}{hashes}\n")
+    try:
+        for name, package in sorted(json.loads(utf_8(lock_file.read_bytes()))[category].items()):
+            marker = f" ; {package['markers']}" if "markers" in package else ""
+            hashes = "".join(f" --hash={digest}" for digest in sorted(package["hashes"]))
+            lines.append(f"{name}{package['version']}{marker}{hashes}\n")
+    except (NotText, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise BundleFailed(
+            f"{lock_file.name} is damaged ({error}): take it from version control again"
+        ) from error
     return "".join(lines)
 
 
@@ -162,9 +167,9 @@ def _install(requirements: str, tree: Path, options: Sequence[str]) -> None:
         command += ["--no-deps", "--require-hashes"]
     command += ["--only-binary", ":all:", "--link-mode", "copy", "--target", str(tree)]
     command += ["--python", sys.executable, "--requirement", str(wanted), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode != 0:
-        raise BundleFailed(done.stderr.strip())
+        raise BundleFailed(done.stderr.decode("utf-8", "replace").strip())
 
 
 def tree_entries(root: Path, paths: Iterable[Path], prefix: str = "") -> Entries:

@@ -56,6 +56,14 @@ class Deployment:
     def arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
 
+    def repository_arn(self, image: str) -> str:
+        """The repository of `{account}.dkr.ecr.{region}.amazonaws.com/{repository}:{tag}`, where
+        the tag or the digest may be missing."""
+        registry, _, path = image.partition("/")
+        account, _, _, region, *_ = registry.split(".")
+        repository = path.partition("@")[0].partition(":")[0]
+        return f"arn:{self.partition}:ecr:{region}:{account}:repository/{repository}"
+
 
 def fitting(name: str, most: int) -> str:
     """The name, if it has at most `most` characters. Else its beginning and a digest of it."""

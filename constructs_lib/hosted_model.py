@@ -8,7 +8,6 @@ running endpoint has moved to the new one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from cdktf_cdktf_provider_aws.sagemaker_endpoint_configuration import (
@@ -50,13 +49,13 @@ class HostedModel(Construct):
         *,
         name: str,
         hosting: Hosting,
-        addable: Callable[[str], bool],
+        any_name: bool,
         async_store: AsyncStore | None = None,
     ) -> None:
-        """`addable` tells of a config whether endpoints may be added with it over the API."""
+        """`any_name`: endpoints that do not have our prefix may run this config too."""
         super().__init__(scope, f"{name}-{hosting.digest()}")
         self._at, self._name, self._hosting = at, name, hosting
-        self._addable = addable
+        self._any_name = any_name
         settings = hosting.async_inference
         self._paths = async_paths(name, settings, async_store) if settings else None
         self.config_name = at.name(f"{name}-{hosting.digest()}")
@@ -130,7 +129,7 @@ class HostedModel(Construct):
                 variant.model,
                 self._hosting,
                 self._paths,
-                addable=self._addable(self.config_name),
+                any_name=self._any_name,
             ),
         )
 

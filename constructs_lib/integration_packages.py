@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from constructs_lib.bundle import (
@@ -23,6 +23,7 @@ from constructs_lib.bundle import (
 from constructs_lib.config.document import DeployConfig
 from constructs_lib.config.integration import IntegrationProperties
 from constructs_lib.config.problems import InvalidConfig, Problem
+from constructs_lib.text_file import NotText, unicode
 
 REQUIREMENTS = "requirements.txt"
 MAX_UNZIPPED_BYTES = 262_144_000
@@ -66,16 +67,13 @@ def integration_packages(
 
 
 def notes_on_requirements(config: DeployConfig, project: Path) -> Iterator[str]:
-    """Notes about requirements without hashes: other versions may be installed elsewhere."""
+    """Notes about requirements without hashes: other versions may be installed elsewhere. The
+    packages have been made, so the files can be read."""
     for index, entry in enumerate(config.jumpstart_models):
         properties = entry.integration.properties if entry.integration else None
         if properties and properties.lambda_src:
-            path = project / properties.lambda_src / REQUIREMENTS
-            if (
-                path.is_file()
-                and _names_a_package(path)
-                and "--hash" not in path.read_text("utf-8")
-            ):
+            text = _requirements(project / properties.lambda_src, properties.lambda_src)
+            if text and "--hash" not in text:
                 yield (
                     f"jumpstart_models[{index}] ({entry.name}): {properties.lambda_src}/"
                     f"{REQUIREMENTS} has no hashes: other packages may come elsewhere or later. "
@@ -100,7 +98,7 @@ def _entries(
     installed = _installed(folder, properties.lambda_src, cache, platform)
     own = tree_entries(folder, files_below(folder))
     entries = {**installed, **shared_code(project), **own}
-    size = sum(len(read()) for read in entries.values())
+    size = sum(map(_size, entries, entries.values()))
     if size > MAX_UNZIPPED_BYTES:
         raise _InvalidPackage(
             "lambda_src",
@@ -108,6 +106,17 @@ def _entries(
             f"{MAX_UNZIPPED_BYTES:,}: leave something out, or give an `image_uri`",
         )
     return entries
+
+
+def _size(name: str, read: Callable[[], bytes]) -> int:
+    """Raises _InvalidPackage if the file cannot be put into a zip."""
+    try:
+        name.encode()
+        return len(read())
+    except (OSError, UnicodeEncodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "its name is not UTF-8"
+        sentence = f"holds the file {name!r}, which cannot be packed: {why}"
+        raise _InvalidPackage("lambda_src", sentence) from error
 
 
 def _require_handler(folder: Path, properties: IntegrationProperties) -> None:
@@ -124,7 +133,7 @@ def _require_handler(folder: Path, properties: IntegrationProperties) -> None:
     shown = f"{properties.lambda_src}/{found[0].relative_to(folder).as_posix()}"
     try:
         defined = _defined(ast.parse(found[0].read_bytes()))
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise _InvalidPackage("handler", f"{shown} is no Python: {error}") from error
     if name not in defined and "*" not in defined:
         raise _InvalidPackage("handler", f"{shown} defines no `{name}`")
@@ -144,10 +153,9 @@ def _defined(module: ast.Module) -> set[str]:
 
 
 def _installed(folder: Path, source: str, cache: Path, platform: Platform) -> Entries:
-    path = folder / REQUIREMENTS
-    if not path.is_file() or not _names_a_package(path):
+    text = _requirements(folder, source)
+    if not text:
         return {}
-    text = path.read_text("utf-8")
     for number, line in enumerate(text.splitlines(), 1):
         if _ELSEWHERE.match(line):
             raise _InvalidPackage(
@@ -163,7 +171,14 @@ def _installed(folder: Path, source: str, cache: Path, platform: Platform) -> En
         ) from error
 
 
-def _names_a_package(path: Path) -> bool:
-    """Whether a requirements file names any package."""
-    lines = (line.strip() for line in path.read_text("utf-8").splitlines())
-    return any(line and not line.startswith("#") for line in lines)
+def _requirements(folder: Path, source: str) -> str:
+    """The text of a requirements file, in the encodings that pip reads; empty if it names no
+    package."""
+    path = folder / REQUIREMENTS
+    try:
+        text = unicode(path.read_bytes()) if path.is_file() else ""
+    except (NotText, OSError) as error:
+        sentence = f"{source}/{REQUIREMENTS} cannot be read: {error}"
+        raise _InvalidPackage("lambda_src", sentence) from error
+    lines = (line.strip() for line in text.splitlines())
+    return text if any(line and not line.startswith("#") for line in lines) else ""

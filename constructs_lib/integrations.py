@@ -12,16 +12,17 @@ from constructs_lib.calls import Calls, ModelFunction
 from constructs_lib.config.called import MODEL_FUNCTION
 from constructs_lib.config.concurrency import reservations
 from constructs_lib.config.document import DeployConfig, JumpstartModel
-from constructs_lib.config.integration import Integration, IntegrationProperties
+from constructs_lib.config.integration import (
+    SPARE_SECONDS,
+    Integration,
+    IntegrationProperties,
+)
 from constructs_lib.deployment import Deployment
 from constructs_lib.meter_functions import MeterFunctions
 from constructs_lib.python_function import InvokedFunction, Package, PythonFunction, Sizing
 from constructs_lib.sagemaker_access import SageMakerAccess
 from constructs_lib.warm_functions import KeepWarm, ReadyInstances
 from lambdas.core.settings import IntegrationSettings
-
-_SPARE_SECONDS = 3
-"""Part of a function's timeout: time left to answer that the model did not respond."""
 
 
 class Integrations(Construct):
@@ -77,7 +78,7 @@ class Integrations(Construct):
         settings = IntegrationSettings(
             endpoint_name=endpoint_name,
             route=properties.api_resource_name,
-            answer_within_seconds=properties.timeout_seconds - _SPARE_SECONDS,
+            answer_within_seconds=properties.timeout_seconds - SPARE_SECONDS,
         )
         return PythonFunction(
             self,
@@ -101,7 +102,7 @@ class Integrations(Construct):
         if properties.image_uri:
             return Package(image_uri=properties.image_uri)
         archive = self._packages[name]
-        uploaded = self._artifacts.upload(f"model-{name}", archive)
+        uploaded = self._artifacts.upload(MODEL_FUNCTION.format(name), archive)
         return Package(
             handler=properties.handler,
             bucket=uploaded.bucket,

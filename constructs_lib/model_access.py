@@ -15,7 +15,7 @@ from constructs_lib.config.variants import DataCapture
 from constructs_lib.deployment import Deployment
 from constructs_lib.hosting import Container, HostedSource, Hosting
 from constructs_lib.kms import may_use, with_key
-from constructs_lib.policy import Statement
+from constructs_lib.policy import Statement, literal
 from lambdas.core.settings import ENDPOINT_LOGS
 
 _WRITE_ENCRYPTED = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
@@ -27,13 +27,14 @@ def execution_statements(
     hosting: Hosting,
     paths: AsyncPaths | None,
     *,
-    addable: bool,
+    any_name: bool,
 ) -> list[Statement]:
-    """The least privilege to host this model in the endpoint config `hosting`. `addable`: endpoints
-    of any name may be added with this config."""
+    """The least privilege to host this model in the endpoint config `hosting`. `any_name`:
+    endpoints that do not have our prefix may be moved to it too. IAM cannot say which, because
+    SageMaker compares their names without case and IAM compares log groups with it."""
     return [
         *(statement for c in model.containers for statement in _container(at, c)),
-        *_telemetry(at, "*" if addable else f"{at.prefix}-*"),
+        *_telemetry(at, "*" if any_name else f"{at.prefix}-*"),
         *(_network(at, model.vpc) if model.vpc else ()),
         *(_capture(at, hosting.data_capture) if hosting.data_capture else ()),
         *(_async(at, paths, hosting.async_inference) if paths and hosting.async_inference else ()),
@@ -52,14 +53,13 @@ def _container(at: Deployment, container: Container) -> Iterator[Statement]:
         yield _objects(at, container.artifact, "s3:GetObject", whole=not is_prefix(key))
         yield _listing(at, bucket, key)
     if container.image:
-        account, region, repository = _image_parts(container.image)
         yield Statement(
             (
                 "ecr:BatchCheckLayerAvailability",
                 "ecr:BatchGetImage",
                 "ecr:GetDownloadUrlForLayer",
             ),
-            (f"arn:{at.partition}:ecr:{region}:{account}:repository/{repository}",),
+            (at.repository_arn(container.image),),
         )
         yield Statement(
             ("ecr:GetAuthorizationToken",),
@@ -137,25 +137,19 @@ def _async(at: Deployment, paths: AsyncPaths, settings: AsyncInference) -> list[
 def _objects(at: Deployment, place: str, *actions: str, whole: bool = False) -> Statement:
     """Allows `actions` on the object at `place` if it is a `whole` key, else on all below it."""
     bucket, key = _bucket_and_key(place)
-    folder = f"{key.rstrip('/')}/*" if key.strip("/") else "*"
-    return Statement(actions, (f"arn:{at.partition}:s3:::{bucket}/{key if whole else folder}",))
+    named = literal(key)
+    folder = f"{named.rstrip('/')}/*" if named.strip("/") else "*"
+    return Statement(actions, (f"arn:{at.partition}:s3:::{bucket}/{named if whole else folder}",))
 
 
 def _listing(at: Deployment, bucket: str, key: str) -> Statement:
     return Statement(
         ("s3:ListBucket",),
         (f"arn:{at.partition}:s3:::{bucket}",),
-        {"StringLike": {"s3:prefix": f"{key}*"}},
+        {"StringLike": {"s3:prefix": f"{literal(key)}*"}},
     )
 
 
 def _bucket_and_key(place: str) -> tuple[str, str]:
     bucket, _, key = place.removeprefix("s3://").partition("/")
     return bucket, key
-
-
-def _image_parts(image: str) -> tuple[str, str, str]:
-    """Account, region and repository of `{account}.dkr.ecr.{region}.amazonaws.com/{repo}:{tag}`."""
-    registry, _, path = image.partition("/")
-    account, _, _, region, *_ = registry.split(".")
-    return account, region, path.partition("@")[0].rpartition(":")[0] or path.partition("@")[0]

@@ -34,12 +34,11 @@ from typing import Any
 
 from constructs_lib.config.document import DeployConfig
 from constructs_lib.config.file import read_json
+from constructs_lib.config.lock_document import RELOCK, check_lock
 from constructs_lib.config.problems import InvalidConfig, Problem
 
-FORMAT = 2
 LONGEST_MODEL_ID = 63
 """The limit of JumpStart's hub. A few models have longer ids, and no API describes them."""
-RELOCK = "run `make lock`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +107,12 @@ class ModelsLock:
 
     @classmethod
     def read(cls, path: Path, region: str) -> ModelsLock:
-        """Raises InvalidConfig if the file is missing or has another format."""
+        """Raises InvalidConfig if the file is missing or is no such lock."""
         return cls.of(read_json(path), path.name, region)
 
     @classmethod
     def of(cls, document: Mapping[str, Any], source: str, region: str) -> ModelsLock:
-        if document.get("format") != FORMAT:
-            problem = Problem("format", f"must be {FORMAT}; {RELOCK} to write the file anew")
-            raise InvalidConfig(source, [problem])
+        check_lock(document, source)
         return cls(region, source, document["regions"].get(region, {}))
 
     def resolve(self, config: DeployConfig) -> Locked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -103,6 +104,14 @@ def nobody_without_tls(action: str, *resources: str) -> ResourceStatement:
 def bucket_document(bucket_arn: str) -> str:
     """A bucket policy that denies every request without TLS."""
     return resource_document(nobody_without_tls("s3:*", bucket_arn, f"{bucket_arn}/*"))
+
+
+def literal(text: str) -> str:
+    """`text` in an ARN or a pattern, where IAM would read wildcards and variables.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+    """
+    return re.sub(r"[*?$]", r"${\g<0>}", text)
 
 
 def _document(statements: Sequence[Mapping[str, object]]) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from constructs_lib.text_file import NotText, utf_8
+
 PROVIDER_SOURCE = "hashicorp/aws"
 TESTED_PROVIDER = "5.100.0"
 PROVIDER_VERSIONS = f"~> {TESTED_PROVIDER}"  # only its last number may be higher
@@ -47,8 +49,12 @@ def place(source: Path, outdir: Path) -> str | None:
     """
     if not source.exists():
         return None
-    text = source.read_text(encoding="utf-8")
-    unusable = shortcoming(text)
+    text = ""
+    try:
+        text = utf_8(source.read_bytes())
+        unusable = shortcoming(text)
+    except NotText as error:
+        unusable = str(error)
     if unusable:
         return f"{source.name} is not used: {unusable}. `make lock-provider` makes it anew"
     for stack in outdir.glob("stacks/*/cdk.tf.json"):

@@ -17,11 +17,12 @@ from cdktf_cdktf_provider_aws.lambda_function import (
 from constructs import Construct
 
 from constructs_lib.artifacts import Artifacts
+from constructs_lib.config.function_environment import all_variables
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.kms import with_key
 from constructs_lib.policy import Statement, trust_document
 from constructs_lib.role import own_role
-from lambdas.core.settings import METRICS_NAMESPACE, Settings
+from lambdas.core.settings import Settings
 
 RUNTIME = "python3.13"
 
@@ -64,8 +65,7 @@ class Package:
 class PythonFunction(Construct):
     """The function `{prefix}-{name}`. It runs `lambdas.handlers.{name}.handler`, or its own
     `package` with further environment `variables`. With `versioned`, each deploy publishes a
-    version. With `snap_start` too, and its instances start from a snapshot that Lambda takes of the
-    version once it is imported."""
+    version. With `snap_start` it also publishes versions, and instances start from a snapshot."""
 
     def __init__(  # noqa: PLR0913  # keyword-only: a function has this many settings
         self,
@@ -128,16 +128,7 @@ class PythonFunction(Construct):
                 else None,
                 **package.properties(),
                 environment=LambdaFunctionEnvironment(
-                    variables={
-                        **(variables or {}),
-                        **settings.to_environment(),
-                        "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
-                        # The only dimension of the metrics. It names the stack, so that each stack
-                        # of an account has its own heartbeat.
-                        "POWERTOOLS_SERVICE_NAME": at.prefix,
-                        # Empty, so that zoneinfo only uses the tzdata of the layer.
-                        "PYTHONTZPATH": "",
-                    }
+                    variables=all_variables(at.prefix, settings, variables)
                 ),
                 depends_on=[self.policy, logs],
             ),

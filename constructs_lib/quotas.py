@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from constructs_lib.config.function_environment import MAX_BYTES, bytes_of
 from constructs_lib.config.problems import Problem
 
 Resources = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -19,7 +20,8 @@ Resources = Mapping[str, Mapping[str, Mapping[str, Any]]]
 Size = tuple[str, int]
 """The Terraform address of what was measured, and its size."""
 
-_REFERENCE = re.compile(r"\$\{[^}]*\}")
+_REFERENCE = re.compile(r"(?<!\$)\$\{[^}]*\}")
+_ESCAPE = re.compile(r"([$%])\1(?=\{)")
 _LENGTHS = {
     "${data.aws_caller_identity.current.account_id}": 12,
     "${data.aws_partition.current.partition}": len("aws-us-gov"),
@@ -57,9 +59,12 @@ def problems(document: Mapping[str, Any]) -> list[Problem]:
 
 def resolved_length(text: str) -> int:
     """How long a text is, at most, when Terraform has put in its references."""
-    rest = _REFERENCE.sub("", text)
-    found = _REFERENCE.findall(text)
-    return len(rest) + sum(_LENGTHS.get(reference, _LENGTH_OF_ARN) for reference in found)
+    return len(_resolved(text))
+
+
+def _resolved(text: str) -> str:
+    filled = _REFERENCE.sub(lambda found: "x" * _LENGTHS.get(found[0], _LENGTH_OF_ARN), text)
+    return _ESCAPE.sub(r"\1", filled)
 
 
 def _each(kind: str, measure: Callable[[Mapping[str, Any]], int]) -> Any:
@@ -80,7 +85,7 @@ def _policies_of_roles(resources: Resources) -> Iterator[Size]:
 
 def _environment(body: Mapping[str, Any]) -> int:
     variables = body.get("environment", {}).get("variables", {})
-    return sum(len(name) + resolved_length(str(value)) for name, value in variables.items())
+    return bytes_of({name: _resolved(str(value)) for name, value in variables.items()})
 
 
 def _widgets(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -146,7 +151,7 @@ QUOTAS = (
     ),
     Quota(
         "the environment of a function",
-        4_096,
+        MAX_BYTES,
         "bytes",
         "shorten `environment`, or " + _SPLIT,
         "https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html",
@@ -190,6 +195,6 @@ QUOTAS = (
         "bytes",
         "shorten the schedules or the tags of the entry",
         "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html",
-        _each("aws_dynamodb_table_item", lambda body: resolved_length(body["item"])),
+        _each("aws_dynamodb_table_item", lambda body: len(_resolved(body["item"]).encode())),
     ),
 )

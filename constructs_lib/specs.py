@@ -33,6 +33,7 @@ from constructs_lib.hosted_model import HostedModel
 from constructs_lib.python_function import PythonFunction
 from constructs_lib.tables import StateTable
 from lambdas.core.deploys import WAIT_LIMIT
+from lambdas.core.names import PK_PREFIX
 from lambdas.core.rollout import UpdatePolicy
 from lambdas.core.spec import Spec
 
@@ -106,7 +107,7 @@ class Specs(Construct):
         may not understand a newer spec (docs/decisions/0092)."""
         spec = endpoint.whole()
         values = {
-            "pk": f"ENDPOINT#{spec.key}",
+            "pk": PK_PREFIX + spec.key,
             "sk": spec.origin.value,
             **spec.document(),
             # a reference, so that the config exists before the item and outlives it

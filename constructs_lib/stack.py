@@ -28,7 +28,7 @@ from constructs_lib.artifacts import Artifacts
 from constructs_lib.async_api import AsyncApi
 from constructs_lib.async_store import AsyncStore
 from constructs_lib.bundle import Archive
-from constructs_lib.config.document import DeployConfig
+from constructs_lib.config.document import TO_THE_PROJECT, DeployConfig
 from constructs_lib.config.document import LocalBackend as LocalState
 from constructs_lib.config.provider import ProviderSettings
 from constructs_lib.dashboard import Dashboard
@@ -161,8 +161,7 @@ class EndpointManagerStack(TerraformStack):
         """State in S3 is read and written by whoever deploys the stack."""
         backend, given = self._config.backend, self._config.provider or ProviderSettings()
         if isinstance(backend, LocalState):
-            # Relative to the stack's folder in cdktf.out, so that the JSON contains no local path.
-            LocalBackend(self, path=f"../../../{self._config.state_file}")
+            LocalBackend(self, path=f"{TO_THE_PROJECT}{self._config.state_file}")
             return
         S3Backend(
             self,
@@ -213,7 +212,7 @@ class EndpointManagerStack(TerraformStack):
                     at,
                     name=entry.name,
                     hosting=hosting,
-                    addable=self._config.is_addable,
+                    any_name=self._config.meters_any_name,
                     async_store=store,
                 )
                 for hosting in choices

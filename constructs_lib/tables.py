@@ -16,7 +16,7 @@ from constructs import Construct
 
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.policy import Conditions, Statement
-from lambdas.core.names import endpoint_key
+from lambdas.core.names import PK_PREFIX, endpoint_key
 
 DUE_INDEX = "due"
 
@@ -109,7 +109,7 @@ class StateTable(_Table):
 
     def write_only(self, endpoint_names: Iterable[str]) -> list[Statement]:
         """Write to the items of these endpoints only."""
-        keys = [f"ENDPOINT#{endpoint_key(name)}" for name in endpoint_names]
+        keys = [PK_PREFIX + endpoint_key(name) for name in endpoint_names]
         of_them: Conditions = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": keys}}
         return [Statement(("dynamodb:UpdateItem",), (self.arn,), of_them)]
 

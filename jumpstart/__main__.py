@@ -6,11 +6,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from client.account import Account
 from constructs_lib.config.file import load, read_json
+from constructs_lib.config.lock_document import FORMAT, check_lock
 from constructs_lib.config.problems import InvalidConfig
 from constructs_lib.models_lock import ModelsLock, requested_models
 from jumpstart.hub import Hub, HubUnreachable, connect
@@ -71,7 +73,7 @@ def _check(wanted: Sequence[Wanted], path: Path) -> int:
 
 
 def _lock(wanted: Sequence[Wanted], path: Path, *, prune: bool) -> int:
-    before = read_json(path) if path.exists() else {}
+    before = _before(path)
     # The hub of a region is the same for every account: the first config that needs it says how.
     ways = {one.region: Account.of_config(one.config.account_settings()) for one in wanted[::-1]}
     outcome = make(wanted, lambda region: Hub(connect(region, ways[region])), before, prune=prune)
@@ -83,13 +85,21 @@ def _lock(wanted: Sequence[Wanted], path: Path, *, prune: bool) -> int:
         print(f"{path.name} is left as it was.", file=sys.stderr)
         return DISAGREED
     text = json.dumps(outcome.lock, indent=2, sort_keys=True) + "\n"
-    changed = not path.exists() or path.read_text(encoding="utf-8") != text
+    changed = not path.exists() or path.read_bytes() != text.encode()
     if changed:
         new = path.with_name(f".{path.name}.new")
         new.write_text(text, encoding="utf-8")
         new.replace(path)
     print(f"{path.name} {'is written' if changed else 'is as it was'}.")
     return 0
+
+
+def _before(path: Path) -> Mapping[str, Any]:
+    """The lock that is there. One of an older format is written anew. Raises InvalidConfig."""
+    before = read_json(path) if path.exists() else {}
+    if before.get("format") == FORMAT:
+        check_lock(before, path.name)
+    return before
 
 
 def _parser() -> argparse.ArgumentParser:

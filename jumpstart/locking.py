@@ -9,9 +9,9 @@ from typing import Any
 
 from constructs_lib.canonical import digest
 from constructs_lib.config.document import DeployConfig
+from constructs_lib.config.lock_document import FORMAT
 from constructs_lib.config.problems import Problem
 from constructs_lib.models_lock import (
-    FORMAT,
     ModelsLock,
     RequestedModel,
     id_too_long,

@@ -103,7 +103,7 @@ class Up:
         )
         if done.returncode:
             raise SynthFailedError
-        if json.loads(Path(chosen).read_text(encoding="utf-8")).get("provider"):
+        if json.loads(Path(chosen).read_text(encoding="utf-8-sig")).get("provider"):
             print(f"Note: `provider` of {chosen} is ignored: the embedded AWS is its own account.")
         stack = json.loads((self.places.synthesized / STACK / "cdk.tf.json").read_text())
         region: str = stack["provider"]["aws"][0]["region"]

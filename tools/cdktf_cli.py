@@ -16,7 +16,14 @@ from typing import IO
 
 from client.account import Account, NotThisAccount
 from constructs_lib.config.problems import InvalidConfig
-from tools import aws_credentials, concurrency, deployed_stack, planned, terraform_cli
+from tools import (
+    aws_credentials,
+    concurrency,
+    deployed_stack,
+    planned,
+    state_place,
+    terraform_cli,
+)
 from tools.aws_credentials import NoCredentials
 from tools.bootstrap import ROOT, with_node
 from tools.concurrency import NoRoom, NotKnown
@@ -107,7 +114,10 @@ def checked(arguments: list[str], environ: Mapping[str, str]) -> dict[str, str]:
     deployed_stack.wait_for_turn(ROOT)
     source = Source.chosen(ROOT, environ)
     stack = Stack(ROOT, source, source.load(ROOT))
+    data = planned.STACK / (environ.get("TF_DATA_DIR") or stack.data)  # as Terraform finds it
+    state_place.require_plain(environ, data)
     stack.require_local()
+    state_place.require_same_backend(stack.config, data)
     way = Account.of_config(stack.config.account_settings())
     access = aws_credentials.require(stack.config.region_name, way)
     print(
@@ -115,7 +125,7 @@ def checked(arguments: list[str], environ: Mapping[str, str]) -> dict[str, str]:
         f"{stack.config.project_prefix} ({source.config})",
         file=sys.stderr,
     )
-    stack.require_remote(access.aws)
+    stack.require_remote(access.aws, access.account)
     if command != "destroy":
         try:
             concurrency.require_room(stack.config, access.aws)
@@ -132,7 +142,7 @@ def checked(arguments: list[str], environ: Mapping[str, str]) -> dict[str, str]:
         )
     if command in DEPLOYING:
         stack.record()
-    return {"TF_DATA_DIR": environ.get("TF_DATA_DIR") or str(stack.data)}
+    return {"TF_DATA_DIR": str(data)}
 
 
 def in_a_child(*, spinner: bool, output: IO[str]) -> int | None:

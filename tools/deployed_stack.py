@@ -31,6 +31,10 @@ RECORD = "deployed-by.json"
 """Beside the state: which file deployed it."""
 
 
+ACCOUNT_OF_ARN = 4
+"""Its place between the colons. ARNs of buckets have none."""
+
+
 class WrongState(Exception):
     """Terraform must not be asked with this config. The message says why and what to do."""
 
@@ -74,9 +78,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Held:
-    """What a state holds: the stack tags of its resources, and whether there are any resources."""
+    """What a state holds: the stack tags of its resources, the accounts that they are in, and
+    whether there are any resources."""
 
     tags: frozenset[str]
+    accounts: frozenset[str]
     anything: bool
 
     @classmethod
@@ -86,11 +92,13 @@ class Held:
             made = [one for one in resources if one["mode"] == "managed" and one["instances"]]
             attributes = [each.get("attributes") or {} for one in made for each in one["instances"]]
             tags = [(values.get("tags_all") or {}).get(STACK_TAG_KEY) for values in attributes]
+            arns = [str(values.get("arn")).split(":") for values in attributes]
+            accounts = [arn[ACCOUNT_OF_ARN] for arn in arns if len(arn) > ACCOUNT_OF_ARN]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WrongState(
                 f"{place} is not a state of Terraform: put back a copy, such as {place}.backup"
             ) from error
-        return cls(frozenset(filter(None, tags)), bool(made))
+        return cls(frozenset(filter(None, tags)), frozenset(filter(None, accounts)), bool(made))
 
     @classmethod
     def in_file(cls, path: Path) -> Held:
@@ -130,10 +138,11 @@ class Stack:
             self._require_own(Held.in_file(self.state), self.config.state_file)
             self._note_other_file()
 
-    def require_remote(self, aws: boto3.Session) -> None:
-        """Look into the state in S3. Raises WrongState."""
+    def require_remote(self, aws: boto3.Session, account: str) -> None:
+        """All that is found out with credentials of the account. Raises WrongState."""
         backend = self.config.backend
         if not isinstance(backend, S3Backend):
+            self._require_account(Held.in_file(self.state), self.config.state_file, account)
             return
         place = f"s3://{backend.bucket}/{backend.key}"
         s3 = aws.client("s3", region_name=backend.region or self.config.region_name)
@@ -146,7 +155,9 @@ class Stack:
                 f"the state {place} cannot be read: {error}. Terraform needs it too: look at "
                 "`backend` in the config, and at what your credentials allow"
             ) from error
-        self._require_own(Held.by(content, place), place)
+        held = Held.by(content, place)
+        self._require_own(held, place)
+        self._require_account(held, place, account)
 
     def record(self) -> None:
         """Write down which file deploys it, before it does. It counts while the state holds
@@ -162,6 +173,19 @@ class Stack:
                 f"{self.config.stack_tag}: Terraform would destroy the first. Either give this "
                 "stack a place of its own (another `backend.key`, or another `project_prefix`), or "
                 "put `project_prefix` and `region_name` back and run `make destroy` first"
+            )
+
+    def _require_account(self, held: Held, place: str, account: str) -> None:
+        """Terraform finds nothing of it in another account, and would make all of it anew there."""
+        if held.accounts and account not in held.accounts:
+            theirs = ", ".join(sorted(held.accounts))
+            raise WrongState(
+                f"{place} holds {held.told} of the account {theirs}, and the credentials are of "
+                f"the account {account}: Terraform would forget the first and make all anew. "
+                f"Choose credentials of {theirs} (AWS_PROFILE, or `provider.profile`). For a "
+                "second stack, write a config with another `project_prefix`, or with a `backend` "
+                "of its own in a clone of its own. `provider.allowed_account_ids` keeps a config "
+                "to its account"
             )
 
     def _require_own_file(self) -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 
 from constructs_lib.config.document import DeployConfig, JumpstartModel, S3Backend
 from constructs_lib.config.problems import InvalidConfig
 from constructs_lib.deployment import Deployment
+from constructs_lib.kms import may_use
 from constructs_lib.policy import Conditions, Statement, policy_document
 from tools.bootstrap import ROOT
 from tools.deployed_stack import Source
@@ -87,12 +89,19 @@ OF_POOLS = (
     "TagResource UpdateUserPool"
 )
 OF_KEYS = "CreateGrant Decrypt DescribeKey Encrypt GenerateDataKey ReEncryptFrom ReEncryptTo"
+OF_FORMER_KEYS = "Decrypt DescribeKey"
+OF_IMAGES = "BatchGetImage GetDownloadUrlForLayer"
+OF_REPOSITORIES = "GetRepositoryPolicy SetRepositoryPolicy"
+ACCOUNT = re.compile("[0-9]{12}")
+MOST_INLINE, MOST_MANAGED = 10_240, 6_144
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
 
 def statements(config: DeployConfig, at: Deployment) -> Iterator[Statement]:
     """What the deployer of this config is allowed, by service."""
     yield from _storage(config, at)
     yield from _functions(at)
+    yield from _code_of_others(config, at)
     yield from _events(at)
     yield from _watching(at)
     yield from _roles(config, at)
@@ -114,6 +123,16 @@ def policy(config: DeployConfig, account: str) -> str:
         dns_suffix="",
     )
     return policy_document(statements(config, at))
+
+
+def note_on_size(printed: str) -> str | None:
+    """What to do if it does not fit into the inline policies of a role. Blanks are not counted."""
+    if len(printed) <= MOST_INLINE:
+        return None
+    return (
+        f"it has {len(printed):,} characters, and the inline policies of a role take "
+        f"{MOST_INLINE:,}: divide its statements among managed policies of at most {MOST_MANAGED:,}"
+    )
 
 
 def partition_of(region: str) -> str:
@@ -170,6 +189,24 @@ def _functions(at: Deployment) -> Iterator[Statement]:
     yield Statement(("lambda:GetAccountSettings",), ("*",), reason="it belongs to the account")
 
 
+def _code_of_others(config: DeployConfig, at: Deployment) -> Iterator[Statement]:
+    """What functions of models run, where others made it: Lambda looks with the deployer's rights.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
+    """
+    given = [entry.integration.properties for entry in config.jumpstart_models if entry.integration]
+    images = sorted({at.repository_arn(one.image_uri) for one in given if one.image_uri})
+    if images:
+        yield _allowed("ecr", OF_IMAGES, *images)
+    # In the same account, Lambda lets itself pull from a repository whose policy does not yet.
+    own = [arn for arn in images if f":{at.account_id}:" in arn]
+    if own:
+        yield _allowed("ecr", OF_REPOSITORIES, *own)
+    layers = sorted({layer for one in given for layer in one.layers})
+    if layers:
+        yield _allowed("lambda", "GetLayerVersion", *layers)
+
+
 def _events(at: Deployment) -> Iterator[Statement]:
     yield _allowed("events", OF_RULES, at.arn("events", f"rule/{at.name('*')}"))
     yield _allowed(
@@ -182,10 +219,7 @@ def _events(at: Deployment) -> Iterator[Statement]:
 
 
 def _watching(at: Deployment) -> Iterator[Statement]:
-    groups = [
-        at.arn("logs", f"log-group:/aws/{of}/{at.name('*')}") for of in ("apigateway", "lambda")
-    ]
-    yield _allowed("logs", OF_LOGS, *groups)
+    yield _allowed("logs", OF_LOGS, *_log_groups(at))
     yield Statement(("logs:DescribeLogGroups",), ("*",), reason="it is a search")
     yield _allowed("cloudwatch", OF_ALARMS, at.arn("cloudwatch", f"alarm:{at.name('*')}"))
     dashboard = f"arn:{at.partition}:cloudwatch::{at.account_id}:dashboard/{at.name('endpoints')}"
@@ -263,14 +297,16 @@ def _state(config: DeployConfig, at: Deployment) -> Iterator[Statement]:
         yield _allowed("s3", "GetObject PutObject", f"{bucket}/{backend.key}")
         yield _allowed("s3", "DeleteObject GetObject PutObject", f"{bucket}/{backend.key}.tflock")
         if backend.kms_key_id:
-            key = backend.kms_key_id
-            arn = key if key.startswith("arn:") else at.arn("kms", f"key/{key}")
-            yield _allowed("kms", "Decrypt GenerateDataKey", arn)
+            yield may_use(at, backend.kms_key_id, _named("kms", "Decrypt GenerateDataKey"))
 
 
 def _keys(config: DeployConfig, at: Deployment) -> Iterator[Statement]:
     if config.kms_key_arn:
         yield _allowed("kms", OF_KEYS, config.kms_key_arn)
+    # What lies under a former key is read, and encrypted anew, by those who change it.
+    if config.former_kms_key_arns:
+        yield _allowed("kms", OF_FORMER_KEYS, *config.former_kms_key_arns)
+    if config.kms_key_arn or config.former_kms_key_arns:
         yield _allowed("logs", "AssociateKmsKey DisassociateKmsKey", *_log_groups(at))
 
 
@@ -282,17 +318,32 @@ def _named(service: str, actions: str) -> tuple[str, ...]:
     return tuple(f"{service}:{action}" for action in actions.split())
 
 
+def _account(text: str) -> str:
+    if not ACCOUNT.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no AWS account: give its 12 digits, such as 123456789012 "
+            "(`aws sts get-caller-identity`)"
+        )
+    return text
+
+
 def main(arguments: Sequence[str]) -> int:
     """Print the policy, indented; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.deployer_policy", description=__doc__)
-    parser.add_argument("--account", required=True, help="the number of the AWS account")
+    parser.add_argument(
+        "--account", required=True, type=_account, help="the 12 digits of the AWS account"
+    )
     account: str = parser.parse_args(arguments).account
     try:
         config = Source.chosen(ROOT, os.environ).load(ROOT)
     except InvalidConfig as invalid:
         print(invalid, file=sys.stderr)
         return 1
-    print(json.dumps(json.loads(policy(config, account)), indent=2))
+    printed = policy(config, account)
+    print(json.dumps(json.loads(printed), indent=2))
+    note = note_on_size(printed)
+    if note:
+        print(f"Note: {note}", file=sys.stderr)
     return 0
 
 

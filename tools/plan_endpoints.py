@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from lambdas.core.spec import Origin, Spec
+
 Values = Mapping[str, Any]
 SPEC, CONFIG, MODEL = (
     "aws_dynamodb_table_item",
@@ -35,6 +37,9 @@ _TOLD = {
 """Attributes that are names of our own, or that facts in other words tell of."""
 _USUAL = {"mode": "SingleModel"}  # what the provider writes if nothing is given
 UNKNOWN = "(known after apply)"
+VARIABLES = "variables"
+_DEFAULTS = Spec("any", "any", Origin.CONFIG).document()
+"""What items lack that an earlier release wrote."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,10 @@ class Fact:
 
     shown: str
     real: object = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.shown, str):
+            raise TypeError(f"a text is expected, not {self.shown!r}")
 
     @property
     def is_secret(self) -> bool:
@@ -74,28 +83,35 @@ class Side:
     def __init__(self, changes: Sequence[Values], side: str) -> None:
         self._named: dict[str, dict[str, Values]] = {SPEC: {}, CONFIG: {}, MODEL: {}}
         for change in changes:
-            values = change["change"][side]
-            if change["type"] not in self._named or values is None or "deposed" in change:
-                continue
+            values = change["change"].get(side)
             if side == "after":
                 values = _with_unknown(values, change["change"].get("after_unknown"))
-            name = change["name"] if change["type"] == SPEC else values["name"]
+            is_of_ours = change["type"] in self._named and "deposed" not in change
+            if not is_of_ours or not isinstance(values, Mapping):
+                continue
+            name = change["name"] if change["type"] == SPEC else str(values.get("name"))
             self._named[change["type"]][name] = values
-
-    def unknown(self) -> set[str]:
+        self.names = frozenset(self._named[SPEC])
+        self.unknown = frozenset(
+            name for name, values in self._named[SPEC].items() if values.get("item") == UNKNOWN
+        )
         """Endpoints whose spec Terraform only knows during the apply."""
-        items = self._named[SPEC]
-        return {name for name, values in items.items() if values["item"] == UNKNOWN}
-
-    def endpoints(self) -> dict[str, Endpoint]:
-        """All others, by name, which is also the name of the resource."""
-        left_out = self.unknown()
-        items = self._named[SPEC]
-        return {name: self._endpoint(items[name]) for name in items if name not in left_out}
+        self.endpoints: dict[str, Endpoint] = {}
+        """By name, which is also the name of the resource."""
+        self.unreadable: dict[str, str] = {}
+        """Why others cannot be told of, by name: what another release wrote may have any form."""
+        for name in self.names - self.unknown:
+            try:
+                self.endpoints[name] = self._endpoint(self._named[SPEC][name])
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                self.unreadable[name] = f"{type(error).__name__}: {error}"
 
     def _endpoint(self, values: Values) -> Endpoint:
-        item = {key: next(iter(typed.values())) for key, typed in _json(values["item"]).items()}
+        written = _json(values["item"])
+        item = _DEFAULTS | {key: next(iter(typed.values())) for key, typed in written.items()}
         config = self._named[CONFIG].get(item["endpoint_config_name"], {})
+        if UNKNOWN in (config.get(variants) for variants in VARIANTS.values()):
+            raise ValueError("its variants are known after the apply")
         return Endpoint(
             item["name"],
             item["endpoint_config_name"],
@@ -135,8 +151,12 @@ class Side:
             place = "" if len(containers) == 1 else f"container {number} "
             yield f"{place}model", Fact(_source(container))
             yield f"{place}image", Fact(container.get("image") or "")
-            for variable, value in (container.get("environment") or {}).items():
-                yield f"{place}{variable}", Fact("set", real=value)
+            variables = container.get("environment") or {}
+            if variables == UNKNOWN:
+                yield f"{place}{VARIABLES}", Fact(UNKNOWN)
+            else:
+                for variable, value in variables.items():
+                    yield f"{place}{variable}", Fact("set", real=value)
             yield from _settings(container, place)
         yield from _settings(model)
         yield from _settings(variant)

@@ -20,6 +20,7 @@ from tools.plan_endpoints import (
     SCALING,
     SPEC,
     UNKNOWN,
+    VARIABLES,
     WEIGHT,
     Endpoint,
     Fact,
@@ -37,6 +38,11 @@ STORES = {
     "aws_s3_bucket": "bucket",
     "aws_cognito_user_pool": "user pool",
 }
+LOSSES_OF_PROTECTION = {
+    "deletion_protection_enabled": (True, False),
+    "deletion_protection": ("ACTIVE", "INACTIVE"),
+}
+"""Attributes of stores, before and after."""
 KINDS = {
     **STORES,
     "aws_api_gateway": "REST API",
@@ -62,16 +68,25 @@ NAMES_SHOWN = 6
 
 def summary(plan: Mapping[str, Any]) -> Summary:
     """Summarize a plan that `terraform show -json` printed."""
-    changes = [one for one in plan.get("resource_changes", []) if one["mode"] == "managed"]
+    changes = [one for one in plan.get("resource_changes") or [] if one["mode"] == "managed"]
     declared, planned = Side(changes, "before"), Side(changes, "after")
-    unknown = planned.unknown()
-    before = {n: one for n, one in declared.endpoints().items() if n not in unknown}
-    after = planned.endpoints()
+    unreadable = declared.unreadable | planned.unreadable
+    untold = planned.unknown | unreadable.keys()
+    before, after = (
+        {name: one for name, one in side.endpoints.items() if name not in untold}
+        for side in (declared, planned)
+    )
     drained = _replaced(changes)
+    removed = sorted(declared.names - planned.names)
+    dangers = [*_refused(plan), *_dangers(changes, removed)]
     parts = [
-        Part("Dangerous", [*_refused(plan), *_dangers(changes, before, after)], dangerous=True),
+        Part("Dangerous", dangers, dangerous=True),
         *_endpoints(before, after, drained=drained),
-        Part("Endpoints of which Terraform knows more during the apply", sorted(unknown)),
+        Part("Endpoints of which Terraform knows more during the apply", sorted(planned.unknown)),
+        Part(
+            "Endpoints of which only the plan itself can tell",
+            [f"{name}: {why}" for name, why in sorted(unreadable.items())],
+        ),
         Part("Everything else", list(_others(changes))),
     ]
     if not any(_verb(one["change"]["actions"]) for one in changes):
@@ -80,14 +95,20 @@ def summary(plan: Mapping[str, Any]) -> Summary:
 
 
 def _title(plan: Mapping[str, Any]) -> str:
-    provider = plan.get("configuration", {}).get("provider_config", {}).get("aws", {})
-    given = provider.get("expressions", {}).get("default_tags", [])
-    tags = [one["tags"].get("constant_value", {}) for one in given]
-    stack = next((tag[STACK_TAG_KEY] for tag in tags if STACK_TAG_KEY in tag), None)
-    read = plan.get("prior_state", {}).get("values", {}).get("root_module", {}).get("resources", [])
-    accounts = [one["values"]["account_id"] for one in read if one["type"] == CALLER]
+    given = _at(plan, "configuration", "provider_config", "aws", "expressions", "default_tags")
+    tags = [_at(one, "tags", "constant_value", STACK_TAG_KEY) for one in given or []]
+    stack = next(filter(None, tags), None)
+    read = _at(plan, "prior_state", "values", "root_module", "resources") or []
+    accounts = [_at(one, "values", "account_id") for one in read if one["type"] == CALLER]
     where = f" of account {accounts[0]}" if accounts else ""
     return f"What this plan changes at {stack}{where}" if stack else "What this plan changes"
+
+
+def _at(document: Any, *path: str) -> Any:
+    """What lies there, None if there is nothing. Terraform leaves out what is empty or unknown."""
+    for key in path:
+        document = document.get(key) if isinstance(document, Mapping) else None
+    return document
 
 
 # --- dangers ----------------------------------------------------------------------------------
@@ -100,24 +121,20 @@ def _refused(plan: Mapping[str, Any]) -> Iterator[str]:
     problems = [
         problem["message"]
         for check in checks
-        for instance in check.get("instances", [])
-        for problem in instance.get("problems", [])
+        for instance in check.get("instances") or []
+        for problem in instance.get("problems") or []
     ]
     yield from (f"refused by Terraform: {problem}" for problem in problems)
     if not problems:
         yield "Terraform could not finish this plan: its error stands above, and this is a part"
 
 
-def _dangers(
-    changes: Sequence[Mapping[str, Any]],
-    before: Mapping[str, Endpoint],
-    after: Mapping[str, Endpoint],
-) -> Iterator[str]:
+def _dangers(changes: Sequence[Mapping[str, Any]], removed: Sequence[str]) -> Iterator[str]:
     if _replaced(changes):
         yield (
             "the sync is replaced or destroyed: every endpoint is stopped first, whatever its lease"
         )
-    for name in sorted(set(before) - set(after)):
+    for name in removed:
         yield f"{name} is stopped: its entry is removed"
     for change in changes:
         actions, kind = change["change"]["actions"], STORES.get(change["type"])
@@ -137,13 +154,9 @@ def _replaced(changes: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _loses_protection(change: Mapping[str, Any]) -> bool:
-    before, after = change["change"]["before"] or {}, change["change"]["after"]
-    if after is None:
-        return False
-    table = before.get("deletion_protection_enabled") is True
-    pool = before.get("deletion_protection") == "ACTIVE"
-    return (table and after.get("deletion_protection_enabled") is False) or (
-        pool and after.get("deletion_protection") == "INACTIVE"
+    return any(
+        tuple(_at(change, "change", side, attribute) for side in ("before", "after")) == loss
+        for attribute, loss in LOSSES_OF_PROTECTION.items()
     )
 
 
@@ -212,11 +225,15 @@ def _short(place: str, facts: Facts, told: AbstractSet[str] = frozenset()) -> st
 def _changed(old: Facts, new: Facts, told: AbstractSet[str] = frozenset()) -> Iterator[str]:
     absent = Fact("")
     secrets: dict[str, list[str]] = {}
+    unknown = [one for one in new if one.endswith(VARIABLES) and new[one].shown == UNKNOWN]
+    yield from (f"{one} are known after the apply" for one in unknown)
     for label in sorted({**old, **new}, key=_rank):
         was, becomes = old.get(label, absent), new.get(label, absent)
         if was == becomes or label in told or (becomes.shown == UNKNOWN and not was.shown):
             continue
         if was.is_secret or becomes.is_secret:
+            if not becomes.shown and unknown:
+                continue
             verb = "changed" if was.shown and becomes.shown else "removed" if was.shown else "new"
             secrets.setdefault(verb, []).append(label)
         elif not old:
@@ -278,5 +295,5 @@ def _verb(actions: Sequence[str]) -> str | None:
 
 
 def _store(change: Mapping[str, Any]) -> str:
-    values = change["change"]["before"]
-    return str(values.get("name") or values.get("bucket"))
+    given = (_at(change, "change", "before", attribute) for attribute in ("name", "bucket"))
+    return str(next(filter(None, given), change["name"]))

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from lambdas.core.control_characters import visible
+
 LONG = 160
 COMMENT = 60_000
 """A comment of GitHub holds 65,536 characters."""
@@ -31,13 +33,13 @@ class Summary:
         for part in self.parts:
             lines += ["", f"{'! ' if part.dangerous else ''}{part.heading}"]
             lines += [f"  {line}" for line in part.lines]
-        return "\n".join(lines)
+        return "\n".join(map(visible, lines))
 
     def markdown(self) -> str:
         """For a comment on GitHub, as much as fits into one."""
-        written = f"## {self.title}"
+        written = f"## {visible(self.title)}"
         for part in self.parts:
-            more = "\n".join(_in_markdown(part))
+            more = "\n".join(map(visible, _in_markdown(part)))
             if len(written) + len(more) > COMMENT:
                 return f"{written}\n\n**This is not all.** The rest is in the plan."
             written += f"\n\n{more}"

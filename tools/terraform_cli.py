@@ -31,7 +31,8 @@ ADD_ON_FOLDERS = ("/opt", "/usr/local/share", "/usr/share", "/var/lib")  # of th
 
 
 class TerraformMissing(Exception):
-    """No usable Terraform, or no provider in the named mirror. The message says what to do."""
+    """No usable Terraform, no provider in the named mirror, or a configuration that is no text.
+    The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -130,15 +131,27 @@ def without_absent_config(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def users_config(environ: Mapping[str, str]) -> str:
-    """The text of the files that Terraform itself would read for this user."""
+    """The text of the files that Terraform itself would read for this user.
+
+    Raises TerraformMissing.
+    """
     named = without_absent_config(environ).get("TF_CLI_CONFIG_FILE")
     if named:
         files = [Path(named)]
     else:
         home = home_of(environ)
         files = [home / ".terraformrc", *sorted((home / ".terraform.d").glob("*.tfrc"))]
-    texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
+    texts = [_text(file) for file in files if file.is_file()]
     return "".join(f"{text.rstrip()}\n" for text in texts if text.strip())
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TerraformMissing(
+            f"{file} is not UTF-8, as Terraform reads it: save it as UTF-8"
+        ) from error
 
 
 def without_provider_installation(config: str) -> str:

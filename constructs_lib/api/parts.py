@@ -17,6 +17,7 @@ from cdktf_cdktf_provider_aws.api_gateway_rest_api import ApiGatewayRestApi
 from constructs import Construct
 
 from constructs_lib.deployment import addressed
+from constructs_lib.literal_text import Expression
 
 Part = TypeVar("Part", bound=TerraformResource)
 
@@ -127,7 +128,7 @@ class ApiParts:
         )
 
     @property
-    def fingerprint(self) -> str:
+    def fingerprint(self) -> Expression:
         """An expression that lets Terraform hash everything that was made so far."""
         parts = ", ".join(f'"{attribute}" = {attribute}' for attribute in self._set)
-        return f"${{sha256(jsonencode({{{parts}}}))}}"
+        return Expression(f"${{sha256(jsonencode({{{parts}}}))}}")

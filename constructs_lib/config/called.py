@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from constructs_lib.config.document import DeployConfig, JumpstartModel, endpoint_name
+from constructs_lib.config.function_environment import bytes_of
 from constructs_lib.config.integration import Integration
 from constructs_lib.config.problems import Problem
 from lambdas.core.called_models import ENTRY, CalledModel, CalledModels
@@ -33,7 +33,7 @@ def called_models(config: DeployConfig) -> CalledModels:
 
 def too_many_routes(config: DeployConfig) -> Iterator[Problem]:
     """The problem of routes that do not fit into the environment of the function `calls`."""
-    size = len(json.dumps(str(called_models(config)))) + len(config.cors_origin or "")
+    size = bytes_of({"": str(called_models(config)), " ": config.cors_origin or ""})
     if size > MAX_CALLS_BYTES:
         yield Problem(
             "jumpstart_models",

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from constructs_lib.config.auth import auth_problems
 from constructs_lib.config.document import endpoint_name
+from constructs_lib.config.function_environment import environment_problems
 from constructs_lib.config.hosting_checks import hosting_problems
 from constructs_lib.config.problems import Problem
+from constructs_lib.config.tags import tag_problems
 from constructs_lib.config.update import update_problems
 from lambdas.core.errors import InvalidField
 from lambdas.core.names import sagemaker_name
 from lambdas.core.routes import paths
-from lambdas.core.settings import IGNORE_TAG_KEY, STACK_TAG_KEY
 from lambdas.core.spec import DEFAULT_MAX_LEASE_MINUTES
-
-# SageMaker's rule: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html
-_TAG_KEY = re.compile(r"[\w\s.:/=+\-@]{1,128}")
-_TAG_VALUE = re.compile(r"[\w\s.:/=+\-@]*")
 
 # The routes of this product, which no model may use.
 RESERVED_ROUTES = frozenset(path.strip("/") for path in paths())
@@ -65,7 +61,7 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
         if isinstance(route, str) and route.casefold() in RESERVED_ROUTES:
             path = f"{where}.integration.properties.api_resource_name"
             yield Problem(path, f"'{route}' is a route of this product; choose another name")
-        if isinstance(prefix, str) and isinstance(entry.get("name"), str):
+        if isinstance(entry.get("name"), str):
             yield from _endpoint_name(where, prefix, entry["name"])
         minutes = _at(entry, "schedule", "initial_provision_minutes")
         if _is_int(minutes) and _is_int(ceiling) and minutes > ceiling:
@@ -80,7 +76,8 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
         if entry.get("async_api_enabled") is True and entry.get("inference_type") == "async":
             problem = "an endpoint of `inference_type` 'async' is called with InvokeEndpointAsync"
             yield Problem(f"{where}.async_api_enabled", problem)
-        yield from _tags(f"{where}.tags", entry.get("tags"))
+        yield from tag_problems(f"{where}.tags", entry.get("tags"))
+        yield from environment_problems(where, prefix, entry)
         yield from hosting_problems(where, entry, document.get("region_name"))
         yield from update_problems(where, entry)
     lease = document.get("unmanaged_lease_minutes")
@@ -91,16 +88,16 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
     yield from auth_problems(document)
 
 
-def _endpoint_name(where: str, prefix: str, name: str) -> Iterator[Problem]:
-    whole = endpoint_name(prefix, name)
+def _endpoint_name(where: str, prefix: object, name: str) -> Iterator[Problem]:
+    whole, made = endpoint_name(str(prefix), name), "the endpoint name"
     try:
-        sagemaker_name(prefix, "project_prefix")
-    except InvalidField:
-        return  # reported at its own field
+        sagemaker_name(str(prefix), "project_prefix")
+    except InvalidField:  # reported at its own field; the name may be wrong with any prefix
+        whole, made = endpoint_name("x", name), "endpoint names such as"
     try:
         sagemaker_name(whole, "name")
     except InvalidField as error:
-        yield Problem(f"{where}.name", f"makes the endpoint name '{whole}', which {error.sentence}")
+        yield Problem(f"{where}.name", f"makes {made} '{whole}', which {error.sentence}")
 
 
 def _schedule_names(where: str, schedules: object) -> Iterator[Problem]:
@@ -139,27 +136,6 @@ def _fallbacks(where: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(
                 f"{where}.{field}",
                 f"'{kind}' is {seen[kind]} already; where that finds no capacity, name another",
-            )
-
-
-def _tags(where: str, tags: object) -> Iterator[Problem]:
-    for key, value in tags.items() if isinstance(tags, dict) else ():
-        if key.casefold().startswith("aws:"):
-            yield Problem(where, f"'{key}': keys that begin with 'aws:' belong to AWS")
-        elif key == STACK_TAG_KEY:
-            yield Problem(where, f"'{key}' is this product's own tag, which it puts on by itself")
-        elif key == IGNORE_TAG_KEY:
-            rule = "keeps an endpoint off the meter; take the entry out of the config instead"
-            yield Problem(where, f"'{key}' {rule}")
-        elif not _TAG_KEY.fullmatch(key):
-            yield Problem(
-                where,
-                f"'{key}': a key is 1 to 128 letters, digits, blanks or any of _ . : / = + - @",
-            )
-        elif isinstance(value, str) and not _TAG_VALUE.fullmatch(value):
-            yield Problem(
-                f"{where}.{key}",
-                f"'{value}': a value is letters, digits, blanks or any of _ . : / = + - @",
             )
 
 

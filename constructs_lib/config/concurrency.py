@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from constructs_lib.config.called import MODEL_FUNCTION
 from constructs_lib.config.document import DeployConfig
 
 ALWAYS_UNRESERVED = 100
@@ -29,5 +30,6 @@ def reservations(config: DeployConfig) -> Mapping[str, int]:
         found |= {"tick": TICK, "sweep": SWEEP, "reconciler": reconciler}
     for entry in config.jumpstart_models:
         if entry.integration and entry.integration.properties.reserved_concurrency:
-            found[f"model-{entry.name}"] = entry.integration.properties.reserved_concurrency
+            function = MODEL_FUNCTION.format(entry.name)
+            found[function] = entry.integration.properties.reserved_concurrency
     return found

@@ -24,7 +24,16 @@ from constructs_lib.config.base import Model, as_pydantic_error, by_core
 from constructs_lib.config.integration import Integration, WakeOnRequest
 from constructs_lib.config.provider import ProviderSettings
 from constructs_lib.config.source import ModelSource, Surroundings
-from constructs_lib.config.text import CorsOrigin, InstanceType, KmsKey, KmsKeyArn
+from constructs_lib.config.tags import MAX_TAGS
+from constructs_lib.config.text import (
+    Bucket,
+    CorsOrigin,
+    InstanceType,
+    KmsKey,
+    KmsKeyArn,
+    Region,
+    StateKey,
+)
 from constructs_lib.config.update import Update
 from constructs_lib.config.variants import (
     MAX_VARIANTS,
@@ -57,6 +66,8 @@ RetentionDays = Literal[
 ]  # fmt: skip
 MAX_DRAIN_SECONDS = 840  # the sweep has 900 s in total
 STATES = ".terraform-state"
+TO_THE_PROJECT = "../../../"
+"""From the folder in `cdktf.out` where Terraform runs, so that the JSON contains no local path."""
 _LEASE, _WINDOWS = "<lease>", "<windows>"
 
 
@@ -141,7 +152,6 @@ ScheduleField = Annotated[
 UNION_TAGS = frozenset({_LEASE, _WINDOWS})
 
 
-MAX_TAGS = 49  # SageMaker allows 50, and one is ours
 Tags = Annotated[
     dict[
         str,
@@ -257,10 +267,10 @@ class S3Backend(Model):
     """Terraform's state in a bucket, with a lock file beside it."""
 
     type: Literal["s3"]
-    bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)]
-    key: Annotated[str, StringConstraints(min_length=1)]
-    region: str | None = None
-    kms_key_id: str | None = None
+    bucket: Bucket
+    key: StateKey
+    region: Region | None = None
+    kms_key_id: KmsKey | None = None
 
 
 Architecture = Literal["arm64", "x86_64"]
@@ -290,7 +300,7 @@ class DeployConfig(Model):
     project_prefix: Annotated[
         str, StringConstraints(pattern=r"^[a-zA-Z](-?[a-zA-Z0-9])*$", max_length=30)
     ]
-    region_name: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$")]
+    region_name: Region
     ddb_auth_table_name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
     jumpstart_models: list[JumpstartModel]
     create_auth_table: bool = True
@@ -337,10 +347,12 @@ class DeployConfig(Model):
     def volume_keys(self) -> set[str]:
         return {entry.kms_key_id for entry in self.jumpstart_models if entry.kms_key_id}
 
-    def is_addable(self, endpoint_config: str) -> bool:
-        """Whether endpoints with this endpoint config may be added over the API."""
-        patterns = NamePatterns.parse(self.addable_configs, "addable_configs")
-        return self.max_added_endpoints > 0 and patterns.allows(endpoint_config)
+    @property
+    def meters_any_name(self) -> bool:
+        """Whether endpoints may be on the meter whose names do not begin with the prefix: added or
+        adopted ones. Those may be moved to any endpoint config."""
+        may_add = self.max_added_endpoints > 0 and self.addable_configs != []
+        return may_add or self.adoptable != []
 
     def endpoint_name(self, model: JumpstartModel) -> str:
         return endpoint_name(self.project_prefix, model.name)

@@ -17,6 +17,8 @@ from constructs_lib.config.document import DeployConfig, JumpstartModel
 from constructs_lib.config.instance_types import has_local_storage
 from constructs_lib.config.problems import InvalidConfig, Problem
 from constructs_lib.config.sentences import problems_of
+from constructs_lib.config.unusable_text import TOO_DEEP, is_too_deep, unusable_texts
+from constructs_lib.text_file import NotText, utf_8
 from lambdas.core.schedule import fixed_offset
 
 MAX_SPEC_BYTES = 350_000
@@ -37,9 +39,11 @@ def load(path: Path, overlay: Path | None = None) -> DeployConfig:
 def parse(document: Mapping[str, Any], source: str = "The config") -> DeployConfig:
     """Check a document. Raises InvalidConfig with all its problems, sorted by field."""
     config = None
-    problems = list(problems_across(document))
+    problems = [*problems_across(document), *unusable_texts(document)]
     try:
-        config = DeployConfig.model_validate_json(json.dumps(document))
+        # half characters, which are problems already, become '?', so that the rest is checked too
+        text = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+        config = DeployConfig.model_validate_json(text)
         problems += [*_too_large(config), *too_many_routes(config)]
     except ValidationError as error:
         problems += problems_of(error)
@@ -66,22 +70,29 @@ def _too_large(config: DeployConfig) -> Iterator[Problem]:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises InvalidConfig if it is not one, or has a key twice."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        problem = Problem("", f"it cannot be read: {reason}")
+        document = _document(utf_8(path.read_bytes()))
+    except OSError as error:
+        problem = Problem("", f"it cannot be read: {error.strerror}")
         raise InvalidConfig(str(path), [problem]) from error
-    try:
-        document = json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_nan)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        problem = Problem("", f"it is not JSON: {error.msg} at {where}")
-        raise InvalidConfig(str(path), [problem]) from error
-    except ValueError as error:
+    except (NotText, ValueError) as error:
         raise InvalidConfig(str(path), [Problem("", str(error))]) from error
     if not isinstance(document, dict):
         problem = Problem("", 'it must be an object: {"project_prefix": ...}')
         raise InvalidConfig(str(path), [problem])
+    return document
+
+
+def _document(text: str) -> Any:
+    """Raises ValueError with a sentence."""
+    try:
+        document = json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_nan)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"it is not JSON: {error.msg} at {where}") from error
+    except RecursionError as error:
+        raise ValueError(TOO_DEEP) from error
+    if is_too_deep(document):
+        raise ValueError(TOO_DEEP)
     return document
 
 

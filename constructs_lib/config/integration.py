@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from constructs_lib.config.base import Model, as_pydantic_error
+from constructs_lib.config.text import FunctionImage, ProjectFolder
 from lambdas.core.errors import InvalidField
 from lambdas.core.json_form import MAX_INTEGER
 from lambdas.core.settings import IntegrationSettings
@@ -19,6 +20,8 @@ from lambdas.core.spec import MAX_MINUTES
 API_GATEWAY_SECONDS = 29
 """How long API Gateway waits for a response:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html"""
+SPARE_SECONDS = 3
+"""Part of a function's timeout: time left to answer that the model did not respond."""
 _OF_LAMBDA = (
     "lambda_src",
     "handler",
@@ -46,12 +49,9 @@ class KeepWarm(Model):
 
 
 LayerArn = Annotated[
-    str, StringConstraints(pattern=r"^arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:layer:[^:]+:[0-9]+$")
-]
-ImageUri = Annotated[
     str,
     StringConstraints(
-        pattern=r"^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+[:@].+$"
+        pattern=r"^arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:layer:[a-zA-Z0-9_-]{1,140}:[0-9]+$"
     ),
 ]
 
@@ -61,11 +61,11 @@ class IntegrationProperties(Model):
     `lambda`: which code answers, and on what it runs."""
 
     api_resource_name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,64}$")]
-    lambda_src: Annotated[str, StringConstraints(min_length=1)] | None = None
+    lambda_src: ProjectFolder | None = None
     handler: Annotated[
         str, StringConstraints(pattern=r"^[a-zA-Z_]\w*([./][a-zA-Z_]\w*)*\.[a-zA-Z_]\w*$")
     ] = "index.handler"
-    image_uri: ImageUri | None = None
+    image_uri: FunctionImage | None = None
     layers: Annotated[list[LayerArn], Field(max_length=4)] = []
     proxy: bool = False
     memory_mb: Annotated[int, Field(ge=128, le=10_240)] = 512

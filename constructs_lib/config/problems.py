@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lambdas.core.control_characters import visible
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
@@ -20,6 +22,6 @@ class InvalidConfig(Exception):
 
     def __init__(self, source: str, problems: Sequence[Problem]) -> None:
         count = f"{len(problems)} problems" if len(problems) != 1 else "a problem"
-        lines = [f"{source} has {count}:", *(f"  {problem}" for problem in problems)]
+        lines = [f"{source} has {count}:", *(f"  {visible(str(problem))}" for problem in problems)]
         super().__init__("\n".join(lines))
         self.problems = problems

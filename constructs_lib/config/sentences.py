@@ -18,13 +18,10 @@ from constructs_lib.config.problems import Problem
 _PATTERNS = {
     "project_prefix": "must be 1 to 30 letters, digits and single hyphens, beginning with a "
     "letter and not ending with a hyphen, such as 'demo'",
-    "region_name": "must be an AWS region such as 'us-east-1'",
     "ddb_auth_table_name": "must be 3 to 255 letters, digits, '_', '.' or '-'",
     "api_resource_name": "must be 1 to 64 letters, digits, '.', '_' or '-': it becomes the path "
     "of the model's API",
     "handler": "must be a module and a name in it, such as 'index.handler'",
-    "image_uri": "must be an image in ECR, such as "
-    "'123456789012.dkr.ecr.us-east-1.amazonaws.com/name:tag'",
     "layers": "must be the ARN of a version of a layer, such as "
     "'arn:aws:lambda:us-east-1:123456789012:layer:name:1'",
     "alarm_emails": "must be an e-mail address",
@@ -62,7 +59,7 @@ def _problem(details: ErrorDetails) -> Problem:
         path = (*path, *_below(context["below"]))
     if details["type"] == "literal_error" or details["loc"][:1] == ("backend",):
         path = tuple(part for part in path if part not in ("local", "s3"))
-    return Problem(_path_text(path), _sentence(details, path, context))
+    return Problem(path_text(path), _sentence(details, path, context))
 
 
 def _sentence(details: ErrorDetails, path: Path, context: Mapping[str, Any]) -> str:
@@ -137,7 +134,7 @@ def _below(text: str) -> Iterable[str | int]:
             yield int(part) if part.isdigit() else part
 
 
-def _path_text(path: Path) -> str:
+def path_text(path: Path) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}"

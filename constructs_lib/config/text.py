@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from constructs_lib.config.base import as_pydantic_error
 from lambdas.core.errors import InvalidField
+from lambdas.core.user_pool import DNS_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Text:
         return shape if self.max_length is None else {**shape, "maxLength": self.max_length}
 
     def _checked(self, value: str) -> str:
-        if not re.fullmatch(self.pattern, value):
+        if not re.fullmatch(self.pattern, value, re.ASCII):
             raise as_pydantic_error(InvalidField("", f"{self.sentence}, not {value!r}"))
         if self.max_length is not None and len(value) > self.max_length:
             sentence = f"has {len(value)} characters, and at most {self.max_length} go in"
@@ -41,8 +42,29 @@ class Text:
         return value
 
 
+_SUFFIXES = "|".join(re.escape(s) for s in sorted({"amazonaws.com", *DNS_SUFFIXES.values()}))
+IMAGE_HOST = rf"\d{{12}}\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.({_SUFFIXES})"
+"""The registry of an account, in any partition. FIPS hosts are in
+https://docs.aws.amazon.com/general/latest/gr/ecr.html"""
+_REPOSITORY, _TAG, _DIGEST = (
+    r"[a-z0-9][a-z0-9._/-]*",
+    r":[a-zA-Z0-9_][\w.-]*",
+    r"@sha256:[0-9a-f]{64}",
+)
 _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 
+Region = Annotated[
+    str, Text(r"[a-z]{2,4}(-[a-z]+)+-[0-9]", "must be an AWS region such as 'us-east-1'")
+]
+Bucket = Annotated[str, Text(_BUCKET, "must be the name of a bucket, such as 'our-states'")]
+StateKey = Annotated[
+    str,
+    Text(
+        r"[a-zA-Z0-9!_.*'()=+,@:-][a-zA-Z0-9!_.*'()=+,@:/ -]*",
+        "must be the key of an object in S3, such as 'meter.tfstate'",
+        1024,
+    ),
+]
 CorsOrigin = Annotated[
     str,
     Text(
@@ -61,6 +83,14 @@ ResourceName = Annotated[
         "must be 1 to 63 letters, digits or hyphens, beginning and ending with a letter or digit",
     ),
 ]
+ProjectFolder = Annotated[
+    str,
+    Text(
+        r"[^\x00-\x1f\\]+",
+        "must be a folder of the project with '/' between its parts, such as functions/falcon",
+        255,
+    ),
+]
 S3Folder = Annotated[
     str,
     Text(rf"s3://{_BUCKET}(/.*)?", "must be a place in S3 such as 's3://bucket/folder'", 512),
@@ -77,11 +107,18 @@ ModelData = Annotated[
 Image = Annotated[
     str,
     Text(
-        r"\d{12}\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/"
-        r"[a-z0-9][a-z0-9._/-]*(:[\w][\w.-]*)?(@sha256:[0-9a-f]{64})?",
+        rf"{IMAGE_HOST}/{_REPOSITORY}({_TAG})?({_DIGEST})?",
         "must be an image in ECR such as "
         "'123456789012.dkr.ecr.us-east-1.amazonaws.com/repository:tag'",
         255,
+    ),
+]
+FunctionImage = Annotated[
+    str,
+    Text(
+        rf"{IMAGE_HOST}/{_REPOSITORY}(({_TAG})({_DIGEST})?|{_DIGEST})",
+        "must be an image in ECR with its tag or digest, such as "
+        "'123456789012.dkr.ecr.us-east-1.amazonaws.com/name:tag'",
     ),
 ]
 ModelPackageArn = Annotated[

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from lambdas.aws.attribute_values import decode, encode, epoch, instant
 from lambdas.aws.errors import named
-from lambdas.aws.items import PK_PREFIX
 from lambdas.core.history import Event
+from lambdas.core.names import PK_PREFIX
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from lambdas.aws.attribute_values import encode, epoch, instant
 from lambdas.core.errors import InvalidField
+from lambdas.core.names import PK_PREFIX
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import (
     DEFAULT_MAX_LEASE_MINUTES,
@@ -44,7 +45,6 @@ from lambdas.core.state import (
 
 _log = logging.getLogger(__name__)
 
-PK_PREFIX = "ENDPOINT#"
 STATE = "STATE"
 FORGOTTEN = "SPEC#forgotten"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -20,7 +20,6 @@ from lambdas.aws.errors import named, unmet_parts
 from lambdas.aws.history import DynamoHistory
 from lambdas.aws.items import (
     FORGOTTEN,
-    PK_PREFIX,
     STATE,
     adoption_values,
     change_values,
@@ -52,6 +51,7 @@ from lambdas.core.errors import (
     UnknownEndpoint,
 )
 from lambdas.core.history import Event
+from lambdas.core.names import PK_PREFIX
 from lambdas.core.ports import Control, Declaration, Due, Keyed, RecordPage, WakeShare
 from lambdas.core.reasons import ended_at
 from lambdas.core.spec import Origin, Spec

@@ -6,6 +6,8 @@ import re
 
 from lambdas.core.errors import InvalidField
 
+PK_PREFIX = "ENDPOINT#"
+"""How the keys of endpoints begin in the tables, where other items lie beside them."""
 MAX_NAME_LENGTH = 63
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 

@@ -45,8 +45,8 @@ class Endpoint(BaseModel):
         _Expiry | None,
         Field(
             description="When it stops if nothing changes, dd-mm-YYYY-HH-MM-SS in UTC: the end of "
-            "the lease or of the open windows, whichever is later. Null where it is open for ever, "
-            "or is not to run and never had a lease"
+            "the lease or of the open windows, whichever is later. Null only while it is open "
+            "for ever. If it is stopped: when it was last wanted, or when its meter was set up"
         ),
     ]
     expiry_of_the_original: Annotated[

@@ -99,6 +99,45 @@ def test_a_function_needs_the_right_to_pass_its_role_to_tag_it_and_to_read_its_c
     assert made["FunctionName"] == "ours-new"
 
 
+@pytest.mark.parametrize(
+    ("owner", "needed"),
+    [
+        (
+            ACCOUNT,
+            [
+                "BatchGetImage",
+                "GetDownloadUrlForLayer",
+                "GetRepositoryPolicy",
+                "SetRepositoryPolicy",
+            ],
+        ),
+        ("999999999999", ["BatchGetImage", "GetDownloadUrlForLayer"]),
+    ],
+    ids=["of the account", "of others"],
+)
+def test_a_function_from_an_image_needs_the_rights_of_its_repository(
+    callers: Callers, owner: str, needed: list[str]
+) -> None:
+    repository = f"arn:aws:ecr:{REGION}:{owner}:repository/team/packed"
+    role = callers.emulator.role()
+    function = {
+        "FunctionName": f"ours-{owner}",
+        "Role": role,
+        "PackageType": "Image",
+        "Code": {"ImageUri": f"{owner}.dkr.ecr.{REGION}.amazonaws.com/team/packed:1"},
+    }
+    rights = [
+        Statement(("lambda:CreateFunction",), (FUNCTION,)),
+        Statement(("iam:PassRole",), (role,), PASSED),
+        *(Statement((f"ecr:{action}",), (repository,)) for action in needed),
+    ]
+    for number, action in enumerate(needed, start=2):
+        as_other = callers.may(*rights[:number])
+        assert denied(as_other("lambda").create_function, **function) == f"ecr:{action}"
+    made = callers.may(*rights)("lambda").create_function(**function)
+    assert made["PackageType"] == "Image"
+
+
 def test_a_role_that_may_be_passed_to_another_service_is_not_passed(callers: Callers) -> None:
     role = callers.emulator.role()
     to_others = {"StringEquals": {"iam:PassedToService": "states.amazonaws.com"}}

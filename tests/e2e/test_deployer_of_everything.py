@@ -22,6 +22,28 @@ EVERYTHING = {
     "lambda": {"snap_start": True},
 }
 """What all examples together leave out."""
+
+
+def called(name: str, **properties: Any) -> dict[str, Any]:
+    route = {"api_resource_name": name.lower(), **properties}
+    return {
+        "name": name,
+        "image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/own:1",
+        "inference_instance_type": "ml.m5.xlarge",
+        "inference_type": "realtime",
+        "integration": {"type": "lambda", "properties": route},
+    }
+
+
+PARTS_OF_OTHERS = [
+    called("Packed", image_uri=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/packed:1"),
+    called(
+        "Layered",
+        lambda_src="functions/falcon",
+        layers=[f"arn:aws:lambda:{REGION}:999999999999:layer:theirs:7"],
+    ),
+]
+"""What functions run that neither the stack nor an example makes."""
 CHANGED = {
     "deletion_protection": False,
     "auth": {"type": "cognito", "groups": {"readers": "read"}},
@@ -60,7 +82,8 @@ def deployer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployer]:
 
 def all_examples(checkout: Checkout) -> dict[str, Any]:
     document = json.loads((checkout.folder / "configs/examples/combined.json").read_text())
-    return {**document, **EVERYTHING}
+    entries = [*document["jumpstart_models"], *PARTS_OF_OTHERS]
+    return {**document, **EVERYTHING, "jumpstart_models": entries}
 
 
 def changed(before: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,16 @@ def test_the_file_of_another_stack_is_refused_before_credentials_are_needed(
     )
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_workspace_is_refused_before_credentials_are_needed(
+    project: Checkout, command: str
+) -> None:
+    done = project.run("tools.cdktf_cli", command, **WITHOUT_AWS, TF_WORKSPACE="production")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: TF_WORKSPACE=production leads Terraform to another state")
+
+
 @pytest.mark.parametrize("command", ["deploy", "destroy"])
 def test_where_nobody_sees_the_question_approval_has_to_be_given_before(
     project: Checkout, emulator: Emulator, command: str

@@ -18,6 +18,7 @@ from constructs_lib.config.problems import InvalidConfig
 from constructs_lib.config.schema import SCHEMA_FILE, schema_text
 from constructs_lib.models_lock import ModelsLock
 from lambdas.core.schedule import Schedule
+from lambdas.core.user_pool import DNS_SUFFIXES
 from tests.json_schemas import unbounded
 from tests.synth.entries import IMAGE
 from tests.synth.synthesis import COMBINED, DEFAULT, EXAMPLES, FLAN, config_with
@@ -531,6 +532,30 @@ def test_the_embedded_stack_is_deployed_without_the_account_of_the_config(tmp_pa
     assert load(tmp_path / "config.json", OF_THE_EMBEDDED_STACK).provider is None
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"schedule": [{**WORKDAYS, "name": "a\x1b[2Jb"}]}, "schedule[0].name"),
+        ({"model_data_url": "s3://bucket/a\u202eb/"}, "model_data_url"),
+        ({"a\tb": 1}, ""),
+    ],
+    ids=["schedule", "place in S3", "key"],
+)
+def test_control_characters_are_refused_and_not_printed(change: Any, field: str) -> None:
+    with pytest.raises(InvalidConfig) as refused:
+        parse(config_with({**FLAN, **change}))
+    told = str(refused.value)
+    path = re.escape(f"jumpstart_models[0].{field}".rstrip("."))
+    assert re.search(rf"{path}: its character \d+ is the control character U\+", told)
+    assert not re.search("[\x1b\t\u202e]", told)
+
+
+def test_values_of_variables_may_have_lines() -> None:
+    own = {"name": "Own", "image": IMAGE, "environment": {"TEXT": "a\n\tb"}}
+    rest = {"inference_instance_type": "ml.m5.large", "inference_type": "realtime"}
+    parse(config_with({**own, **rest}))
+
+
 def notes_text(config: DeployConfig) -> str:
     return "\n".join(notes(config, NOON))
 
@@ -606,3 +631,79 @@ def test_number_that_is_infinite_in_python_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(config_with(entry)).replace("7.5", "1e999"))
     with pytest.raises(InvalidConfig, match=r"variants\[0\].weight: must be a number that is not"):
         load(path)
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "a\tb", "a;b", "\u200b", "50%"])
+def test_tags_that_sagemaker_refuses_are_refused(value: str) -> None:
+    (problem,) = problems(config_with({**FLAN, "tags": {"team": value}}))
+    assert problem.startswith("jumpstart_models[0].tags.team: ")
+    (problem,) = problems(config_with({**FLAN, "tags": {value: "search"}}))
+    assert problem.startswith("jumpstart_models[0].tags: ")
+
+
+@pytest.mark.parametrize("value", ["", "é 日本", "a\u00a0b", "½", "user@example.org", "+1/2=x_y"])
+def test_tags_that_sagemaker_takes_are_taken(value: str) -> None:
+    parse(config_with({**FLAN, "tags": {"team": value}}))
+
+
+def test_key_and_value_of_a_tag_are_reported_together() -> None:
+    assert len(problems(config_with({**FLAN, "tags": {"te;am": "a;b"}}))) == 2
+
+
+def test_a_name_is_checked_beside_a_wrong_prefix() -> None:
+    wrong = config_with({**FLAN, "name": "Flan_T5"}, project_prefix="-")
+    assert [problem.partition(":")[0] for problem in problems(wrong)] == [
+        "jumpstart_models[0].name",
+        "project_prefix",
+    ]
+
+
+def with_function(**properties: Any) -> dict[str, Any]:
+    properties = {"lambda_src": "functions/flan", "api_resource_name": "flan", **properties}
+    integration = {"type": "lambda", "properties": properties}
+    return {**FLAN, "integration": integration}
+
+
+def test_all_variables_of_a_function_count_and_are_reported_with_other_problems() -> None:
+    entry = with_function(environment={"AB": "x" * 3_779})
+    parse(config_with(entry))
+    too_many = with_function(environment={"AB": "é" * 1_990})
+    first, second = problems(config_with(too_many, region_name="nowhere"))
+    assert first.startswith("jumpstart_models[0].integration.properties.environment: takes 4,")
+    assert "and Lambda takes 4,096: " in first
+    assert second.startswith("region_name: ")
+
+
+@pytest.mark.parametrize("service", ["ecr", "ecr-fips"])
+@pytest.mark.parametrize("suffix", ["amazonaws.com", *sorted(DNS_SUFFIXES.values())])
+def test_images_of_every_partition_are_taken(service: str, suffix: str) -> None:
+    image = f"123456789012.dkr.{service}.us-east-1.{suffix}/ours:1"
+    own = {key: value for key, value in FLAN.items() if key != "model_id"}
+    parse(config_with({**own, "image": image}))
+    integration = {"properties": {"image_uri": image, "api_resource_name": "x"}, "type": "lambda"}
+    parse(config_with({**FLAN, "integration": integration}))
+
+
+def test_digits_of_other_scripts_are_no_account() -> None:
+    image = "١٢٣٤٥٦٧٨٩٠١٢.dkr.ecr.us-east-1.amazonaws.com/ours:1"
+    own = {key: value for key, value in FLAN.items() if key != "model_id"}
+    (problem,) = problems(config_with({**own, "image": image}))
+    assert problem.startswith("jumpstart_models[0].image: must be an image in ECR")
+
+
+@pytest.mark.parametrize("text", ["${TfToken[TOKEN.1]}", "\ud800", "e\u0301"])
+def test_text_that_would_not_arrive_is_refused(text: str) -> None:
+    window = {**WORKDAYS, "name": text}
+    (problem,) = problems(config_with({**FLAN, "schedule": [window]}))
+    assert problem.startswith("jumpstart_models[0].schedule[0].name: holds ")
+
+
+def test_a_lock_that_was_merged_badly_is_named() -> None:
+    lock = json.loads((main.PROJECT / "configs" / "models.lock.json").read_text())
+    models = lock["regions"]["us-east-1"]
+    del models[FLAN["model_id"]]["versions"]["0.0.0"]["instance_types"]["ml.g5.12xlarge"]["image"]
+    with pytest.raises(InvalidConfig) as caught:
+        ModelsLock.of(lock, "the lock", "us-east-1")
+    (problem,) = caught.value.problems
+    assert problem.path.endswith(".instance_types.ml.g5.12xlarge")
+    assert "neither image nor model_package" in problem.sentence

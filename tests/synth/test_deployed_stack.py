@@ -22,6 +22,8 @@ from tools.deployed_stack import BEFORE, RECORD, Source, Stack, WrongState
 pytestmark = pytest.mark.slow
 
 MINE = "configs/mine.json"
+HERE = "000000000000"
+"""The account of the emulator."""
 OTHERS = [{"project_prefix": "other"}, {"region_name": "eu-west-1"}]
 IDS = ["another prefix", "another region"]
 
@@ -238,19 +240,43 @@ def test_a_state_in_s3_that_holds_another_stack_is_refused(
     backend = {"type": "s3", "bucket": bucket, "key": "meter.tfstate", "region": "us-east-1"}
     s3 = project.states.emulator.client("s3")
     s3.create_bucket(Bucket=bucket)
-    project.stack(backend=backend, **other).require_remote(boto3.Session())
+    project.stack(backend=backend, **other).require_remote(boto3.Session(), HERE)
     s3.put_object(Bucket=bucket, Key="meter.tfstate", Body=project.states.deployed)
-    project.stack(backend=backend).require_remote(boto3.Session())
+    project.stack(backend=backend).require_remote(boto3.Session(), HERE)
     with pytest.raises(WrongState, match=rf"s3://{bucket}/meter.tfstate holds .*demo-us-east-1"):
-        project.stack(backend=backend, **other).require_remote(boto3.Session())
+        project.stack(backend=backend, **other).require_remote(boto3.Session(), HERE)
     elsewhere = {**backend, "key": "other.tfstate"}
-    project.stack(backend=elsewhere, **other).require_remote(boto3.Session())
+    project.stack(backend=elsewhere, **other).require_remote(boto3.Session(), HERE)
+
+
+def test_a_state_of_another_account_is_refused(project: Project) -> None:
+    stack = project.stack()
+    project.deployed(stack.state)
+    stack.require_remote(boto3.Session(), HERE)
+    with pytest.raises(WrongState) as refused:
+        stack.require_remote(boto3.Session(), "111111111111")
+    told = str(refused.value)
+    assert f"endpoint-manager.tfstate holds the stack demo-us-east-1 of the account {HERE}" in told
+    assert "the credentials are of the account 111111111111" in told
+    project.stack(project_prefix="other").require_remote(boto3.Session(), "111111111111")
+    stack.state.write_bytes(project.states.destroyed)
+    stack.require_remote(boto3.Session(), "111111111111")
+
+
+def test_a_state_in_s3_of_another_account_is_refused(project: Project) -> None:
+    backend = {"type": "s3", "bucket": "states-of-accounts", "key": "meter.tfstate"}
+    s3 = project.states.emulator.client("s3")
+    s3.create_bucket(Bucket=backend["bucket"])
+    s3.put_object(Bucket=backend["bucket"], Key=backend["key"], Body=project.states.deployed)
+    project.stack(backend=backend).require_remote(boto3.Session(), HERE)
+    with pytest.raises(WrongState, match=rf"meter.tfstate holds .* of the account {HERE}"):
+        project.stack(backend=backend).require_remote(boto3.Session(), "111111111111")
 
 
 def test_a_state_in_s3_that_cannot_be_read_is_told(project: Project) -> None:
     backend = {"type": "s3", "bucket": "there-is-none", "key": "meter.tfstate"}
     with pytest.raises(WrongState, match=r"cannot be read: .*NoSuchBucket"):
-        project.stack(backend=backend).require_remote(boto3.Session())
+        project.stack(backend=backend).require_remote(boto3.Session(), HERE)
 
 
 def test_a_state_in_s3_that_is_not_reached_is_told(
@@ -260,7 +286,7 @@ def test_a_state_in_s3_that_is_not_reached_is_told(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     backend = {"type": "s3", "bucket": "states", "key": "meter.tfstate"}
     with pytest.raises(WrongState, match=r"cannot be read: Could not connect"):
-        project.stack(backend=backend).require_remote(boto3.Session())
+        project.stack(backend=backend).require_remote(boto3.Session(), HERE)
 
 
 @pytest.mark.parametrize("content", [b"<<<<<<< HEAD", b"\x1f\x8b\x08\xff"], ids=["text", "binary"])

@@ -331,11 +331,20 @@ def test_settings_of_the_entry_override_those_of_jumpstart(stack_of: Synthesize)
     ("settings", "groups"),
     [
         ({}, "*"),
-        ({"max_added_endpoints": 0}, "demo-*"),
-        ({"addable_configs": ["others-*"]}, "demo-*"),
-        ({"addable_configs": ["demo-boston-*"]}, "*"),
+        ({"max_added_endpoints": 0}, "*"),
+        ({"addable_configs": ["others-*"], "adoptable": []}, "*"),
+        ({"max_added_endpoints": 0, "adoptable": ["team-a-*"]}, "*"),
+        ({"max_added_endpoints": 0, "adoptable": []}, "demo-*"),
+        ({"addable_configs": [], "adoptable": []}, "demo-*"),
     ],
-    ids=["any may be added", "none may be added", "others may be added", "this may be added"],
+    ids=[
+        "any may be added and adopted",
+        "any may be adopted and moved",
+        "those with another config may be added and moved",
+        "some may be adopted and moved",
+        "none may be added or adopted",
+        "none may be added with any config or adopted",
+    ],
 )
 def test_a_model_may_log_for_each_endpoint_that_may_run_it(
     stack_of: Synthesize, settings: dict[str, Any], groups: str

@@ -41,7 +41,7 @@ def dashboard(**parts: int) -> dict[str, Any]:
 
 
 def variables(size: int) -> dict[str, Any]:
-    environment = {"variables": {"A": "x" * (size - 1)}}
+    environment = {"variables": {"A": "x" * (size - len('{"A":""}'))}}
     return {"aws_lambda_function": {"api": {"function_name": "f", "environment": environment}}}
 
 
@@ -75,6 +75,21 @@ def test_a_stack_may_have_what_aws_takes_and_not_one_more(quota: Any) -> None:
     assert quota.source.startswith("https://docs.aws.amazon.com/")
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"aws_lambda_function": {"f": {"environment": {"variables": {"P": "ü" * 4_000}}}}},
+        {"aws_dynamodb_table_item": {"i": {"item": "夜" * 150_000}}},
+    ],
+    ids=["environment", "item"],
+)
+def test_bytes_are_those_of_utf_8(made: dict[str, Any]) -> None:
+    for function in made.get("aws_lambda_function", {}).values():
+        function["function_name"] = "f"
+    (problem,) = problems({"resource": made})
+    assert "bytes, and AWS takes" in problem.sentence
+
+
 def test_the_policies_of_one_role_count_together() -> None:
     half = policy(6_000)["aws_iam_role_policy"]["own"]
     (problem,) = problems({"resource": {"aws_iam_role_policy": {"one": half, "two": half}}})
@@ -84,6 +99,7 @@ def test_the_policies_of_one_role_count_together() -> None:
 def test_references_count_as_long_as_they_become() -> None:
     assert resolved_length("a ${data.aws_caller_identity.current.account_id} b") == 16
     assert resolved_length("${aws_sqs_queue.work.arn}") == 120
+    assert resolved_length("$${MEM} %%{x}") == len("${MEM} %{x}")
 
 
 def test_names_that_are_too_long_are_shortened_and_stay_different() -> None:

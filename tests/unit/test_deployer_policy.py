@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from constructs_lib.config.document import DeployConfig
-from tools.deployer_policy import policy
+from tools.deployer_policy import MOST_INLINE, main, note_on_size, policy
 
 ACCOUNT = "123456789012"
-MOST_INLINE = 10_240
-"""https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 LONG = "p" * 30
 KEY = f"arn:aws:kms:ap-southeast-2:{ACCOUNT}:key/0d0d0d0d-0d0d-0d0d-0d0d-0d0d0d0d0d0d"
+FORMER = KEY.replace("0d0d", "1e1e")
+IMAGES = f"{ACCOUNT}.dkr.ecr.ap-southeast-2.amazonaws.com"
+LAYER = "arn:aws:lambda:ap-southeast-2:999999999999:layer"
 POOL = f"arn:aws:cognito-idp:us-east-1:{ACCOUNT}:userpool/us-east-1_Abc"
 
 
@@ -34,6 +35,18 @@ def printed(**options: Any) -> str:
     return policy(DeployConfig.model_validate({**smallest, **options}), ACCOUNT)
 
 
+def called(name: str, **properties: Any) -> dict[str, Any]:
+    """An entry that is called through a function."""
+    route = {"api_resource_name": name.lower(), **properties}
+    return {
+        "name": name,
+        "image": f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/own:1",
+        "inference_instance_type": "ml.m5.xlarge",
+        "inference_type": "realtime",
+        "integration": {"type": "lambda", "properties": route},
+    }
+
+
 def allowed(**options: Any) -> set[tuple[str, str]]:
     return {
         (action, resource)
@@ -43,16 +56,47 @@ def allowed(**options: Any) -> set[tuple[str, str]]:
     }
 
 
-def test_with_the_longest_names_and_all_options_it_fits_into_a_role() -> None:
-    longest = printed(
-        project_prefix=LONG,
-        region_name="ap-southeast-2",
-        auth={"type": "cognito", "groups": {"readers": "read"}},
-        api_gateway_account_role=True,
-        kms_key_arn=KEY,
-        backend={"type": "s3", "bucket": "b" * 63, "key": "k" * 40},
-    )
-    assert len(re.sub(r"\s", "", longest)) <= MOST_INLINE
+def size(**options: Any) -> int:
+    return len(re.sub(r"\s", "", printed(**options)))
+
+
+def everything(length: int) -> dict[str, Any]:
+    """All options, with names of others that are so long."""
+    name = "n" * length
+    layers = [f"{LAYER}:{name}:{number}" for number in range(2)]
+    return {
+        "region_name": "ap-southeast-2",
+        "jumpstart_models": [
+            called("Zip", lambda_src="functions/falcon", layers=layers)
+            | {"execution_role_arn": f"arn:aws:iam::{ACCOUNT}:role/{name}"},
+            called("Image", image_uri=f"{IMAGES}/{name}:1"),
+        ],
+        "auth": {"type": "cognito", "groups": {"readers": "read"}},
+        "api_gateway_account_role": True,
+        "kms_key_arn": KEY,
+        "former_kms_key_arns": [FORMER],
+        "backend": {"type": "s3", "bucket": name, "key": name, "kms_key_id": f"alias/{name}"},
+    }
+
+
+def test_with_all_options_it_fits_into_a_role() -> None:
+    assert size(**everything(16)) <= MOST_INLINE
+
+
+def test_with_the_longest_prefix_and_without_parts_of_others_it_fits_into_a_role() -> None:
+    options = {**everything(16), "jumpstart_models": [], "backend": {"type": "local"}}
+    assert size(project_prefix=LONG, **options) <= MOST_INLINE
+
+
+def test_a_policy_that_does_not_fit_into_a_role_says_what_to_do() -> None:
+    longest = printed(project_prefix=LONG, **everything(60))
+    note = note_on_size(longest)
+    assert note is not None
+    assert note.startswith(f"it has {len(longest):,} characters")
+    assert "6,144" in note
+    parts = json.loads(longest)["Statement"]
+    assert max(len(json.dumps(part)) for part in parts) < 6_144, "so it can be divided"
+    assert note_on_size(printed()) is None
 
 
 def test_it_allows_only_what_the_config_chose() -> None:
@@ -76,6 +120,73 @@ def test_a_table_and_a_user_pool_of_others_stay_theirs() -> None:
         "cognito-idp:UpdateUserPoolClient",
     }
     assert "cognito-idp:CreateUserPool" not in {action for action, _ in of_others}
+
+
+def test_an_image_of_a_function_may_be_read_and_lambda_be_let_in_where_it_is_ours() -> None:
+    theirs = IMAGES.replace(ACCOUNT, "999999999999")
+    entries = [
+        called("Own", image_uri=f"{IMAGES}/team/own@sha256:{'0' * 64}"),
+        called("Theirs", image_uri=f"{theirs}/theirs:1.0"),
+    ]
+    ecr = {pair for pair in allowed(jumpstart_models=entries) if pair[0].startswith("ecr:")}
+    own, others = (
+        f"arn:aws:ecr:ap-southeast-2:{account}:repository/{name}"
+        for account, name in ((ACCOUNT, "team/own"), ("999999999999", "theirs"))
+    )
+    read = {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}
+    let_in = {"ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy"}
+    assert ecr == {(action, arn) for action in read for arn in (own, others)} | {
+        (action, own) for action in let_in
+    }
+
+
+def test_a_layer_of_somebody_else_may_be_read_and_no_more() -> None:
+    layer = f"{LAYER}:theirs:7"
+    entry = called("Zip", lambda_src="functions/falcon", layers=[layer])
+    of_it = {action for action, arn in allowed(jumpstart_models=[entry]) if arn == layer}
+    assert of_it == {"lambda:GetLayerVersion"}
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_what_lies_under_a_former_key_stays_readable(key: str | None) -> None:
+    given = allowed(kms_key_arn=key, former_kms_key_arns=[FORMER])
+    assert {action for action, arn in given if arn == FORMER} == {
+        "kms:Decrypt",
+        "kms:DescribeKey",
+    }
+    assert "logs:DisassociateKmsKey" in {action for action, _ in given}
+
+
+@pytest.mark.parametrize(
+    ("named", "arn"),
+    [
+        (KEY, KEY),
+        ("alias/states", f"arn:aws:kms:us-east-1:{ACCOUNT}:key/*"),
+        (f"arn:aws:kms:eu-west-1:{ACCOUNT}:alias/states", f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/*"),
+        ("1234abcd-12ab-34cd-56ef-1234567890ab", KEY),
+    ],
+    ids=["arn", "alias", "arn of an alias", "id"],
+)
+def test_the_key_of_the_state_is_allowed_as_iam_knows_it(named: str, arn: str) -> None:
+    backend = {"type": "s3", "bucket": "states", "key": "meter.tfstate", "kms_key_id": named}
+    if named.startswith("1234"):
+        arn = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/{named}"
+    (using,) = [
+        one for one in statements(backend=backend) if "kms:GenerateDataKey" in one["Action"]
+    ]
+    assert using["Resource"] == [arn]
+    of_alias = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/states"}}
+    assert using.get("Condition") == (of_alias if "alias" in named else None)
+
+
+@pytest.mark.parametrize(
+    "account",
+    ["", "*", "12345678901", "1234567890123", "\uff11" * 12, "12345678901\n"],
+)
+def test_an_account_is_twelve_digits(account: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--account", account])
+    assert "give its 12 digits, such as 123456789012" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_role_of_the_user_may_be_passed_to_sagemaker_only() -> None:

@@ -3,9 +3,15 @@ plans that the real Terraform made."""
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tools.plan_endpoints import UNKNOWN
 from tools.plan_summary import summary
 from tools.plan_text import COMMENT, Part, Summary, cut
 
@@ -118,6 +124,15 @@ def test_markdown_fits_into_a_comment_and_says_that_it_is_not_all() -> None:
     assert told.endswith("**This is not all.** The rest is in the plan.")
 
 
+@pytest.mark.parametrize("character", ["\0", "\x1b", "\r", "\x9b", "\u202e", "\u2029"], ids=ascii)
+def test_a_character_that_steers_the_terminal_is_written_out(character: str) -> None:
+    evil = f"a{character}[2Jb"
+    found = Summary(evil, [Part(evil, [evil])])
+    for told in (found.text(), found.markdown()):
+        assert character not in told
+        assert told.count(f"a\\u{ord(character):04x}[2Jb") == 3
+
+
 def test_a_part_with_many_lines_is_cut_in_markdown_and_not_in_text() -> None:
     found = Summary("plan", [Part("heading", [f"line {number}" for number in range(60)])])
     assert "… and 10 lines more" in found.markdown()
@@ -128,3 +143,127 @@ def test_a_part_with_many_lines_is_cut_in_markdown_and_not_in_text() -> None:
 def test_a_value_becomes_one_line_of_a_length_that_can_be_read() -> None:
     assert cut("two\nlines") == "two lines"
     assert cut("x" * 500).endswith("… (500 characters)")
+
+
+# --- plans of any form ------------------------------------------------------------------------
+
+NAME = "demo-A-Endpoint"
+VARIANT = {
+    "variant_name": "AllTraffic",
+    "model_name": "demo-A",
+    "instance_type": "ml.m5.large",
+    "initial_instance_count": 1,
+    "initial_variant_weight": 1,
+}
+CONTAINER = {
+    "image": "own:1",
+    "environment": {"KEY": "secret"},
+    "model_data_source": [{"s3_data_source": [{"s3_uri": "s3://b/a/"}]}],
+}
+
+
+def endpoint(item: str = SPEC, **container: Any) -> list[dict[str, Any]]:
+    """The resources of an endpoint, which change from nothing to this."""
+    config = {"name": "demo-A-1234", "production_variants": [{**VARIANT}]}
+    model = {"name": "demo-A", "primary_container": [{**copy.deepcopy(CONTAINER), **container}]}
+    return [
+        change(f"aws_dynamodb_table_item.{NAME}", "create", before=None, after={"item": item}),
+        change("aws_sagemaker_endpoint_configuration.A", "create", before=None, after={**config}),
+        change("aws_sagemaker_model.A", "create", before=None, after=model),
+    ]
+
+
+def lines(found: Summary, beginning: str) -> list[str]:
+    return [line for p in found.parts if p.heading.startswith(beginning) for line in p.lines]
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [name for name in json.loads(SPEC) if name not in {"name", "endpoint_config_name"}],
+)
+def test_an_item_that_an_earlier_release_wrote_is_told_with_the_defaults_of_what_it_lacks(
+    attribute: str,
+) -> None:
+    earlier = json.loads(SPEC)
+    del earlier[attribute]
+    changes = endpoint()
+    changes[0]["change"]["before"] = {"item": json.dumps(earlier)}
+    found = summary({"resource_changes": changes})
+    assert not lines(found, "Endpoints of which")
+    old = {} if attribute != "max_lease_minutes" else {"longest lease: 43200 minutes -> 60 minutes"}
+    assert {*lines(found, NAME)} >= {*old}
+    assert not any("outside" in line for line in lines(found, NAME))
+
+
+def test_variables_that_are_known_after_the_apply_are_not_told_as_removed() -> None:
+    changes = endpoint(environment=None)
+    for each in changes:
+        each["change"]["before"] = copy.deepcopy(each["change"]["after"])
+    changes[2]["change"]["before"]["primary_container"][0]["environment"] = {"KEY": "secret"}
+    changes[2]["change"]["after_unknown"] = {"primary_container": [{"environment": True}]}
+    assert lines(summary({"resource_changes": changes}), NAME) == [
+        "variables are known after the apply"
+    ]
+
+
+@pytest.mark.parametrize(
+    "item", ["", "null", "[]", "{", '{"schedules": 1}', '{"tags": {"S": "7,"}}']
+)
+def test_a_spec_that_cannot_be_read_is_named_and_its_end_is_dangerous(item: str) -> None:
+    (told,) = lines(summary({"resource_changes": endpoint(item)}), "Endpoints of which only")
+    assert told.startswith(f"{NAME}: ")
+    gone = change(f"aws_dynamodb_table_item.{NAME}", "delete", before={"item": item}, after=None)
+    assert dangers(gone) == [f"{NAME} is stopped: its entry is removed"]
+
+
+def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of all values in a document."""
+    below = (
+        document.items()
+        if isinstance(document, dict)
+        else enumerate(document)
+        if isinstance(document, list)
+        else ()
+    )
+    return [path, *(found for key, value in below for found in places(value, (*path, key)))]
+
+
+@given(st.data())
+def test_a_summary_is_made_of_whatever_stands_in_a_plan(data: st.DataObject) -> None:
+    changes = endpoint() + endpoint()
+    for each in changes[3:]:
+        sides = each["change"]
+        sides["before"], sides["after"] = sides["after"], copy.deepcopy(sides["after"])
+    protected = {"name": "t", "deletion_protection_enabled": True}
+    changes.append(
+        change("aws_dynamodb_table.t", "delete", "create", before=protected, after={**protected})
+    )
+    plan: dict[str, Any] = {
+        "resource_changes": changes,
+        "configuration": {"provider_config": {"aws": {"expressions": {"default_tags": [{}]}}}},
+        "prior_state": {"values": {"root_module": {"resources": []}}},
+        "checks": [{"status": "fail", "instances": [{"problems": [{"message": "no"}]}]}],
+        "errored": True,
+    }
+    odd: st.SearchStrategy[Any] = st.sampled_from(
+        [None, UNKNOWN, True, 7, [], {}, [None], [[]], {"a": None}, [UNKNOWN]]
+    )
+    for _ in range(data.draw(st.integers(1, 4))):
+        target = data.draw(st.sampled_from(changes))["change"]
+        side = data.draw(st.sampled_from(["before", "after", "after_unknown"]))
+        path = data.draw(st.sampled_from(places(target[side])))
+        way, last = (side, *path)[:-1], (side, *path)[-1]
+        parent: Any = target
+        for key in way:
+            parent = parent[key]
+        if isinstance(parent, dict) and data.draw(st.booleans()):
+            parent.pop(last, None)
+            if parent is target:
+                parent[last] = None
+        else:
+            parent[last] = copy.deepcopy(data.draw(odd))
+    for part in data.draw(st.sets(st.sampled_from(sorted({*plan} - {"resource_changes"})))):
+        plan[part] = None
+    found = summary(plan)
+    assert found.text()
+    assert found.markdown()

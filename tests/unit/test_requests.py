@@ -12,6 +12,7 @@ from lambdas.core.answer_headers import answer_headers
 from lambdas.core.errors import AwsRefused, Busy
 from lambdas.core.executions import unique_of
 from lambdas.core.name_patterns import NamePatterns
+from lambdas.core.schedule import Schedule
 from lambdas.core.settings import ApiSettings
 from lambdas.core.takeover import Limits
 from lambdas.handlers import api, request_context
@@ -248,6 +249,19 @@ def test_event_names_the_schedules_that_were_set(call: Client, world: World) -> 
     assert call("DELETE", "/endpoint-schedule", query={"EndpointName": "mine"}).status == 200
     told = [e.reason for e in world.history.newest("mine", 9) if e.kind == "schedules set"]
     assert told == ["schedules: none", "schedules: a, b"]
+
+
+@pytest.mark.parametrize("character", ["\0", "\n", "\x1b", "\x9b", "\u2028", "\u202e"], ids=ascii)
+def test_a_control_character_in_the_name_of_a_schedule_is_refused(
+    call: Client, character: str
+) -> None:
+    window = {"start_time": "09:00", "stop_time": "17:00", "days": ["mon"]}
+    named = [{**window, "name": "夜 👩‍💻"}, {**window, "name": f"a{character}b"}]
+    reply = call("PUT", "/endpoint-schedule", {"EndpointName": NAME, "schedule": named})
+    assert refusal(reply)[:2] == (400, "InvalidField")
+    told = f"schedule[1].name: its character 2 is the control character U+{ord(character):04X}"
+    assert refusal(reply)[2].startswith(told)
+    assert Schedule.parse(named[1]).name, "what is stored already stays readable"
 
 
 def test_body_in_base64_is_read_as_text(call: Client) -> None:

@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from lambdas.core.control_characters import refuse_control_characters
 from lambdas.core.documents import schedule_document
 from lambdas.core.errors import InvalidField
 from lambdas.core.routes import route
@@ -106,6 +107,9 @@ def delete(EndpointName: _Name) -> Mapping[str, Any]:  # noqa: N803 (the wire's 
 
 def _parsed(index: int, document: Mapping[str, Any]) -> Schedule:
     try:
-        return Schedule.parse(document)
+        schedule = Schedule.parse(document)
+        # Here and not in the core: what is stored already stays readable.
+        refuse_control_characters(schedule.name, "name")
     except InvalidField as error:
         raise InvalidField(f"schedule[{index}].{error.field}", error.sentence) from error
+    return schedule

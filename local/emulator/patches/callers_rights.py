@@ -28,6 +28,8 @@ ROLES = {
 }
 """By service, the fields that pass it a role. The simulator asks for SageMaker's."""
 ROLES_IN_PATCHES = ("/cloudwatchRoleArn", "/credentials", "/authorizerCredentials")
+PULLING = ("BatchGetImage", "GetDownloadUrlForLayer")
+LETTING_IN = ("GetRepositoryPolicy", "SetRepositoryPolicy")
 TAGGING = {
     "cloudwatch": "TagResource",
     "cognito-idp": "TagResource",
@@ -128,7 +130,7 @@ def _needs(
     for role in _roles(service, request):
         yield Need("iam:PassRole", role, {"iam:PassedToService": f"{service}.amazonaws.com"})
     if service == "lambda":
-        yield from _of_code(request)
+        yield from _of_code(request, account)
     if operation.startswith(CREATING) and any(request.get(field) for field in TAGS):
         if service == "apigateway":
             tags = f"arn:aws:apigateway:{region}::/tags/{quote(arn, safe='')}"
@@ -152,13 +154,21 @@ def _roles(service: str, request: Mapping[str, Any]) -> Iterator[str]:
             yield str(patch["value"])
 
 
-def _of_code(request: Mapping[str, Any]) -> Iterator[Need]:
-    """Lambda reads layers and code in the name of its caller."""
+def _of_code(request: Mapping[str, Any], account: str) -> Iterator[Need]:
+    """Lambda reads layers, code and images in the name of its caller. In a repository of the same
+    account, it lets itself pull: the caller is asked for that too."""
     for layer in request.get("Layers") or ():
         yield Need("lambda:GetLayerVersion", layer, {})
     for code in (request, request.get("Code"), request.get("Content")):
         if isinstance(code, dict) and code.get("S3Bucket"):
             yield Need("s3:GetObject", f"arn:aws:s3:::{code['S3Bucket']}/{code['S3Key']}", {})
+        if isinstance(code, dict) and code.get("ImageUri"):
+            registry, _, path = code["ImageUri"].partition("/")
+            owner, _, _, region, *_ = registry.split(".")
+            name = path.partition("@")[0].partition(":")[0]
+            repository = f"arn:aws:ecr:{region}:{owner}:repository/{name}"
+            for action in (*PULLING, *(LETTING_IN if owner == account else ())):
+                yield Need(f"ecr:{action}", repository, {})
 
 
 def _condition_keys(
