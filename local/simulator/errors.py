@@ -128,6 +128,20 @@ NEW_TARGET_NEEDS_CAPACITY = Wording(  # assumed
     "Minimum and maximum capacity must be given to register a new scalable target."
 )
 MAX_BELOW_MIN = Wording("Maximum capacity cannot be less than minimum capacity")  # assumed
+UNSUPPORTED_POLICY = Wording(  # assumed
+    "Policy type {kind} is not supported for scalable dimension sagemaker:variant:"
+    "DesiredInstanceCount"
+)
+WRONG_CONFIGURATION = Wording(  # assumed
+    "A policy of type {kind} needs exactly one configuration: {field}"
+)
+NO_STEPS = Wording("A step scaling policy needs AdjustmentType and StepAdjustments")  # assumed
+ONE_METRIC = Wording(  # assumed
+    "Exactly one of PredefinedMetricSpecification and CustomizedMetricSpecification must be given"
+)
+WRONG_METRIC = Wording(  # assumed
+    "Metric type {metric} is not supported for scalable dimension {dimension}"
+)
 NOT_A_VARIANT = Wording(
     "No SageMaker endpoint variant found for resource ID: {resource_id}"
 )  # assumed
