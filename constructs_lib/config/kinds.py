@@ -291,6 +291,27 @@ SETTINGS = (
     ),
 )
 
+FOR_EVERY_KIND = (
+    "accept_eula",
+    "async_api_results",
+    "inference_specification_name",
+    "inference_type",
+    "model_cache_setting",
+    "model_version",
+    "name",
+    "outside_updates",
+    "schedule",
+    "tags",
+    "wake_on_request",
+    "weight",
+)
+"""Fields that say nothing that SageMaker knows, or that go with another one, which has a row."""
+ENTRY_NAMES = {
+    "instance_type": "inference_instance_type",
+    "instance_count": "inference_instance_count",
+}
+"""What an entry calls a setting of its own model."""
+
 
 def kind_of(entry: Mapping[str, Any], variant: Mapping[str, Any]) -> Kind:
     """The kind of endpoint that this variant of the entry makes it. An asynchronous one that is
@@ -331,7 +352,8 @@ SageMaker knows and the config does not is in [fields of SageMaker](sagemaker-fi
 
 An endpoint is `async` by its `inference_type`, `serverless` by the field of this name. Otherwise it
 runs on instances and answers at once. Shadow variants have [limits of their
-own](configuration.md#variants).
+own](configuration.md#variants). Fields that are not listed go with each kind, or with another field
+that is.
 """
 
 

@@ -8,9 +8,19 @@ from typing import Any
 
 import pytest
 
+from constructs_lib.config.document import JumpstartModel
 from constructs_lib.config.file import parse
-from constructs_lib.config.kinds import PAGE, SETTINGS, Kind, Setting, page
+from constructs_lib.config.kinds import (
+    ENTRY_NAMES,
+    FOR_EVERY_KIND,
+    PAGE,
+    SETTINGS,
+    Kind,
+    Setting,
+    page,
+)
 from constructs_lib.config.problems import InvalidConfig
+from constructs_lib.config.variants import Variant
 from tests.synth.entries import (
     ASYNC,
     CAPTURE,
@@ -116,10 +126,6 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
         "inference_instance_count": 2,
     },
 }
-OF_FIELDS_BY_OTHER_NAMES = {
-    "instance_type": "inference_instance_type",
-    "instance_count": "inference_instance_count",
-}
 
 
 def entry_with(setting: Setting, kind: Kind) -> dict[str, Any]:
@@ -154,7 +160,7 @@ def test_a_setting_is_accepted_or_refused_as_the_table_says(setting: Setting, ki
     with pytest.raises(InvalidConfig) as caught:
         parse(config)
     first, *rest = setting.path
-    path = ".".join(["jumpstart_models[0]", OF_FIELDS_BY_OTHER_NAMES.get(first, first), *rest])
+    path = ".".join(["jumpstart_models[0]", ENTRY_NAMES.get(first, first), *rest])
     found = {problem.path: problem.sentence for problem in caught.value.problems}
     if setting.in_core:
         assert path in found
@@ -172,6 +178,18 @@ def test_a_variant_is_checked_as_an_entrys_own_model_is() -> None:
         )
     (problem,) = caught.value.problems
     assert problem.path == "jumpstart_models[0].variants[0].vpc"
+
+
+def test_each_field_of_an_entry_or_a_variant_has_a_row_or_goes_with_every_kind() -> None:
+    fields = {
+        info.alias or name
+        for kind in (JumpstartModel, Variant)
+        for name, info in kind.model_fields.items()
+    }
+    rows = {ENTRY_NAMES.get(setting.path[0], setting.path[0]) for setting in SETTINGS}
+    in_variants = set(ENTRY_NAMES)
+    assert not rows & {*FOR_EVERY_KIND}
+    assert fields - in_variants == rows | {*FOR_EVERY_KIND}
 
 
 def test_a_sentence_says_how_to_mend_it() -> None:
