@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pydantic_core import to_jsonable_python
 
@@ -30,6 +31,31 @@ from constructs_lib.models_lock import Locked, LockedModel
 _HASH_DIGITS = 8  # as long as "Endpoint": if the endpoint's name fits, the config's name fits too
 # Raise it when the resources change in a way that the hashed values do not show.
 _RECIPE = 3
+# These are hashed where they are unset, too. All others are left out then, so that a field that is
+# added changes no hash: otherwise a deploy would move every running endpoint.
+_HASHED_IF_UNSET = frozenset(
+    {
+        "accept_eula",
+        "artifact",
+        "async_inference",
+        "container_startup_timeout_seconds",
+        "data_capture",
+        "environment",
+        "execution_role_arn",
+        "image",
+        "inference_ami_version",
+        "instance_count",
+        "instance_type",
+        "kms_key_id",
+        "managed_instance_scaling",
+        "model_data_download_timeout_seconds",
+        "model_package_arn",
+        "routing_strategy",
+        "serverless",
+        "volume_size_gb",
+        "vpc",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +119,7 @@ class Hosting:
 
     def digest(self) -> str:
         """Eight hex digits that change whenever the content changes."""
-        # unset fields are left out, so that a new optional field changes no hash
-        whole = to_jsonable_python(self, exclude_none=True)
+        whole = _without_unset(to_jsonable_python(self, exclude_none=True))
         return digest([_RECIPE, whole])[:_HASH_DIGITS]
 
     def model_digest(self, variant: HostedVariant) -> str:
@@ -102,6 +127,20 @@ class Hosting:
         if len(self.variants) + len(self.shadows) == 1:
             return self.digest()
         return digest([self.digest(), variant.name])[:_HASH_DIGITS]
+
+
+def _without_unset(value: Any) -> Any:
+    match value:
+        case dict():
+            return {
+                key: _without_unset(inner)
+                for key, inner in value.items()
+                if inner is not None or key in _HASHED_IF_UNSET
+            }
+        case list():
+            return [_without_unset(inner) for inner in value]
+        case _:
+            return value
 
 
 def hostings(config: DeployConfig, locked: Locked) -> Sequence[Sequence[Hosting]]:

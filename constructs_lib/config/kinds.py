@@ -266,8 +266,8 @@ SETTINGS = (
         _ASYNC_CALL,
         ("async_api_enabled",),
         {
-            Kind.ASYNC: "calls InvokeEndpoint, and an asynchronous endpoint does not answer it: "
-            "call InvokeEndpointAsync, or use `inference_type` 'realtime'"
+            Kind.ASYNC: "an endpoint of `inference_type` 'async' is called with "
+            "InvokeEndpointAsync: remove it"
         },
         of_entry=True,
     ),

@@ -207,7 +207,7 @@ class ScalableTargets:
         registered again have other ARNs than before."""
         where = f"{self._account.region}:{self._account.account_id}"
         if below:
-            unique = uuid5(NAMESPACE_OID, f"{resource_id} {made_at}")
+            unique = uuid5(NAMESPACE_OID, f"{resource_id} {below} {made_at}")
             whole = f"scalingPolicy:{unique}:resource/{NAMESPACE}/{resource_id}:{below}"
             return f"arn:aws:autoscaling:{where}:{whole}"
         return f"arn:aws:application-autoscaling:{where}:scalable-target/{resource_id}"
