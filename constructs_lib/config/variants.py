@@ -40,7 +40,7 @@ class Autoscaling(Model):
     min_capacity: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 1
     max_capacity: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
     scale_on: Literal["invocations", "backlog", "concurrency"] = INVOCATIONS
-    target: Annotated[float, Field(gt=0, le=MAX_INTEGER)] | None = None
+    target: Annotated[float, Field(ge=1, le=MAX_INTEGER)] | None = None
     invocations_per_instance: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
     scale_in_cooldown_seconds: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 300
     scale_out_cooldown_seconds: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 300

@@ -62,6 +62,12 @@ NO_SCALE_TO_ZERO = Wording(
     "Min instance count needs to be greater than 0 for enabled managed instance scaling"
 )
 DUPLICATE_VARIANTS = Wording("Duplicate variant names: {names}.")  # assumed
+ONE_ASYNCHRONOUS_VARIANT = Wording(  # assumed
+    "Only one production variant is supported when specifying an AsyncInferenceConfig, not {count}."
+)
+NO_ASYNCHRONOUS_SERVERLESS = Wording(  # assumed
+    "A ServerlessConfig is not supported when specifying an AsyncInferenceConfig."
+)
 VARIANT_NEEDS_CAPACITY = Wording(  # assumed
     "Production variant {name} must name either an InstanceType or a ServerlessConfig."
 )

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -64,7 +65,8 @@ def autoscaling(world: Simulated) -> Any:
 @pytest.fixture
 def cloudwatch() -> Iterator[Any]:
     with mock_aws():
-        yield SESSION.client("cloudwatch")
+        # SESSION is perhaps older than moto, which only sees what is made after it
+        yield boto3.Session("test", "test", region_name="eu-west-1").client("cloudwatch")
 
 
 @pytest.fixture

@@ -207,7 +207,7 @@ def test_what_sagemaker_accepts_is_accepted(entry: Mapping[str, Any]) -> None:
         ),
         (
             {**OWN, "autoscaling": {"max_capacity": 2, "target": 0}},
-            "autoscaling.target: input should be greater than 0",
+            "autoscaling.target: must be at least 1, not 0",
         ),
         (
             {**OWN, "accept_eula": True},
