@@ -17,12 +17,15 @@ from cdktf_cdktf_provider_aws.sagemaker_endpoint_configuration import (
     SagemakerEndpointConfigurationAsyncInferenceConfigOutputConfig,
     SagemakerEndpointConfigurationAsyncInferenceConfigOutputConfigNotificationConfig,
     SagemakerEndpointConfigurationDataCaptureConfig,
+    SagemakerEndpointConfigurationDataCaptureConfigCaptureContentTypeHeader,
     SagemakerEndpointConfigurationDataCaptureConfigCaptureOptions,
     SagemakerEndpointConfigurationProductionVariants,
+    SagemakerEndpointConfigurationProductionVariantsCoreDumpConfig,
     SagemakerEndpointConfigurationProductionVariantsManagedInstanceScaling,
     SagemakerEndpointConfigurationProductionVariantsRoutingConfig,
     SagemakerEndpointConfigurationProductionVariantsServerlessConfig,
     SagemakerEndpointConfigurationShadowProductionVariants,
+    SagemakerEndpointConfigurationShadowProductionVariantsCoreDumpConfig,
     SagemakerEndpointConfigurationShadowProductionVariantsManagedInstanceScaling,
     SagemakerEndpointConfigurationShadowProductionVariantsRoutingConfig,
 )
@@ -77,6 +80,9 @@ class HostedModel(Construct):
                             SagemakerEndpointConfigurationProductionVariantsManagedInstanceScaling,
                             SagemakerEndpointConfigurationProductionVariantsRoutingConfig,
                         ),
+                        core_dump_config=self._core_dump(
+                            variant, SagemakerEndpointConfigurationProductionVariantsCoreDumpConfig
+                        ),
                     )
                     for variant in hosting.variants
                 ],
@@ -87,6 +93,10 @@ class HostedModel(Construct):
                             variant,
                             SagemakerEndpointConfigurationShadowProductionVariantsManagedInstanceScaling,
                             SagemakerEndpointConfigurationShadowProductionVariantsRoutingConfig,
+                        ),
+                        core_dump_config=self._core_dump(
+                            variant,
+                            SagemakerEndpointConfigurationShadowProductionVariantsCoreDumpConfig,
                         ),
                     )
                     for variant in hosting.shadows
@@ -110,11 +120,19 @@ class HostedModel(Construct):
             "initial_variant_weight": variant.weight,
             "volume_size_in_gb": variant.volume_size_gb,
             "inference_ami_version": variant.inference_ami_version,
+            "enable_ssm_access": variant.enable_ssm_access,
             "model_data_download_timeout_in_seconds": variant.model_data_download_timeout_seconds,
             "container_startup_health_check_timeout_in_seconds": (
                 variant.container_startup_timeout_seconds
             ),
         }
+
+    def _core_dump(self, variant: HostedVariant, config: type[Any]) -> Any:
+        dump = variant.core_dump_config
+        if dump is None:
+            return None
+        key = key_arn(self._at, dump.kms_key_id) if dump.kms_key_id else None
+        return config(destination_s3_uri=dump.destination_s3_uri, kms_key_id=key)
 
     def _model(self, variant: HostedVariant) -> VariantModel:
         digest = self._hosting.model_digest(variant)
@@ -126,7 +144,7 @@ class HostedModel(Construct):
             source=variant.model,
             statements=execution_statements(
                 self._at,
-                variant.model,
+                variant,
                 self._hosting,
                 self._paths,
                 any_name=self._any_name,
@@ -180,6 +198,12 @@ def _capture(
             SagemakerEndpointConfigurationDataCaptureConfigCaptureOptions(capture_mode=mode)
             for mode in capture.capture
         ],
+        capture_content_type_header=SagemakerEndpointConfigurationDataCaptureConfigCaptureContentTypeHeader(
+            csv_content_types=capture.csv_content_types,
+            json_content_types=capture.json_content_types,
+        )
+        if capture.csv_content_types or capture.json_content_types
+        else None,
         kms_key_id=key_arn(at, capture.kms_key_id) if capture.kms_key_id else None,
     )
 
@@ -202,7 +226,9 @@ def _async(
             s3_failure_path=paths.failure_path,
             kms_key_id=key_arn(at, settings.kms_key_id) if settings.kms_key_id else None,
             notification_config=notify(
-                success_topic=paths.success_topic_arn, error_topic=paths.error_topic_arn
+                success_topic=paths.success_topic_arn,
+                error_topic=paths.error_topic_arn,
+                include_inference_response_in=settings.include_inference_response_in,
             ),
         ),
     )

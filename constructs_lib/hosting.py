@@ -5,14 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pydantic_core import to_jsonable_python
 
 from constructs_lib.canonical import digest
 from constructs_lib.config.async_inference import AsyncInference
 from constructs_lib.config.document import DeployConfig, JumpstartModel
-from constructs_lib.config.source import ModelSource, Vpc
+from constructs_lib.config.source import (
+    ContainerFields,
+    ImageConfig,
+    ModelDataSource,
+    ModelSource,
+    Vpc,
+)
 from constructs_lib.config.variants import (
+    CoreDumpConfig,
     DataCapture,
     ManagedInstanceScaling,
     Serverless,
@@ -23,17 +31,49 @@ from constructs_lib.models_lock import Locked, LockedModel
 _HASH_DIGITS = 8  # as long as "Endpoint": if the endpoint's name fits, the config's name fits too
 # Raise it when the resources change in a way that the hashed values do not show.
 _RECIPE = 3
+# These are hashed where they are unset, too. All others are left out then, so that a field that is
+# added changes no hash: otherwise a deploy would move every running endpoint.
+_HASHED_IF_UNSET = frozenset(
+    {
+        "accept_eula",
+        "artifact",
+        "async_inference",
+        "container_startup_timeout_seconds",
+        "data_capture",
+        "environment",
+        "execution_role_arn",
+        "image",
+        "inference_ami_version",
+        "instance_count",
+        "instance_type",
+        "kms_key_id",
+        "managed_instance_scaling",
+        "model_data_download_timeout_seconds",
+        "model_package_arn",
+        "routing_strategy",
+        "serverless",
+        "volume_size_gb",
+        "vpc",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """An image with its artifact (a trailing slash means a folder), or a model package."""
+    """An image with its artifact (a trailing slash means a folder), or a model package. The config
+    may spell out the `data_source` instead of the artifact."""
 
     image: str | None = None
     model_package_arn: str | None = None
     artifact: str | None = None
     environment: Mapping[str, str] | None = None
     accept_eula: bool | None = None
+    data_source: ModelDataSource | None = None
+    image_config: ImageConfig | None = None
+    mode: str | None = None
+    model_cache_setting: str | None = None
+    hostname: str | None = None
+    inference_specification_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +84,7 @@ class HostedSource:
     network_isolation: bool
     vpc: Vpc | None
     execution_role_arn: str | None
+    execution_mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +103,8 @@ class HostedVariant:
     inference_ami_version: str | None = None
     model_data_download_timeout_seconds: int | None = None
     container_startup_timeout_seconds: int | None = None
+    core_dump_config: CoreDumpConfig | None = None
+    enable_ssm_access: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +119,7 @@ class Hosting:
 
     def digest(self) -> str:
         """Eight hex digits that change whenever the content changes."""
-        # unset fields are left out, so that a new optional field changes no hash
-        whole = to_jsonable_python(self, exclude_none=True)
+        whole = _without_unset(to_jsonable_python(self, exclude_none=True))
         return digest([_RECIPE, whole])[:_HASH_DIGITS]
 
     def model_digest(self, variant: HostedVariant) -> str:
@@ -85,6 +127,20 @@ class Hosting:
         if len(self.variants) + len(self.shadows) == 1:
             return self.digest()
         return digest([self.digest(), variant.name])[:_HASH_DIGITS]
+
+
+def _without_unset(value: Any) -> Any:
+    match value:
+        case dict():
+            return {
+                key: _without_unset(inner)
+                for key, inner in value.items()
+                if inner is not None or key in _HASHED_IF_UNSET
+            }
+        case list():
+            return [_without_unset(inner) for inner in value]
+        case _:
+            return value
 
 
 def hostings(config: DeployConfig, locked: Locked) -> Sequence[Sequence[Hosting]]:
@@ -122,7 +178,7 @@ def _variant(
 ) -> HostedVariant:
     variant = HostedVariant(
         name=fields.name,
-        model=_source(fields),
+        model=_source(fields, serverless=fields.serverless is not None),
         weight=fields.weight,
         instance_type=instance_type,
         instance_count=(fields.instance_count or 1) if instance_type else None,
@@ -131,33 +187,55 @@ def _variant(
         routing_strategy=fields.routing_strategy,
         volume_size_gb=fields.volume_size_gb,
         model_data_download_timeout_seconds=fields.model_data_download_timeout_seconds,
+        inference_ami_version=fields.inference_ami_version,
         container_startup_timeout_seconds=fields.container_startup_timeout_seconds,
+        core_dump_config=fields.core_dump_config,
+        enable_ssm_access=fields.enable_ssm_access or None,
     )
     if fields.model_id is None or instance_type is None:
         return variant
     return _with_jumpstart(variant, locked[where, instance_type], fields)
 
 
-def _source(fields: ModelSource) -> HostedSource:
+def _source(fields: ModelSource, *, serverless: bool) -> HostedSource:
     """The model of a variant, without the values that come from the lock."""
     if fields.containers:
         containers = tuple(
-            Container(image=c.image, artifact=c.model_data_url, environment=c.environment)
-            for c in fields.containers
+            _container(c, image=c.image, hostname=c.container_hostname) for c in fields.containers
         )
     elif fields.model_package_arn:
-        containers = (Container(model_package_arn=fields.model_package_arn),)
+        package = Container(
+            model_package_arn=fields.model_package_arn,
+            inference_specification_name=fields.inference_specification_name,
+        )
+        containers = (package,)
     else:
-        image = Container(fields.image, None, fields.model_data_url, fields.environment)
-        containers = (image,)
+        containers = (_container(fields, image=fields.image),)
     return HostedSource(
         containers=containers,
-        # a model package of the Marketplace can only run in isolation
-        network_isolation=bool(fields.model_package_arn)
+        # A model package of the Marketplace can only run in isolation. Serverless variants can not,
+        # and take none of these.
+        network_isolation=bool(fields.model_package_arn and not serverless)
         if fields.network_isolation is None
         else fields.network_isolation,
         vpc=fields.vpc,
         execution_role_arn=fields.execution_role_arn,
+        execution_mode=fields.inference_execution_mode,
+    )
+
+
+def _container(
+    fields: ContainerFields, *, image: str | None, hostname: str | None = None
+) -> Container:
+    return Container(
+        image=image,
+        artifact=fields.model_data_url,
+        environment=fields.environment,
+        data_source=fields.model_data_source,
+        image_config=fields.image_config,
+        mode=fields.mode,
+        model_cache_setting=fields.model_cache_setting,
+        hostname=hostname,
     )
 
 
@@ -165,12 +243,17 @@ def _with_jumpstart(
     variant: HostedVariant, model: LockedModel, fields: ModelSource
 ) -> HostedVariant:
     """The variant, with the publisher's values for the fields that the config does not set."""
-    container = Container(
-        image=model.image,
+    (own,) = variant.model.containers
+    own_data = own.artifact or own.data_source
+    container = replace(
+        own,
+        image=own.image or model.image,
         model_package_arn=model.model_package,
-        artifact=model.artifact,
-        environment=None if model.model_package else model.environment,
-        accept_eula=model.accept_eula,
+        artifact=own.artifact if own_data else model.artifact,
+        environment=None
+        if model.model_package
+        else {**model.environment, **(own.environment or {})},
+        accept_eula=None if own_data else model.accept_eula,
     )
     isolation = fields.network_isolation
     source = replace(
@@ -182,7 +265,7 @@ def _with_jumpstart(
         variant,
         model=source,
         volume_size_gb=variant.volume_size_gb or model.volume_size_gb,
-        inference_ami_version=model.inference_ami_version,
+        inference_ami_version=variant.inference_ami_version or model.inference_ami_version,
         model_data_download_timeout_seconds=variant.model_data_download_timeout_seconds
         or model.model_data_download_timeout_seconds,
         container_startup_timeout_seconds=variant.container_startup_timeout_seconds

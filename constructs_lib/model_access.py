@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from constructs_lib.async_store import AsyncPaths
 from constructs_lib.config.async_inference import AsyncInference
-from constructs_lib.config.source import Vpc
-from constructs_lib.config.variants import DataCapture
+from constructs_lib.config.source import PRIVATE_REGISTRY, Vpc
+from constructs_lib.config.variants import CoreDumpConfig, DataCapture
 from constructs_lib.deployment import Deployment
-from constructs_lib.hosting import Container, HostedSource, Hosting
+from constructs_lib.hosting import Container, HostedVariant, Hosting
 from constructs_lib.kms import may_use, with_key
 from constructs_lib.policy import Statement, literal
 from lambdas.core.settings import ENDPOINT_LOGS
@@ -23,20 +23,22 @@ _WRITE_ENCRYPTED = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 
 def execution_statements(
     at: Deployment,
-    model: HostedSource,
+    variant: HostedVariant,
     hosting: Hosting,
     paths: AsyncPaths | None,
     *,
     any_name: bool,
 ) -> list[Statement]:
-    """The least privilege to host this model in the endpoint config `hosting`. `any_name`:
+    """The least privilege to host this variant in the endpoint config `hosting`. `any_name`:
     endpoints that do not have our prefix may be moved to it too. IAM cannot say which, because
     SageMaker compares their names without case and IAM compares log groups with it."""
+    model, core_dump = variant.model, variant.core_dump_config
     return [
         *(statement for c in model.containers for statement in _container(at, c)),
         *_telemetry(at, "*" if any_name else f"{at.prefix}-*"),
         *(_network(at, model.vpc) if model.vpc else ()),
-        *(_capture(at, hosting.data_capture) if hosting.data_capture else ()),
+        *(_written(at, hosting.data_capture) if hosting.data_capture else ()),
+        *(_written(at, core_dump) if core_dump else ()),
         *(_async(at, paths, hosting.async_inference) if paths and hosting.async_inference else ()),
     ]
 
@@ -48,11 +50,15 @@ def is_prefix(artifact: str) -> bool:
 
 def _container(at: Deployment, container: Container) -> Iterator[Statement]:
     """Access to its artifact and its image. SageMaker itself fetches those of a model package."""
-    if container.artifact:
-        bucket, key = _bucket_and_key(container.artifact)
-        yield _objects(at, container.artifact, "s3:GetObject", whole=not is_prefix(key))
+    data = container.data_source.s3_uri if container.data_source else container.artifact
+    if data:
+        bucket, key = _bucket_and_key(data)
+        yield _objects(at, data, "s3:GetObject", whole=not is_prefix(key))
         yield _listing(at, bucket, key)
-    if container.image:
+    registry = container.image_config
+    if registry and registry.repository_credentials_provider_arn:
+        yield Statement(("lambda:InvokeFunction",), (registry.repository_credentials_provider_arn,))
+    if container.image and not (registry and registry.repository_access_mode == PRIVATE_REGISTRY):
         yield Statement(
             (
                 "ecr:BatchCheckLayerAvailability",
@@ -115,7 +121,7 @@ def _network(at: Deployment, vpc: Vpc) -> Iterator[Statement]:
     )
 
 
-def _capture(at: Deployment, capture: DataCapture) -> Iterator[Statement]:
+def _written(at: Deployment, capture: DataCapture | CoreDumpConfig) -> Iterator[Statement]:
     yield _objects(at, capture.destination_s3_uri, "s3:PutObject")
     if capture.kms_key_id:
         yield may_use(at, capture.kms_key_id, _WRITE_ENCRYPTED)

@@ -27,8 +27,9 @@ credentials. All keys are sorted, and values that the published document does no
 from __future__ import annotations
 
 import difflib
+import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,19 @@ from constructs_lib.config.document import DeployConfig
 from constructs_lib.config.file import read_json
 from constructs_lib.config.lock_document import RELOCK, check_lock
 from constructs_lib.config.problems import InvalidConfig, Problem
+from constructs_lib.config.variants import InferenceAmiVersion
 
+OVERRIDES = (
+    "image",
+    "model_data_url",
+    "model_data_source",
+    "environment",
+    "inference_ami_version",
+)
+"""The fields of the config that take the place of what is locked; `environment` is laid over it."""
 LONGEST_MODEL_ID = 63
 """The limit of JumpStart's hub. A few models have longer ids, and no API describes them."""
+AMI_VERSIONS: tuple[str, ...] = typing.get_args(InferenceAmiVersion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,9 @@ class RequestedModel:
     version: str | None
     accept_eula: bool
     instance_types: Mapping[str, str]
+    own: Mapping[str, Any] = field(default_factory=dict)
+    """What the config says itself of OVERRIDES."""
+    asynchronous: bool = False
 
 
 def requested_models(config: DeployConfig) -> Iterator[RequestedModel]:
@@ -89,7 +103,9 @@ def requested_models(config: DeployConfig) -> Iterator[RequestedModel]:
                     model_id=variant.model_id,
                     version=variant.model_version,
                     accept_eula=variant.accept_eula,
-                    instance_types={f"{where}.{field}": kind for field, kind in types.items()},
+                    instance_types={f"{where}.{name}": kind for name, kind in types.items()},
+                    own={n: getattr(variant, n) for n in OVERRIDES if getattr(variant, n)},
+                    asynchronous=entry.inference_type == "async",
                 )
 
 
@@ -154,6 +170,7 @@ class ModelsLock:
             version = self._version(model)
             supported = version["supported_instance_types"]
             for kind in model.instance_types.values():
+                yield from _notes_on_own(model, version["instance_types"][kind])
                 if kind not in supported:
                     yield (
                         f"{model.where} ({model.name}): {kind} is not among the "
@@ -170,20 +187,23 @@ class ModelsLock:
     def _problems_of_types(self, model: RequestedModel) -> Iterator[Problem]:
         locked = self._version(model)["instance_types"]
         licences = {}
-        for field, kind in model.instance_types.items():
+        for path, kind in model.instance_types.items():
             variant = locked.get(kind)
             if variant is None:
                 yield Problem(
-                    field,
+                    path,
                     f"'{kind}' is not locked for {model.model_id} in {self.source}; locked: "
                     f"{', '.join(sorted(locked))}; {RELOCK} to try it",
                 )
                 continue
+            yield from _ami_problems(model, path, variant.get("inference_ami_version"))
+            if "model_package" in variant:
+                yield from _package_problems(model)
             if variant["gated"]:
                 licences[variant.get("licence")] = True
             if variant.get("additional_sources"):
                 yield Problem(
-                    field,
+                    path,
                     f"on '{kind}' {model.model_id} needs more artifacts than its own "
                     f"({', '.join(variant['additional_sources'])}), which AWS provider 5 for "
                     "Terraform cannot express; choose another instance type or model",
@@ -224,6 +244,45 @@ class ModelsLock:
             inference_ami_version=variant.get("inference_ami_version"),
             model_data_download_timeout_seconds=variant.get("model_data_download_timeout_seconds"),
             container_startup_timeout_seconds=variant.get("container_startup_timeout_seconds"),
+        )
+
+
+def _notes_on_own(model: RequestedModel, locked: Mapping[str, Any]) -> Iterator[str]:
+    """What runs is then not what the publisher tested."""
+    where = f"{model.where} ({model.name})"
+    environment = locked.get("environment", {})
+    for name, value in model.own.get("environment", {}).items():
+        if environment.get(name, value) != value:
+            yield (
+                f"{where}: `environment` sets {name} to '{value}' instead of the publisher's "
+                f"'{environment[name]}'."
+            )
+    for name in OVERRIDES:
+        if name != "environment" and name in model.own:
+            yield f"{where}: `{name}` is used instead of what {model.model_id} was locked with."
+
+
+def _package_problems(model: RequestedModel) -> Iterator[Problem]:
+    """A model of the Marketplace is a whole package."""
+    sold = f"{model.model_id} is sold on the AWS Marketplace as a package"
+    for name in OVERRIDES[:-1]:
+        if name in model.own:
+            yield Problem(f"{model.where}.{name}", f"cannot be changed: {sold}; remove it")
+    if model.asynchronous:
+        yield Problem(
+            f"{model.where}.model_id",
+            f"{sold}, and asynchronous endpoints take no such package; use `inference_type` "
+            "'realtime'",
+        )
+
+
+def _ami_problems(model: RequestedModel, path: str, locked: str | None) -> Iterator[Problem]:
+    if locked and locked not in AMI_VERSIONS and "inference_ami_version" not in model.own:
+        yield Problem(
+            path,
+            f"{model.model_id} was published for the AMI {locked}, which AWS provider 5.100 for "
+            f"Terraform does not know; set `inference_ami_version` to one of "
+            f"{', '.join(AMI_VERSIONS)}, or choose another instance type or model",
         )
 
 

@@ -9,7 +9,13 @@ from constructs_lib.deployment import Deployment
 from constructs_lib.kms import may_use
 from constructs_lib.policy import Conditions, Statement
 from lambdas.core.name_patterns import NamePatterns
-from lambdas.core.settings import ENDPOINT_LOGS, IGNORE_TAG_KEY, STACK_TAG_KEY, adopted_tag
+from lambdas.core.settings import (
+    ENDPOINT_LOGS,
+    IGNORE_TAG_KEY,
+    STACK_TAG_KEY,
+    adopted_tag,
+    backlog_alarm,
+)
 
 
 class SageMakerAccess:
@@ -85,7 +91,8 @@ class SageMakerAccess:
         """Set up scaling, with what Application Auto Scaling does in the caller's name: it looks at
         the endpoint and its config, and keeps alarms. When an endpoint is deleted, SageMaker
         deregisters its targets in the same way; without the permission the delete of a scaled
-        endpoint fails. The first target of an account creates the service-linked role."""
+        endpoint fails. The first target of an account creates the service-linked role. The alarm
+        that starts the first instance is our own."""
         return [
             Statement(
                 (
@@ -103,6 +110,10 @@ class SageMakerAccess:
                     "cloudwatch:PutMetricAlarm",
                 ),
                 (self._at.arn("cloudwatch", "alarm:TargetTracking-*"),),
+            ),
+            Statement(
+                ("cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"),
+                (self._at.arn("cloudwatch", f"alarm:{backlog_alarm(self._at.prefix)}-*"),),
             ),
             Statement(
                 ("application-autoscaling:DescribeScalableTargets",),

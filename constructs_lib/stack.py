@@ -221,7 +221,7 @@ class EndpointManagerStack(TerraformStack):
                 name=self._config.endpoint_name(entry),
                 endpoint_config_name=hosted.config_name,
                 fallback_configs=tuple(fallback.config_name for fallback in fallbacks),
-                scaling=entry.scaling(),
+                scaling=entry.scaling(self._config.endpoint_name(entry)),
                 tags=entry.tags,
                 update=entry.update,
                 outside_updates=OutsideUpdates(entry.outside_updates),

@@ -7,17 +7,25 @@ from typing import Any
 from cdktf_cdktf_provider_aws.sagemaker_model import (
     SagemakerModel,
     SagemakerModelContainer,
+    SagemakerModelContainerImageConfig,
+    SagemakerModelContainerImageConfigRepositoryAuthConfig,
     SagemakerModelContainerModelDataSource,
     SagemakerModelContainerModelDataSourceS3DataSource,
     SagemakerModelContainerModelDataSourceS3DataSourceModelAccessConfig,
+    SagemakerModelContainerMultiModelConfig,
+    SagemakerModelInferenceExecutionConfig,
     SagemakerModelPrimaryContainer,
+    SagemakerModelPrimaryContainerImageConfig,
+    SagemakerModelPrimaryContainerImageConfigRepositoryAuthConfig,
     SagemakerModelPrimaryContainerModelDataSource,
     SagemakerModelPrimaryContainerModelDataSourceS3DataSource,
     SagemakerModelPrimaryContainerModelDataSourceS3DataSourceModelAccessConfig,
+    SagemakerModelPrimaryContainerMultiModelConfig,
     SagemakerModelVpcConfig,
 )
 from constructs import Construct
 
+from constructs_lib.config.source import MULTI_MODEL
 from constructs_lib.deployment import addressed
 from constructs_lib.hosting import Container, HostedSource
 from constructs_lib.model_access import is_prefix
@@ -62,6 +70,11 @@ class VariantModel(Construct):
                 container=[_step(n, c) for n, c in enumerate(source.containers, start=1)]
                 if others
                 else None,
+                inference_execution_config=SagemakerModelInferenceExecutionConfig(
+                    mode=source.execution_mode
+                )
+                if source.execution_mode
+                else None,
                 vpc_config=SagemakerModelVpcConfig(
                     security_group_ids=source.vpc.security_group_ids, subnets=source.vpc.subnet_ids
                 )
@@ -76,45 +89,87 @@ class VariantModel(Construct):
 
 def _primary(container: Container) -> SagemakerModelPrimaryContainer:
     if container.model_package_arn:
-        return SagemakerModelPrimaryContainer(model_package_name=container.model_package_arn)
-    source = _s3_source(
-        container,
-        SagemakerModelPrimaryContainerModelDataSourceS3DataSource,
-        SagemakerModelPrimaryContainerModelDataSourceS3DataSourceModelAccessConfig,
-    )
+        return SagemakerModelPrimaryContainer(
+            model_package_name=container.model_package_arn,
+            inference_specification_name=container.inference_specification_name,
+        )
     return SagemakerModelPrimaryContainer(
-        image=container.image,
-        environment=dict(container.environment or {}),
-        model_data_url=None if source else container.artifact,
-        model_data_source=SagemakerModelPrimaryContainerModelDataSource(s3_data_source=[source])
-        if source
-        else None,
+        **_common(
+            container,
+            data=SagemakerModelPrimaryContainerModelDataSource,
+            s3=SagemakerModelPrimaryContainerModelDataSourceS3DataSource,
+            access=SagemakerModelPrimaryContainerModelDataSourceS3DataSourceModelAccessConfig,
+            image=SagemakerModelPrimaryContainerImageConfig,
+            auth=SagemakerModelPrimaryContainerImageConfigRepositoryAuthConfig,
+            multi_model=SagemakerModelPrimaryContainerMultiModelConfig,
+        )
     )
 
 
 def _step(number: int, container: Container) -> SagemakerModelContainer:
-    source = _s3_source(
-        container,
-        SagemakerModelContainerModelDataSourceS3DataSource,
-        SagemakerModelContainerModelDataSourceS3DataSourceModelAccessConfig,
-    )
     return SagemakerModelContainer(
         # without a name SageMaker would choose one, and Terraform would see a change
-        container_hostname=f"container-{number}",
-        image=container.image,
-        environment=dict(container.environment or {}),
-        model_data_url=None if source else container.artifact,
-        model_data_source=SagemakerModelContainerModelDataSource(s3_data_source=[source])
-        if source
-        else None,
+        container_hostname=container.hostname or f"container-{number}",
+        **_common(
+            container,
+            data=SagemakerModelContainerModelDataSource,
+            s3=SagemakerModelContainerModelDataSourceS3DataSource,
+            access=SagemakerModelContainerModelDataSourceS3DataSourceModelAccessConfig,
+            image=SagemakerModelContainerImageConfig,
+            auth=SagemakerModelContainerImageConfigRepositoryAuthConfig,
+            multi_model=SagemakerModelContainerMultiModelConfig,
+        ),
     )
+
+
+def _common(  # keyword-only, except the container
+    container: Container,
+    *,
+    data: type[Any],
+    s3: type[Any],
+    access: type[Any],
+    image: type[Any],
+    auth: type[Any],
+    multi_model: type[Any],
+) -> dict[str, Any]:
+    """The properties that the classes of primary containers and of steps share. The other
+    arguments are the classes of what is in them."""
+    source = _s3_source(container, s3, access)
+    registry, cache = container.image_config, container.model_cache_setting
+    credentials = registry and registry.repository_credentials_provider_arn
+    return {
+        "image": container.image,
+        "image_config": image(
+            repository_access_mode=registry.repository_access_mode,
+            repository_auth_config=auth(repository_credentials_provider_arn=credentials)
+            if credentials
+            else None,
+        )
+        if registry
+        else None,
+        "environment": dict(container.environment or {}),
+        "model_data_url": None if source else container.artifact,
+        "model_data_source": data(s3_data_source=[source]) if source else None,
+        "mode": container.mode,
+        "multi_model_config": multi_model(model_cache_setting=cache) if cache else None,
+    }
 
 
 def _s3_source(container: Container, source: type[Any], access: type[Any]) -> Any:
-    """The data source for a folder, or for an archive with a licence: a plain URL has no field to
-    accept the licence."""
-    artifact = container.artifact
-    if not artifact or not (is_prefix(artifact) or container.accept_eula):
+    """The data source that the config spells out, or that of a folder, or of an archive with a
+    licence: a plain URL has no field to accept the licence. A multi-model container takes the
+    folder of its models as a plain URL."""
+    given, artifact = container.data_source, container.artifact
+    if given:
+        return source(
+            s3_uri=given.s3_uri,
+            s3_data_type=given.s3_data_type,
+            compression_type=given.compression_type,
+            model_access_config=access(accept_eula=True) if given.accept_eula else None,
+        )
+    if not artifact or container.mode == MULTI_MODEL:
+        return None
+    if not (is_prefix(artifact) or container.accept_eula):
         return None
     return source(
         s3_uri=artifact,

@@ -576,6 +576,9 @@ class FakeEndpoints:
         self.calls.append(("scale", name))
         self.scaled[endpoint_key(name)] = tuple(scaling)
 
+    def forget_scaling(self, name: str) -> None:
+        self.calls.append(("forget scaling", name))
+
     def list(self) -> Iterator[Listed]:
         for key in list(self.live):
             found = self._find(key)

@@ -5,7 +5,7 @@ Limits: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AsyncInfer
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,13 @@ class AsyncInference(Model):
     success_topic_arn: TopicArn | None = None
     error_topic_arn: TopicArn | None = None
     max_concurrent_invocations_per_instance: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    include_inference_response_in: (
+        Annotated[
+            list[Literal["SUCCESS_NOTIFICATION_TOPIC", "ERROR_NOTIFICATION_TOPIC"]],
+            Field(min_length=1, max_length=2),
+        ]
+        | None
+    ) = None
     kms_key_id: KmsKey | None = None
 
     def names_all_places(self) -> bool:

@@ -73,9 +73,6 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
         if entry.get("async_api_results") == "s3" and entry.get("async_api_enabled") is not True:
             problem = "has a meaning only with `async_api_enabled`: true"
             yield Problem(f"{where}.async_api_results", problem)
-        if entry.get("async_api_enabled") is True and entry.get("inference_type") == "async":
-            problem = "an endpoint of `inference_type` 'async' is called with InvokeEndpointAsync"
-            yield Problem(f"{where}.async_api_enabled", problem)
         yield from tag_problems(f"{where}.tags", entry.get("tags"))
         yield from environment_problems(where, prefix, entry)
         yield from hosting_problems(where, entry, document.get("region_name"))

@@ -221,9 +221,9 @@ class JumpstartModel(ModelSource, Tuning):
         }
         return {"inference_instance_type": self.inference_instance_type, **fallbacks}
 
-    def scaling(self) -> tuple[Scaling, ...]:
+    def scaling(self, endpoint: str) -> tuple[Scaling, ...]:
         return tuple(
-            variant.autoscaling.scaling(variant.name)
+            variant.autoscaling.scaling(endpoint, variant.name)
             for variant in self.production_variants().values()
             if variant.autoscaling
         )

@@ -56,7 +56,7 @@ def _too_large(config: DeployConfig) -> Iterator[Problem]:
     """Problems of entries whose spec would not fit in a DynamoDB item."""
     for index, model in enumerate(config.jumpstart_models):
         schedules = [schedule.document() for schedule in model.schedules()]
-        scaling = [each.document() for each in model.scaling()]
+        scaling = [each.document() for each in model.scaling(config.endpoint_name(model))]
         stored = (schedules, scaling, model.tags, model.update)  # names and numbers are short
         size = sum(len(canonical(part)) for part in stored)
         if size > MAX_SPEC_BYTES:

@@ -1,7 +1,7 @@
 """The checks across the fields that say what an endpoint runs.
 
-Like `checks`, it accepts entries that have other problems too. Features that SageMaker does not
-combine: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html
+Like `checks`, it accepts entries that have other problems too. `kinds` has what a kind of endpoint
+does not take, `source_checks` how a model is made up. What stands beside no shadow:
 https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests-exclusions.html
 """
 
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from constructs_lib.config.instance_types import has_local_storage, is_inferentia_1
+from constructs_lib.config.kinds import kind_of, refusals
 from constructs_lib.config.problems import Problem
-from constructs_lib.config.source import MAX_ENVIRONMENT_BYTES, SOURCES, ModelSource, Surroundings
+from constructs_lib.config.source import MULTI_MODEL, ModelSource, Surroundings
+from constructs_lib.config.source_checks import source_problems
 from constructs_lib.config.variants import ONLY_VARIANT, Tuning
 
 Entry = Mapping[str, Any]
@@ -25,24 +27,10 @@ _OF_ONE_MODEL = (
     "autoscaling",
     *Tuning.model_fields,
 )
-_FOR_INSTANCES = (
-    "managed_instance_scaling",
-    "volume_size_gb",
-    "autoscaling",
-    "instance_type_fallbacks",
-)
-_NO_INSTANCES = "is for instances, and `serverless` has none"
-_NEVER_SERVERLESS = ("model_package_arn", "containers", "vpc", "network_isolation")
-_ONLY_WITH = {
-    "model_version": "model_id",
-    "accept_eula": "model_id",
-    "model_data_url": "image",
-    "environment": "image",
-}
 
 
 @dataclass(frozen=True, slots=True)
-class _Host:
+class Host:
     """A variant, or an entry without `variants`: its path, its fields, and the names of the fields
     for instance type and count."""
 
@@ -68,31 +56,35 @@ def hosting_problems(where: str, entry: Entry, region: object) -> Iterator[Probl
     if isinstance(entry.get("variants"), list):
         yield from _beside_variants(where, entry)
     for host in (*production, *shadows):
-        yield from _source(host)
+        yield from source_problems(
+            host.where, host.fields, may_have_variants=host.type_field in _OWN_CAPACITY
+        )
         yield from _capacity(host)
         yield from _scaling(host)
-        yield from _serverless(host, entry, among=len(production))
         yield from _in_region(host, region)
+    yield from _of_kinds(where, entry, production, shadows)
     yield from _names([*production, *shadows])
     yield from _weights(production)
     if shadows:
-        yield from _shadowed(where, entry, production, shadows)
-    yield from _across_variants(where, entry, production, region)
+        yield from _shadowed(where, production, shadows)
+    key = entry.get("kms_key_id")
+    if isinstance(key, str):
+        yield from _arn_in_region(f"{where}.kms_key_id", key, region)
 
 
-def _production(where: str, entry: Entry) -> Iterator[_Host]:
+def _production(where: str, entry: Entry) -> Iterator[Host]:
     if isinstance(entry.get("variants"), list):
         yield from _listed(where, entry, "variants")
     else:
-        yield _Host(where, entry, *_OWN_CAPACITY)
+        yield Host(where, entry, *_OWN_CAPACITY)
 
 
-def _listed(where: str, entry: Entry, field: str) -> Iterator[_Host]:
+def _listed(where: str, entry: Entry, field: str) -> Iterator[Host]:
     listed = entry.get(field)
     for index, variant in enumerate(listed if isinstance(listed, list) else ()):
         if isinstance(variant, dict):
             here = f"{where}.{field}[{index}]"
-            yield _Host(here, {**_inherited(entry), **variant}, "instance_type", "instance_count")
+            yield Host(here, {**_inherited(entry), **variant}, "instance_type", "instance_count")
 
 
 def _inherited(entry: Entry) -> Entry:
@@ -108,44 +100,10 @@ def _beside_variants(where: str, entry: Entry) -> Iterator[Problem]:
             yield Problem(f"{where}.{field}", sentence)
 
 
-def _source(host: _Host) -> Iterator[Problem]:
-    first, *others = [name for name in SOURCES if name in host.fields] or [""]
-    if not first:
-        yield Problem(
-            f"{host.where}.model_id",
-            "is required, or one of `model_package_arn`, `image`, `containers`"
-            + (", `variants`" if host.type_field in _OWN_CAPACITY else ""),
-        )
-    for other in others:
-        yield Problem(f"{host.where}.{other}", f"stands beside `{first}`; a model has one origin")
-    for field, source in _ONLY_WITH.items():
-        if field in host.fields and source not in host.fields:
-            yield Problem(f"{host.where}.{field}", f"goes with `{source}` alone")
-    total = sum(map(_bytes, _environments(host.fields)))
-    if total > MAX_ENVIRONMENT_BYTES:
-        sentence = f"all variables of a model take {total} bytes together, and at most 32768 go in"
-        yield Problem(f"{host.where}.environment", sentence)
-
-
-def _environments(fields: Entry) -> Iterator[Mapping[str, Any]]:
-    containers = fields.get("containers")
-    for part in (fields, *(containers if isinstance(containers, list) else ())):
-        environment = part.get("environment") if isinstance(part, dict) else None
-        if isinstance(environment, dict):
-            yield environment
-
-
-def _bytes(environment: Mapping[str, Any]) -> int:
-    return sum(len(f"{key}{value}".encode()) for key, value in environment.items())
-
-
-def _capacity(host: _Host) -> Iterator[Problem]:
+def _capacity(host: Host) -> Iterator[Problem]:
     named, serverless = host.type_field in host.fields, "serverless" in host.fields
-    place = f"{host.where}.{host.type_field}"
     if not named and not serverless:
-        yield Problem(place, "is required, or `serverless`")
-    if named and serverless:
-        yield Problem(place, "stands beside `serverless`, which has no instances; remove one")
+        yield Problem(f"{host.where}.{host.type_field}", "is required, or `serverless`")
     if "volume_size_gb" in host.fields:
         for _, kind in host.instance_types:
             if has_local_storage(kind):
@@ -153,7 +111,7 @@ def _capacity(host: _Host) -> Iterator[Problem]:
                 yield Problem(f"{host.where}.volume_size_gb", sentence)
 
 
-def _scaling(host: _Host) -> Iterator[Problem]:
+def _scaling(host: Host) -> Iterator[Problem]:
     managed, count = host.fields.get("managed_instance_scaling"), host.fields.get(host.count_field)
     if managed is not None and "autoscaling" in host.fields:
         sentence = "stands beside `managed_instance_scaling`; only one may set how many run"
@@ -171,30 +129,23 @@ def _scaling(host: _Host) -> Iterator[Problem]:
         )
 
 
-def _serverless(host: _Host, entry: Entry, among: int) -> Iterator[Problem]:
-    if "serverless" not in host.fields:
-        return
-    refused = dict.fromkeys((*_FOR_INSTANCES, host.count_field), _NO_INSTANCES)
-    refused |= dict.fromkeys(_NEVER_SERVERLESS, "is not supported by serverless variants")
-    refused["model_id"] = (
-        "is resolved for an instance type, and `serverless` has none: name its `image` and "
-        "`model_data_url` instead"
-    )
-    for field, sentence in refused.items():
-        if host.fields.get(field):
-            yield Problem(f"{host.where}.{field}", sentence)
-    data = host.fields.get("model_data_url")
-    if isinstance(data, str) and data.endswith("/"):
-        sentence = "must be a .tar.gz archive: serverless variants take no folder"
-        yield Problem(f"{host.where}.model_data_url", sentence)
-    if among > 1:
-        sentence = "is for an endpoint of one variant; SageMaker takes none beside it"
-        yield Problem(f"{host.where}.serverless", sentence)
-    if entry.get("inference_type") == "async":
-        yield Problem(f"{host.where}.serverless", "is not supported by asynchronous endpoints")
+def _of_kinds(
+    where: str, entry: Entry, production: Sequence[Host], shadows: Sequence[Host]
+) -> Iterator[Problem]:
+    """Settings that this kind of endpoint does not take."""
+    for kind in dict.fromkeys(kind_of(entry, host.fields) for host in production):
+        for path, sentence in refusals(kind, entry, of_entry=True):
+            yield Problem(f"{where}.{path}", sentence)
+    for host in (*production, *shadows):
+        own_names = {"instance_type": host.type_field, "instance_count": host.count_field}
+        fields = {name: host.fields.get(own) for name, own in own_names.items()}
+        for path, sentence in refusals(
+            kind_of(entry, host.fields), {**host.fields, **fields}, of_entry=False
+        ):
+            yield Problem(f"{host.where}.{own_names.get(path, path)}", sentence)
 
 
-def _in_region(host: _Host, region: object) -> Iterator[Problem]:
+def _in_region(host: Host, region: object) -> Iterator[Problem]:
     """SageMaker only accepts images and model packages of its own region."""
     named = {"image": host.fields.get("image")}
     containers = host.fields.get("containers")
@@ -220,7 +171,7 @@ def _elsewhere(path: str, region: object, found: str) -> Problem:
     return Problem(path, f"must be in {region} (region_name), where the endpoint is, not {found}")
 
 
-def _names(hosts: Sequence[_Host]) -> Iterator[Problem]:
+def _names(hosts: Sequence[Host]) -> Iterator[Problem]:
     seen: dict[str, str] = {}
     for host in hosts:
         own = host.type_field in _OWN_CAPACITY
@@ -231,15 +182,13 @@ def _names(hosts: Sequence[_Host]) -> Iterator[Problem]:
             yield Problem(f"{host.where}.name", sentence)
 
 
-def _weights(hosts: Sequence[_Host]) -> Iterator[Problem]:
+def _weights(hosts: Sequence[Host]) -> Iterator[Problem]:
     if hosts and all(host.fields.get("weight") == 0 for host in hosts):
         sentence = "at least one variant needs a weight above 0, or no request has a way to go"
         yield Problem(f"{hosts[0].where}.weight", sentence)
 
 
-def _shadowed(
-    where: str, entry: Entry, production: Sequence[_Host], shadows: Sequence[_Host]
-) -> Iterator[Problem]:
+def _shadowed(where: str, production: Sequence[Host], shadows: Sequence[Host]) -> Iterator[Problem]:
     path = f"{where}.shadow_variants"
     if len(shadows) > 1:
         sentence = f"has {len(shadows)} entries; SageMaker takes one shadow for one variant"
@@ -247,25 +196,13 @@ def _shadowed(
     if len(production) > 1:
         sentence = f"shadows one production variant only, and there are {len(production)}"
         yield Problem(path, sentence)
-    if entry.get("inference_type") == "async":
-        yield Problem(path, "is not supported by asynchronous endpoints")
     for host in (*production, *shadows):
         for field in ("serverless", "model_package_arn", "containers"):
             if field in host.fields:
                 yield Problem(f"{host.where}.{field}", "is not supported beside a shadow variant")
+        if host.fields.get("mode") == MULTI_MODEL:
+            yield Problem(f"{host.where}.mode", "is not supported beside a shadow variant")
         for field, kind in host.instance_types:
             if is_inferentia_1(kind):
                 sentence = f"{kind} is not supported beside a shadow variant"
                 yield Problem(f"{host.where}.{field}", sentence)
-
-
-def _across_variants(
-    where: str, entry: Entry, hosts: Sequence[_Host], region: object
-) -> Iterator[Problem]:
-    if "data_capture" in entry and any("serverless" in host.fields for host in hosts):
-        yield Problem(f"{where}.data_capture", "is not supported by serverless variants")
-    key = entry.get("kms_key_id")
-    if isinstance(key, str):
-        yield from _arn_in_region(f"{where}.kms_key_id", key, region)
-    if "async" in entry and entry.get("inference_type") == "realtime":
-        yield Problem(f"{where}.async", "is for `inference_type` 'async'")

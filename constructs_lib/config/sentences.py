@@ -113,18 +113,18 @@ def _keys_at(path: Path) -> list[str]:
                 for model in models
                 for name, info in model.model_fields.items()
                 if part in (info.alias, name)
-                for inner in _models_in(info.annotation)
+                for inner in models_in(info.annotation)
             ]
     return sorted({info.alias or key for m in models for key, info in m.model_fields.items()})
 
 
-def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+def models_in(annotation: object) -> Iterator[type[BaseModel]]:
     """The model classes that an annotation mentions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) is typing.Annotated or get_args(annotation):
         for argument in get_args(annotation):
-            yield from _models_in(argument)
+            yield from models_in(argument)
 
 
 def _below(text: str) -> Iterable[str | int]:

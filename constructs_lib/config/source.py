@@ -5,15 +5,27 @@ Limits: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateMode
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
-from constructs_lib.config.base import Model
-from constructs_lib.config.text import Image, ModelData, ModelPackageArn, RoleArn, Text
+from constructs_lib.config.base import Model, as_pydantic_error
+from constructs_lib.config.text import (
+    AnyImage,
+    LambdaArn,
+    ModelData,
+    ModelPackageArn,
+    ResourceName,
+    RoleArn,
+    S3Place,
+    Text,
+)
+from lambdas.core.errors import InvalidField
 
 SOURCES = ("model_id", "model_package_arn", "image", "containers")
 MAX_ENVIRONMENT_BYTES = 32 * 1024
+MULTI_MODEL = "MultiModel"
+PRIVATE_REGISTRY = "Vpc"
 
 _VariableName = Annotated[
     str,
@@ -36,12 +48,57 @@ _Subnet = Annotated[
 ]
 
 
-class Container(Model):
+class ModelDataSource(Model):
+    """Model data that `model_data_url` cannot express: one file that is not an archive, or data
+    whose licence has to be accepted."""
+
+    s3_uri: S3Place
+    s3_data_type: Literal["S3Object", "S3Prefix"]
+    compression_type: Literal["Gzip", "None"]
+    accept_eula: bool = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ModelDataSource:
+        prefix = self.s3_data_type == "S3Prefix"
+        if prefix and not self.s3_uri.endswith("/"):
+            raise as_pydantic_error(InvalidField("s3_uri", "must end with '/': it is a prefix"))
+        if prefix and self.compression_type == "Gzip":
+            sentence = "must be 'None': only an 'S3Object' can be an archive"
+            raise as_pydantic_error(InvalidField("compression_type", sentence))
+        return self
+
+
+class ImageConfig(Model):
+    """Where the image is: in ECR (`Platform`), or in a registry that the model's `vpc` reaches
+    (`Vpc`). The function hands out user and password of that registry."""
+
+    repository_access_mode: Literal["Platform", "Vpc"]
+    repository_credentials_provider_arn: LambdaArn | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ImageConfig:
+        if self.repository_credentials_provider_arn and self.repository_access_mode != "Vpc":
+            sentence = "is for `repository_access_mode` 'Vpc': ECR asks for no password"
+            raise as_pydantic_error(InvalidField("repository_credentials_provider_arn", sentence))
+        return self
+
+
+class ContainerFields(Model):
+    """How a container runs its image, besides the image itself."""
+
+    image_config: ImageConfig | None = None
+    model_data_url: ModelData | None = None
+    model_data_source: ModelDataSource | None = None
+    environment: Environment = {}
+    mode: Literal["SingleModel", "MultiModel"] | None = None
+    model_cache_setting: Literal["Enabled", "Disabled"] | None = None
+
+
+class Container(ContainerFields):
     """One step of an inference pipeline: what the one before answers is what it is asked."""
 
-    image: Image
-    model_data_url: ModelData | None = None
-    environment: Environment = {}
+    image: AnyImage
+    container_hostname: ResourceName | None = None
 
 
 class Vpc(Model):
@@ -63,15 +120,15 @@ class Surroundings(Model):
     network_isolation: bool | None = None
 
 
-class ModelSource(Surroundings):
-    """A model: exactly one of SOURCES. `model_version` and `accept_eula` go with `model_id`,
-    `model_data_url` and `environment` with `image`."""
+class ModelSource(Surroundings, ContainerFields):
+    """A model: exactly one of SOURCES, but `image` may stand beside `model_id`. Then it and the
+    other fields of a container take the place of what is locked."""
 
     model_id: Annotated[str, StringConstraints(min_length=1)] | None = None
     model_version: _ModelVersion | None = None
     accept_eula: bool = False
     model_package_arn: ModelPackageArn | None = None
-    image: Image | None = None
-    model_data_url: ModelData | None = None
-    environment: Environment = {}
+    inference_specification_name: ResourceName | None = None
+    image: AnyImage | None = None
     containers: Annotated[list[Container], Field(min_length=2, max_length=15)] | None = None
+    inference_execution_mode: Literal["Serial", "Direct"] | None = None

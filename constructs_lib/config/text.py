@@ -33,11 +33,16 @@ class Text:
         shape: dict[str, Any] = {"type": "string", "pattern": f"^({self.pattern})$"}
         return shape if self.max_length is None else {**shape, "maxLength": self.max_length}
 
-    def _checked(self, value: str) -> str:
+    def problem(self, value: str) -> str:
+        """What is wrong with the value; empty if nothing is."""
         if not re.fullmatch(self.pattern, value, re.ASCII):
-            raise as_pydantic_error(InvalidField("", f"{self.sentence}, not {value!r}"))
+            return f"{self.sentence}, not {value!r}"
         if self.max_length is not None and len(value) > self.max_length:
-            sentence = f"has {len(value)} characters, and at most {self.max_length} go in"
+            return f"has {len(value)} characters, and at most {self.max_length} go in"
+        return ""
+
+    def _checked(self, value: str) -> str:
+        if sentence := self.problem(value):
             raise as_pydantic_error(InvalidField("", sentence))
         return value
 
@@ -91,6 +96,10 @@ ProjectFolder = Annotated[
         255,
     ),
 ]
+S3Place = Annotated[
+    str,
+    Text(rf"s3://{_BUCKET}/.+", "must be an object or a prefix such as 's3://bucket/key'", 1024),
+]
 S3Folder = Annotated[
     str,
     Text(rf"s3://{_BUCKET}(/.*)?", "must be a place in S3 such as 's3://bucket/folder'", 512),
@@ -121,6 +130,9 @@ FunctionImage = Annotated[
         "'123456789012.dkr.ecr.us-east-1.amazonaws.com/name:tag'",
     ),
 ]
+ECR_IMAGE: Text = Image.__metadata__[0]  # type: ignore[attr-defined]
+AnyImage = Annotated[str, Text(r"\S+", "must be an image such as 'registry/repository:tag'", 255)]
+"""An image in ECR, or in a registry of one's own: `hosting_checks` tells which."""
 ModelPackageArn = Annotated[
     str,
     Text(
@@ -129,6 +141,23 @@ ModelPackageArn = Annotated[
         "must be the ARN of a model package such as "
         "'arn:aws:sagemaker:us-east-1:123456789012:model-package/name'",
         176,
+    ),
+]
+LambdaArn = Annotated[
+    str,
+    Text(
+        r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[a-zA-Z0-9_-]{1,64}(:[a-zA-Z0-9_-]+)?",
+        "must be the ARN of a function such as "
+        "'arn:aws:lambda:us-east-1:123456789012:function:name'",
+        2048,
+    ),
+]
+ContentType = Annotated[
+    str,
+    Text(
+        r"[a-zA-Z0-9](-*[a-zA-Z0-9])*/[a-zA-Z0-9](-*[a-zA-Z0-9.])*",
+        "must be a content type such as 'text/csv', without parameters",
+        256,
     ),
 ]
 RoleArn = Annotated[

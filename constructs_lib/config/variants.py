@@ -5,13 +5,14 @@ Limits: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Production
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from constructs_lib.config.base import Model, as_pydantic_error
 from constructs_lib.config.source import ModelSource
-from constructs_lib.config.text import InstanceType, KmsKey, ResourceName, S3Folder
+from constructs_lib.config.text import ContentType, InstanceType, KmsKey, ResourceName, S3Folder
 from lambdas.core.errors import InvalidField
 from lambdas.core.json_form import MAX_FLOAT, MAX_INTEGER
 from lambdas.core.spec import Scaling
@@ -20,36 +21,85 @@ from lambdas.core.spec import Scaling
 # update that keeps variant weights compares it, so it must stay the same.
 ONLY_VARIANT = "AllTraffic"
 MAX_VARIANTS = 10
+INVOCATIONS: Literal["invocations"] = "invocations"
+# Those that the AWS provider for Terraform takes. SageMaker has newer ones.
+InferenceAmiVersion = Literal[
+    "al2-ami-sagemaker-inference-gpu-2",
+    "al2-ami-sagemaker-inference-gpu-2-1",
+    "al2-ami-sagemaker-inference-gpu-3-1",
+    "al2-ami-sagemaker-inference-neuron-2",
+]
 _TimeoutSeconds = Annotated[int, Field(ge=60, le=3_600)]
 
 
 class Autoscaling(Model):
-    """Keeps the invocations a minute of each instance near a target."""
+    """Keeps what is measured (`scale_on`) of each instance near a target. `scale_on`: invocations a
+    minute, requests of the queue (backlog), or requests that are worked on at once (concurrency).
+    """
 
-    min_capacity: Annotated[int, Field(ge=1, le=MAX_INTEGER)] = 1
+    min_capacity: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 1
     max_capacity: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
-    invocations_per_instance: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+    scale_on: Literal["invocations", "backlog", "concurrency"] = INVOCATIONS
+    target: Annotated[float, Field(ge=1, le=MAX_INTEGER)] | None = None
+    invocations_per_instance: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
     scale_in_cooldown_seconds: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 300
     scale_out_cooldown_seconds: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 300
 
     @model_validator(mode="after")
-    def _in_order(self) -> Autoscaling:
+    def _fits_together(self) -> Autoscaling:
         if self.min_capacity > self.max_capacity:
             raise as_pydantic_error(
                 InvalidField("min_capacity", f"must be at most {self.max_capacity} (max_capacity)")
             )
+        named = self.invocations_per_instance is not None
+        if named and self.scale_on != INVOCATIONS:
+            sentence = f"is for `scale_on` '{INVOCATIONS}'; name `target` instead"
+            raise as_pydantic_error(InvalidField("invocations_per_instance", sentence))
+        if named and self.target is not None:
+            sentence = "stands beside `invocations_per_instance`, which says the same; keep one"
+            raise as_pydantic_error(InvalidField("target", sentence))
+        if not named and self.target is None:
+            if self.scale_on == INVOCATIONS:
+                raise as_pydantic_error(InvalidField("invocations_per_instance", "is required"))
+            sentence = "is required: what `scale_on` measures is kept near it"
+            raise as_pydantic_error(InvalidField("target", sentence))
         return self
 
-    def scaling(self, variant: str) -> Scaling:
+    def scaling(self, endpoint: str, variant: str) -> Scaling:
         policy = {
-            "TargetValue": float(self.invocations_per_instance),
-            "PredefinedMetricSpecification": {
-                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
-            },
+            "TargetValue": float(self.target or self.invocations_per_instance or 0),
+            **_METRICS[self.scale_on](endpoint),
             "ScaleInCooldown": self.scale_in_cooldown_seconds,
             "ScaleOutCooldown": self.scale_out_cooldown_seconds,
         }
-        return Scaling(variant, self.min_capacity, self.max_capacity, {"invocations": policy})
+        return Scaling(variant, self.min_capacity, self.max_capacity, {self.scale_on: policy})
+
+
+def _predefined(metric: str) -> dict[str, Any]:
+    return {"PredefinedMetricSpecification": {"PredefinedMetricType": metric}}
+
+
+def _backlog(endpoint: str) -> dict[str, Any]:
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-autoscale.html
+    return {
+        "CustomizedMetricSpecification": {
+            "MetricName": "ApproximateBacklogSizePerInstance",
+            "Namespace": "AWS/SageMaker",
+            "Dimensions": [{"Name": "EndpointName", "Value": endpoint}],
+            "Statistic": "Average",
+        }
+    }
+
+
+_METRICS: Mapping[str, Callable[[str], dict[str, Any]]] = {
+    "invocations": lambda _: _predefined("SageMakerVariantInvocationsPerInstance"),
+    "concurrency": lambda _: _predefined(
+        "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+    ),
+    "backlog": _backlog,
+}
+"""The metric of a target-tracking policy:
+https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-add-code-define.html"""
 
 
 class Serverless(Model):
@@ -83,6 +133,13 @@ class ManagedInstanceScaling(Model):
         return self
 
 
+class CoreDumpConfig(Model):
+    """Keeps a core dump in S3 when the process of the container crashes."""
+
+    destination_s3_uri: S3Folder
+    kms_key_id: KmsKey | None = None
+
+
 class Tuning(Model):
     """How a variant runs its model, apart from its instances."""
 
@@ -92,6 +149,9 @@ class Tuning(Model):
     volume_size_gb: Annotated[int, Field(ge=1, le=512)] | None = None
     model_data_download_timeout_seconds: _TimeoutSeconds | None = None
     container_startup_timeout_seconds: _TimeoutSeconds | None = None
+    inference_ami_version: InferenceAmiVersion | None = None
+    core_dump_config: CoreDumpConfig | None = None
+    enable_ssm_access: bool = False
 
 
 class ShadowVariant(ModelSource, Tuning):
@@ -110,8 +170,12 @@ class Variant(ShadowVariant):
     autoscaling: Autoscaling | None = None
 
 
+_ContentTypes = Annotated[list[ContentType], Field(min_length=1, max_length=10)]
+
+
 class DataCapture(Model):
-    """Keeps a share of the requests and answers in S3, in the percentage given."""
+    """Keeps a share of the requests and answers in S3, in the percentage given. Bodies whose
+    content type is in neither list are kept as Base64."""
 
     destination_s3_uri: S3Folder
     sampling_percentage: Annotated[int, Field(ge=0, le=100)] = 100
@@ -119,6 +183,8 @@ class DataCapture(Model):
         "Input",
         "Output",
     ]
+    csv_content_types: _ContentTypes | None = None
+    json_content_types: _ContentTypes | None = None
     kms_key_id: KmsKey | None = None
 
     @model_validator(mode="after")

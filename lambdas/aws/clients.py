@@ -99,6 +99,12 @@ def logs() -> Any:
 
 
 @cache
+def cloudwatch() -> Any:
+    """For alarms. They must not delay a stop, and putting one again is harmless."""
+    return _client("cloudwatch", _WRITE.merge(Config(connect_timeout=1, read_timeout=2)))
+
+
+@cache
 def sns() -> SNSClient:
     return _client("sns", _READ)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from lambdas.aws import clients
+from lambdas.aws.autoscaler import Autoscaler
 from lambdas.aws.endpoint_logs import EndpointLogs
 from lambdas.aws.errors import named
 from lambdas.aws.items import status_of
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import DescribeEndpointConfigOutputTypeDef
 
-_TARGET: Mapping[str, Any] = {
-    "ServiceNamespace": "sagemaker",
-    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
-}
-
 _MOST_OF_A_PAGE = 100
 """Without it, a page has 10:
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListEndpoints.html"""
@@ -35,19 +30,18 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListEndpoints.html
 
 class SageMakerEndpoints:
     """`once` must be a client that does not retry. `stack_tag` is the value of our tag on every
-    endpoint that we create. `autoscaling` makes the client of Application Auto Scaling on first
-    use: most endpoints have no scaling. `logs`: the logs of endpoints that it creates expire."""
+    endpoint that we create. `logs`: the logs of endpoints that it creates expire."""
 
     def __init__(
         self,
         client: SageMakerClient,
         once: SageMakerClient,
         stack_tag: str,
-        autoscaling: Callable[[], Any] = clients.autoscaling,
+        autoscaler: Autoscaler | None = None,
         logs: EndpointLogs | None = None,
     ) -> None:
         self._logs = logs
-        self._autoscaling = autoscaling
+        self._autoscaler = autoscaler or Autoscaler(client)
         self._client = client
         self._once = once
         self._stack_tag = stack_tag
@@ -161,40 +155,10 @@ class SageMakerEndpoints:
             return
 
     def scale(self, name: str, scaling: Sequence[Scaling]) -> None:
-        """Deregister all targets first: this also removes policies that are no longer declared."""
-        with named():
-            for resource_id in self._scaled(name):
-                self._autoscaling().deregister_scalable_target(**_TARGET, ResourceId=resource_id)
-            for each in scaling:
-                resource_id = f"endpoint/{name}/variant/{each.variant}"
-                self._autoscaling().register_scalable_target(
-                    **_TARGET,
-                    ResourceId=resource_id,
-                    MinCapacity=each.min_capacity,
-                    MaxCapacity=each.max_capacity,
-                )
-                for policy_name, policy in each.policies.items():
-                    self._autoscaling().put_scaling_policy(
-                        **_TARGET,
-                        ResourceId=resource_id,
-                        PolicyName=policy_name,
-                        PolicyType="TargetTrackingScaling",
-                        TargetTrackingScalingPolicyConfiguration=policy,
-                    )
+        self._autoscaler.replace(name, scaling)
 
-    def _scaled(self, name: str) -> Sequence[str]:
-        """The resource ids of the scalable targets of the endpoint's variants."""
-        seen = self._client.describe_endpoint(EndpointName=name)
-        ids = [
-            f"endpoint/{name}/variant/{variant['VariantName']}"
-            for variant in seen.get("ProductionVariants", [])
-        ]
-        pages = (
-            self._autoscaling()
-            .get_paginator("describe_scalable_targets")
-            .paginate(**_TARGET, ResourceIds=ids)
-        )
-        return [target["ResourceId"] for page in pages for target in page["ScalableTargets"]]
+    def forget_scaling(self, name: str) -> None:
+        self._autoscaler.forget(name)
 
     def list(self) -> Iterator[Listed]:
         pages = self._client.get_paginator("list_endpoints").paginate(

@@ -403,6 +403,10 @@ class Endpoints(Protocol):
         AwsRefused."""
         ...
 
+    def forget_scaling(self, name: str) -> None:
+        """Delete what is left of the scaling of an endpoint that is being deleted."""
+        ...
+
     def list(self) -> Iterator[Listed]:
         """All endpoints of the region, of any owner."""
         ...

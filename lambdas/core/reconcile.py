@@ -382,6 +382,8 @@ class Reconciler:
                 self.endpoints.create(name, config, spec.tags if spec else {})
             case Step.DELETE:
                 self.endpoints.delete(name)
+                if record.state and record.state.restored:
+                    self.endpoints.forget_scaling(name)
             case Step.ADOPT if decision.state.adopting:
                 self.adopter.adopt(decision.state.adopting.arn)
             case Step.RESTORE:

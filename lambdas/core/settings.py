@@ -151,3 +151,9 @@ def adopted_tag(stack_tag: str) -> str:
     """The value of the tag on adopted endpoints. It differs because orphans are deleted only if the
     stack created them."""
     return f"{stack_tag}/adopted"
+
+
+def backlog_alarm(name: str) -> str:
+    """The name of the alarm that starts the first instance of an endpoint. It begins as no other
+    alarm does, so that a role can be limited to these."""
+    return f"BacklogWithoutCapacity-{name}"

@@ -61,6 +61,11 @@ class Scaling:
         if not 0 <= self.min_capacity <= self.max_capacity or self.max_capacity < 1:
             raise InvalidField("min_capacity", "must be 0 to max_capacity, and that at least 1")
 
+    @property
+    def from_zero(self) -> bool:
+        """Whether there may be no instance at all, so that something has to start the first."""
+        return self.min_capacity == 0
+
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Scaling:
         return cls(**document)

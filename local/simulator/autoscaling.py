@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
+from uuid import NAMESPACE_OID, uuid5
 
 from local.simulator.account import Account, Kind, Shelf
 from local.simulator.call import Call, epoch
 from local.simulator.errors import (
     MAX_BELOW_MIN,
     NEW_TARGET_NEEDS_CAPACITY,
+    NO_STEPS,
     NO_TARGET,
     NO_TARGET_FOR_POLICY,
     NOT_A_VARIANT,
     NOT_SCALABLE,
+    ONE_METRIC,
     SCALED_TYPE,
+    UNSUPPORTED_POLICY,
     UNSUPPORTED_TARGET,
+    WRONG_CONFIGURATION,
+    WRONG_METRIC,
 )
 from local.simulator.lifecycle import Deployment, Endpoint, Json, Status
 from local.simulator.listing import decode_token, encode_token
@@ -32,6 +39,19 @@ OPERATIONS = frozenset(
     }
 )
 PAGE = 50
+CONFIGURATIONS = MappingProxyType(
+    {
+        "TargetTrackingScaling": "TargetTrackingScalingPolicyConfiguration",
+        "StepScaling": "StepScalingPolicyConfiguration",
+    }
+)
+"""The configuration of each type of policy that variants take."""
+METRICS = ("PredefinedMetricSpecification", "CustomizedMetricSpecification")
+PREDEFINED = (
+    "SageMakerVariantInvocationsPerInstance",
+    "SageMakerVariantConcurrentRequestsPerModelHighResolution",
+)
+"""Those for the instance count of variants."""
 _LINKED_ROLE = (
     "role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
     "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
@@ -90,11 +110,14 @@ class ScalableTargets:
         target = self._targets.get(resource_id)
         if target is None:
             raise NO_TARGET_FOR_POLICY.error(resource_id=resource_id, dimension=DIMENSION)
-        before = target.policies.get(name, {"CreationTime": epoch(call.now)})
+        before = target.policies.get(name, {})
+        _check_policy(call.request, before)
+        at = before.get("CreationTime", epoch(call.now))
         target.policies[name] = {
+            "PolicyType": before.get("PolicyType"),
             **call.request,
-            "PolicyARN": self.arn(resource_id, f"policyName/{name}"),
-            "CreationTime": before["CreationTime"],
+            "PolicyARN": self.arn(resource_id, f"policyName/{name}", made_at=target.created_at),
+            "CreationTime": at,
         }
         return {"PolicyARN": target.policies[name]["PolicyARN"], "Alarms": []}
 
@@ -179,12 +202,37 @@ class ScalableTargets:
         where = f"{self._account.region}:{self._account.account_id}"
         return f"arn:aws:cloudwatch:{where}:alarm:TargetTracking-{resource_id}-AlarmHigh"
 
-    def arn(self, resource_id: str, below: str = "") -> str:
+    def arn(self, resource_id: str, below: str = "", made_at: datetime | None = None) -> str:
+        """The ARN of a target, or of what is `below` it. The policies of a target that is
+        registered again have other ARNs than before."""
         where = f"{self._account.region}:{self._account.account_id}"
         if below:
-            whole = f"scalingPolicy:0:resource/{NAMESPACE}/{resource_id}:{below}"
+            unique = uuid5(NAMESPACE_OID, f"{resource_id} {below} {made_at}")
+            whole = f"scalingPolicy:{unique}:resource/{NAMESPACE}/{resource_id}:{below}"
             return f"arn:aws:autoscaling:{where}:{whole}"
         return f"arn:aws:application-autoscaling:{where}:scalable-target/{resource_id}"
+
+
+def _check_policy(request: Json, before: Json) -> None:
+    """Raises unless the policy has a type that variants take, and the configuration of this type
+    alone."""
+    kind = str(request.get("PolicyType", before.get("PolicyType")))
+    if kind not in CONFIGURATIONS:
+        raise UNSUPPORTED_POLICY.error(kind=kind)
+    given = [field for field in CONFIGURATIONS.values() if field in request]
+    if given != [CONFIGURATIONS[kind]]:
+        raise WRONG_CONFIGURATION.error(kind=kind, field=CONFIGURATIONS[kind])
+    settings = request[CONFIGURATIONS[kind]]
+    if kind == "StepScaling":
+        if not settings.get("AdjustmentType") or not settings.get("StepAdjustments"):
+            raise NO_STEPS.error()
+        return
+    metrics = [field for field in METRICS if field in settings]
+    if len(metrics) != 1:
+        raise ONE_METRIC.error()
+    predefined = settings.get(METRICS[0], {}).get("PredefinedMetricType", PREDEFINED[0])
+    if predefined not in PREDEFINED:
+        raise WRONG_METRIC.error(metric=predefined, dimension=DIMENSION)
 
 
 def _supported(request: Json) -> str:

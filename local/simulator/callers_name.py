@@ -19,7 +19,7 @@ class On(StrEnum):
     """Any endpoint config: the one that the endpoint serves."""
     TARGET = "scalable target"
     ALARM = "alarm"
-    """`TargetTracking-{resource id}…`: Application Auto Scaling chooses the name."""
+    """Of target tracking. Application Auto Scaling chooses the name: `TargetTracking-{id}…`"""
     LINKED_ROLE = "service-linked role"
 
 
@@ -60,8 +60,8 @@ IN_CALLERS_NAME: Mapping[str, Sequence[Deed]] = {
         Deed("sagemaker:UpdateEndpointWeightsAndCapacities", On.ENDPOINT),
     ),
     "application-autoscaling:PutScalingPolicy": (
-        Deed("cloudwatch:DescribeAlarms", On.ALARM),
-        Deed("cloudwatch:PutMetricAlarm", On.ALARM),
+        Deed("cloudwatch:DescribeAlarms", On.ALARM, "for target tracking"),
+        Deed("cloudwatch:PutMetricAlarm", On.ALARM, "for target tracking"),
     ),
     "application-autoscaling:DeregisterScalableTarget": (
         Deed("cloudwatch:DescribeAlarms", On.ALARM),

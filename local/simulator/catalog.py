@@ -14,7 +14,9 @@ from local.simulator.errors import (
     CONTAINER_NEEDS_IMAGE,
     DUPLICATE_VARIANTS,
     EULA,
+    NO_ASYNCHRONOUS_SERVERLESS,
     NO_SCALE_TO_ZERO,
+    ONE_ASYNCHRONOUS_VARIANT,
     ONE_CONTAINER_FIELD,
     SCALING_NEEDS_COMPONENTS,
     VARIANT_NEEDS_CAPACITY,
@@ -71,6 +73,8 @@ class Catalog:
         repeated = [name for name, count in names.items() if count > 1]
         if repeated:
             raise DUPLICATE_VARIANTS.error(names=", ".join(repeated))
+        if "AsyncInferenceConfig" in body:
+            _check_asynchronous(body["ProductionVariants"])
         for variant in variants:
             self._check_variant(variant)
             variant.setdefault("InitialVariantWeight", 1.0)
@@ -133,6 +137,14 @@ class Catalog:
             arn_key: shelf.arn(record.name),
             "CreationTime": epoch(record.created_at),
         }
+
+
+def _check_asynchronous(variants: list[Json]) -> None:
+    """Raises unless this is one variant on instances: an asynchronous endpoint takes no more."""
+    if len(variants) > 1:
+        raise ONE_ASYNCHRONOUS_VARIANT.error(count=len(variants))
+    if "ServerlessConfig" in variants[0]:
+        raise NO_ASYNCHRONOUS_SERVERLESS.error()
 
 
 def _without_tags(request: Json) -> Json:

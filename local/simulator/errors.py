@@ -62,6 +62,12 @@ NO_SCALE_TO_ZERO = Wording(
     "Min instance count needs to be greater than 0 for enabled managed instance scaling"
 )
 DUPLICATE_VARIANTS = Wording("Duplicate variant names: {names}.")  # assumed
+ONE_ASYNCHRONOUS_VARIANT = Wording(  # assumed
+    "Only one production variant is supported when specifying an AsyncInferenceConfig, not {count}."
+)
+NO_ASYNCHRONOUS_SERVERLESS = Wording(  # assumed
+    "A ServerlessConfig is not supported when specifying an AsyncInferenceConfig."
+)
 VARIANT_NEEDS_CAPACITY = Wording(  # assumed
     "Production variant {name} must name either an InstanceType or a ServerlessConfig."
 )
@@ -128,6 +134,20 @@ NEW_TARGET_NEEDS_CAPACITY = Wording(  # assumed
     "Minimum and maximum capacity must be given to register a new scalable target."
 )
 MAX_BELOW_MIN = Wording("Maximum capacity cannot be less than minimum capacity")  # assumed
+UNSUPPORTED_POLICY = Wording(  # assumed
+    "Policy type {kind} is not supported for scalable dimension sagemaker:variant:"
+    "DesiredInstanceCount"
+)
+WRONG_CONFIGURATION = Wording(  # assumed
+    "A policy of type {kind} needs exactly one configuration: {field}"
+)
+NO_STEPS = Wording("A step scaling policy needs AdjustmentType and StepAdjustments")  # assumed
+ONE_METRIC = Wording(  # assumed
+    "Exactly one of PredefinedMetricSpecification and CustomizedMetricSpecification must be given"
+)
+WRONG_METRIC = Wording(  # assumed
+    "Metric type {metric} is not supported for scalable dimension {dimension}"
+)
 NOT_A_VARIANT = Wording(
     "No SageMaker endpoint variant found for resource ID: {resource_id}"
 )  # assumed

@@ -116,8 +116,11 @@ def _of_scaling(operation: str, request: Json, world: World) -> Iterator[Need]:
     resource_id = str(request.get("ResourceId", ""))
     yield Need(action, world.targets.arn(resource_id), _frozen(context))
     for deed in IN_CALLERS_NAME[action]:
-        if deed.on is not On.LINKED_ROLE or not world.targets.linked_role_made:
-            yield _done(deed, resource_id, world)
+        if deed.on is On.LINKED_ROLE and world.targets.linked_role_made:
+            continue
+        if deed.on is On.ALARM and request.get("PolicyType") == "StepScaling":
+            continue  # whoever makes the policy makes its alarm
+        yield _done(deed, resource_id, world)
 
 
 def _done(deed: Deed, resource_id: str, world: World) -> Need:

@@ -23,6 +23,7 @@ CLIENTS: list[tuple[Callable[[], Any], tuple[str, int, int, int]]] = [
     (clients.functions, ("lambda", 2, 8, 1)),
     (lambda: clients.functions_that_call_models(29), ("lambda", 2, 29, 1)),
     (clients.logs, ("logs", 1, 2, 1)),
+    (clients.cloudwatch, ("monitoring", 1, 2, 1)),
     (clients.sns, ("sns", 2, 5, 4)),
     (clients.s3, ("s3", 2, 5, 4)),
     (clients.stepfunctions, ("stepfunctions", 2, 5, 4)),

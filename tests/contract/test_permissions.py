@@ -47,6 +47,24 @@ SCALED = {
     "MinCapacity": 1,
     "MaxCapacity": 2,
 }
+TRACKING = {
+    "PolicyName": "own",
+    "PolicyType": "TargetTrackingScaling",
+    "TargetTrackingScalingPolicyConfiguration": {
+        "TargetValue": 10,
+        "PredefinedMetricSpecification": {
+            "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+        },
+    },
+}
+STEP = {
+    "PolicyName": "own",
+    "PolicyType": "StepScaling",
+    "StepScalingPolicyConfiguration": {
+        "AdjustmentType": "ChangeInCapacity",
+        "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
+    },
+}
 IDLE = "def handler(event, context):\n    return {}\n"
 SIMULATED = {"sagemaker", "sagemaker-runtime", "application-autoscaling"}
 
@@ -241,10 +259,23 @@ def test_scaling_is_refused_to_who_may_not_do_what_it_does(
     if operation != "RegisterScalableTarget":
         del asked["MinCapacity"], asked["MaxCapacity"]
     if operation == "PutScalingPolicy":
-        asked["PolicyName"] = "own"
+        asked |= TRACKING
 
     assert missing in refusal(getattr(may_not, call), **asked)[1]
     getattr(may, call)(**asked)
+
+
+def test_a_step_policy_makes_no_alarm_in_its_callers_name(embedded: Embedded) -> None:
+    name = embedded.endpoint()
+    scaling = embedded.client("application-autoscaling", **asdict(embedded.emulator.key))
+    variant = {**SCALED, "ResourceId": f"endpoint/{name}/variant/AllTraffic"}
+    scaling.register_scalable_target(**variant)
+    del variant["MinCapacity"], variant["MaxCapacity"]
+    put = Statement(("application-autoscaling:PutScalingPolicy",), (TARGETS,))
+    caller = embedded.as_role(embedded.role(put), "application-autoscaling")
+
+    assert "cloudwatch:" in refusal(caller.put_scaling_policy, **variant, **TRACKING)[1]
+    caller.put_scaling_policy(**variant, **STEP)
 
 
 def test_calling_a_model_without_permission_is_a_403(embedded: Embedded) -> None:

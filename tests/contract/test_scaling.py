@@ -7,9 +7,13 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto import mock_aws
 
+from lambdas.aws.autoscaler import Autoscaler
 from lambdas.aws.sagemaker import SageMakerEndpoints
 from lambdas.core.errors import AwsRefused
 from lambdas.core.spec import Scaling
@@ -19,6 +23,7 @@ TARGET = {
     "ServiceNamespace": "sagemaker",
     "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
 }
+ONCE = Config(connect_timeout=1, retries={"total_max_attempts": 1})
 FALCON = "endpoint/falcon/variant/AllTraffic"
 POLICY = {
     "TargetValue": 70.0,
@@ -28,6 +33,20 @@ POLICY = {
     "ScaleInCooldown": 300,
     "ScaleOutCooldown": 60,
 }
+BACKLOG = {
+    "TargetValue": 5.0,
+    "CustomizedMetricSpecification": {
+        "MetricName": "ApproximateBacklogSizePerInstance",
+        "Namespace": "AWS/SageMaker",
+        "Dimensions": [{"Name": "EndpointName", "Value": "falcon"}],
+        "Statistic": "Average",
+    },
+}
+STEP = {
+    "AdjustmentType": "ChangeInCapacity",
+    "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}],
+}
+FROM_ZERO = Scaling("AllTraffic", 0, 4, {"backlog": BACKLOG})
 ONE_TO_FOUR = Scaling("AllTraffic", 1, 4, {"invocations": POLICY})
 
 
@@ -44,8 +63,16 @@ def autoscaling(world: Simulated) -> Any:
 
 
 @pytest.fixture
-def endpoints(world: Simulated, autoscaling: Any) -> SageMakerEndpoints:
-    return SageMakerEndpoints(world.sagemaker, world.sagemaker, "demo", lambda: autoscaling)
+def cloudwatch() -> Iterator[Any]:
+    with mock_aws():
+        # SESSION is perhaps older than moto, which only sees what is made after it
+        yield boto3.Session("test", "test", region_name="eu-west-1").client("cloudwatch")
+
+
+@pytest.fixture
+def endpoints(world: Simulated, autoscaling: Any, cloudwatch: Any) -> SageMakerEndpoints:
+    autoscaler = Autoscaler(world.sagemaker, lambda: autoscaling, lambda: cloudwatch)
+    return SageMakerEndpoints(world.sagemaker, world.sagemaker, "demo", autoscaler)
 
 
 def targets(autoscaling: Any) -> dict[str, tuple[int, int]]:
@@ -59,6 +86,11 @@ def targets(autoscaling: Any) -> dict[str, tuple[int, int]]:
 def policies(autoscaling: Any) -> dict[str, Any]:
     found = autoscaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
     return {each["PolicyName"]: each["TargetTrackingScalingPolicyConfiguration"] for each in found}
+
+
+def alarms(cloudwatch: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = cloudwatch.describe_alarms()["MetricAlarms"]
+    return found
 
 
 def refusal(call: Any, **arguments: Any) -> tuple[str, str]:
@@ -91,6 +123,62 @@ def test_scaling_removed_from_the_spec_is_removed(
     endpoints.scale("falcon", [])
     assert targets(autoscaling) == {}
     assert policies(autoscaling) == {}
+
+
+def test_from_zero_an_alarm_on_the_backlog_adds_the_first_instance(
+    endpoints: SageMakerEndpoints, autoscaling: Any, cloudwatch: Any
+) -> None:
+    endpoints.scale("falcon", [FROM_ZERO])
+    assert targets(autoscaling) == {FALCON: (0, 4)}
+    found = autoscaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    tracking, step = sorted(found, key=lambda each: str(each["PolicyType"]), reverse=True)
+    assert tracking["TargetTrackingScalingPolicyConfiguration"] == BACKLOG
+    steps = step["StepScalingPolicyConfiguration"]["StepAdjustments"]
+    assert steps == [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}]
+    (alarm,) = alarms(cloudwatch)
+    assert alarm["AlarmName"] == "BacklogWithoutCapacity-falcon"
+    assert alarm["AlarmActions"] == [step["PolicyARN"]]
+    assert (alarm["MetricName"], alarm["Namespace"]) == (
+        "HasBacklogWithoutCapacity",
+        "AWS/SageMaker",
+    )
+    assert alarm["Dimensions"] == [{"Name": "EndpointName", "Value": "falcon"}]
+
+
+def test_the_alarm_of_an_endpoint_that_was_made_again_starts_the_new_policy(
+    world: Simulated, endpoints: SageMakerEndpoints, autoscaling: Any, cloudwatch: Any
+) -> None:
+    endpoints.scale("falcon", [FROM_ZERO])
+    (before,) = alarms(cloudwatch)
+    endpoints.delete("falcon")
+    world.clock.pass_seconds(DURATIONS.delete_seconds)
+    endpoints.create("falcon", "config", {})
+    world.clock.pass_seconds(DURATIONS.create_seconds)
+    endpoints.scale("falcon", [FROM_ZERO])
+    (after,) = alarms(cloudwatch)
+    assert after["AlarmActions"] != before["AlarmActions"]
+    found = autoscaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert after["AlarmActions"][0] in [policy["PolicyARN"] for policy in found]
+
+
+def test_the_alarm_ends_with_the_scaling_from_zero(
+    endpoints: SageMakerEndpoints, cloudwatch: Any
+) -> None:
+    endpoints.scale("falcon", [FROM_ZERO])
+    endpoints.scale("falcon", [ONE_TO_FOUR])
+    assert not alarms(cloudwatch)
+    endpoints.scale("falcon", [FROM_ZERO])
+    endpoints.delete("falcon")
+    endpoints.forget_scaling("falcon")
+    assert not alarms(cloudwatch)
+    endpoints.forget_scaling("falcon")
+
+
+def test_an_alarm_that_cannot_be_deleted_keeps_no_endpoint_from_its_end(
+    world: Simulated, autoscaling: Any
+) -> None:
+    silent = SESSION.client("cloudwatch", endpoint_url="http://127.0.0.1:9", config=ONCE)
+    Autoscaler(world.sagemaker, lambda: autoscaling, lambda: silent).forget("falcon")
 
 
 def test_scaling_of_other_endpoints_is_left_alone(
@@ -169,6 +257,57 @@ def test_refusals_are_worded_as_aws_words_them(autoscaling: Any) -> None:
         "ValidationException",
         "Unsupported service namespace",
     )
+
+
+@pytest.mark.parametrize(
+    ("policy", "reason"),
+    [
+        ({"PolicyType": "PredictiveScaling"}, "PredictiveScaling is not supported"),
+        ({}, "Policy type None"),
+        ({"PolicyType": "StepScaling"}, "needs exactly one configuration"),
+        (
+            {"PolicyType": "StepScaling", "StepScalingPolicyConfiguration": {}},
+            "needs AdjustmentType and StepAdjustments",
+        ),
+        (
+            {
+                "PolicyType": "TargetTrackingScaling",
+                "StepScalingPolicyConfiguration": STEP,
+                "TargetTrackingScalingPolicyConfiguration": POLICY,
+            },
+            "needs exactly one configuration",
+        ),
+        (
+            {
+                "PolicyType": "TargetTrackingScaling",
+                "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 1},
+            },
+            "Exactly one of PredefinedMetricSpecification",
+        ),
+        (
+            {
+                "PolicyType": "TargetTrackingScaling",
+                "TargetTrackingScalingPolicyConfiguration": {
+                    "TargetValue": 1,
+                    "PredefinedMetricSpecification": {
+                        "PredefinedMetricType": "ECSServiceAverageCPUUtilization"
+                    },
+                },
+            },
+            "ECSServiceAverageCPUUtilization is not supported",
+        ),
+    ],
+    ids=["predictive", "no type", "no steps", "empty", "two", "no metric", "metric of others"],
+)
+def test_a_policy_that_variants_do_not_take_is_refused(
+    endpoints: SageMakerEndpoints, autoscaling: Any, policy: dict[str, Any], reason: str
+) -> None:
+    endpoints.scale("falcon", [ONE_TO_FOUR])
+    code, message = refusal(
+        autoscaling.put_scaling_policy, ResourceId=FALCON, PolicyName="other", **policy
+    )
+    assert code == "ValidationException"
+    assert reason in message
 
 
 @pytest.mark.parametrize(

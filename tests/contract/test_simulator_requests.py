@@ -93,6 +93,34 @@ def test_variants_that_contradict_themselves_are_refused(
 
 
 @pytest.mark.parametrize(
+    ("variants", "sentence"),
+    [
+        ([a_variant(), a_variant(VariantName="Other")], "Only one production variant"),
+        (
+            [
+                a_variant(
+                    InstanceType=None,
+                    InitialInstanceCount=None,
+                    ServerlessConfig={"MemorySizeInMB": 1024, "MaxConcurrency": 1},
+                )
+            ],
+            "ServerlessConfig is not supported",
+        ),
+    ],
+    ids=["two", "serverless"],
+)
+def test_an_asynchronous_config_takes_one_variant_on_instances(
+    here: Simulated, variants: Any, sentence: str
+) -> None:
+    here.has_config()
+    output: Any = {"OutputConfig": {"S3OutputPath": "s3://bucket/out"}}
+    with pytest.raises(ClientError, match=sentence):
+        here.sagemaker.create_endpoint_config(
+            EndpointConfigName="c", ProductionVariants=variants, AsyncInferenceConfig=output
+        )
+
+
+@pytest.mark.parametrize(
     ("more", "sentence"),
     [
         ({}, "Exactly one of"),

@@ -69,6 +69,16 @@ def test_the_next_plan_is_empty(combined: Checkout) -> None:
     assert planned.returncode == 0, planned.stdout
 
 
+def test_the_entry_that_scales_from_zero_has_an_alarm_that_starts_its_first_instance(
+    combined: Checkout,
+) -> None:
+    cloudwatch = combined.client("cloudwatch")
+    name = "BacklogWithoutCapacity-demo-FlanT5Async-Scaled-24-Endpoint"
+    until(lambda: cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"], 60)
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    assert alarm["AlarmActions"][0].endswith(":policyName/HasBacklogWithoutCapacity")
+
+
 def test_realtime_entries_answer_through_a_function_and_through_the_gateway(
     combined: Checkout,
 ) -> None:

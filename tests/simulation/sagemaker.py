@@ -437,6 +437,13 @@ class ScalingClient:
             raise _client_error(error, operation)
 
 
+class AlarmsClient:
+    """CloudWatch's client, as far as the adapter uses it here: nothing scales from zero."""
+
+    def delete_alarms(self, **_request: Any) -> dict[str, Any]:
+        return {}
+
+
 class AdopterClient:
     """Lambda's client, as far as the reconciler uses it: it runs the adopter."""
 

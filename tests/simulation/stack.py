@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, cast
 
+from lambdas.aws.autoscaler import Autoscaler
 from lambdas.aws.history import DynamoHistory
 from lambdas.aws.queues import SqsHints
 from lambdas.aws.sagemaker import AdopterFunction, SageMakerEndpoints
@@ -32,6 +33,7 @@ from tests.simulation.ledger import MAX_LEASE_MINUTES, WAKE_MINUTES
 from tests.simulation.queues import Message, Queue, SqsClient
 from tests.simulation.sagemaker import (
     AdopterClient,
+    AlarmsClient,
     SageMaker,
     SageMakerClient,
     ScalingClient,
@@ -108,11 +110,16 @@ class Stack:
         self.history = DynamoHistory(cast("Any", client), "history", timedelta(days=90))
         self.store = DynamoStateStore(cast("Any", client), cast("Any", once), "state", self.history)
         self.hints = SqsHints(cast("Any", self._sqs), "starts", "work", kernel.skewed)
+        scaled = cast("Any", SageMakerClient(self.sagemaker, wire, tag, repeats=True))
         self.endpoints = SageMakerEndpoints(
-            cast("Any", SageMakerClient(self.sagemaker, wire, tag, repeats=True)),
+            scaled,
             cast("Any", SageMakerClient(self.sagemaker, wire, tag, repeats=False)),
             tag,
-            lambda: ScalingClient(self.sagemaker, wire, tag),
+            Autoscaler(
+                scaled,
+                lambda: ScalingClient(self.sagemaker, wire, tag),
+                AlarmsClient,
+            ),
         )
         self._adopter = AdopterFunction(cast("Any", AdopterClient(self.endpoints)), "adopter")
         self.expiry = ExpiryUseCases(

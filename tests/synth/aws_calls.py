@@ -48,7 +48,11 @@ CLIENT_TYPES = {
     "SageMakerClient": "sagemaker",
     "SageMakerRuntimeClient": "sagemaker-runtime",
 }
-CLIENT_DEFAULTS = {"autoscaling": "application-autoscaling", "logs": "logs"}
+CLIENT_DEFAULTS = {
+    "autoscaling": "application-autoscaling",
+    "cloudwatch": "cloudwatch",
+    "logs": "logs",
+}
 PARTS = {
     "ConditionCheck": "dynamodb:ConditionCheckItem",
     "Delete": "dynamodb:DeleteItem",

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.config.file import notes, parse
+import main
+from constructs_lib.config.file import load, notes, parse
+from constructs_lib.hosting import hostings
+from constructs_lib.models_lock import ModelsLock
 from tests.synth.conftest import Synthesize
 from tests.synth.entries import (
     ASYNC,
@@ -41,6 +44,34 @@ TELEMETRY = {
 }
 PARTITION = "arn:${data.aws_partition.current.partition}"
 HERE = "us-east-1:${data.aws_caller_identity.current.account_id}"
+
+AMI = {"inference_ami_version": "al2-ami-sagemaker-inference-gpu-3-1"}
+OF_REGISTRY = "arn:aws:sagemaker:us-east-1:123456789012:model-package/boston/7"
+INVOCATIONS, CONCURRENCY = (
+    {"PredefinedMetricSpecification": {"PredefinedMetricType": f"SageMakerVariant{metric}"}}
+    for metric in ("InvocationsPerInstance", "ConcurrentRequestsPerModelHighResolution")
+)
+BACKLOG = {
+    "CustomizedMetricSpecification": {
+        "MetricName": "ApproximateBacklogSizePerInstance",
+        "Namespace": "AWS/SageMaker",
+        "Dimensions": [{"Name": "EndpointName", "Value": "demo-Boston-Endpoint"}],
+        "Statistic": "Average",
+    }
+}
+
+# A new value moves running endpoints in the next deploy: raise the recipe only where that is meant.
+DIGESTS: Mapping[str, list[str]] = {
+    "async-own-places": ["8842098c"],
+    "falcon-all-settings": ["40c545ee", "a2de6af8", "df292b20"],
+    "image": ["0079ec2b"],
+    "model-package": ["3fbc785d"],
+    "pipeline": ["0e2f5732"],
+    "serverless": ["fffdeafe"],
+    "shadow": ["d40079f5"],
+    "variants": ["5ec66363"],
+    "vpc": ["1b117bf8"],
+}
 
 
 def only(found: Mapping[str, Any]) -> Any:
@@ -185,6 +216,18 @@ def test_a_change_of_one_variant_replaces_all_models_and_the_config(stack_of: Sy
         assert not set(before.all(kind)) & set(after.all(kind))
 
 
+@pytest.mark.parametrize("example", DIGESTS)
+def test_a_field_that_is_added_changes_no_name_of_an_entry_that_does_not_set_it(
+    example: str,
+) -> None:
+    config = load(main.PROJECT / "configs" / "examples" / f"{example}.json")
+    lock = ModelsLock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
+    digests = [
+        each.digest() for choices in hostings(config, lock.resolve(config)) for each in choices
+    ]
+    assert sorted(digests) == sorted(DIGESTS[example])
+
+
 def test_the_longest_name_fits_models_roles_and_configs(stack_of: Synthesize) -> None:
     name = "a" * (63 - len("demo--Endpoint"))
     stack = stack_of(config_with({**TWO, "name": name}))
@@ -251,6 +294,161 @@ def test_captured_data_may_be_written_to_its_destination(stack_of: Synthesize) -
     allowed = by_action(only(roles_of_models(stack)))
     assert allowed["s3:PutObject"] == [f"{PARTITION}:s3:::captures/*"]
     assert allowed["kms:GenerateDataKey"] == [f"{PARTITION}:kms:{HERE}:key/*"]
+
+
+def test_captured_bodies_are_read_by_their_content_types(stack_of: Synthesize) -> None:
+    types = {"csv_content_types": ["text/csv"], "json_content_types": ["application/json"]}
+    stack = stack_of(config_with({**OWN, "data_capture": {**CAPTURE, **types}}))
+    capture = only(stack.all(CONFIG))["data_capture_config"]
+    assert capture["capture_content_type_header"] == types
+
+
+def test_core_dumps_may_be_written_to_their_place(stack_of: Synthesize) -> None:
+    dump = {"destination_s3_uri": "s3://dumps/boston", "kms_key_id": "alias/dumps"}
+    stack = stack_of(
+        config_with({**OWN, "core_dump_config": dump, "enable_ssm_access": True, **AMI})
+    )
+    (variant,) = only(stack.all(CONFIG))["production_variants"]
+    assert variant["core_dump_config"] == {
+        **dump,
+        "kms_key_id": f"{PARTITION}:kms:{HERE}:alias/dumps",
+    }
+    assert (variant["enable_ssm_access"], variant["inference_ami_version"]) == (
+        True,
+        AMI["inference_ami_version"],
+    )
+    allowed = by_action(only(roles_of_models(stack)))
+    assert allowed["s3:PutObject"] == [f"{PARTITION}:s3:::dumps/boston/*"]
+    assert "kms:GenerateDataKey" in allowed
+
+
+def test_a_data_source_is_passed_on_as_it_is_spelled_out(stack_of: Synthesize) -> None:
+    source = {
+        "s3_uri": "s3://our-models/boston/model.bin",
+        "s3_data_type": "S3Object",
+        "compression_type": "None",
+    }
+    entry = {key: value for key, value in OWN.items() if key != "model_data_url"}
+    stack = stack_of(config_with({**entry, "model_data_source": {**source, "accept_eula": True}}))
+    container = only(stack.all(MODEL))["primary_container"]
+    assert "model_data_url" not in container
+    assert container["model_data_source"]["s3_data_source"] == [
+        {**source, "model_access_config": {"accept_eula": True}}
+    ]
+    allowed = by_action(only(roles_of_models(stack)))
+    assert allowed["s3:GetObject"] == [f"{PARTITION}:s3:::our-models/boston/model.bin"]
+
+
+def test_a_multi_model_container_takes_the_folder_of_its_models(stack_of: Synthesize) -> None:
+    many = {"mode": "MultiModel", "model_data_url": "s3://our-models/many/"}
+    stack = stack_of(config_with({**OWN, **many, "model_cache_setting": "Disabled"}))
+    container = only(stack.all(MODEL))["primary_container"]
+    assert container["model_data_url"] == "s3://our-models/many/"
+    assert "model_data_source" not in container
+    assert container["mode"] == "MultiModel"
+    assert container["multi_model_config"] == {"model_cache_setting": "Disabled"}
+    allowed = by_action(only(roles_of_models(stack)))
+    assert allowed["s3:GetObject"] == [f"{PARTITION}:s3:::our-models/many/*"]
+
+
+def test_the_role_of_an_image_in_a_registry_of_ones_own_asks_for_its_password(
+    stack_of: Synthesize,
+) -> None:
+    login = "arn:aws:lambda:us-east-1:123456789012:function:login"
+    config = {"repository_access_mode": "Vpc", "repository_credentials_provider_arn": login}
+    registry = {"image": "registry.example.com:5000/llm:1", "image_config": config, "vpc": VPC}
+    stack = stack_of(config_with({**OWN, **registry}))
+    container = only(stack.all(MODEL))["primary_container"]
+    assert container["image"] == "registry.example.com:5000/llm:1"
+    assert container["image_config"] == {
+        "repository_access_mode": "Vpc",
+        "repository_auth_config": {"repository_credentials_provider_arn": login},
+    }
+    allowed = by_action(only(roles_of_models(stack)))
+    assert allowed["lambda:InvokeFunction"] == [login]
+    assert not [action for action in allowed if action.startswith("ecr:")]
+
+
+def test_containers_that_are_called_one_by_one_have_names(stack_of: Synthesize) -> None:
+    entry = {
+        **BARE,
+        "containers": [{"image": IMAGE, "container_hostname": "boosted"}, {"image": IMAGE}],
+        "inference_execution_mode": "Direct",
+        "inference_instance_type": "ml.m5.xlarge",
+    }
+    model = only(stack_of(config_with(entry)).all(MODEL))
+    assert model["inference_execution_config"] == {"mode": "Direct"}
+    names = [container["container_hostname"] for container in model["container"]]
+    assert names == ["boosted", "container-2"]
+
+
+def test_a_serverless_package_is_not_isolated_because_serverless_cannot_be(
+    stack_of: Synthesize,
+) -> None:
+    package = {"model_package_arn": OF_REGISTRY, "inference_specification_name": "cpu"}
+    entry = {**BARE, **package, "serverless": SERVERLESS["serverless"]}
+    model = only(stack_of(config_with(entry)).all(MODEL))
+    assert model["enable_network_isolation"] is False
+    assert model["primary_container"] == {
+        "model_package_name": OF_REGISTRY,
+        "inference_specification_name": "cpu",
+    }
+
+
+def test_an_asynchronous_endpoint_may_put_answers_into_its_notifications(
+    stack_of: Synthesize,
+) -> None:
+    topics = ["SUCCESS_NOTIFICATION_TOPIC"]
+    stack = stack_of(config_with({**ASYNC, "async": {"include_inference_response_in": topics}}))
+    output = only(stack.all(CONFIG))["async_inference_config"]["output_config"]
+    assert output["notification_config"]["include_inference_response_in"] == topics
+
+
+def test_what_an_entry_says_itself_is_laid_over_the_locked_model(stack_of: Synthesize) -> None:
+    locked = only(stack_of(config_with({**FLAN, "name": "Boston"})).all(MODEL))["primary_container"]
+    own = {"environment": {"MAX_INPUT_LENGTH": "4096"}, "image": IMAGE, "model_data_url": DATA}
+    stack = stack_of(config_with({**FLAN, "name": "Boston", **own}))
+    assert only(stack.all(MODEL))["primary_container"] == {
+        "environment": {**locked["environment"], "MAX_INPUT_LENGTH": "4096"},
+        "image": IMAGE,
+        "model_data_url": DATA,
+    }
+    allowed = by_action(only(roles_of_models(stack)))
+    assert allowed["s3:GetObject"] == [f"{PARTITION}:s3:::our-models/boston/model.tar.gz"]
+
+
+def test_notes_say_what_is_not_as_it_was_locked() -> None:
+    lock = ModelsLock.read(main.PROJECT / "configs" / "models.lock.json", "us-east-1")
+    own = {"environment": {"MAX_INPUT_LENGTH": "4096", "OURS": "1"}, "image": IMAGE}
+    told = "\n".join(lock.notes(parse(config_with({**FLAN, **own}))))
+    assert "`environment` sets MAX_INPUT_LENGTH to '4096' instead of the publisher's " in told
+    assert f"`image` is used instead of what {FLAN['model_id']} was locked with." in told
+    assert "OURS" not in told
+    assert not list(lock.notes(parse(config_with(FLAN))))
+
+
+@pytest.mark.parametrize(
+    ("autoscaling", "name", "metric"),
+    [
+        ({"invocations_per_instance": 10}, "invocations", INVOCATIONS),
+        ({"target": 10}, "invocations", INVOCATIONS),
+        ({"scale_on": "concurrency", "target": 10}, "concurrency", CONCURRENCY),
+        ({"scale_on": "backlog", "target": 10, "min_capacity": 0}, "backlog", BACKLOG),
+    ],
+    ids=["by name", "invocations", "concurrency", "backlog"],
+)
+def test_scaling_is_on_the_metric_that_was_chosen(
+    autoscaling: Mapping[str, Any], name: str, metric: Mapping[str, Any]
+) -> None:
+    entry = ASYNC if name == "backlog" else OWN
+    (model,) = parse(
+        config_with({**entry, "autoscaling": {"max_capacity": 2, **autoscaling}})
+    ).jumpstart_models
+    (scaling,) = model.scaling("demo-Boston-Endpoint")
+    assert (scaling.min_capacity, scaling.max_capacity) == (autoscaling.get("min_capacity", 1), 2)
+    assert scaling.policies == {
+        name: {"TargetValue": 10.0, **metric, "ScaleInCooldown": 300, "ScaleOutCooldown": 300}
+    }
 
 
 def test_an_asynchronous_endpoint_gets_a_bucket_and_topics_of_the_stack(

@@ -28,6 +28,15 @@ from tests.synth.entries import (
 )
 from tests.synth.synthesis import FLAN, config_with
 
+PACKAGED = {**BARE, "model_package_arn": PACKAGE, "inference_instance_type": "ml.g5.12xlarge"}
+PRIVATE = {"repository_access_mode": "Vpc"}
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:login"
+OBJECT = {
+    "s3_uri": "s3://our-models/boston/model.bin",
+    "s3_data_type": "S3Object",
+    "compression_type": "None",
+}
+
 
 def without(entry: Mapping[str, Any], *fields: str) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if key not in fields}
@@ -70,16 +79,135 @@ def test_what_sagemaker_accepts_is_accepted(entry: Mapping[str, Any]) -> None:
     [
         # --- source of a model
         (
-            {**OWN, "model_id": "gpt"},
-            "image: stands beside `model_id`; a model has one origin",
+            {**OWN, "model_package_arn": PACKAGE},
+            "image: stands beside `model_package_arn`; a model has one origin",
         ),
         (
-            {**FLAN, "model_data_url": DATA},
-            "model_data_url: goes with `image` alone",
+            {**PACKAGED, "model_data_url": DATA},
+            "model_data_url: goes with `image` or `model_id` alone",
         ),
         (
-            {**FLAN, "environment": {"A": "b"}},
-            "environment: goes with `image` alone",
+            {**PACKAGED, "environment": {"A": "b"}},
+            "environment: goes with `image` or `model_id` alone",
+        ),
+        (
+            {**OWN, "inference_specification_name": "gpu"},
+            "inference_specification_name: goes with `model_package_arn` alone",
+        ),
+        (
+            {**OWN, "inference_execution_mode": "Direct"},
+            "inference_execution_mode: goes with `containers` alone",
+        ),
+        (
+            {**OWN, "image": "registry.example.com/llm:1", "image_config": PRIVATE},
+            "vpc: is required: the registry of `image_config` is reached through it",
+        ),
+        (
+            {**OWN, "image_config": {"repository_access_mode": "VPC"}},
+            ("image_config.repository_access_mode: must be one of 'Platform', 'Vpc', not 'VPC'"),
+        ),
+        (
+            {
+                **OWN,
+                "image_config": {
+                    "repository_access_mode": "Platform",
+                    "repository_credentials_provider_arn": FUNCTION,
+                },
+            },
+            (
+                "image_config.repository_credentials_provider_arn: is for "
+                "`repository_access_mode` 'Vpc': ECR asks for no password"
+            ),
+        ),
+        (
+            {**OWN, "image_config": {**PRIVATE, "repository_credentials_provider_arn": "login"}},
+            (
+                "image_config.repository_credentials_provider_arn: must be the ARN of a function "
+                "such as 'arn:aws:lambda:us-east-1:123456789012:function:name', not 'login'"
+            ),
+        ),
+        (
+            {**OWN, "mode": "MultiModel"},
+            (
+                "model_data_url: must be the folder of the models, ending with '/': `mode` is "
+                "MultiModel"
+            ),
+        ),
+        (
+            {**OWN, "model_cache_setting": "Disabled"},
+            "model_cache_setting: goes with `mode` 'MultiModel' alone",
+        ),
+        (
+            {**OWN, "model_data_source": OBJECT},
+            (
+                "model_data_source: stands beside `model_data_url`; a container has its data from "
+                "one place"
+            ),
+        ),
+        (
+            {**OWN, "model_data_source": {**OBJECT, "s3_data_type": "S3Prefix"}},
+            "model_data_source.s3_uri: must end with '/': it is a prefix",
+        ),
+        (
+            {
+                **OWN,
+                "model_data_source": {
+                    "s3_uri": "s3://our-models/x/",
+                    "s3_data_type": "S3Prefix",
+                    "compression_type": "Gzip",
+                },
+            },
+            (
+                "model_data_source.compression_type: must be 'None': only an 'S3Object' can be an "
+                "archive"
+            ),
+        ),
+        (
+            {
+                **BARE,
+                "containers": [
+                    {"image": IMAGE, "container_hostname": "container-2"},
+                    {"image": IMAGE},
+                ],
+            },
+            "containers: 'container-2' is the name of 2 of them",
+        ),
+        (
+            {**OWN, "inference_ami_version": "al2023-ami-sagemaker-inference-gpu-4-1"},
+            (
+                "inference_ami_version: must be one of 'al2-ami-sagemaker-inference-gpu-2', "
+                "'al2-ami-sagemaker-inference-gpu-2-1', 'al2-ami-sagemaker-inference-gpu-3-1', "
+                "'al2-ami-sagemaker-inference-neuron-2', not "
+                "'al2023-ami-sagemaker-inference-gpu-4-1'; did you mean "
+                "'al2-ami-sagemaker-inference-gpu-3-1'?"
+            ),
+        ),
+        # --- scaling
+        (
+            {**OWN, "autoscaling": {"max_capacity": 2}},
+            "autoscaling.invocations_per_instance: is required",
+        ),
+        (
+            {**ASYNC, "autoscaling": {"max_capacity": 2, "scale_on": "backlog"}},
+            "autoscaling.target: is required: what `scale_on` measures is kept near it",
+        ),
+        (
+            {**ASYNC, "autoscaling": {**SCALING, "scale_on": "backlog"}},
+            (
+                "autoscaling.invocations_per_instance: is for `scale_on` 'invocations'; name "
+                "`target` instead"
+            ),
+        ),
+        (
+            {**OWN, "autoscaling": {**SCALING, "target": 5}},
+            (
+                "autoscaling.target: stands beside `invocations_per_instance`, which says the "
+                "same; keep one"
+            ),
+        ),
+        (
+            {**OWN, "autoscaling": {"max_capacity": 2, "target": 0}},
+            "autoscaling.target: must be at least 1, not 0",
         ),
         (
             {**OWN, "accept_eula": True},
@@ -89,7 +217,8 @@ def test_what_sagemaker_accepts_is_accepted(entry: Mapping[str, Any]) -> None:
             {**OWN, "image": "python:3.13"},
             (
                 "image: must be an image in ECR such as "
-                "'123456789012.dkr.ecr.us-east-1.amazonaws.com/repository:tag', not 'python:3.13'"
+                "'123456789012.dkr.ecr.us-east-1.amazonaws.com/repository:tag', not 'python:3.13'; "
+                'for a registry of your own: "image_config": {"repository_access_mode": "Vpc"}'
             ),
         ),
         (
@@ -313,7 +442,10 @@ def test_what_sagemaker_accepts_is_accepted(entry: Mapping[str, Any]) -> None:
         ),
         (
             {**SERVERLESS, "inference_instance_count": 1},
-            "inference_instance_count: is for instances, and `serverless` has none",
+            (
+                "inference_instance_count: is for instances, and `serverless` has none; remove one "
+                "of the two"
+            ),
         ),
         (
             {**SERVERLESS, "serverless": {"memory_mb": 1000, "max_concurrency": 5}},
@@ -336,15 +468,15 @@ def test_what_sagemaker_accepts_is_accepted(entry: Mapping[str, Any]) -> None:
         ),
         (
             {**SERVERLESS, "autoscaling": SCALING},
-            "autoscaling: is for instances, and `serverless` has none",
+            "autoscaling: is for instances, and `serverless` has none; remove one of the two",
         ),
         (
             {**SERVERLESS, "vpc": VPC},
-            "vpc: is not supported by serverless variants",
+            "vpc: is not supported by serverless variants: remove it, or run on instances",
         ),
         (
             {**SERVERLESS, "data_capture": CAPTURE},
-            "data_capture: is not supported by serverless variants",
+            "data_capture: is not supported by serverless variants: remove it, or run on instances",
         ),
         (
             {**SERVERLESS, "model_data_url": "s3://our-models/folder/"},
@@ -352,7 +484,10 @@ def test_what_sagemaker_accepts_is_accepted(entry: Mapping[str, Any]) -> None:
         ),
         (
             {**SERVERLESS, "inference_type": "async"},
-            "serverless: is not supported by asynchronous endpoints",
+            (
+                "serverless: is not supported by asynchronous endpoints: remove it, or use "
+                "`inference_type` 'realtime'"
+            ),
         ),
         (
             without({**FLAN, "serverless": SERVERLESS["serverless"]}, "inference_instance_type"),
@@ -370,8 +505,8 @@ def test_what_sagemaker_accepts_is_accepted(entry: Mapping[str, Any]) -> None:
                 ],
             },
             (
-                "variants[1].serverless: is for an endpoint of one variant; SageMaker takes none "
-                "beside it"
+                "variants: are too many: `serverless` is for an endpoint of one variant; give "
+                "each an entry of its own"
             ),
         ),
         # --- shadows
@@ -392,7 +527,10 @@ def test_what_sagemaker_accepts_is_accepted(entry: Mapping[str, Any]) -> None:
         ),
         (
             {**SHADOWED, "inference_type": "async"},
-            "shadow_variants: is not supported by asynchronous endpoints",
+            (
+                "shadow_variants: is not supported by asynchronous endpoints: remove it, or use "
+                "`inference_type` 'realtime'"
+            ),
         ),
         (
             {**OWN, "shadow_variants": [{**XGB, "instance_type": "ml.inf1.xlarge"}]},
@@ -443,7 +581,7 @@ def test_what_sagemaker_accepts_is_accepted(entry: Mapping[str, Any]) -> None:
         # --- asynchronous
         (
             {**OWN, "async": {}},
-            "async: is for `inference_type` 'async'",
+            "async: is for `inference_type` 'async': remove it",
         ),
         (
             {**ASYNC, "async": {"output": "s3://x"}},

@@ -113,6 +113,52 @@ def test_gated_and_marketplace_models_are_valid_terraform(
     terraform.assert_valid()
 
 
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (
+            {"environment": {"A": "1"}},
+            (
+                "environment: cannot be changed: ai21-jurassic-2-light is sold on the AWS "
+                "Marketplace as a package; remove it"
+            ),
+        ),
+        (
+            {"inference_type": "async"},
+            (
+                "model_id: ai21-jurassic-2-light is sold on the AWS Marketplace as a package, and "
+                "asynchronous endpoints take no such package; use `inference_type` 'realtime'"
+            ),
+        ),
+    ],
+    ids=["environment", "async"],
+)
+def test_a_model_of_the_marketplace_is_taken_as_it_is_sold(
+    lock: Mapping[str, Any], own: Mapping[str, Any], expected: str
+) -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        ModelsLock.of(lock, "the lock", "us-east-1").resolve(
+            parse(config_with({**JURASSIC, **own}))
+        )
+    assert [str(problem) for problem in caught.value.problems] == [
+        f"jumpstart_models[0].{expected}"
+    ]
+
+
+def test_an_ami_that_terraform_does_not_know_is_refused_unless_another_is_named(
+    lock: Mapping[str, Any],
+) -> None:
+    changed = json.loads(json.dumps(lock))
+    versions = changed["regions"]["us-east-1"][LLAMA["model_id"]]["versions"]
+    locked_type = versions["0.0.0"]["instance_types"]["ml.p4d.24xlarge"]
+    locked_type["inference_ami_version"] = "al2023-ami-sagemaker-inference-gpu-4-1"
+    models = ModelsLock.of(changed, "the lock", "us-east-1")
+    with pytest.raises(InvalidConfig, match="al2023-ami-sagemaker-inference-gpu-4-1, which AWS"):
+        models.resolve(parse(config_with(LLAMA)))
+    own = {"inference_ami_version": "al2-ami-sagemaker-inference-gpu-3-1"}
+    assert models.resolve(parse(config_with({**LLAMA, **own})))
+
+
 def test_what_terraform_cannot_express_is_refused_at_synth(lock: Mapping[str, Any]) -> None:
     changed = json.loads(json.dumps(lock))
     versions = changed["regions"]["us-east-1"][LLAMA["model_id"]]["versions"]

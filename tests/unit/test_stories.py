@@ -622,6 +622,17 @@ def test_scaling_and_tags_are_set_after_each_creation() -> None:
     assert world.endpoints.made("scale", "falcon") == 2, "once for each creation"
 
 
+def test_what_is_left_of_scaling_is_deleted_with_the_endpoint() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", scaling=SCALING), a_spec("flan"))
+    for name in ("falcon", "flan"):
+        world.renew(name, minutes=60)
+    world.advance(minutes=120)
+    assert world.endpoints.made("delete", "falcon") == world.endpoints.made("delete", "flan") == 1
+    assert world.endpoints.made("forget scaling", "falcon") == 1
+    assert world.endpoints.made("forget scaling", "flan") == 0
+
+
 def test_scaling_changed_by_a_deploy_is_applied_while_running() -> None:
     world = World()
     world.deploy(a_spec("falcon", scaling=SCALING, spec_hash="1"))
