@@ -199,7 +199,8 @@ class Causes:
         if told.cause == "hand" and (recent or story.wanted or story.meant):
             return _of_a_stop(self._kernel, told)
         if not story.wanted:
-            of_session = told.cause == "lease" and recent and _of_a_session(self._kernel, told)
+            ended = told.cause == "lease" and (recent or story.meant)
+            of_session = ended and _of_a_session(self._kernel, told)
             return of_session or _closed_at_set_up(account, story, told)
         if told.cause == "lease":  # the clock of the meter is ahead
             return told.at == account.lease_end and abs(told.at - now) < _SKEW
@@ -284,7 +285,8 @@ def _of_a_stop(kernel: Kernel, told: Told) -> bool:
 
 
 def _of_a_session(kernel: Kernel, told: Told) -> bool:
-    """Whether a program whose clock is behind ends its session, which had just run out."""
+    """Whether a program ends its session: one that had just run out, if its clock is behind, or
+    during a drain."""
     actor = kernel.actor
     if actor is None or actor.reading is None or actor.notes["use"] != "end session":
         return False
