@@ -150,6 +150,7 @@ def lease_values(state: State) -> dict[str, Any]:
         "rev": state.rev,
         "expires_at": epoch(state.expires_at),
         "sessions": session_values(state.sessions),
+        "paid_at": epoch(state.paid_at),
         "held_since": epoch(state.held_since),
         "set_up_at": epoch(state.set_up_at),
     }
@@ -203,6 +204,7 @@ def state_of(item: Item) -> State:
         sessions={
             session: instant(end) or _EPOCH for session, end in item.get("sessions", {}).items()
         },
+        paid_at=instant(item.get("paid_at")),
         held_since=instant(item.get("held_since")),
         set_up_at=instant(item.get("set_up_at")),
         observed_status=status_of(item.get("observed_status", "")),
@@ -389,6 +391,7 @@ def operation_values(operation: Operation) -> dict[str, Any]:
         "chosen": operation.chosen_config,
         "held": epoch(operation.held_since),
         "async": operation.async_api,
+        "paid": epoch(operation.paid_at),
     }
 
 
@@ -411,6 +414,7 @@ def operations_of(item: Item) -> dict[str, Operation]:
             owner_of(values.get("stranger")),
             bool(values.get("draining", False)),
             values.get("async"),
+            instant(values.get("paid")),
         )
         for name, values in item.get("ops", {}).items()
     }

@@ -114,7 +114,7 @@ def meter_of(spec: Spec | None, state: State) -> Meter:
     """The meter of an endpoint. Without a spec it has no schedules and no lease."""
     if spec is None:
         return Meter()
-    return Meter(state.lease_end, spec.schedules, state.held_since)
+    return Meter.paid(state.lease_end, state.paid_at, spec.schedules, state.held_since)
 
 
 def undecided(spec: Spec | None, state: State, now: datetime) -> bool:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from lambdas.core.days import WEEKDAYS
 from lambdas.core.decision import FIRST_BACKOFF, TURN
 from lambdas.core.errors import AwsRefused, Throttled
 from lambdas.core.hints import Cause, Hint
@@ -18,7 +19,7 @@ from tests.fakes import a_spec, by, clock
 from tests.unit.interleaving import before, failing
 from tests.world import World
 
-ROUND_THE_CLOCK = Schedule("always", time(0), time(0), days=frozenset(range(7)))
+ROUND_THE_CLOCK = Schedule("always", time(0), time(0), days=frozenset(WEEKDAYS))
 
 
 def test_add_during_a_forget_adds_the_endpoint_again(world: World) -> None:
