@@ -121,7 +121,9 @@ class Causes:
             flip = drained or self._flip(account, now)
             if flip.causes == {"hand"} and story.cut and story.cut.at > now - _SKEW:  # two stops
                 story.flips.append(Flip(story.cut.at, flip.causes, frozenset({story.cut.detail})))
-            if story.is_seen or not flip.causes <= {"window", "change"}:
+            leased = account.lease_end == now
+            unpaid = {"window", "change"} if leased else {"window", "change", "schedule"}
+            if story.is_seen or not flip.causes <= unpaid:
                 story.flips.append(flip)
             else:
                 story.unseen = flip  # perhaps nobody was there to see that one
@@ -207,9 +209,10 @@ class Causes:
             return of_session or _closed_at_set_up(account, story, told)
         if told.cause == "lease":  # the clock of the meter is ahead
             return told.at == account.lease_end and abs(told.at - now) < _SKEW
-        if told.cause == "window" and abs(told.at - now) < _SKEW:
-            return told.detail in _closing(account, told.at)
-        return False
+        if told.cause not in ("window", "schedule") or abs(told.at - now) >= _SKEW:
+            return False
+        ends = _stopping if told.cause == "schedule" else _closing
+        return told.detail in ends(account, told.at)
 
     def _doubtful(self, key: str, story: Story) -> bool:
         """Whether the last flip cannot be known to the meter: between it and the last look before
