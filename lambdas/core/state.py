@@ -350,11 +350,16 @@ def paid_again(state: State, now: datetime) -> State:
     """The state with what every payment ends: a hold, the wait after failures, and what was known
     of a stranger. It asks for another try of what was dropped, too."""
     again = replace(state, held_since=None, stranger=None, dropped={}, attempts=0, retry_at=None)
-    return replace(again, paid_at=max(paid_second(now), state.paid_at or paid_second(now)))
+    return replace(again, paid_at=last_paid(state, now))
+
+
+def last_paid(state: State, now: datetime) -> datetime:
+    """The `paid_at` after a payment at `now`. It never goes back, also if a clock does."""
+    return max(paid_second(now), state.paid_at or paid_second(now))
 
 
 def paid_second(now: datetime) -> datetime:
-    """The `paid_at` of a payment at `now`. It never goes back, also if a clock does."""
+    """The `paid_at` of the first payment at `now`."""
     return now.replace(microsecond=0)
 
 

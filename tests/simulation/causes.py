@@ -121,7 +121,9 @@ class Causes:
             flip = drained or self._flip(account, now)
             if flip.causes == {"hand"} and story.cut and story.cut.at > now - _SKEW:  # two stops
                 story.flips.append(Flip(story.cut.at, flip.causes, frozenset({story.cut.detail})))
-            if story.is_seen or not flip.causes <= {"window", "change"}:
+            leased = account.lease_end == now
+            unpaid = {"window", "change"} if leased else {"window", "change", "schedule"}
+            if story.is_seen or not flip.causes <= unpaid:
                 story.flips.append(flip)
             else:
                 story.unseen = flip  # perhaps nobody was there to see that one
@@ -148,7 +150,8 @@ class Causes:
             return Flip(actor.reading, frozenset({"hand"}), frozenset({_person(actor)}))
         if actor and use == "end session":
             assert actor.reading is not None
-            return Flip(actor.reading, frozenset({"lease"}))
+            # By a clock that is behind, the rest of the lease ended a moment later.
+            return Flip(max(actor.reading, account.lease_end or _LONG_AGO), frozenset({"lease"}))
         cut = self.stories[account.key].cut
         # Of two stops the second one, by a clock that is behind, may move the end once more.
         moved = cut is not None and now < cut.at < now + _SKEW and account.lease_end == now
@@ -201,13 +204,15 @@ class Causes:
         if told.cause == "hand" and (recent or story.wanted or story.meant):
             return _of_a_stop(self._kernel, told)
         if not story.wanted:
-            of_session = told.cause == "lease" and recent and _of_a_session(self._kernel, told)
+            ended = told.cause == "lease" and (recent or story.meant)
+            of_session = ended and _of_a_session(self._kernel, told)
             return of_session or _closed_at_set_up(account, story, told)
         if told.cause == "lease":  # the clock of the meter is ahead
             return told.at == account.lease_end and abs(told.at - now) < _SKEW
-        if told.cause == "window" and abs(told.at - now) < _SKEW:
-            return told.detail in _closing(account, told.at)
-        return False
+        if told.cause not in ("window", "schedule") or abs(told.at - now) >= _SKEW:
+            return False
+        ends = _stopping if told.cause == "schedule" else _closing
+        return told.detail in ends(account, told.at)
 
     def _doubtful(self, key: str, story: Story) -> bool:
         """Whether the last flip cannot be known to the meter: between it and the last look before
@@ -298,7 +303,8 @@ def _of_a_stop(kernel: Kernel, told: Told) -> bool:
 
 
 def _of_a_session(kernel: Kernel, told: Told) -> bool:
-    """Whether a program whose clock is behind ends its session, which had just run out."""
+    """Whether a program ends its session: one that had just run out, if its clock is behind, or
+    during a drain."""
     actor = kernel.actor
     if actor is None or actor.reading is None or actor.notes["use"] != "end session":
         return False

@@ -35,12 +35,14 @@ Session = tuple[str, str]
 
 @dataclass
 class Payment:
-    """A request of a user, its Idempotency-Key, and its results: the ends of the lease. With
-    `session` it pays for that session of its caller. `until` is instead of minutes."""
+    """A request of a user, its Idempotency-Key, and its results: the ends of the lease, and when
+    each was paid. With `session` it pays for that session of its caller. `until` is instead of
+    minutes."""
 
     minutes: int
     key: str | None = None
     ends: list[datetime] = field(default_factory=list)
+    paid_at: list[datetime] = field(default_factory=list)
     session: Session | None = None
     until: datetime | None = None
 
@@ -275,7 +277,7 @@ class Ledger:
             if end != expected:
                 self._violation(account.key, f"declared with a lease until {end}, not {expected}")
             account.exists, account.expires_at, account.rev = True, end, _rev(item)
-            account.lease_paid_at = now.replace(microsecond=0)
+            self._paid(account, actor.notes["use"], now, _instant(item, "paid_at"))
             account.lease_ends |= {end} if end else set()
             account.adoption = self._adoption(account, item, "", actor)
             account.written_at = self._kernel.now
@@ -366,6 +368,9 @@ class Ledger:
         if paid_at != expected:
             self._violation(account.key, f"{use} was recorded as paid at {paid_at}, not {expected}")
         account.lease_paid_at = paid_at
+        payment = actor.notes.get("payment") if (actor := self._kernel.actor) else None
+        if payment and paid_at and len(payment.paid_at) < len(payment.ends):
+            payment.paid_at.append(paid_at)
 
     def _adoption(self, account: Account, item: Item, use: str, actor: Actor) -> Adoption | None:
         """The adoption that is under way after this write of a user."""

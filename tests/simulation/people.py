@@ -18,6 +18,7 @@ from lambdas.core.ports import WakeShare
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, OutsideUpdates, Spec
 from tests.fakes import by
+from tests.simulation import oracle
 from tests.simulation.ledger import Payment, Session
 from tests.simulation.stack import Came
 from tests.simulation.stage import Stage
@@ -41,6 +42,8 @@ NAMES = ("ann", "bob", "cleo")
 """The names of users. Each has a token."""
 _MINUTES = (1, 2, 3, 5, 10, 10, 30, 60, 60, 180)
 _TRIES = 3
+_LATELY = timedelta(seconds=60)
+"""How old the schedules behind an answer may be."""
 
 
 def a_schedule(rng: Random, name: str, around: date) -> Schedule:
@@ -319,10 +322,18 @@ class Users:
             violation(name, f"one {use} was entered {len(payment.ends)} times")
 
     def _is_lease_end(self, name: str, payment: Payment, told: str) -> bool:
-        """The answer tells the end that was paid, or a later one that something else had."""
+        """The answer tells the end that was paid, or that a lone stop cuts it, or a later one that
+        something else had."""
         account = self.stage.watch.ledger.account(name.lower())
-        ends = {*payment.ends, *(end for end in account.lease_ends if end > min(payment.ends))}
-        return told in {iso(end) for end in ends}
+        specs = account.specs_since(self.stage.kernel.now - _LATELY)
+        paid = {
+            oracle.lease_end(spec.schedules, end, paid_at)
+            for spec in specs
+            if spec is not None
+            for end, paid_at in zip(payment.ends, payment.paid_at, strict=True)
+        } or {*payment.ends}
+        first = min(end for end in paid if end)
+        return told in {iso(end) for end in (*paid, *account.lease_ends) if end and end >= first}
 
     def _ask(
         self,

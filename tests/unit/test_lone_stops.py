@@ -9,9 +9,9 @@ import pytest
 
 from lambdas.core.days import WEEKDAYS, names_of
 from lambdas.core.meter import Meter
-from lambdas.core.ports import WakeShare
+from lambdas.core.ports import Declaration, WakeShare
 from lambdas.core.schedule import Schedule, fixed_offset
-from lambdas.core.state import Status
+from lambdas.core.state import State, Status
 from lambdas.core.waking import Waking
 from tests.fakes import a_spec, clock
 from tests.world import World
@@ -176,3 +176,10 @@ def test_each_day_has_its_names() -> None:
 )
 def test_zone_whose_name_is_an_offset_is_told(zone: str, words: str | None) -> None:
     assert fixed_offset(zone, clock(9)) == words
+
+
+def test_add_by_a_clock_that_is_behind_that_of_the_last_payment_moves_no_payment_back() -> None:
+    """A lone stop before that payment would cut it."""
+    paid = State(paid_at=clock(18, 0, 2), expires_at=clock(19))
+    added = Declaration(a_spec(), clock(20), over=paid).state(clock(17, 59, 59))
+    assert added.paid_at == clock(18, 0, 2)
