@@ -71,16 +71,21 @@ destroy: ready-cdktf ## stop every endpoint, then remove the stack from AWS (ARG
 # --- its development --------------------------------------------------------------------------
 
 .PHONY: test
-test: ready-cdktf ## the whole test suite, end-to-end tests and coverage gate included
+test: ready-cdktf ## every kind of test, end-to-end tests and coverage gate included
 # Tests that deploy, measure or simulate run separately, without coverage.
 	@$(VENV) -m coverage erase
-	$(VENV) -m pytest -q -n auto -m "not (e2e or simulation or timing)" --cov --cov-report= $(ARGS)
+	$(VENV) -m pytest -q -n auto -m "not (e2e or simulation or timing or prove)" --cov --cov-report= $(ARGS)
 	$(VENV) -m coverage report --fail-under=95
 # With a fixed seed: a change draws few other mutants, and does not fail for code far from it.
 	$(VENV) -m tests.mutants --sample 100 --seed 1
-	$(VENV) -m pytest -q -n auto -m simulation $(ARGS)
+	$(VENV) -m pytest -q -n auto -m "simulation and not prove" $(ARGS)
 	$(VENV) -m pytest -q -m timing $(ARGS)
-	$(VENV) -m pytest -q -m e2e -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(VENV) -m pytest -q -m "e2e and not prove" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+.PHONY: prove
+prove: ready-cdktf ## what repeats at length: more seeds, whole matrices, all documents; `make test` has one of each
+	$(VENV) -m pytest -q -n auto -m "prove and not e2e" $(ARGS)
+	$(VENV) -m pytest -q -m "prove and e2e" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: ready ## format, lint, types, import rules, unit tests: under a minute

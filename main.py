@@ -16,7 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructs_lib import fast_bindings, provider_lock
+from constructs_lib import fast_bindings
+
+PROJECT = Path(__file__).resolve().parent
+CACHE = PROJECT / ".cache"
+if __name__ == "__main__":
+    fast_bindings.keep_bytecode(CACHE)  # of the imports that follow, too
+
+from constructs_lib import provider_lock
 from constructs_lib.bundle import BundleFailed, bundle_code, bundle_layer
 from constructs_lib.config.file import load, notes
 from constructs_lib.config.problems import InvalidConfig
@@ -28,8 +35,6 @@ from constructs_lib.quotas import problems
 if TYPE_CHECKING:
     from cdktf import App
 
-PROJECT = Path(__file__).resolve().parent
-CACHE = PROJECT / ".cache"
 PROVIDER_LOCK = PROJECT / "configs" / "provider.lock.hcl"
 USAGE_ERROR = 2
 
@@ -59,7 +64,8 @@ def build(environment: Mapping[str, str], outdir: Path) -> App:
 
     from constructs_lib.stack import EndpointManagerStack  # noqa: PLC0415
 
-    app = App(outdir=str(outdir))
+    # Terraform itself checks its version and the providers: no need to start it for that.
+    app = App(outdir=str(outdir), skip_validation=True)
     EndpointManagerStack(app, config, models, code=code, layer=layer, packages=packages)
     return app
 

@@ -1,13 +1,14 @@
-"""How much faster synth is when the bindings are loaded on demand."""
+"""What a synth costs, in CPU seconds of all its processes, and how much it saves that the bindings
+are loaded on demand."""
 
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from benches.row import Row
 from constructs_lib.fast_bindings import SWITCH
 
 MAIN = Path(__file__).resolve().parent.parent / "main.py"
+MOST = 2.5
+"""The most that a warm synth may cost, in loads of cdktf. It is 2.0 to 2.3, with what else runs."""
 
 
 def seconds_to_synth(*, eager: bool) -> float:
@@ -29,11 +32,17 @@ def seconds_to_load_cdktf() -> float:
 
 
 def _seconds(*arguments: str, **more: str) -> float:
-    began = time.perf_counter()
+    before = _of_children()
     environment = {**os.environ, **more}
     command = [sys.executable, *arguments]
     subprocess.run(command, env=environment, check=True, capture_output=True)
-    return time.perf_counter() - began
+    return _of_children() - before
+
+
+def _of_children() -> float:
+    """CPU seconds of all processes that ended: other work on the machine adds little to them."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def rows() -> Iterator[Row]:
@@ -41,5 +50,7 @@ def rows() -> Iterator[Row]:
     quick = statistics.median(seconds_to_synth(eager=False) for _ in range(3))
     eager = seconds_to_synth(eager=True)
     load = statistics.median(seconds_to_load_cdktf() for _ in range(3))
-    yield Row("synth, warm", f"{quick:.1f} s, {quick / load:.1f} x loading cdktf", "< 4")
+    ratio = quick / load
+    figure = f"{quick:.1f} CPU s, {ratio:.1f} x loading cdktf"
+    yield Row("synth, warm", figure, f"<= {MOST}", ratio <= MOST)
     yield Row("synth, eagerly", f"{eager / quick:.0f} x as long", "why it is not done")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 from benches.row import Row
+from lambdas.core.days import WEEKDAYS
 from lambdas.core.meter import Meter
 from lambdas.core.schedule import Schedule
 
@@ -31,7 +32,7 @@ def rows() -> Iterator[Row]:
             f"w{n}",
             time(n % 24),
             time((n + 8) % 24, 30),
-            days=frozenset({n % 7}),
+            days=frozenset({WEEKDAYS[n % 7]}),
             timezone=ZONES[n % len(ZONES)],
         )
         for n in range(50)

@@ -79,7 +79,7 @@ class Alarms(Construct):
     ) -> None:
         super().__init__(scope, "observability")
         self._at = at
-        self._topic = addressed(
+        topic = addressed(
             # Not encrypted with the AWS-managed key: CloudWatch may not publish through it.
             SnsTopic(
                 self,
@@ -90,13 +90,14 @@ class Alarms(Construct):
             ),
             "alarms",
         )
+        self._topic_arn = topic.arn
         self.alarm_names: list[str] = []
         for number, email in enumerate(emails):
             addressed(
                 SnsTopicSubscription(
                     self,
                     f"email-{number}",
-                    topic_arn=self._topic.arn,
+                    topic_arn=self._topic_arn,
                     protocol="email",
                     endpoint=email,
                 ),
@@ -255,8 +256,8 @@ class Alarms(Construct):
                 threshold=when.threshold,
                 comparison_operator=when.comparison,
                 treat_missing_data=when.missing,
-                alarm_actions=[self._topic.arn],
-                ok_actions=[self._topic.arn],
+                alarm_actions=[self._topic_arn],
+                ok_actions=[self._topic_arn],
             ),
             name.replace("-", "_"),
         )

@@ -35,7 +35,7 @@ def install(cache: Path, package: str = PACKAGE) -> None:
     """Choose Node and, unless switched off, install both parts. Call it before importing cdktf; a
     second call changes nothing. `cache` keeps bytecode if the environment keeps none."""
     _choose_node()
-    _keep_bytecode(cache)
+    keep_bytecode(cache)
     _add_node_option("--no-deprecation")  # cdktf calls APIs that Node 22 warns about
     if os.environ.get(SWITCH, "") not in ("", "0"):
         return
@@ -120,9 +120,9 @@ def _choose_node() -> None:
         os.environ["JSII_NODE"] = str(binary)
 
 
-def _keep_bytecode(cache: Path) -> None:
-    """Compiling the bindings of a stack takes half a second. If Python may not write bytecode
-    beside the sources (PYTHONDONTWRITEBYTECODE), keep it in our own cache."""
+def keep_bytecode(cache: Path) -> None:
+    """Compiling what a synth imports takes a second. If Python may not write bytecode beside the
+    sources (PYTHONDONTWRITEBYTECODE), keep it in our own cache."""
     if sys.dont_write_bytecode:
         sys.dont_write_bytecode = False
         sys.pycache_prefix = str(cache / "bytecode")

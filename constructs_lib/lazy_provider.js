@@ -3,12 +3,16 @@
 //
 // It only acts if package.json names that package and if it knows every line of index.js. Node
 // loads any other index.js as usual: slow, but correct.
+//
+// It also lets cdktf keep no stack trace of each token. Such a trace has frames of jsii alone, none of
+// our code, and they take as long as 300 calls through jsii.
 'use strict';
 const Module = require('module');
 const fs = require('fs');
 const path = require('path');
 
 const NAME = '@cdktf/provider-aws';
+const STACK_TRACES = path.join('cdktf', 'lib', 'tokens', 'private', 'stack-trace.js');
 const SUBMODULE = /^exports\.(\w+) = (?:__importStar\()?require\(["'](\.\/[\w./-]+)["']\)\)?;$/;
 const HARMLESS = [
   /^\s*$/,
@@ -44,6 +48,10 @@ function isProviderIndex(filename) {
 
 const eager = Module._extensions['.js'];
 Module._extensions['.js'] = function load(module, filename) {
+  if (filename.endsWith(STACK_TRACES)) {
+    module.exports.captureStackTrace = () => [];
+    return undefined;
+  }
   const found = isProviderIndex(filename)
     ? submodules(fs.readFileSync(filename, 'utf8'))
     : null;

@@ -105,7 +105,7 @@ def start(places: Places, region: str, environ: Mapping[str, str]) -> Embedded:
 def clear(places: Places) -> None:
     """Stop everything that runs for this checkout, and delete its state."""
     stop(places, ours(places))
-    for file in (places.stack_file, places.key, places.journal):
+    for file in (places.stack_file, places.key, places.journal, places.applied):
         file.unlink(missing_ok=True)
     shutil.rmtree(places.terraform, ignore_errors=True)
     shutil.rmtree(places.scratch, ignore_errors=True)

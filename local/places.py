@@ -61,6 +61,11 @@ class Places:
         return self.home / "simulator.journal"
 
     @property
+    def applied(self) -> Path:
+        """What the last apply of Terraform left."""
+        return self.home / "applied.json"
+
+    @property
     def applying(self) -> Path:
         """A mark that exists while Terraform makes changes. If it is left behind, the state of
         Terraform is not reliable."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from lambdas.aws import clients
 from lambdas.aws.token_list import DynamoTokenList
-from local import embedded, front, tokens
+from local import applied, embedded, front, tokens
 from local.daemon import NotStartedError
 from local.embedded import Embedded
 from local.environment import without_aws
@@ -25,13 +25,14 @@ from local.front import Front
 from local.one_at_a_time import taking_turns
 from local.places import Places, here
 from local.stack_file import StackFile
-from local.steps import Steps
+from local.steps import Step, Steps
 from local.terraform_run import Terraform, TerraformFailedError
 from tools import terraform_cli
 
 STACK = Path("stacks") / "endpoint-manager"
 OVERLAY = Path(__file__).resolve().with_name("overlay.json")
 INTERRUPTED = 130
+UNCHANGED = "Not needed: this stack was applied before, and its resources are there."
 LOST = """\
 Lost are: leases, holds and schedules that were set over the API, endpoints that were added over
 it, what runs now, the history, and tokens of `make token`. The config is deployed anew."""
@@ -71,17 +72,24 @@ class Up:
         self._agree_to_lose(region)
         with steps.step("start the embedded AWS") as step:
             pair, step.outcome = self._embedded(region)
+        _reach_only(pair)
         terraform = Terraform(binary, provision.environment | pair.aws, self.places)
-        with steps.step("terraform init"):
-            terraform.take(self.places.synthesized / STACK)
-            terraform.init()
+        with steps.step("terraform init") as step:
+            outputs = applied.outputs(self.places)
+            if outputs is None:
+                terraform.take(self.places.synthesized / STACK)
+                terraform.init()
+            else:
+                step.outcome = "not needed"
         with steps.step("terraform apply") as step:
-            applied = terraform.apply(step)
-            step.outcome = applied.summary
+            if outputs is None:
+                outputs, step.outcome = self._apply(terraform, step)
+            else:
+                step.outcome = f"{UNCHANGED} To compare all of it: rm {self.places.applied}"
         with steps.step("tokens, gateway, health") as step:
-            stack = self._open(gateway, pair, applied.outputs)
+            stack = self._open(gateway, pair, outputs)
             step.outcome = stack.api_url
-        print(f"\nUp after {steps.seconds:.0f} s.\n{what_next(stack, applied.outputs)}")
+        print(f"\nUp after {steps.seconds:.0f} s.\n{what_next(stack, outputs)}")
 
     def _synthesize(self) -> str:
         """Run main.py on the config with our overlay; returns the region of the stack."""
@@ -119,16 +127,20 @@ class Up:
         if found is not None:
             if embedded.daemons(self.places).get("simulator") == before.get("simulator"):
                 return found, "already running: its state is kept"
+            applied.forget(self.places)  # it may lack what it had not written yet
             return found, "the SageMaker simulator had ended: it goes on with what it had accepted"
         restarted = self.places.terraform.exists()
         pair = embedded.start(self.places, region, self.environ)
         return pair, "started afresh: the earlier state is gone" if restarted else ""
 
+    def _apply(self, terraform: Terraform, step: Step) -> tuple[Mapping[str, Any], str]:
+        applied.forget(self.places)
+        done = terraform.apply(step)
+        applied.note(self.places, done.outputs)
+        return done.outputs, done.summary
+
     def _open(self, gateway: Front, pair: Embedded, outputs: Mapping[str, Any]) -> StackFile:
         """Add the tokens, start the gateway and write the stack file."""
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            del os.environ[name]
-        os.environ.update(pair.aws)
         both = tokens.kept(self.places.tokens)
         table = DynamoTokenList(clients.dynamodb_once(), outputs["auth_table_name"])
         tokens.enter(both, table, datetime.now(UTC))
@@ -148,6 +160,13 @@ class Up:
         )
         stack.write(self.places.stack_file)
         return stack
+
+
+def _reach_only(pair: Embedded) -> None:
+    """Let the clients of this process know the embedded AWS and no other."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(pair.aws)
 
 
 def _agreed(question: str) -> bool:

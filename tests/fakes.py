@@ -51,6 +51,7 @@ from lambdas.core.state import (
     Status,
     Step,
     paid_again,
+    paid_second,
 )
 
 ONE = (Variant("all", 1),)
@@ -224,7 +225,7 @@ class FakeStateStore:
     def _renewed(self, record: Record, state: State, now: datetime, keyed: Keyed | None) -> State:
         if keyed:
             keyed = replace(keyed, operation=replace(keyed.operation, expires_at=state.expires_at))
-        return self._user_write(_keyed(record, keyed), paid_again(state), now)
+        return self._user_write(_keyed(record, keyed), paid_again(state, now), now)
 
     def stop(
         self,
@@ -243,6 +244,7 @@ class FakeStateStore:
             record.state,
             expires_at=state.expires_at,
             sessions=state.sessions,
+            paid_at=state.paid_at,
             held_since=state.held_since,
         )
         if ended_at(state, now):
@@ -293,7 +295,9 @@ class FakeStateStore:
         if self.wakes.get(counter, 0) >= share.most_an_hour:
             raise Conflict("the share is used up")
         self.wakes[counter] = self.wakes.get(counter, 0) + 1
-        self._user_write(record, replace(record.state, expires_at=until), now)
+        self._user_write(
+            record, replace(record.state, expires_at=until, paid_at=paid_second(now)), now
+        )
 
     def touch(self, key: str, now: datetime, step: Step | None = None) -> None:
         record = self.load(key)
@@ -448,6 +452,7 @@ def _keeping_lease(current: State, state: State) -> State:
         rev=current.rev,
         expires_at=current.expires_at,
         sessions=current.sessions,
+        paid_at=current.paid_at,
         held_since=current.held_since,
     )
 

@@ -1,8 +1,8 @@
 """Print the smallest IAM policy with which `make plan`, `make deploy` and `make destroy` work:
 `python -m tools.deployer_policy --account 123456789012`.
 
-It fits the config that CONFIG names. tests/e2e/test_deployer.py deploys all examples under it and
-compares it with every action that the deploy asked for.
+It fits the config that CONFIG names. tests/e2e/test_deployer_of_everything.py deploys all examples
+under it and compares it with every action that the deploy asked for.
 """
 
 from __future__ import annotations

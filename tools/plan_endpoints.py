@@ -183,8 +183,13 @@ def _blocks(values: Values, name: str) -> Sequence[Values]:
 
 
 def _windows(schedule: Values) -> str:
-    days = schedule.get("date") or " ".join(schedule.get("days", []))
-    told = f"{days} {schedule['start_time']}-{schedule['stop_time']} {schedule['timezone']}"
+    days = schedule.get("date") or " ".join(str(day) for day in schedule.get("days", []))
+    start, stop = schedule.get("start_time"), schedule.get("stop_time")
+    if start and stop:
+        times = f"{start}-{stop}"
+    else:
+        times = f"{start} for {schedule['minutes']} min" if start else f"stop at {stop}"
+    told = f"{days} {times} {schedule['timezone']}"
     except_dates = schedule.get("except_dates")
     return f"{told}, except {' '.join(except_dates)}" if except_dates else told
 

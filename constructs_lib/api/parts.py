@@ -41,7 +41,7 @@ class ApiParts:
 
     def __init__(self, scope: Construct, api: ApiGatewayRestApi) -> None:
         self._scope = scope
-        self._api = api
+        self._api_id, self._root_id = api.id, api.root_resource_id
         self._set: list[str] = []
         self.paths: dict[str, str] = {}
         """The id of each path's resource, by the id of its route."""
@@ -49,11 +49,12 @@ class ApiParts:
     def make(self, kind: Callable[..., Part], logical_id: str, **properties: object) -> Part:
         construct_id = f"{kind.__name__}-{logical_id}"
         part = addressed(
-            kind(self._scope, construct_id, rest_api_id=self._api.id, **properties), logical_id
+            kind(self._scope, construct_id, rest_api_id=self._api_id, **properties), logical_id
         )
-        for name, value in properties.items():
-            if value is not None:
-                self._set.append(f"{part.terraform_resource_type}.{logical_id}.{name}")
+        address = f"{part.terraform_resource_type}.{logical_id}"
+        self._set += [
+            f"{address}.{name}" for name, value in properties.items() if value is not None
+        ]
         return part
 
     def method(
@@ -68,7 +69,7 @@ class ApiParts:
         resource = self.make(
             ApiGatewayResource,
             route.id,
-            parent_id=parent_id or self._api.root_resource_id,
+            parent_id=parent_id or self._root_id,
             path_part=route.path,
         )
         self.paths[route.id] = resource.id

@@ -35,14 +35,15 @@ from constructs_lib.config.variants import (
     Variant,
     only_variant,
 )
+from lambdas.core.days import DAYS, parse_days
 from lambdas.core.errors import InvalidField
 from lambdas.core.json_form import MAX_INTEGER
 from lambdas.core.name_patterns import MAX_PATTERNS, PATTERN, NamePatterns
 from lambdas.core.schedule import (
-    WEEKDAYS,
+    MAX_WINDOW_MINUTES,
     Schedule,
     parse_date,
-    parse_days,
+    parse_minutes,
     parse_time,
     parse_timezone,
 )
@@ -69,12 +70,17 @@ Date = Annotated[
     by_core(parse_date),
     WithJsonSchema({"type": "string", "pattern": "^[0-3][0-9]/[01][0-9]/[0-9]{4}$"}),
 ]
+Minutes = Annotated[
+    int,
+    by_core(parse_minutes),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_WINDOW_MINUTES}),
+]
 Timezone = Annotated[str, by_core(parse_timezone)]
 Days = Annotated[
-    list[str],
+    list[Any],
     by_core(parse_days),
     WithJsonSchema(
-        {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(WEEKDAYS)}}
+        {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(DAYS)}}
     ),
 ]
 
@@ -94,11 +100,13 @@ Names = Annotated[
 
 
 class ScheduleEntry(Model):
-    """Windows in which an endpoint runs: on `days` of the week, or on one `date`."""
+    """Windows in which an endpoint runs: on `days`, or on one `date`. With `minutes`, a window is
+    that long. With a `stop_time` alone, whatever runs then is stopped."""
 
     name: str
-    start_time: Time
-    stop_time: Time
+    start_time: Time | None = None
+    stop_time: Time | None = None
+    minutes: Minutes | None = None
     days: Days | None = None
     date: Date | None = None
     timezone: Timezone = "UTC"

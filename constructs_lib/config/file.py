@@ -17,6 +17,7 @@ from constructs_lib.config.document import DeployConfig, JumpstartModel
 from constructs_lib.config.instance_types import has_local_storage
 from constructs_lib.config.problems import InvalidConfig, Problem
 from constructs_lib.config.sentences import problems_of
+from lambdas.core.schedule import fixed_offset
 
 MAX_SPEC_BYTES = 350_000
 """A DynamoDB item holds 400 KB. The rest is for the other attributes of a spec's item.
@@ -96,8 +97,14 @@ def _notes_on(model: JumpstartModel, now: datetime) -> Iterator[str]:
     if model.schedule is None:
         yield "has no `schedule`: it stays stopped until someone renews it."
     for schedule in model.schedules():
-        if sentence := schedule.never_opens(now):
+        if sentence := schedule.without_effect(now):
             yield sentence
+        if offset := fixed_offset(schedule.timezone, now):
+            yield (
+                f"schedule '{schedule.name}': the time zone '{schedule.timezone}' is always "
+                f"{offset}, also in summer. Name a place, such as 'America/New_York', if you mean "
+                "the clocks there."
+            )
     yield from _note_on_key(model)
 
 

@@ -84,6 +84,7 @@ def state_values(state: State) -> dict[str, Any]:
         "owned_since": epoch(state.owned_since),
         "set_aside": epoch(state.set_aside),
         "observed_modified": epoch(state.observed_modified),
+        "observed_created": epoch(state.observed_created),
         **wanted_values(state),
         "start_seconds": state.start_seconds,
         "orphaned_at": epoch(state.orphaned_at),
@@ -149,6 +150,7 @@ def lease_values(state: State) -> dict[str, Any]:
         "rev": state.rev,
         "expires_at": epoch(state.expires_at),
         "sessions": session_values(state.sessions),
+        "paid_at": epoch(state.paid_at),
         "held_since": epoch(state.held_since),
         "set_up_at": epoch(state.set_up_at),
     }
@@ -202,6 +204,7 @@ def state_of(item: Item) -> State:
         sessions={
             session: instant(end) or _EPOCH for session, end in item.get("sessions", {}).items()
         },
+        paid_at=instant(item.get("paid_at")),
         held_since=instant(item.get("held_since")),
         set_up_at=instant(item.get("set_up_at")),
         observed_status=status_of(item.get("observed_status", "")),
@@ -226,6 +229,7 @@ def state_of(item: Item) -> State:
         owned_since=instant(item.get("owned_since")),
         set_aside=instant(item.get("set_aside")),
         observed_modified=instant(item.get("observed_modified")),
+        observed_created=instant(item.get("observed_created")),
         last_wanted=_wanted_of(item),
         ended=_ended_of(item.get("ended")),
         start_seconds=int(item["start_seconds"]) if "start_seconds" in item else None,
@@ -387,6 +391,7 @@ def operation_values(operation: Operation) -> dict[str, Any]:
         "chosen": operation.chosen_config,
         "held": epoch(operation.held_since),
         "async": operation.async_api,
+        "paid": epoch(operation.paid_at),
     }
 
 
@@ -409,6 +414,7 @@ def operations_of(item: Item) -> dict[str, Operation]:
             owner_of(values.get("stranger")),
             bool(values.get("draining", False)),
             values.get("async"),
+            instant(values.get("paid")),
         )
         for name, values in item.get("ops", {}).items()
     }

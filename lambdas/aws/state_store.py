@@ -65,6 +65,7 @@ from lambdas.core.state import (
     Reweighing,
     State,
     Step,
+    paid_second,
 )
 
 if TYPE_CHECKING:
@@ -228,9 +229,9 @@ class DynamoStateStore:
         if minutes > max_lease_minutes:
             raise LeaseTooLong(max_lease_minutes)
         seconds, room = minutes * 60, (max_lease_minutes - minutes) * 60
-        ahead = True
+        ahead, paid_at = True, paid_second(now)
         for _ in range(_TRIES):
-            update = self._lease_update(key, now, keyed, over)
+            update = self._lease_update(key, now, paid_at, keyed, over)
             if live:
                 update.assign(
                     {
@@ -258,7 +259,9 @@ class DynamoStateStore:
             try:
                 return self._update(key, update)
             except Conflict:
-                ahead = self._lease_is_ahead(key, now, keyed, seconds, max_lease_minutes, over)
+                state = self._state_again(key, keyed, over)
+                ahead = _lease_is_ahead(state, now, seconds, max_lease_minutes)
+                paid_at = max(paid_at, state.paid_at or paid_at)
         raise Busy
 
     def renew_until(
@@ -269,9 +272,9 @@ class DynamoStateStore:
         keyed: Keyed | None,
         over: State | None = None,
     ) -> State:
-        later = True
+        later, paid_at = True, paid_second(now)
         for _ in range(_TRIES):
-            update = self._lease_update(key, now, keyed, over)
+            update = self._lease_update(key, now, paid_at, keyed, over)
             if later:
                 update.when("attribute_not_exists({expires_at}) OR {expires_at} < :until")
                 update.set("expires_at", ":until", until=epoch(until))
@@ -282,8 +285,9 @@ class DynamoStateStore:
             try:
                 return self._update(key, update)
             except Conflict:
-                end = self._state_again(key, keyed, over).expires_at
-                later = end is None or end < until
+                state = self._state_again(key, keyed, over)
+                later = state.expires_at is None or state.expires_at < until
+                paid_at = max(paid_at, state.paid_at or paid_at)
         raise Busy
 
     def pay_session(
@@ -297,8 +301,9 @@ class DynamoStateStore:
     ) -> State:
         place = f"sessions.{session}"
         known: Mapping[str, datetime] | None = None  # the sessions, at the last look
+        paid_at = paid_second(now)
         for _ in range(_TRIES):
-            update = self._lease_update(key, now, keyed, over)
+            update = self._lease_update(key, now, paid_at, keyed, over)
             if keyed:
                 _record_end(update, keyed)
             if known == {}:  # STATE may be older than sessions are
@@ -318,11 +323,17 @@ class DynamoStateStore:
             try:
                 return self._update(key, update)
             except Conflict:
-                known = self._state_again(key, keyed, over).sessions
+                state = self._state_again(key, keyed, over)
+                known, paid_at = state.sessions, max(paid_at, state.paid_at or paid_at)
         raise Busy
 
     def _lease_update(
-        self, key: str, now: datetime, keyed: Keyed | None, over: State | None
+        self,
+        key: str,
+        now: datetime,
+        paid_at: datetime,
+        keyed: Keyed | None,
+        over: State | None,
     ) -> UpdateExpression:
         """The part of a renewal that does not depend on the lease: a new revision that is due now,
         no hold, and the adoption of `over`."""
@@ -330,9 +341,10 @@ class DynamoStateStore:
         update = (
             _user_write(key, now)
             .remove("held_since", "retry_at", "stranger", "dropped")
-            .assign({"attempts": 0})
+            .assign({"attempts": 0, "paid_at": epoch(paid_at)})
         )
         update.when("attribute_exists({pk})")
+        update.when("attribute_not_exists({paid_at}) OR {paid_at} <= :paid_at")
         if over:
             update.assign({"adopting": adoption_values(over.adopting)})
             update.when("{rev} = :was", was=over.rev)
@@ -352,24 +364,6 @@ class DynamoStateStore:
             raise Conflict("another revision")
         return record.state
 
-    def _lease_is_ahead(
-        self,
-        key: str,
-        now: datetime,
-        keyed: Keyed | None,
-        seconds: int,
-        max_lease_minutes: int,
-        over: State | None,
-    ) -> bool:
-        """For the next try of a renewal: whether the lease ends in the future. Raises
-        UnknownEndpoint, Conflict or LeaseTooLong if no try can work."""
-        end = epoch(self._state_again(key, keyed, over).expires_at)
-        if end is None or end <= (epoch(now) or 0):
-            return False
-        if end + seconds > _floor(now) + max_lease_minutes * 60:
-            raise LeaseTooLong(max_lease_minutes)
-        return True
-
     def stop(
         self,
         key: str,
@@ -382,6 +376,7 @@ class DynamoStateStore:
             {
                 "expires_at": epoch(state.expires_at),
                 "sessions": session_values(state.sessions),
+                "paid_at": epoch(state.paid_at),
                 "held_since": epoch(state.held_since),
                 # If it ended nothing, a reconcile may have saved a later look.
                 **(wanted_values(state) if ended_at(state, now) else {}),
@@ -433,7 +428,8 @@ class DynamoStateStore:
 
     def wake(self, key: str, rev: int, until: datetime, now: datetime, share: WakeShare) -> None:
         assert self._history is not None, "wakes are counted in the history table"
-        lease = _user_write(key, now).assign({"expires_at": epoch(until)})
+        paid = {"expires_at": epoch(until), "paid_at": epoch(paid_second(now))}
+        lease = _user_write(key, now).assign(paid)
         lease.when("{rev} = :rev", rev=rev)
         counted = {"Update": wake_counted(self._history.table, share, now)}
         self._transact([self._part(key_of(key), lease), counted])
@@ -741,6 +737,17 @@ def _record_end(update: UpdateExpression, keyed: Keyed) -> None:
     if keyed.operation.expires_at:
         end = epoch(keyed.operation.expires_at)
         update.set(f"op_expiries.{keyed.id}", ":op_end", op_end=end)
+
+
+def _lease_is_ahead(state: State, now: datetime, seconds: int, max_lease_minutes: int) -> bool:
+    """For the next try of a renewal: whether the lease ends in the future. Raises LeaseTooLong if
+    no try can work."""
+    end = epoch(state.expires_at)
+    if end is None or end <= (epoch(now) or 0):
+        return False
+    if end + seconds > _floor(now) + max_lease_minutes * 60:
+        raise LeaseTooLong(max_lease_minutes)
+    return True
 
 
 def _oldest_ended(key: str, sessions: Mapping[str, datetime], now: datetime) -> str:

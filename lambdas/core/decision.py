@@ -114,7 +114,7 @@ def meter_of(spec: Spec | None, state: State) -> Meter:
     """The meter of an endpoint. Without a spec it has no schedules and no lease."""
     if spec is None:
         return Meter()
-    return Meter(state.lease_end, spec.schedules, state.held_since)
+    return Meter.paid(state.lease_end, state.paid_at, spec.schedules, state.held_since)
 
 
 def undecided(spec: Spec | None, state: State, now: datetime) -> bool:
@@ -409,11 +409,15 @@ def _note_on_config(
 
 def _with_observation(spec: Spec | None, state: State, observed: Observed, now: datetime) -> State:
     """The state with what was observed. A new failure or rollback is counted once."""
+    if state.observed_created not in (None, observed.created_at):
+        # It was deleted, and perhaps created again between two looks: this is another life.
+        state = replace(state, intent=None, updating=None, rolled_back=None)
     seen = replace(
         state,
         observed_status=observed.status,
         observed_config=observed.config_name,
         observed_modified=observed.modified_at,
+        observed_created=observed.created_at,
         intent=None,
         stranger=None,
     )

@@ -56,7 +56,7 @@ def endpoint_document(
         "ExpiresAt": iso(stops_at),
         "Expires": "stopped" if not wanted else "at" if stops_at else "never",
         "SecondsLeft": None if left is None else left.total_seconds(),
-        "LeaseExpiresAt": iso(state.lease_end),
+        "LeaseExpiresAt": iso(meter_of(spec, state).expires_at),
         "Sessions": len(live_sessions(state, now)),
         "Wanted": "running" if wanted else "stopped",
         "Status": state.observed_status.value,
@@ -70,7 +70,7 @@ def endpoint_document(
 
 
 def schedule_document(spec: Spec, now: datetime) -> Mapping[str, Any]:
-    warnings = (schedule.never_opens(now) for schedule in spec.schedules)
+    warnings = (schedule.without_effect(now) for schedule in spec.schedules)
     return {
         "EndpointName": spec.name,
         "schedule": [schedule.document() for schedule in spec.schedules],

@@ -139,6 +139,7 @@ class ExpiryUseCases(UseCases):
             if replay:
                 return replay
             try:
+                self.settle(record, now)
                 if record.spec is None:
                     takeover = Takeover(name, config_name, adopt=adopt, async_api=async_api)
                     return self._declare(record, takeover, minutes, now, request)
@@ -234,7 +235,7 @@ class ExpiryUseCases(UseCases):
         assert record.spec is not None
         assert record.state is not None
         underway, live = adopted or (renewed_meanwhile(record.state, now), None)
-        renewed = paid_again(record.state)
+        renewed = paid_again(record.state, now)
         if live:
             renewed = replace(
                 renewed, observed_status=live.status, observed_config=live.config_name

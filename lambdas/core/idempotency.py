@@ -107,6 +107,7 @@ def operation_of(
         state.stranger,
         draining,
         spec.async_api is not AsyncMode.OFF,
+        state.paid_at,
     )
 
 
@@ -176,6 +177,7 @@ def answered(record: Record, operation: Operation) -> Answer:
         override=Override(chosen, {}, declaration(record.spec)) if chosen else None,
         expires_at=operation.expires_at,
         sessions=sessions,
+        paid_at=operation.paid_at,
         held_since=operation.held_since,
         set_up_at=record.state.set_up_at if record.state else operation.at,
         observed_status=operation.endpoint_status,

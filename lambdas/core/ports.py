@@ -25,6 +25,7 @@ from lambdas.core.state import (
     State,
     Status,
     Step,
+    paid_second,
 )
 
 NO_CONFIG = "Could not find endpoint configuration"
@@ -76,6 +77,7 @@ class Declaration:
             before,
             rev=before.rev + 1,
             expires_at=self.expires_at,
+            paid_at=paid_second(now),
             held_since=None,
             last_wanted=None,
             ended=None,

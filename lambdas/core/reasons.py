@@ -11,15 +11,21 @@ from lambdas.core.meter import Meter
 from lambdas.core.schedule import Schedule
 from lambdas.core.state import Ended, EndedBy, State, Status, Step, Wanted
 
-_LOOK_BACK = timedelta(days=8)
-"""A schedule of days opens once a week at least, apart from its `except_dates`."""
+_A_WEEK_BACK = timedelta(days=8)
+"""A schedule of days of the week opens once a week at least, apart from its `except_dates`."""
+_MONTHS_BACK = timedelta(days=140)
+"""Fifth weekdays are the rarest: at most 14 weeks lie between two, and a window may take one."""
 
 
 def why_running(meter: Meter, now: datetime) -> str:
     """What keeps a wanted endpoint running: its lease, or else the open window that closes last."""
-    if meter.leased(now):
+    if meter.expires_at and meter.leased(now):
+        if stopper := meter.stopped_by(meter.expires_at):
+            return f"the lease is paid, until '{stopper}' stops it at {_iso(meter.expires_at)}"
         return f"the lease is paid until {_iso(meter.expires_at)}"
     stop, name = max((window.stop, name) for window, name in meter.open_windows(now))
+    if stopper := meter.stopped_by(stop):
+        return f"the window '{name}' is open, until '{stopper}' stops it at {_iso(stop)}"
     return f"the window '{name}' is open until {_iso(stop)}"
 
 
@@ -52,6 +58,8 @@ def why_stopped(ended: Ended | None) -> str:
             return f"the lease ended at {at}"
         case EndedBy.WINDOW:
             return f"the window '{ended.detail}' closed at {at}"
+        case EndedBy.SCHEDULE:
+            return f"the schedule '{ended.detail}' stopped it at {at}"
         case EndedBy.DRAIN:
             return f"it was stopped at {at}, as the stack was being destroyed"
         case EndedBy.CHANGE:
@@ -100,6 +108,7 @@ def last_end(meter: Meter, state: State, now: datetime, *, draining: bool = Fals
     if last and looked and not last.running:
         # A window that opened since would have been due. If it was not seen, it is a new one.
         later = [end for end in later if end.cause is not EndedBy.WINDOW]
+    later = [_cut(meter, end) for end in later]
     newest = max([*([known] if known else []), *later], key=lambda e: e.at, default=None)
     if last and last.running and (newest is None or newest.at < last.since):
         if draining:
@@ -128,15 +137,22 @@ def _ends(meter: Meter, set_up_at: datetime | None, now: datetime) -> Iterator[E
             yield Ended(EndedBy.WINDOW, stop, schedule.name)
 
 
+def _cut(meter: Meter, ended: Ended) -> Ended:
+    """The end of a lease or window, by the lone stop that cut it if one did."""
+    stopper = None if ended.cause is EndedBy.HAND else meter.stopped_by(ended.at)
+    return Ended(EndedBy.SCHEDULE, ended.at, stopper) if stopper else ended
+
+
 def _last_close(schedule: Schedule, meter: Meter, now: datetime) -> datetime | None:
     """When a window of the schedule closed last, apart from windows that are held."""
     last = None
-    begin = datetime.min.replace(tzinfo=UTC) if schedule.on_date else now - _LOOK_BACK
-    for window in schedule.windows_from(begin):
-        if window.stop > now:
+    back = now - (_A_WEEK_BACK if schedule.is_weekly else _MONTHS_BACK) - schedule.longest
+    begin = datetime.min.replace(tzinfo=UTC) if schedule.on_date else back
+    for window in meter.windows_of(schedule, begin):
+        if window.start > now:
             break
-        if not meter.is_held(window):
-            last = window.stop
+        if window.stop <= now:
+            last = max(last or window.stop, window.stop)
     return last
 
 

@@ -97,6 +97,7 @@ def new_state(spec: Spec, now: datetime) -> State:
     expires_at = _whole_second(now) + timedelta(minutes=minutes) if minutes else None
     return State(
         expires_at=expires_at,
+        paid_at=_whole_second(now) if minutes else None,
         set_up_at=_whole_second(now),
         next_due=now,
         next_step=Step.CREATE if minutes else Step.WAIT,

@@ -1,4 +1,5 @@
-"""Schedules and the windows in which they keep an endpoint open.
+"""Schedules: the windows in which they keep an endpoint open, and the instants at which they stop
+it.
 
 A boundary is the first UTC instant at which the clock of the time zone reads (date, time) or later.
 This covers all clock changes. Windows are half-open, [start, stop).
@@ -6,23 +7,28 @@ This covers all clock changes. Windows are half-open, [start, stop).
 
 from __future__ import annotations
 
+import re
 import zoneinfo
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
+from lambdas.core.days import Day, every_day, in_order, names_of, parse_days, weekly
 from lambdas.core.errors import InvalidField
 
 # Lambda images and laptops have old time-zone data or none. The pinned package `tzdata` is the only
 # source, so that all machines compute the same instants.
 zoneinfo.reset_tzpath(())
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FIRST_YEAR, LAST_YEAR = 1970, 2999
 MAX_EXCEPT_DATES = 400
+MAX_WINDOW_MINUTES = 7 * 24 * 60
 _ONE_DAY = timedelta(days=1)
+_A_DAY = 24 * 60
+_OFFSET_BY_NAME = re.compile(r"EST|MST|HST|(Etc/)?GMT[+-][1-9][0-9]?")
+_Parsed = TypeVar("_Parsed")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,19 +44,22 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """An interval schedule (`days`, 0 is Monday) or a date schedule (`on_date`), never both.
+    """An interval schedule (`days`) or a date schedule (`on_date`), never both.
 
-    A stop at or before the start is on the next day; equal times mean 24 hours. A window is left
-    out if it starts on one of the `except_dates`.
+    With a start and a stop it has windows. A stop at or before the start is on the next day; equal
+    times mean 24 hours. With a start and `minutes`, its windows are that long. With a stop alone it
+    has no windows: what runs is stopped then. A window or stop is left out if it would be on one of
+    the `except_dates`.
     """
 
     name: str
-    start_time: time
-    stop_time: time
-    days: frozenset[int] = frozenset()
+    start_time: time | None
+    stop_time: time | None
+    days: frozenset[Day] = frozenset()
     on_date: date | None = None
     timezone: str = "UTC"
     except_dates: frozenset[date] = frozenset()
+    minutes: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.except_dates) > MAX_EXCEPT_DATES:
@@ -59,18 +68,42 @@ class Schedule:
             raise InvalidField("name", "must be 1 to 100 characters, such as 'workdays'")
         if bool(self.days) == (self.on_date is not None):
             raise InvalidField("days", "give either `days` or `date`, not both and not neither")
+        if self.start_time is None and self.stop_time is None:
+            raise InvalidField("stop_time", "give a `start_time`, a `stop_time` or both")
+        if self.minutes is not None and (self.start_time is None or self.stop_time is not None):
+            raise InvalidField("minutes", "goes with a `start_time`, and in place of `stop_time`")
+        if self.stop_time is None and self.minutes is None:
+            raise InvalidField("stop_time", "give it, or `minutes`: when does the window end?")
 
-    def never_opens(self, now: datetime) -> str | None:
-        """A sentence for people, if no window of it is open at `now` or later. Else None."""
-        if self.on_date is None or next(self.windows_from(now), None) is not None:
+    @property
+    def stops_only(self) -> bool:
+        """Whether it has no windows, but instants at which what runs is stopped."""
+        return self.start_time is None
+
+    @property
+    def is_weekly(self) -> bool:
+        """Whether each week is like the one before, apart from `except_dates`."""
+        return weekly(self.days)
+
+    @property
+    def longest(self) -> timedelta:
+        """No window of it is longer, apart from clock changes: in whole days."""
+        return timedelta(days=1 + (self.minutes or 0) // _A_DAY)
+
+    def without_effect(self, now: datetime) -> str | None:
+        """A sentence for people, if it opens no window and stops nothing at `now` or later. Else
+        None."""
+        coming = self.stops_after(now) if self.stops_only else self.windows_from(now)
+        if self.on_date is None or next(coming, None) is not None:
             return None
         if self.on_date in self.except_dates:
             why = "is one of its except_dates"
-        elif self.window_on(self.on_date) is None:
+        elif not self.stops_only and self.window_on(self.on_date) is None:
             why = "has no such time: the clocks skip it"
         else:
             why = "is in the past"
-        return f"schedule '{self.name}' never opens: {self.on_date:%d/%m/%Y} {why}."
+        does = "stops anything" if self.stops_only else "opens"
+        return f"schedule '{self.name}' never {does}: {self.on_date:%d/%m/%Y} {why}."
 
     @property
     def pattern(self) -> tuple[object, ...]:
@@ -82,40 +115,77 @@ class Schedule:
             self.on_date,
             self.timezone,
             self.except_dates,
+            self.minutes,
         )
 
-    def starts_on(self, day: date) -> bool:
-        """Whether a window of this schedule starts on `day`, a date in its time zone."""
-        matches = day == self.on_date if self.on_date else day.weekday() in self.days
-        return matches and day not in self.except_dates
+    def acts_on(self, day: date) -> bool:
+        """Whether a window starts, or a lone stop is, on `day`, a date in its time zone."""
+        named = day == self.on_date if self.on_date else not self.days.isdisjoint(names_of(day))
+        return named and day not in self.except_dates
 
     def never_closes(self, instant: datetime) -> bool:
         """Whether the schedule is open without a gap from before `instant`, for ever."""
-        round_the_clock = len(self.days) == len(WEEKDAYS) and self.start_time == self.stop_time
-        return round_the_clock and all(
-            day < _local_date(self.timezone, instant) - _ONE_DAY for day in self.except_dates
-        )
+        # A clock change makes a day longer than 24 hours.
+        long = self.minutes >= 2 * _A_DAY if self.minutes else self.start_time == self.stop_time
+        before = _local_date(self.timezone, instant) - self.longest
+        return long and every_day(self.days) and all(day < before for day in self.except_dates)
 
     def window_on(self, day: date) -> Window | None:
         """The window that starts on `day`. None if a clock change skips all of it."""
+        assert self.start_time is not None, "a lone stop has no windows"
         start = boundary(self.timezone, day, self.start_time)
+        if self.minutes:
+            return Window(start, start + timedelta(minutes=self.minutes))
+        assert self.stop_time is not None
         stop_day = day if self.stop_time > self.start_time else day + _ONE_DAY
         stop = boundary(self.timezone, stop_day, self.stop_time)
         return Window(start, stop) if start < stop else None
 
     def windows_from(self, instant: datetime) -> Iterator[Window]:
         """The windows that end after `instant`, by start. Endless for interval schedules."""
+        if self.stops_only:
+            return
+        # A window of yesterday may still be open. And if a clock change turns back over midnight,
+        # the window of tomorrow may be open already.
+        for day in self._days_from(instant, self.longest):
+            window = self.window_on(day)
+            if window and window.stop > instant:
+                yield window
+
+    def stops_after(self, instant: datetime) -> Iterator[datetime]:
+        """The instants after `instant` at which a lone stop stops what runs. Endless for interval
+        schedules."""
+        if self.start_time is not None or self.stop_time is None:
+            return
+        for day in self._days_from(instant, _ONE_DAY):
+            stop = boundary(self.timezone, day, self.stop_time)
+            if stop > instant:
+                yield stop
+
+    def last_stop(self, now: datetime) -> datetime | None:
+        """The last instant at or before `now` at which a lone stop stopped what ran."""
+        if self.start_time is not None or self.stop_time is None:
+            return None
+        first = date(FIRST_YEAR, 1, 1)
+        day = self.on_date or _local_date(self.timezone, now) + _ONE_DAY
+        while day >= first:
+            if self.acts_on(day):
+                stop = boundary(self.timezone, day, self.stop_time)
+                if stop <= now:
+                    return stop
+            if self.on_date:
+                return None
+            day -= _ONE_DAY
+        return None
+
+    def _days_from(self, instant: datetime, back: timedelta) -> Iterator[date]:
+        """The days on which it acts. Those of an interval schedule: from so long before `instant`
+        on."""
         if self.on_date:
             days: Iterator[date] = iter((self.on_date,))
         else:
-            # Begin a day early: a window of yesterday may still be open. And if a clock change
-            # turns back over midnight, the window of tomorrow may be open already.
-            days = _days_from(_local_date(self.timezone, instant) - _ONE_DAY)
-        for day in days:
-            if self.starts_on(day):
-                window = self.window_on(day)
-                if window and window.stop > instant:
-                    yield window
+            days = _days_from(_local_date(self.timezone, instant) - back)
+        return (day for day in days if self.acts_on(day))
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Schedule:
@@ -125,13 +195,13 @@ class Schedule:
             raise InvalidField(
                 unknown[0], f"unknown key; known are {', '.join(sorted(SCHEDULE_KEYS))}"
             )
-        for key in ("name", "start_time", "stop_time"):
-            if not isinstance(document.get(key), str):
-                raise InvalidField(key, "is required and must be a string")
+        if not isinstance(document.get("name"), str):
+            raise InvalidField("name", "is required and must be a string")
         return cls(
             name=document["name"],
-            start_time=parse_time(document["start_time"], "start_time"),
-            stop_time=parse_time(document["stop_time"], "stop_time"),
+            start_time=_if_given(document, "start_time", parse_time),
+            stop_time=_if_given(document, "stop_time", parse_time),
+            minutes=_if_given(document, "minutes", parse_minutes),
             days=parse_days(document["days"], "days") if "days" in document else frozenset(),
             on_date=parse_date(document["date"], "date") if "date" in document else None,
             timezone=parse_timezone(document.get("timezone", "UTC"), "timezone"),
@@ -142,21 +212,22 @@ class Schedule:
         """The JSON object that `parse` reads."""
         shape: dict[str, Any] = {
             "name": self.name,
-            "start_time": f"{self.start_time:%H:%M}",
-            "stop_time": f"{self.stop_time:%H:%M}",
+            **({"start_time": f"{self.start_time:%H:%M}"} if self.start_time else {}),
+            **({"stop_time": f"{self.stop_time:%H:%M}"} if self.stop_time else {}),
+            **({"minutes": self.minutes} if self.minutes else {}),
             "timezone": self.timezone,
         }
         if self.on_date:
             shape["date"] = f"{self.on_date:%d/%m/%Y}"
         else:
-            shape["days"] = [WEEKDAYS[day] for day in sorted(self.days)]
+            shape["days"] = in_order(self.days)
         if self.except_dates:
             shape["except_dates"] = [f"{day:%d/%m/%Y}" for day in sorted(self.except_dates)]
         return shape
 
 
 SCHEDULE_KEYS = frozenset(
-    {"name", "start_time", "stop_time", "days", "date", "timezone", "except_dates"}
+    {"name", "start_time", "stop_time", "minutes", "days", "date", "timezone", "except_dates"}
 )
 
 
@@ -164,6 +235,17 @@ SCHEDULE_KEYS = frozenset(
 def _zone(timezone: str) -> zoneinfo.ZoneInfo:
     """Parse each zone once: `zoneinfo` caches only eight."""
     return zoneinfo.ZoneInfo(timezone)
+
+
+def fixed_offset(timezone: str, instant: datetime) -> str | None:
+    """If the name of the zone means an offset, not a place: how its clock differs from UTC, in
+    words. Else None."""
+    if not _OFFSET_BY_NAME.fullmatch(timezone):
+        return None
+    offset = instant.astimezone(_zone(timezone)).utcoffset() or timedelta()
+    hours = abs(offset) / timedelta(hours=1)
+    side = "behind" if offset < timedelta() else "ahead of"
+    return f"{hours:g} hours {side} UTC"
 
 
 @lru_cache(maxsize=16384)
@@ -226,20 +308,6 @@ def parse_date(text: object, field: str) -> date:
     raise InvalidField(field, "must be a date 'dd/mm/yyyy', such as '31/12/2027'")
 
 
-def parse_days(value: object, field: str) -> frozenset[int]:
-    """A non-empty array of `mon` … `sun`. Raises InvalidField."""
-    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
-        raise InvalidField(field, "must be a non-empty array such as ['mon', 'fri']")
-    numbers = set()
-    for index, day in enumerate(value):
-        if day not in WEEKDAYS:
-            raise InvalidField(f"{field}[{index}]", f"must be one of {', '.join(WEEKDAYS)}")
-        if WEEKDAYS.index(day) in numbers:
-            raise InvalidField(f"{field}[{index}]", f"'{day}' is listed twice")
-        numbers.add(WEEKDAYS.index(day))
-    return frozenset(numbers)
-
-
 def parse_timezone(text: object, field: str) -> str:
     """A TZ identifier that the pinned tzdata knows. Raises InvalidField."""
     if isinstance(text, str) and text.isascii() and text.isprintable():
@@ -250,6 +318,19 @@ def parse_timezone(text: object, field: str) -> str:
         else:
             return text
     raise InvalidField(field, "must be a TZ identifier such as 'Australia/Melbourne' or 'UTC'")
+
+
+def parse_minutes(value: object, field: str) -> int:
+    """The length of a window in minutes. Raises InvalidField."""
+    if type(value) is not int or not 0 < value <= MAX_WINDOW_MINUTES:
+        raise InvalidField(field, f"must be an integer from 1 to {MAX_WINDOW_MINUTES} (a week)")
+    return value
+
+
+def _if_given(
+    document: Mapping[str, Any], key: str, parse: Callable[[object, str], _Parsed]
+) -> _Parsed | None:
+    return parse(document[key], key) if key in document else None
 
 
 def _parse_dates(value: object, field: str) -> frozenset[date]:

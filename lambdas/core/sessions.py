@@ -54,7 +54,7 @@ class SessionUseCases(UseCases):
             if minutes > spec.max_lease_minutes:
                 raise LeaseTooLong(spec.max_lease_minutes)
             sessions = {**state.sessions, session_id: end}
-            paid = paid_again(replace(state, sessions=sessions))
+            paid = paid_again(replace(state, sessions=sessions), now)
             operation = operation_of(spec, paid, request, now, 200)
             keyed = keyed_with(record, request, operation)
             adoption = renewed_meanwhile(state, now)

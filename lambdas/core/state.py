@@ -171,6 +171,8 @@ class EndedBy(StrEnum):
     HAND = "hand"
     LEASE = "lease"
     WINDOW = "window"
+    SCHEDULE = "schedule"
+    """A lone stop of a schedule, which cut the lease or the window."""
     CHANGE = "change"
     """Its schedules were changed, or an adoption was void that had paid for it."""
     DRAIN = "drain"
@@ -179,7 +181,7 @@ class EndedBy(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Ended:
     """When and by what the last time ended in which the endpoint was wanted. `detail` is the name
-    of the window, or of the person who stopped it."""
+    of the window or schedule, or of the person who stopped it."""
 
     cause: EndedBy
     at: datetime
@@ -236,6 +238,8 @@ class State:
     """The shared end of the lease. The lease itself ends at `lease_end`."""
     sessions: Mapping[str, datetime] = field(default_factory=dict)
     """The ends of sessions, by their ids (`core.sessions`)."""
+    paid_at: datetime | None = None
+    """When the lease was last paid, in whole seconds. A lone stop after that ends it."""
     held_since: datetime | None = None
     set_up_at: datetime | None = None
     observed_status: Status = Status.ABSENT
@@ -265,6 +269,8 @@ class State:
     """The creation time of our endpoint that carries the tag `endpoint-meter:ignore` now. It is
     ours again when its owner takes that tag off."""
     observed_modified: datetime | None = None
+    observed_created: datetime | None = None
+    """The creation time of the endpoint that was last seen, whoever it belongs to."""
     last_wanted: Wanted | None = None
     ended: Ended | None = None
     start_seconds: int | None = None
@@ -278,7 +284,8 @@ class State:
 
     @property
     def lease_end(self) -> datetime | None:
-        """The end of the lease: the latest of the shared end and those of the sessions."""
+        """The end that was paid for: the latest of the shared end and those of the sessions. A lone
+        stop may come before it (`decision.meter_of`)."""
         ends = [*([self.expires_at] if self.expires_at else []), *self.sessions.values()]
         return max(ends, default=None)
 
@@ -307,6 +314,7 @@ class Operation:
     draining: bool = False
     async_api: bool | None = None
     """Whether it took asynchronous calls then. None: as now, since older code recorded it."""
+    paid_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,10 +346,27 @@ class Record:
         return self.config_spec or self.api_spec
 
 
-def paid_again(state: State) -> State:
+def paid_again(state: State, now: datetime) -> State:
     """The state with what every payment ends: a hold, the wait after failures, and what was known
     of a stranger. It asks for another try of what was dropped, too."""
-    return replace(state, held_since=None, stranger=None, dropped={}, attempts=0, retry_at=None)
+    again = replace(state, held_since=None, stranger=None, dropped={}, attempts=0, retry_at=None)
+    return replace(again, paid_at=max(paid_second(now), state.paid_at or paid_second(now)))
+
+
+def paid_second(now: datetime) -> datetime:
+    """The `paid_at` of a payment at `now`. It never goes back, also if a clock does."""
+    return now.replace(microsecond=0)
+
+
+def cut_at(state: State, stop: datetime) -> State:
+    """The state whose lease and sessions end at a lone stop, so that a payment after it does not
+    bring back what it cut."""
+    return replace(
+        state,
+        expires_at=min(state.expires_at, stop) if state.expires_at else None,
+        sessions={session: min(end, stop) for session, end in state.sessions.items()},
+        paid_at=stop,
+    )
 
 
 def live_sessions(state: State, now: datetime) -> Collection[str]:

@@ -22,12 +22,13 @@ from lambdas.core.errors import (
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
 from lambdas.core.idempotency import Answer, Request, replayed
+from lambdas.core.meter import last_stop
 from lambdas.core.name_patterns import ANY_NAME, NamePatterns
 from lambdas.core.names import endpoint_key, sagemaker_name
 from lambdas.core.ports import Endpoints, Hints, History, StateStore
 from lambdas.core.reconcile import load_or_create
 from lambdas.core.spec import Spec
-from lambdas.core.state import Observed, Record, State, Status
+from lambdas.core.state import Observed, Record, State, Status, cut_at
 from lambdas.core.strangers import not_ours
 from lambdas.core.wanted_config import chosen_config
 
@@ -91,8 +92,13 @@ class UseCases:
             assert record.spec is not None
             assert record.state is not None
             with suppress(Conflict):
+                self.settle(record, now)
                 return write(record, record.spec, record.state)
         raise Busy
+
+    def settle(self, record: Record, now: datetime) -> None:
+        """As the function `settle`."""
+        settle(self.store, record, now)
 
     def refuse_stranger(
         self, record: Record, request: Request, adoptable: NamePatterns = ANY_NAME
@@ -132,6 +138,18 @@ class UseCases:
 
     def note(self, key: str, now: datetime, kind: str, reason: str, request: Request) -> None:
         write_down(self.history, Event(key, now, kind, reason, request.actor))
+
+
+def settle(store: StateStore, record: Record, now: datetime) -> None:
+    """If a lone stop cut the lease, write that down, and raise Conflict: the record is another one
+    now. A payment would bring back what the stop cut."""
+    spec, state = record.spec, record.state
+    if spec is None or state is None or state.paid_at is None or state.lease_end is None:
+        return
+    stop = last_stop(spec.schedules, now)
+    if stop and state.paid_at < stop < state.lease_end:
+        store.stop(record.key, cut_at(state, stop), now)
+        raise Conflict("a stop of its schedules is written down now")
 
 
 def make_known(hints: Hints, key: str, state: State) -> None:

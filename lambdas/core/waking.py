@@ -25,8 +25,8 @@ from lambdas.core.ports import Hints, History, StateStore, WakeShare
 from lambdas.core.reconcile import load_or_create
 from lambdas.core.serving import not_serving, refuse_stranger
 from lambdas.core.spec import Spec
-from lambdas.core.state import Record, State
-from lambdas.core.use_cases import TRIES, known_key, make_known, send_hint, write_down
+from lambdas.core.state import Record, State, paid_second
+from lambdas.core.use_cases import TRIES, known_key, make_known, send_hint, settle, write_down
 
 HOUR = timedelta(hours=1)
 
@@ -86,6 +86,7 @@ class Waking:
             minutes = min(self.minutes, spec.max_lease_minutes)
             until = now.replace(microsecond=0) + timedelta(minutes=minutes)
             try:
+                settle(self.store, record, now)
                 self.store.wake(key, state.rev, until, now, share)
             except Conflict:
                 again = self.store.load(key).state
@@ -96,7 +97,9 @@ class Waking:
             event = Event(key, now, "woken", f"{minutes} minutes, by a call of its model", actor)
             write_down(self.history, event)
             make_known(self.hints, key, state)
-            return replace(record, state=replace(state, expires_at=until, rev=state.rev + 1))
+            paid_at = paid_second(now)
+            woken = replace(state, expires_at=until, paid_at=paid_at, rev=state.rev + 1)
+            return replace(record, state=woken)
         raise Busy
 
 

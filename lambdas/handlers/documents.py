@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from lambdas.core.days import DAYS
 from lambdas.core.documents import LEGACY_EXPIRY_KEY
-from lambdas.core.schedule import WEEKDAYS
+from lambdas.core.schedule import MAX_WINDOW_MINUTES
 from lambdas.core.state import Status
 
 _Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -93,18 +94,30 @@ class Endpoint(BaseModel):
 
 class Schedule(BaseModel):
     """A window that opens again and again, or on one date. A stop at or before the start lies on
-    the next day; equal times mean 24 hours."""
+    the next day; equal times mean 24 hours. With `minutes` instead of a stop, it is that long. With
+    a stop alone, what runs then is stopped."""
 
     model_config = ConfigDict(
         **_OF_ANSWERS,
-        json_schema_extra={"oneOf": [{"required": ["days"]}, {"required": ["date"]}]},
+        json_schema_extra={
+            "allOf": [
+                {"oneOf": [{"required": ["days"]}, {"required": ["date"]}]},
+                {
+                    "oneOf": [
+                        {"required": ["start_time", "minutes"]},
+                        {"required": ["stop_time"]},
+                    ]
+                },
+            ]
+        },
     )
 
     name: Annotated[str, Field(min_length=1, max_length=100, examples=["workdays"])]
-    start_time: _Time
-    stop_time: _Time
+    start_time: Annotated[_Time, Field(default_factory=str)]
+    stop_time: Annotated[_Time, Field(default_factory=str)]
+    minutes: Annotated[int, Field(default_factory=int, ge=1, le=MAX_WINDOW_MINUTES)]
     days: Annotated[
-        list[Annotated[str, Field(json_schema_extra={"enum": list(WEEKDAYS)})]],
+        list[Annotated[str | int, WithJsonSchema({"enum": list(DAYS)})]],
         Field(default_factory=list, min_length=1, json_schema_extra={"uniqueItems": True}),
     ]
     date: Annotated[_Day, Field(default_factory=str)]
@@ -119,7 +132,7 @@ class Schedules(BaseModel):
 
     EndpointName: str
     schedule: list[Schedule]
-    warnings: Annotated[list[str], Field(description="Schedules that will never open, and why")]
+    warnings: Annotated[list[str], Field(description="Schedules without effect, and why")]
     Owner: Owner
 
 

@@ -92,6 +92,7 @@ FULL = State(
     owned_since=clock(10, 8),
     set_aside=clock(10, 9),
     observed_modified=clock(10, 10),
+    observed_created=clock(10, 9, 30),
     last_wanted=Wanted(running=True, since=clock(10, 11), seen=clock(10, 12)),
     ended=Ended(EndedBy.WINDOW, clock(10, 13), "workdays"),
     start_seconds=241,
@@ -220,9 +221,9 @@ def test_attributes_have_the_names_that_deployed_tables_have() -> None:
             *("observed_config", "asked_config", "reason", "next_due", "next_step", "intent"),
             *("attempts", "retry_at", "fallback_config", "updating_to", "updating_mark"),
             *("rolled_back", "rollback_reason", "dropped", "override", "reweighing", "restored"),
-            *("owned_since", "set_aside", "observed_modified", "last_wanted", "ended"),
-            *("last_wanted_change", "last_wanted_seen", "start_seconds", "orphaned_at"),
-            *("adopting", "stranger"),
+            *("owned_since", "set_aside", "observed_modified", "observed_created", "ended"),
+            *("last_wanted", "last_wanted_change", "last_wanted_seen", "start_seconds"),
+            *("orphaned_at", "adopting", "stranger"),
         ]
     )
     assert state_values(State())["dropped"] is None

@@ -1,8 +1,11 @@
 """`make up` and `make down` on a small project: what they print, leave behind and reuse."""
 
+import shlex
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import httpx
@@ -10,6 +13,7 @@ import pytest
 
 from lambdas.core.tokens import hashed
 from local.processes import stop
+from local.up import UNCHANGED
 from tests.contract.emulator_process import free_port
 from tests.contract.listeners import listening
 from tests.contract.small_project import SmallProject, small_project, small_stack
@@ -32,6 +36,16 @@ def fresh(tmp_path: Path) -> Iterator[SmallProject]:
     stop(project.places, project.processes())
 
 
+def client(project: SmallProject, service: Any) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=project.stack.aws_endpoint_url,
+        region_name=project.stack.region,
+        aws_access_key_id=project.stack.aws_access_key_id,
+        aws_secret_access_key=project.stack.aws_secret_access_key,
+    )
+
+
 def test_the_api_answers_where_the_stack_file_says(project: SmallProject) -> None:
     answer = httpx.get(f"{project.stack.api_url}/health")
 
@@ -49,15 +63,7 @@ def test_the_stack_file_is_readable_only_by_its_owner(project: SmallProject) -> 
 def test_both_tokens_are_in_the_auth_table_as_hashes_with_their_scopes(
     project: SmallProject,
 ) -> None:
-    dynamodb = boto3.client(
-        "dynamodb",
-        endpoint_url=project.stack.aws_endpoint_url,
-        region_name=project.stack.region,
-        aws_access_key_id=project.stack.aws_access_key_id,
-        aws_secret_access_key=project.stack.aws_secret_access_key,
-    )
-
-    items = dynamodb.scan(TableName=project.stack.auth_table)["Items"]
+    items = client(project, "dynamodb").scan(TableName=project.stack.auth_table)["Items"]
 
     assert {item["token"]["S"]: item["scopes"]["S"] for item in items} == {
         hashed(project.stack.token): "read renew add invoke",
@@ -77,8 +83,42 @@ def test_a_second_run_changes_nothing_and_keeps_everything(project: SmallProject
 
     after, output = project.up()
 
-    assert "Resources: 0 added, 0 changed, 0 destroyed" in output
+    assert UNCHANGED in output
     assert after == before
+
+
+def test_a_run_compares_all_of_it_if_its_advice_is_followed(project: SmallProject) -> None:
+    _, output = project.up()
+    _, _, remove = output.partition("To compare all of it: ")
+    subprocess.run(shlex.split(remove.splitlines()[0]), check=True)
+
+    _, output = project.up()
+
+    assert "Resources: 0 added, 0 changed, 0 destroyed" in output
+
+
+def test_what_vanished_is_made_again(project: SmallProject) -> None:
+    project.configure(stack=small_stack(aws_sqs_queue={"work": {"name": "work"}}))
+    project.up()
+    queues = client(project, "sqs")
+    queues.delete_queue(QueueUrl=queues.get_queue_url(QueueName="work")["QueueUrl"])
+
+    _, output = project.up()
+    project.configure()
+    project.up()
+
+    assert "1 added, 0 changed, 0 destroyed" in output
+
+
+def test_a_failed_apply_is_tried_again(project: SmallProject) -> None:
+    project.up()
+    project.configure(stack=small_stack(aws_sqs_queue={"bad": {"name": "blanks are not allowed"}}))
+    codes = [project.run("up")[0] for _ in range(2)]
+    project.configure()
+    _, output = project.up()
+
+    assert codes == [1, 1]
+    assert UNCHANGED not in output
 
 
 def test_the_output_shows_the_next_commands(fresh: SmallProject) -> None:
@@ -106,10 +146,11 @@ def test_the_account_that_a_config_names_is_ignored_and_that_is_said(project: Sm
     project.configure()
 
     assert "config.json is ignored: the embedded AWS is its own account" in output
-    assert "0 added, 0 changed, 0 destroyed" in output
+    assert UNCHANGED in output
 
 
 def test_the_users_own_aws_settings_are_ignored(project: SmallProject) -> None:
+    project.places.applied.unlink()
     code, output = project.run(
         "up",
         {
@@ -121,7 +162,7 @@ def test_the_users_own_aws_settings_are_ignored(project: SmallProject) -> None:
         },
     )
 
-    assert (code, "0 added, 0 changed, 0 destroyed" in output) == (0, True)
+    assert (code, "0 added, 0 changed, 0 destroyed" in output) == (0, True), output
 
 
 def test_a_real_deployments_state_is_not_touched(project: SmallProject) -> None:

@@ -18,6 +18,7 @@ from local.daemon import require_free
 from local.processes import stop
 from local.serving.server import listener
 from local.stack_file import StackFile
+from local.up import UNCHANGED
 from tests.contract.small_project import SmallProject, small_project, small_stack
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def test_after_a_crash_of_the_gateway_it_is_restarted_and_the_stack_kept(
 
     after, output = project.up()
 
-    assert "0 added, 0 changed, 0 destroyed" in output
+    assert UNCHANGED in output
     assert after.pids["emulator"] == before.pids["emulator"]
     assert httpx.get(f"{after.api_url}/health").status_code == 200
 
@@ -156,6 +157,7 @@ def test_a_run_interrupted_during_apply_is_completed_by_the_next(
 
 def test_a_run_interrupted_before_its_first_change_changes_nothing(project: SmallProject) -> None:
     before, _ = project.up()
+    project.places.applied.unlink()
     interrupted = project.command("up")
     wait_for_terraform(project, interrupted, '"refresh_start"')
     interrupted.send_signal(signal.SIGINT)
@@ -188,7 +190,7 @@ def test_the_second_of_two_concurrent_runs_waits_and_says_so(project: SmallProje
     first.communicate(timeout=60)
     assert (first.returncode, code) == (0, 0)
     assert "Waiting for another `make up`" in output
-    assert "0 added, 0 changed, 0 destroyed" in output
+    assert UNCHANGED in output
 
 
 def sagemaker(stack: StackFile) -> "SageMakerClient":

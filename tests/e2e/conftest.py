@@ -35,7 +35,7 @@ def idle(checkout: Checkout) -> Checkout:
 
 
 LONGEST = (
-    "deployer",
+    "deployer_of_everything",
     "rollouts",
     "authorization",
     "stack",

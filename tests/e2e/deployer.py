@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -21,6 +22,7 @@ from tests.e2e.checkout import Checkout
 from tests.roles import session_of
 
 ROLE, ACCOUNT = "deployer", "000000000000"
+REGION, STATES = "us-east-1", "terraform-states"
 QUICKLY = {f"TF_CLI_ARGS_{command}": "-parallelism=30" for command in ("apply", "destroy")}
 OVERLAY = {"lambda": {"layer_platform": "host"}}
 START = """\
@@ -113,6 +115,19 @@ class Deployer:
 
     def _file(self, name: str) -> Any:
         return self.checkout.folder / "configs" / f"{name}.json"
+
+
+@contextmanager
+def deploying(checkout: Checkout, config: Mapping[str, Any]) -> Iterator[Deployer]:
+    """An embedded AWS on which the deployer has deployed the config. It ends with the block."""
+    try:
+        deployer = Deployer.starting(checkout, REGION)
+        deployer.root("s3").create_bucket(Bucket=STATES)
+        deployer.write(config)
+        deployer.run("deploy", "--auto-approve")
+        yield deployer
+    finally:
+        checkout.down()
 
 
 def unused(document: Mapping[str, Any], asked: set[Question]) -> Iterator[Question]:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+import pytest
+
 _HARD = ['"', "\\", "'", "$", "#", "{", "}", "\n", "\t", "\0", "/", "<", "&", "%", "é", "日", "😀"]
 _WORDS = ["$input.path('$')", "#set($x=1)", "${context}", "\\u0041", "null", "{{x}}", " ", ""]
+
+
+COUNTS = [20, pytest.param(200, marks=pytest.mark.prove)]
 
 
 def random_documents(*, seed: int, count: int) -> list[Any]:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.e2e.checkout import Checkout, until
-from tests.e2e.random_documents import random_documents
+from tests.e2e.random_documents import COUNTS, random_documents
 
 FALCON = "demo-Falcon40B-Endpoint"
 FLAN = "demo-FlanT5-Endpoint"
@@ -73,9 +73,10 @@ def test_a_prompt_and_its_answer_have_the_shapes_of_the_original(api: httpx.Clie
     assert found["stopDate"] >= found["startDate"] > 1_700_000_000
 
 
-def test_two_hundred_random_documents_come_back_unchanged(api: httpx.Client) -> None:
+@pytest.mark.parametrize("count", COUNTS)
+def test_random_documents_come_back_unchanged(api: httpx.Client, count: int) -> None:
     documents = [
-        *random_documents(seed=5, count=197),
+        *random_documents(seed=5, count=count - 3),
         {"text": "é\"\\'$#{}" * 8_000},  # some 100 KB as JSON
         'a bare "string" of $input.path(1)',
         None,

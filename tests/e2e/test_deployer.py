@@ -1,10 +1,8 @@
-"""`make deploy`, `make plan` and `make destroy` of all examples, by an assumed role that has the
-policy of `make deployer-policy` and nothing else."""
+"""`make deploy` and `make destroy` by an assumed role that has the policy of `make policy` and
+nothing else. `test_deployer_of_everything.py` does the same with all examples."""
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,83 +10,20 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.e2e.checkout import Checkout
-from tests.e2e.deployer import ACCOUNT, Deployer, unused
+from tests.e2e.deployer import ACCOUNT, REGION, STATES, Deployer, deploying
 
-REGION, STATES = "us-east-1", "terraform-states"
-EVERYTHING = {
-    "auth": {"type": "cognito", "groups": {"readers": "read", "renewers": "renew"}},
-    "api_gateway_account_role": True,
+SETTINGS = {
     "backend": {"type": "s3", "bucket": STATES, "key": "demo/endpoint-manager.tfstate"},
-    "cors_origin": "https://app.example.com",
-    "lambda": {"snap_start": True},
-}
-"""What all examples together leave out."""
-CHANGED = {
+    "create_auth_table": True,
     "deletion_protection": False,
-    "auth": {"type": "cognito", "groups": {"readers": "read"}},
-    "alarm_emails": ["others@example.org"],
-    "cors_origin": "https://other.example.com",
-    "late_minutes": 60,
-    "log_retention_days": 14,
-    "reconciler_concurrency": 5,
-    "reserved_concurrency": False,
-    "throttle": {"rate_per_second": 100, "burst": 200},
 }
-LATER_VERSION = {
-    "constructs_lib/async_api.py": ("Calls a model and keeps", "Calls a model, then keeps"),
-    "constructs_lib/policy.py": (
-        '"Action": "sts:AssumeRole",',
-        '"Action": "sts:AssumeRole", "Sid": "Trust",',
-    ),
-    "constructs_lib/user_pool.py": ("refresh_token_validity=1", "refresh_token_validity=2"),
-    "functions/falcon/index.py": ("import json", "import json  # changed"),
-    "lambdas/handlers/api.py": ("from __future__", "# changed\nfrom __future__"),
-}
-"""Changes of the product: what a deploy of another version changes in place."""
-ONLY_ON_AWS = {
-    "s3:AbortMultipartUpload": "an upload was cut off: Terraform removes its parts",
-    "s3:DeleteObjectVersion": "emptying a bucket, Terraform names versions: without any, `null`",
-}
-"""Actions that this deploy did not ask for, and when AWS asks for them."""
 
 
 @pytest.fixture(scope="module")
 def deployer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployer]:
     checkout = Checkout.copy_to(tmp_path_factory.mktemp("deployer") / "project")
-    try:
-        started = Deployer.starting(checkout, REGION)
-        started.root("s3").create_bucket(Bucket=STATES)
-        started.write(all_examples(checkout))
-        started.run("deploy", "--auto-approve")
-        yield started
-    finally:
-        checkout.down()
-
-
-def all_examples(checkout: Checkout) -> dict[str, Any]:
-    document = json.loads((checkout.folder / "configs/examples/combined.json").read_text())
-    return {**document, **EVERYTHING}
-
-
-def changed(before: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with other settings, one entry less, and changes in some others."""
-    after = {**copy.deepcopy(dict(before)), **CHANGED}
-    entries = {entry["name"]: entry for entry in after["jumpstart_models"]}
-    del entries["FlanT5-4"]
-    entries["FlanT5-8"]["schedule"][0]["stop_time"] = "18:00"
-    entries["FlanT5-2"]["integration"]["properties"]["api_resource_name"] = "flan-other"
-    warm = entries["Falcon40B-18"]["integration"]["properties"]
-    warm |= {"timeout_seconds": 20, "keep_warm": {"minutes": 10}}
-    entries["Falcon40B-19"]["integration"]["properties"]["provisioned_concurrency"] = 2
-    return {**after, "jumpstart_models": list(entries.values())}
-
-
-def later_version(checkout: Checkout) -> None:
-    for name, (old, new) in LATER_VERSION.items():
-        path = checkout.folder / name
-        source = path.read_text()
-        assert source.count(old) == 1, name
-        path.write_text(source.replace(old, new))
+    with deploying(checkout, {**checkout.config(), **SETTINGS}) as deployed:
+        yield deployed
 
 
 FOREIGN: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
@@ -133,18 +68,9 @@ def test_the_deployer_may_not_do_it_to_what_is_not_of_the_stack(
         call(deployer.client(service))
 
 
-def test_all_examples_are_changed_planned_and_destroyed_under_the_policy_and_it_has_no_more(
+def test_the_shipped_config_is_destroyed_under_the_policy_under_which_it_was_deployed(
     deployer: Deployer,
 ) -> None:
-    later_version(deployer.checkout)
-    deployer.write(changed(all_examples(deployer.checkout)))
-    deployer.run("deploy", "--auto-approve")
-    assert "No resource changes" in deployer.run("diff")
-    for bucket in ("data", "results"):
-        name = f"demo-{REGION}-{ACCOUNT}-{bucket}"
-        deployer.root("s3").put_object(Bucket=name, Key="left-behind", Body=b"")
     deployer.run("destroy", "--auto-approve")
 
     assert deployer.root("lambda").list_functions()["Functions"] == []
-    never = set(unused(deployer.policy(), deployer.allowed()))
-    assert {action for action, _ in never} == set(ONLY_ON_AWS), sorted(never)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.calls import FLAN, renew
 from tests.e2e.checkout import Checkout, until
-from tests.e2e.random_documents import random_documents
+from tests.e2e.random_documents import COUNTS, random_documents
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 EXAMPLE = """{
@@ -55,10 +55,11 @@ def test_the_flan_example_of_the_original_gets_the_answer_of_the_model_unchanged
     assert body == EXAMPLE
 
 
-def test_random_documents_pass_unchanged(flan: httpx.Client) -> None:
+@pytest.mark.parametrize("count", COUNTS)
+def test_random_documents_pass_unchanged(flan: httpx.Client, count: int) -> None:
     bodies = [
         json.dumps(document, ensure_ascii=bool(number % 2)).encode()
-        for number, document in enumerate(random_documents(seed=60, count=200))
+        for number, document in enumerate(random_documents(seed=60, count=count))
     ]
 
     with ThreadPoolExecutor(8) as callers:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ WITHOUT_STACK = {
     ("docs/operations.md", "synth"),
 }
 """They need the files of the project alone, some of which they change."""
+READ_FIRST = {"README.md", "docs/getting-started.md"}
+"""Documents that most people follow: `make test` runs them, `make prove` all others."""
 IN_SERVICE = f"""\
 until curl -s "$API/endpoint-expiry?EndpointName={FLAN}" -H "Authorization: $TOKEN" | grep InService
 do sleep 0.2; done > /dev/null"""
@@ -76,7 +78,19 @@ BEFORE: Mapping[tuple[str, str], Callable[[Checkout], None]] = {
 }
 
 
-@pytest.mark.parametrize("script", sorted(set(SCRIPTS) - WITHOUT_STACK), ids=" ".join)
+def tried(scripts: Iterable[tuple[str, str]]) -> list[pytest.ParameterSet]:
+    """Parameters of a test that runs these scripts."""
+    return [
+        pytest.param(
+            script,
+            id=" ".join(script),
+            marks=() if script[0] in READ_FIRST else pytest.mark.prove,
+        )
+        for script in sorted(scripts)
+    ]
+
+
+@pytest.mark.parametrize("script", tried(set(SCRIPTS) - WITHOUT_STACK))
 def test_commands_work_on_the_stack_as_they_are_written(
     checkout: Checkout, script: tuple[str, str]
 ) -> None:
@@ -90,7 +104,7 @@ def test_commands_work_on_the_stack_as_they_are_written(
         assert again == first, "an Idempotency-Key pays once"
 
 
-@pytest.mark.parametrize("script", sorted(WITHOUT_STACK), ids=" ".join)
+@pytest.mark.parametrize("script", tried(WITHOUT_STACK))
 def test_commands_work_in_the_project_as_they_are_written(
     tmp_path: Path, script: tuple[str, str]
 ) -> None:

@@ -15,7 +15,7 @@ from lambdas.core.settings import WARM_UP
 from lambdas.core.tokens import identity_of
 from tests.e2e.calls import FALCON, FLAN, get, renew
 from tests.e2e.checkout import Checkout, until
-from tests.e2e.random_documents import random_documents
+from tests.e2e.random_documents import COUNTS, random_documents
 
 WRITER = "demo-Writer-Endpoint"
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -84,9 +84,10 @@ def test_examples_of_the_original_work_as_they_are_written(calling: Checkout) ->
         assert answer.raise_for_status().json() == {"generated_texts": [story]}
 
 
-def test_documents_come_back_byte_for_byte(calling: Checkout) -> None:
+@pytest.mark.parametrize("count", COUNTS)
+def test_documents_come_back_byte_for_byte(calling: Checkout, count: int) -> None:
     serving(calling, FALCON)
-    documents = random_documents(seed=11, count=200)
+    documents = random_documents(seed=11, count=count)
     sent = [json.dumps(each, ensure_ascii=n % 2 == 0).encode() for n, each in enumerate(documents)]
     with calling.api() as api, ThreadPoolExecutor(4) as callers:
         headers = {"Content-Type": "application/json"}

@@ -1,7 +1,7 @@
 """The whole meter on simulated AWS: real use cases and real adapters, simulated time, faults by
 seed.
 
-`make simulate` runs many lives. `make test` runs some lives, and kills each use case at each of its
+`make simulate` runs many lives. `make test` runs a life, and kills each use case at each of its
 calls.
 
 Where to look:

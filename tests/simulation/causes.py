@@ -22,6 +22,7 @@ _SENTENCES = {
     "hand": r"stopped by hand at (?P<at>\S+)( \((?P<detail>.*)\))?",
     "lease": r"the lease ended at (?P<at>\S+)",
     "window": r"the window '(?P<detail>.*)' closed at (?P<at>\S+)",
+    "schedule": r"the schedule '(?P<detail>.*)' stopped it at (?P<at>\S+)",
     "change": r"its schedules or its lease were changed after (?P<at>\S+)",
     "drain": r"it was stopped at (?P<at>\S+), as the stack was being destroyed",
 }
@@ -149,8 +150,12 @@ class Causes:
             assert actor.reading is not None
             return Flip(actor.reading, frozenset({"lease"}))
         cut = self.stories[account.key].cut
-        if cut is not None and cut.at == now:
-            return Flip(now, frozenset({"hand"}), frozenset({cut.detail}))
+        # Of two stops the second one, by a clock that is behind, may move the end once more.
+        moved = cut is not None and now < cut.at < now + _SKEW and account.lease_end == now
+        if cut is not None and (cut.at == now or moved):
+            return Flip(cut.at, frozenset({"hand"}), frozenset({cut.detail}))
+        if stops := _stopping(account, now):
+            return Flip(now, frozenset({"schedule"}), frozenset(stops))
         causes = {"lease"} if account.lease_end == now else set()
         names = set(_closing(account, now))
         if names:
@@ -170,7 +175,7 @@ class Causes:
             if told is not None and not self._allowed(key, story, told):
                 flips = [f"{f.at:%H:%M:%S} {sorted(f.causes)}" for f in story.flips]
                 self._violation(key, f"stored {told}, though it was {flips[-3:]}")
-            if told is not None and told.cause == "hand" and story.wanted:
+            if told is not None and told.cause == "hand" and (story.wanted or story.meant):
                 story.cut = told
             story.stored, story.after = told, story.flips[-1] if story.flips else None
         if looked is not None:
@@ -193,7 +198,7 @@ class Causes:
         if unseen or (told.cause == "drain" and self._drained_lately()):
             return True
         recent = last is not None and last.at > now - _SKEW
-        if told.cause == "hand" and (recent or story.wanted):
+        if told.cause == "hand" and (recent or story.wanted or story.meant):
             return _of_a_stop(self._kernel, told)
         if not story.wanted:
             of_session = told.cause == "lease" and recent and _of_a_session(self._kernel, told)
@@ -233,13 +238,20 @@ class Causes:
         reason = re.sub(r"^being (created|deleted): ", "", document["Reason"])
         if (document["Wanted"] == "running") is not story.wanted:
             self._violation(key, f"is shown as {document['Wanted']}, wanted {story.wanted}")
-        elif paid := re.fullmatch(r"the lease is paid until (\S+)", reason):
-            end = _instant(paid[1])
-            if not story.wanted or end != account.lease_end or end <= now:
+        elif paid := re.fullmatch(
+            r"the lease is paid(?: until|, until '(.*)' stops it at) (\S+)", reason
+        ):
+            end = _instant(paid[2])
+            told_of = not paid[1] or paid[1] in _stopping(account, end)
+            if not story.wanted or end != account.lease_end or end <= now or not told_of:
                 self._violation(key, f"{reason}, it says, and it is until {account.lease_end}")
-        elif opened := re.fullmatch(r"the window '(.*)' is open until (\S+)", reason):
-            stop = _instant(opened[2])
-            if not story.wanted or stop <= now or opened[1] not in _closing(account, stop):
+        elif opened := re.fullmatch(
+            r"the window '(.*)' is open(?: until|, until '(.*)' stops it at) (\S+)", reason
+        ):
+            stop = _instant(opened[3])
+            told_of = not opened[2] or opened[2] in _stopping(account, stop)
+            closing = opened[1] in _closing(account, stop)
+            if not story.wanted or stop <= now or not closing or not told_of:
                 self._violation(key, f"{reason}, it says")
         elif _is_end(reason) and (story.wanted or not self._true(key, story, _parsed(reason))):
             self._violation(key, f"{reason}, it says, and {story.flips}, {story.stored}")
@@ -257,10 +269,15 @@ class Causes:
 
 def _closing(account: Account, at: datetime) -> Iterator[str]:
     """The names of the schedules of which a window that is not held closes then."""
-    for schedule in account.spec.schedules if account.spec else ():
-        stops = {stop for _, stop in oracle.open_windows([schedule], account.held_since, at)}
-        if at in stops:
-            yield schedule.name
+    schedules = account.spec.schedules if account.spec else ()
+    for _, stop, name in oracle.open_windows(schedules, account.held_since, at):
+        if stop == at:
+            yield name
+
+
+def _stopping(account: Account, at: datetime) -> set[str]:
+    """The names of the schedules that stop what runs then."""
+    return oracle.stopped_at(account.spec.schedules if account.spec else (), at)
 
 
 def _closed_at_set_up(account: Account, story: Story, told: Told) -> bool:

@@ -10,6 +10,7 @@ from random import Random
 
 from lambdas.aws.attribute_values import encode
 from lambdas.aws.items import spec_values
+from lambdas.core.days import WEEKDAYS
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Origin, Spec
 from tests.simulation.faults import PEACE, Profile
@@ -19,7 +20,7 @@ from tests.simulation.stage import Stage
 
 BEGIN = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
 OPENING = datetime(2026, 3, 2, 9, tzinfo=UTC)
-_WORKDAYS = frozenset(range(5))
+_WORKDAYS = frozenset(WEEKDAYS[:5])
 _CLOSING_MINUTES = 5
 _MOODS = Moods(create_seconds=(180, 300), failed=0, capacity=0, stuck=0, rolled_back=0, lingers=0)
 _CREATED = timedelta(minutes=15)

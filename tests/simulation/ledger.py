@@ -23,6 +23,7 @@ _LATELY = timedelta(seconds=60)
 MAX_LEASE_MINUTES = 43_200
 METERED = timedelta(hours=24)
 """The lease of endpoints that a sweep adopts."""
+_DAY = timedelta(days=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 WAKE_MINUTES = 10
 """The lease after a call of a model that starts its endpoint."""
@@ -103,6 +104,8 @@ class Account:
     exists: bool = False
     expires_at: datetime | None = None
     sessions: Mapping[str, datetime] = field(default_factory=dict)
+    lease_paid_at: datetime | None = None
+    """When the lease was last paid, by the clock of who did."""
     session_ids: dict[Session, str] = field(default_factory=dict)
     """The id in the table of each session that was ever paid."""
     lease_ends: set[datetime] = field(default_factory=set)
@@ -142,7 +145,8 @@ class Account:
     @property
     def lease_end(self) -> datetime | None:
         ends = [*([self.expires_at] if self.expires_at else []), *self.sessions.values()]
-        return max(ends, default=None)
+        schedules = self.spec.schedules if self.spec else ()
+        return oracle.lease_end(schedules, max(ends, default=None), self.lease_paid_at)
 
     @property
     def configs(self) -> tuple[str, ...]:
@@ -245,6 +249,7 @@ class Ledger:
             self._violation(account.key, "its state was forgotten though it was paid for")
         account.exists, account.expires_at, account.held_since = False, None, None
         account.rev, account.paid_at, account.sessions = 0, None, {}
+        account.lease_paid_at = None
         account.override = account.weights = None
         account.forgotten += 1
         self._changed(account.key)
@@ -270,6 +275,7 @@ class Ledger:
             if end != expected:
                 self._violation(account.key, f"declared with a lease until {end}, not {expected}")
             account.exists, account.expires_at, account.rev = True, end, _rev(item)
+            account.lease_paid_at = now.replace(microsecond=0)
             account.lease_ends |= {end} if end else set()
             account.adoption = self._adoption(account, item, "", actor)
             account.written_at = self._kernel.now
@@ -286,6 +292,7 @@ class Ledger:
         if end not in allowed:
             self._violation(account.key, f"a first lease until {end}, not one of {allowed}")
         account.exists, account.expires_at, account.rev = True, end, _rev(item)
+        account.lease_paid_at = whole if end else None
         account.lease_ends |= {end} if end else set()
         self._changed(account.key)
 
@@ -303,6 +310,12 @@ class Ledger:
             self._violation(account.key, f"{use or 'a reconcile'} changed the lease, no revision")
         assert actor is not None
         assert actor.reading is not None
+        paid_at = _instant(item, "paid_at")
+        if self._is_settled(account, item, actor.reading):
+            account.expires_at, account.sessions, account.rev = end, sessions, rev
+            account.lease_paid_at = paid_at
+            self._changed(account.key)
+            return
         if use == "forget" and before[:3] == (end, sessions, held) and self._in_config(account):
             use = ""  # it removed a spec that the config hides: nothing was stopped
         expected = self._expected(account, use, actor.reading, actor, held)
@@ -320,9 +333,39 @@ class Ledger:
             )
         account.expires_at, account.held_since, account.rev = end, held, rev
         account.sessions = sessions
+        self._paid(account, use, actor.reading, paid_at)
         account.lease_ends |= {account.lease_end} if account.lease_end else set()
         account.written_at = self._kernel.now
         self._changed(account.key)
+
+    def _is_settled(self, account: Account, item: Item, now: datetime) -> bool:
+        """Whether this write only says that a lone stop cut the lease."""
+        paid_at, before = _instant(item, "paid_at"), account.lease_paid_at
+        if paid_at is None or before is None or paid_at <= before or account.spec is None:
+            return False
+        stops = oracle.stops(account.spec.schedules, before.date() - _DAY, now.date() + _DAY)
+        last = max((at for at, _ in stops if before < at <= now), default=None)
+        if last != paid_at or now - last < timedelta(seconds=1):
+            return False
+        end, sessions = account.expires_at, account.sessions
+        cut = {session: min(at, last) for session, at in sessions.items()}
+        return _instant(item, "held_since") == account.held_since and (
+            _instant(item, "expires_at"),
+            _sessions(item),
+        ) == (min(end, last) if end else None, cut)
+
+    def _paid(self, account: Account, use: str, now: datetime, paid_at: datetime | None) -> None:
+        """A payment is recorded with its time, which never goes back."""
+        before, whole = account.lease_paid_at, now.replace(microsecond=0)
+        pays = use in ("pay session", "renew", "add", "wake") or (
+            use == "sweep" and self._declared_now(account)
+        )
+        expected = max(whole, before or whole) if pays else before
+        if use == "wake" and paid_at == whole:
+            expected = whole
+        if paid_at != expected:
+            self._violation(account.key, f"{use} was recorded as paid at {paid_at}, not {expected}")
+        account.lease_paid_at = paid_at
 
     def _adoption(self, account: Account, item: Item, use: str, actor: Actor) -> Adoption | None:
         """The adoption that is under way after this write of a user."""

@@ -605,8 +605,8 @@ MUTANTS = (
     Mutant(
         "a drain does not wait until all is gone",
         f"{CORE}.deploys",
-        "while left := self._still_there(now, owners):",
-        "while left := ():",
+        "if not (left := self._still_there(now, owners)):",
+        "if not (left := ()):",
         "drain",
     ),
     Mutant(

@@ -44,8 +44,8 @@ SESSION_MUTANTS = (
     Mutant(
         "the lease ends with the shared end though a session is paid",
         f"{CORE}.decision",
-        "return Meter(state.lease_end, spec.schedules, state.held_since)",
-        "return Meter(state.expires_at, spec.schedules, state.held_since)",
+        "return Meter.paid(state.lease_end, state.paid_at, spec.schedules, state.held_since)",
+        "return Meter.paid(state.expires_at, state.paid_at, spec.schedules, state.held_since)",
         "session: absent",
     ),
     Mutant(

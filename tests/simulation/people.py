@@ -10,6 +10,7 @@ from typing import Any
 
 from lambdas.aws.attribute_values import encode
 from lambdas.aws.items import spec_values
+from lambdas.core.days import WEEKDAYS, Day, names_of
 from lambdas.core.documents import iso
 from lambdas.core.errors import AwsRefused, Busy, MeterError, UnknownEndpoint
 from lambdas.core.idempotency import Request
@@ -51,12 +52,27 @@ def a_schedule(rng: Random, name: str, around: date) -> Schedule:
     stop_minute = (start.hour * 60 + start.minute + length) % 1440
     stop = time(stop_minute // 60, stop_minute % 60)
     zone = rng.choice(ZONES)
+    begin, end, minutes = rng.choice(
+        (*[(start, stop, None)] * 5, (None, stop, None), (start, None, length))
+    )
     if rng.random() < 0.3:
         day = around + timedelta(days=rng.randint(0, 2))
-        return Schedule(name, start, stop, on_date=day, timezone=zone)
-    days = frozenset(rng.sample(range(7), rng.randint(1, 7)))
+        return Schedule(name, begin, end, on_date=day, timezone=zone, minutes=minutes)
+    days: set[Day] = set(rng.sample(WEEKDAYS, rng.randint(1, 7)))
+    if rng.random() < 0.2:
+        days = set(
+            rng.choice([sorted(names_of(around + timedelta(days=n)), key=str) for n in range(3)])
+        )
     left_out = frozenset({around + timedelta(days=1)} if rng.random() < 0.2 else ())
-    return Schedule(name, start, stop, days=days, timezone=zone, except_dates=left_out)
+    return Schedule(
+        name,
+        begin,
+        end,
+        days=frozenset(days),
+        timezone=zone,
+        except_dates=left_out,
+        minutes=minutes,
+    )
 
 
 @dataclass

@@ -8,6 +8,7 @@ from datetime import time, timedelta
 from itertools import cycle
 from typing import Any
 
+from lambdas.core.days import WEEKDAYS
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Scaling
 from local.simulator.lifecycle import Outcome
@@ -212,10 +213,10 @@ def two_due(scene: Scene) -> None:
 def windows(scene: Scene) -> None:
     """Half past midnight: a window that began yesterday ends, and two open in other time zones."""
     midnight, half_past, noon = time(0), time(0, 30), time(12)
-    every_day, today = frozenset(range(7)), frozenset({CLOCKS_FALL_BACK.date()})
+    every_day, today = frozenset(WEEKDAYS), frozenset({CLOCKS_FALL_BACK.date()})
     schedules = {
-        "Yesterday": Schedule("saturday", time(23), half_past, days=frozenset({5})),
-        "Night": Schedule("till four", time(23), time(4), days=frozenset({5})),
+        "Yesterday": Schedule("saturday", time(23), half_past, days=frozenset({"sat"})),
+        "Night": Schedule("till four", time(23), time(4), days=frozenset({"sat"})),
         "Always": Schedule("24 hours", midnight, midnight, days=every_day),
         "Holiday": Schedule("but today", midnight, noon, days=every_day, except_dates=today),
         "Kolkata": Schedule("six", time(6), noon, days=every_day, timezone="Asia/Kolkata"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from lambdas.aws.attribute_values import encode
 from lambdas.aws.items import spec_values
+from lambdas.core.days import WEEKDAYS
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.ports import WakeShare
 from lambdas.core.schedule import Schedule
@@ -41,10 +42,10 @@ MOODS = Moods(
     rolled_back=0,
     lingers=0,
 )
-FROM_TEN = Schedule("from ten", time(10), time(17), days=frozenset(range(7)))
-AT_NINE = Schedule("at nine", time(8), time(17), days=frozenset(range(7)))
-CLOSED = Schedule("closed", time(8), time(9, 1), days=frozenset(range(7)))
-ENDS_SOON = Schedule("ends soon", time(8), time(9, 6), days=frozenset(range(7)))
+FROM_TEN = Schedule("from ten", time(10), time(17), days=frozenset(WEEKDAYS))
+AT_NINE = Schedule("at nine", time(8), time(17), days=frozenset(WEEKDAYS))
+CLOSED = Schedule("closed", time(8), time(9, 1), days=frozenset(WEEKDAYS))
+ENDS_SOON = Schedule("ends soon", time(8), time(9, 6), days=frozenset(WEEKDAYS))
 
 
 class Scene:

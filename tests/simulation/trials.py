@@ -3,7 +3,7 @@ at each call."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tests.simulation.faults import Fault
 from tests.simulation.life import live
@@ -19,6 +19,17 @@ LIVES = "lives"
 EVERY_SITUATION = (*SITUATIONS, *TAKEOVERS)
 CRASHES = tuple(situation.name for situation in EVERY_SITUATION)
 RACES = tuple(f"{one.name} against {rival}" for one in EVERY_SITUATION for rival in rivals(one))
+
+
+def a_race_of_each() -> Iterator[str]:
+    """Each rival that no situation before has, or else one of them in turn."""
+    met = set[str]()
+    for number, one in enumerate(EVERY_SITUATION):
+        names = list(rivals(one))
+        turn = names[number % len(names) :][:1] if names else []
+        for rival in [name for name in names if name not in met] or turn:
+            met.add(rival)
+            yield f"{one.name} against {rival}"
 
 
 def findings(where: str) -> Sequence[str]:

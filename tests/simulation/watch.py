@@ -34,6 +34,8 @@ _PRECISION = timedelta(milliseconds=2)
 _LOOKED_AT_AGAIN = timedelta(minutes=15)
 """How soon the meter looks again after a person has solved a problem."""
 _SETTLES = timedelta(seconds=12)
+_READS_OF_A_LOOK = frozenset({"GetItem", "DescribeTable"})
+"""How a reconcile reads whether the stack is drained, and whether its table was restored."""
 _OF_TAGS = frozenset({"AddTags", "DeleteTags"})
 _STEPS = {
     "CreateEndpoint": "create",
@@ -352,9 +354,12 @@ class Watch:
             self.violation(key, f"{operation} of an endpoint that is not ours")
 
     def _unseen(self, call: Call) -> None:
-        """A describe without an answer counts as a failure, and the next wait is longer."""
+        """A look without all its answers counts as a failure, and the next wait is longer."""
         if call.service == "sagemaker" and call.key is not None:
             self.case(call.key).failures += 1
+        actor = self._kernel.actor
+        if call.operation in _READS_OF_A_LOOK and actor and actor.notes["function"] == "reconciler":
+            self.case(actor.notes["subjects"][0]).failures += 1
 
     def _changed(self, key: str) -> None:
         status, case = self.sagemaker.status(key), self.case(key)

@@ -157,6 +157,14 @@ def test_other_packages_are_loaded_by_node_as_usual(provider: Path) -> None:
     assert run_node(provider, "require('@cdktf/provider-aws')") == "first\nsecond\n"
 
 
+def test_cdktf_keeps_no_stack_trace_of_a_token(tmp_path: Path) -> None:
+    file = tmp_path / "cdktf" / "lib" / "tokens" / "private" / "stack-trace.js"
+    file.parent.mkdir(parents=True)
+    file.write_text("exports.captureStackTrace = () => ['a frame'];")
+    code = f"console.log(require({json.dumps(str(file))}).captureStackTrace().length)"
+    assert run_node(tmp_path / "1/2/3/4", code) == "0\n"
+
+
 def test_a_first_run_waits_for_the_index_of_jsii(tmp_path: Path) -> None:
     package = tmp_path / "@cdktf/provider-aws/21.0.0/hash"
     package.mkdir(parents=True)

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from lambdas.core.deploys import DESCRIBES_A_SECOND, DrainIncomplete, NotSettled
-from lambdas.core.errors import Throttled
+from lambdas.core.errors import AwsRefused, Throttled, Unanswered
 from lambdas.core.hints import Cause
 from lambdas.core.state import Intent, Owner, Status, Step
 from tests.fakes import a_spec
@@ -322,7 +322,7 @@ def test_drain_lasts_as_long_as_the_destroy_waits(world: World) -> None:
     assert instants[-1] > 44 * 60
     left = world.store.control().drain_until
     assert left is not None
-    assert timedelta(minutes=29) < left - world.now < timedelta(minutes=30)
+    assert timedelta(minutes=29) < left - world.now <= timedelta(minutes=30)
 
 
 def test_destroy_gives_up_after_exactly_its_wait_and_names_what_is_left(world: World) -> None:
@@ -336,6 +336,41 @@ def test_destroy_gives_up_after_exactly_its_wait_and_names_what_is_left(world: W
     assert str(refused.value).startswith(
         "still there after the wait: falcon. Nothing was destroyed."
     )
+
+
+@pytest.mark.parametrize("refusal", [Throttled, Unanswered])
+@pytest.mark.parametrize(
+    ("port", "call"),
+    [
+        ("store", "set_drain"),
+        ("store", "list"),
+        ("endpoints", "list"),
+        ("endpoints", "owner"),
+        ("hints", "send"),
+    ],
+)
+def test_destroy_goes_on_waiting_where_aws_does_not_answer_once(
+    world: World, port: str, call: str, refusal: type[AwsRefused]
+) -> None:
+    world.endpoints.delete_seconds = 10
+    world.endpoints.run_by_hand("stray", "cfg", Owner.US)
+    world.endpoints.delete("stray")
+    refused = refusal("Error", "try again")
+    before(getattr(world, port), call, failing(refused))
+
+    world.deploys.drain(60)
+
+    assert world.store.control().draining(world.now)
+    assert not world.endpoints.live
+
+
+def test_destroy_that_got_no_answer_until_its_end_says_so(world: World) -> None:
+    world.endpoints.list = failing(Throttled("ThrottlingException", "slow down"))  # type: ignore[method-assign]
+
+    with pytest.raises(DrainIncomplete, match="unknown, because AWS did not say") as refused:
+        world.deploys.drain(60)
+
+    assert "Nothing was destroyed" in str(refused.value)
 
 
 def test_destroy_names_each_endpoint_that_is_left_whoever_has_it_on_record(world: World) -> None:

@@ -6,6 +6,7 @@ from datetime import time
 
 import pytest
 
+from lambdas.core.days import WEEKDAYS
 from lambdas.core.errors import AwsRefused
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Scaling
@@ -17,8 +18,8 @@ INVALID = ("ValidationException", "1 validation error detected: Value at 'tags' 
 UNREADABLE = ("SerializationException", "NUMBER_VALUE can not be converted to a String")
 NEVER_SENT = ("ParamValidationError", "Parameter validation failed: unknown parameter")
 TWICE = (
-    Schedule("morning", time(9), time(10), days=frozenset(range(7))),
-    Schedule("noon", time(12), time(13), days=frozenset(range(7))),
+    Schedule("morning", time(9), time(10), days=frozenset(WEEKDAYS)),
+    Schedule("noon", time(12), time(13), days=frozenset(WEEKDAYS)),
 )
 SCALING = (Scaling("AllTraffic", 1, 4, {"invocations": {"TargetValue": 70.0}}),)
 

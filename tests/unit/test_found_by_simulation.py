@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from lambdas.core.days import WEEKDAYS
 from lambdas.core.decision import FIRST_BACKOFF, TURN
 from lambdas.core.errors import AwsRefused, Throttled
 from lambdas.core.hints import Cause, Hint
@@ -18,7 +19,7 @@ from tests.fakes import a_spec, by, clock
 from tests.unit.interleaving import before, failing
 from tests.world import World
 
-ROUND_THE_CLOCK = Schedule("always", time(0), time(0), days=frozenset(range(7)))
+ROUND_THE_CLOCK = Schedule("always", time(0), time(0), days=frozenset(WEEKDAYS))
 
 
 def test_add_during_a_forget_adds_the_endpoint_again(world: World) -> None:
@@ -315,3 +316,37 @@ def test_key_of_an_add_that_came_during_a_forget_is_kept(world: World) -> None:
 
     assert world.expiry.add("mine", "cfg", 5, world.now, keyed) == first
     assert world.store.load("mine").spec is None
+
+
+def test_update_rolled_back_in_an_earlier_life_that_nobody_saw_end_is_applied_in_the_next(
+    world: World,
+) -> None:
+    world.renew("falcon", 60)
+    world.advance(minutes=1)
+    world.endpoints.rolling_back = "an alarm tripped"
+    world.deploy(a_spec("falcon", "falcon-2"))
+    world.advance(minutes=5)
+    assert "rolled back" in world.get("falcon")["Reason"]
+    world.endpoints.rolling_back = ""
+
+    world.endpoints.run_by_hand("falcon", "falcon-1")
+    world.expiry.add("falcon", "falcon-2", 5, world.now, by(), adopt=True)
+    world.advance(minutes=2)
+
+    assert world.get("falcon")["ServedConfigName"] == "falcon-2"
+
+
+def test_update_that_ended_with_a_life_is_not_told_as_rolled_back_in_the_next(
+    world: World,
+) -> None:
+    world.renew("falcon", 60)
+    world.advance(minutes=1)
+    world.deploy(a_spec("falcon", "falcon-2"))
+    assert world.status("falcon") is Status.UPDATING
+
+    world.endpoints.run_by_hand("falcon", "falcon-1")
+    world.expiry.add("falcon", "falcon-2", 5, world.now, by(), adopt=True)
+    world.advance(minutes=2)
+
+    assert "rolled back" not in world.history.kinds("falcon")
+    assert world.get("falcon")["ServedConfigName"] == "falcon-2"

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdas.core.days import WEEKDAYS
 from lambdas.core.decision import meter_of
 from lambdas.core.documents import endpoint_document
 from lambdas.core.errors import AwsRefused, Draining, NotInService, NotOurs
@@ -20,10 +21,10 @@ from lambdas.core.state import Ended, EndedBy, Owner, Record, State, Status, Wan
 from tests.fakes import a_spec, by, clock
 from tests.world import World
 
-DAYS = frozenset(range(7))
+DAYS = frozenset(WEEKDAYS)
 MORNING = Schedule("morning", time(8), time(12), days=DAYS)
 NIGHT = Schedule("night", time(22), time(2), days=DAYS)
-OFFICE = Schedule("office", time(9), time(17), days=frozenset(range(5)))
+OFFICE = Schedule("office", time(9), time(17), days=frozenset(WEEKDAYS[:5]))
 ONCE = Schedule("once", time(10), time(11), on_date=clock(0).date())
 
 

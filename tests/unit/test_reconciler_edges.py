@@ -289,6 +289,10 @@ def test_first_state_has_the_initial_lease_from_the_whole_second() -> None:
     bare = new_state(a_spec(), now)
 
     assert granted == State(
-        expires_at=clock(9, 30), set_up_at=NOW, next_due=now, next_step=Step.CREATE
+        expires_at=clock(9, 30),
+        paid_at=NOW,
+        set_up_at=NOW,
+        next_due=now,
+        next_step=Step.CREATE,
     )
     assert bare == State(set_up_at=NOW, next_due=now, next_step=Step.WAIT)

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lambdas.core.days import DAYS, WEEKDAYS, Day
 from lambdas.core.errors import InvalidField
 from lambdas.core.meter import Meter
-from lambdas.core.schedule import Schedule, Window, boundary
+from lambdas.core.schedule import MAX_WINDOW_MINUTES, Schedule, Window, boundary
 
-EVERY_DAY = frozenset(range(7))
+EVERY_DAY = frozenset(WEEKDAYS)
 ZONES = (
     "UTC",
     "Australia/Melbourne",
@@ -36,7 +37,7 @@ def utc(*fields: int) -> datetime:
     return datetime(*fields, tzinfo=UTC)  # type: ignore[arg-type,misc]
 
 
-def weekly(start: str, stop: str, zone: str = "UTC", days: frozenset[int] = EVERY_DAY) -> Schedule:
+def weekly(start: str, stop: str, zone: str = "UTC", days: frozenset[Day] = EVERY_DAY) -> Schedule:
     return Schedule(
         "s", time.fromisoformat(start), time.fromisoformat(stop), days=days, timezone=zone
     )
@@ -82,7 +83,7 @@ def test_boundary_agrees_with_a_minute_by_minute_search(zone: str, day: date, mi
 
 
 def test_stop_before_start_crosses_midnight_and_belongs_to_its_first_day() -> None:
-    night = weekly("22:00", "06:00", days=frozenset({4}))
+    night = weekly("22:00", "06:00", days=frozenset({"fri"}))
     meter = Meter(schedules=[night])
     friday = utc(2026, 3, 6, 23)
     assert meter.wanted(friday)
@@ -92,7 +93,7 @@ def test_stop_before_start_crosses_midnight_and_belongs_to_its_first_day() -> No
 
 
 def test_start_equal_to_stop_means_24_hours() -> None:
-    window = weekly("09:00", "09:00", days=frozenset({0})).window_on(date(2026, 3, 2))
+    window = weekly("09:00", "09:00", days=frozenset({"mon"})).window_on(date(2026, 3, 2))
     assert window == Window(utc(2026, 3, 2, 9), utc(2026, 3, 3, 9))
 
 
@@ -193,7 +194,9 @@ def almost_always_open(zones: Sequence[str]) -> st.SearchStrategy[list[Schedule]
         ]
     )
     dates = st.frozensets(st.dates(date(2026, 3, 1), date(2027, 12, 31)), max_size=3)
-    days = st.sampled_from([EVERY_DAY, EVERY_DAY - {6}, frozenset({6}), frozenset({2, 6})])
+    days = st.sampled_from(
+        [EVERY_DAY, EVERY_DAY - {"sun"}, frozenset({"sun"}), frozenset({"wed", "sun"})]
+    )
     one = st.builds(
         lambda half, zone, days, except_dates: replace(
             weekly(half[0], half[1], zone, days), except_dates=except_dates
@@ -227,7 +230,7 @@ def test_end_of_long_open_periods_agrees_with_a_walk_window_by_window(
 
 def test_gap_is_found_a_week_later_if_a_clock_change_removes_it_once() -> None:
     """Open except on Sundays 02:00-03:00 in New York. On 8 March 2026 that hour does not exist."""
-    sunday, others = frozenset({6}), frozenset(range(6))
+    sunday, others = frozenset({"sun"}), frozenset(WEEKDAYS[:6])
     meter = Meter(
         schedules=[
             weekly("00:00", "00:00", "America/New_York", others),
@@ -248,12 +251,13 @@ def test_hold_covers_only_the_windows_that_contain_it() -> None:
 def schedules_of_any_kind() -> st.SearchStrategy[Schedule]:
     minutes = st.integers(0, 1439).map(lambda m: time(m // 60, m % 60))
     some_dates = st.dates(date(2026, 2, 20), date(2026, 4, 10))
+    days = st.frozensets(st.sampled_from(WEEKDAYS), min_size=1)
     interval = st.builds(
         Schedule,
         st.just("i"),
         minutes,
         minutes,
-        days=st.frozensets(st.integers(0, 6), min_size=1),
+        days=days | st.frozensets(st.sampled_from(DAYS), min_size=1),
         timezone=st.sampled_from(ZONES),
         except_dates=st.frozensets(some_dates, max_size=4),
     )
@@ -265,7 +269,11 @@ def schedules_of_any_kind() -> st.SearchStrategy[Schedule]:
         on_date=some_dates,
         timezone=st.sampled_from(ZONES),
     )
-    return interval | dated
+    whole = interval | dated
+    lengths = st.integers(1, MAX_WINDOW_MINUTES)
+    for_minutes = st.builds(lambda s, n: replace(s, stop_time=None, minutes=n), whole, lengths)
+    stop_alone = whole.map(lambda s: replace(s, start_time=None))
+    return whole | for_minutes | stop_alone
 
 
 @settings(max_examples=150, deadline=None)
@@ -346,7 +354,7 @@ def fifty() -> list[Schedule]:
             f"s{number}",
             time(number % 24),
             time((number + 8) % 24, 30),
-            days=frozenset({number % 7}),
+            days=frozenset({WEEKDAYS[number % 7]}),
             timezone=ZONES[number % len(ZONES)],
         )
         for number in range(50)

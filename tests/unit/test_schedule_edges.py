@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lambdas.core.days import WEEKDAYS, Day, parse_days
 from lambdas.core.errors import InvalidField
 from lambdas.core.meter import Meter
 from lambdas.core.schedule import (
@@ -16,7 +17,6 @@ from lambdas.core.schedule import (
     boundary,
     clock_changes,
     parse_date,
-    parse_days,
     parse_time,
     parse_timezone,
 )
@@ -24,7 +24,7 @@ from tests.fakes import clock
 
 DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEK: dict[str, Any] = {"name": "w", "start_time": "09:00", "stop_time": "17:00", "days": ["mon"]}
-ALWAYS = Schedule("always", time(0), time(0), days=frozenset(range(7)))
+ALWAYS = Schedule("always", time(0), time(0), days=frozenset(WEEKDAYS))
 
 
 def on(day: int, hour: int = 0, minute: int = 0, month: int = 3) -> datetime:
@@ -56,10 +56,14 @@ def test_schedule_comes_back_from_its_document(document: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("changes", "field", "told"),
     [
-        ({"planet": 1}, "planet", "unknown key; known are date, days, except_dates, name,"),
+        ({"planet": 1}, "planet", "unknown key; known are date, days, except_dates, minutes,"),
         ({"name": 5}, "name", "is required and must be a string"),
-        ({"start_time": None}, "start_time", "is required and must be a string"),
-        ({"stop_time": 9}, "stop_time", "is required and must be a string"),
+        ({"start_time": None}, "start_time", "must be a time 'hh:mm'"),
+        ({"stop_time": 9}, "stop_time", "must be a time 'hh:mm'"),
+        ({"minutes": 60}, "minutes", "in place of `stop_time`"),
+        ({"minutes": True}, "minutes", "must be an integer from 1 to 10080"),
+        ({"minutes": 0}, "minutes", "must be an integer from 1 to 10080"),
+        ({"minutes": 10_081}, "minutes", "must be an integer from 1 to 10080"),
         ({"name": "  "}, "name", "must be 1 to 100 characters"),
         ({"name": "x" * 101}, "name", "must be 1 to 100 characters"),
         ({"start_time": "24:00"}, "start_time", "must be a time 'hh:mm'"),
@@ -89,10 +93,10 @@ def test_name_of_a_hundred_letters_and_four_hundred_except_dates_are_taken() -> 
     dates = frozenset(date(2026, 1, 1) + timedelta(days=number) for number in range(401))
     most = frozenset(sorted(dates)[:400])
 
-    longest = Schedule("x" * 100, time(9), time(10), frozenset({0}), except_dates=most)
+    longest = Schedule("x" * 100, time(9), time(10), frozenset({"mon"}), except_dates=most)
     assert len(longest.except_dates) == 400
     with pytest.raises(InvalidField) as refused:
-        Schedule("x", time(9), time(10), frozenset({0}), except_dates=dates)
+        Schedule("x", time(9), time(10), frozenset({"mon"}), except_dates=dates)
     assert refused.value.field == "except_dates"
 
 
@@ -141,9 +145,9 @@ def test_what_is_no_date_is_refused(text: object, told: str) -> None:
         parse_date(text, "d")
 
 
-def test_days_are_numbers_from_monday() -> None:
-    assert parse_days(DAYS, "days") == frozenset(range(7))
-    assert parse_days(("sun",), "days") == {6}
+def test_days_are_names_of_days_and_numbers_in_the_month() -> None:
+    assert parse_days(DAYS, "days") == frozenset(WEEKDAYS)
+    assert parse_days(("sun", "first mon", 31), "days") == {"sun", "first mon", 31}
 
 
 @pytest.mark.parametrize("text", ["Mars/Base", "", "Europe/Berlin\n", "Zürich", "../etc", 5, None])
@@ -162,7 +166,7 @@ def test_window_contains_its_start_and_not_its_stop() -> None:
 
 
 def test_windows_of_days_begin_with_the_one_that_is_still_open() -> None:
-    night = Schedule("n", time(22), time(6), days=frozenset({0, 2}))
+    night = Schedule("n", time(22), time(6), days=frozenset({"mon", "wed"}))
     windows = night.windows_from(on(3, 5))
 
     assert next(windows) == Window(on(2, 22), on(3, 6))
@@ -208,7 +212,7 @@ def test_days_on_which_the_clocks_change_are_known() -> None:
 def test_window_that_the_clocks_skip_never_opens() -> None:
     def why(**fields: Any) -> str | None:
         start, stop = fields.pop("start", time(2)), fields.pop("stop", time(3))
-        return Schedule("s", start, stop, timezone="Europe/Berlin", **fields).never_opens(on(2))
+        return Schedule("s", start, stop, timezone="Europe/Berlin", **fields).without_effect(on(2))
 
     day = date(2026, 3, 29)
     assert why(on_date=day) == (
@@ -219,11 +223,11 @@ def test_window_that_the_clocks_skip_never_opens() -> None:
     )
     assert why(on_date=date(2026, 3, 1)) == "schedule 's' never opens: 01/03/2026 is in the past."
     assert why(on_date=day, stop=time(4)) is None
-    assert why(days=frozenset({6})) is None
+    assert why(days=frozenset({"sun"})) is None
 
 
 def test_schedules_that_differ_in_their_names_only_have_one_pattern() -> None:
-    one, other = (Schedule(name, time(9), time(10), frozenset({0})) for name in "ab")
+    one, other = (Schedule(name, time(9), time(10), frozenset({"mon"})) for name in "ab")
 
     assert one.pattern == other.pattern
     for changes in (
@@ -238,7 +242,7 @@ def test_schedules_that_differ_in_their_names_only_have_one_pattern() -> None:
 
 def test_round_the_clock_never_closes_once_its_last_except_date_is_past() -> None:
     def never(
-        *dates: date, days: frozenset[int] = frozenset(range(7)), stop: time = time(0)
+        *dates: date, days: frozenset[Day] = frozenset(WEEKDAYS), stop: time = time(0)
     ) -> bool:
         return Schedule("s", time(0), stop, days, except_dates=frozenset(dates)).never_closes(
             on(10)
@@ -248,7 +252,7 @@ def test_round_the_clock_never_closes_once_its_last_except_date_is_past() -> Non
     assert never(date(2026, 3, 8))
     assert not never(date(2026, 3, 9))
     assert not never(date(2026, 4, 1))
-    assert not never(days=frozenset(range(6)))
+    assert not never(days=frozenset(WEEKDAYS[:6]))
     assert not never(stop=time(23))
 
 
@@ -265,9 +269,9 @@ def test_lease_wants_it_until_its_end_and_not_at_it() -> None:
 
 
 def test_lease_and_windows_that_touch_or_overlap_are_one_stretch() -> None:
-    office = Schedule("o", time(9), time(17), frozenset({0}))
-    evening = Schedule("e", time(17), time(20), frozenset({0}))
-    later = Schedule("l", time(21), time(22), frozenset({0}))
+    office = Schedule("o", time(9), time(17), frozenset({"mon"}))
+    evening = Schedule("e", time(17), time(20), frozenset({"mon"}))
+    later = Schedule("l", time(21), time(22), frozenset({"mon"}))
 
     assert Meter(None, (office, evening, later)).wanted_until(on(2, 10)) == on(2, 20)
     assert Meter(on(2, 21), (office, evening, later)).wanted_until(on(2, 10)) == on(2, 22)
@@ -279,7 +283,7 @@ def test_lease_and_windows_that_touch_or_overlap_are_one_stretch() -> None:
 
 
 def test_hold_closes_the_windows_around_it_and_no_others() -> None:
-    office = Schedule("o", time(9), time(17), frozenset({0, 1}))
+    office = Schedule("o", time(9), time(17), frozenset({"mon", "tue"}))
     held = Meter(None, (office,), on(2, 12))
 
     assert not held.window_open(on(2, 13))
@@ -300,13 +304,13 @@ def test_lease_in_a_held_window_without_end_stops_with_the_lease() -> None:
 
 def test_except_date_far_ahead_closes_what_is_open_round_the_clock() -> None:
     far = date(2026, 12, 24)
-    holiday = Schedule("h", time(0), time(0), frozenset(range(7)), except_dates=frozenset({far}))
+    holiday = Schedule("h", time(0), time(0), frozenset(WEEKDAYS), except_dates=frozenset({far}))
     filler = Schedule("f", time(0), time(0), on_date=far)
 
     assert Meter(None, (holiday,)).wanted_until(on(2)) == on(24, month=12)
     assert Meter(None, (holiday, filler)).wanted_until(on(2)) is None
     soon = Schedule(
-        "s", time(0), time(0), frozenset(range(7)), except_dates=frozenset({date(2026, 3, 20)})
+        "s", time(0), time(0), frozenset(WEEKDAYS), except_dates=frozenset({date(2026, 3, 20)})
     )
     assert Meter(None, (soon,)).wanted_until(on(2)) == on(20)
     assert Meter(None, (soon,)).wanted_until(on(21)) is None
@@ -314,7 +318,7 @@ def test_except_date_far_ahead_closes_what_is_open_round_the_clock() -> None:
 
 def test_clock_change_of_one_zone_opens_a_gap_between_two() -> None:
     """In winter the day of Berlin is 05:00 to 17:00 UTC, in summer 04:00 to 16:00."""
-    day = Schedule("d", time(6), time(18), frozenset(range(7)), timezone="Europe/Berlin")
-    night = Schedule("n", time(17), time(5), frozenset(range(7)))
+    day = Schedule("d", time(6), time(18), frozenset(WEEKDAYS), timezone="Europe/Berlin")
+    night = Schedule("n", time(17), time(5), frozenset(WEEKDAYS))
 
     assert Meter(None, (day, night)).wanted_until(on(2, 12)) == on(29, 16)

@@ -171,7 +171,7 @@ def test_payment_ends_what_was_in_the_way() -> None:
         retry_at=NOW,
     )
 
-    assert paid_again(hindered) == State()
+    assert paid_again(hindered, NOW) == State(paid_at=NOW)
 
 
 @pytest.mark.parametrize(
@@ -218,6 +218,7 @@ def test_declaration_begins_a_life_over_the_one_before() -> None:
     assert added.state(now) == State(
         rev=7,
         expires_at=clock(10),
+        paid_at=NOW,
         set_up_at=NOW,
         next_due=now,
         next_step=Step.CREATE,
@@ -227,6 +228,7 @@ def test_declaration_begins_a_life_over_the_one_before() -> None:
     assert adopted.state(now) == State(
         rev=7,
         expires_at=clock(10),
+        paid_at=NOW,
         set_up_at=NOW,
         next_due=now,
         next_step=Step.WAIT,
@@ -354,7 +356,7 @@ def test_adds_are_limited_as_the_stack_says() -> None:
 
 
 def test_reason_of_a_running_endpoint_is_its_lease_or_the_window_that_closes_last() -> None:
-    long = Schedule("long", time(10), time(18), frozenset({0}))
+    long = Schedule("long", time(10), time(18), frozenset({"mon"}))
     open_both = Meter(None, (OFFICE_HOURS, long))
 
     assert why_running(Meter(clock(10)), NOW) == "the lease is paid until 2026-03-02T10:00:00Z"
