@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +17,10 @@ from lambdas.core.state import Record, State, Status, live_sessions
 from lambdas.core.strangers import cannot_act
 from lambdas.core.wanted_config import chosen_config
 
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
+    r"([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)"
+)
 LEGACY_EXPIRY_KEY = "EndpointExpiry "
 """The original wrote the key with a trailing space. Its clients still read it."""
 
@@ -103,15 +108,19 @@ def minutes_text(minutes: int) -> str:
 
 def parse_instant(text: str, field: str) -> datetime:
     """An instant in ISO 8601, in UTC. Raises InvalidField."""
+    if not _INSTANT.fullmatch(text):
+        raise InvalidField(
+            field,
+            "write an instant with its time zone, such as 2026-12-24T17:00:00Z or …T18:00+01:00",
+        )
     try:
-        instant = datetime.fromisoformat(text)
-        if instant.tzinfo is not None:
-            return instant.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise InvalidField(
-        field, "write an instant with its time zone, such as 2026-12-24T17:00:00Z or …T18:00+01:00"
-    )
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except ValueError as error:
+        raise InvalidField(field, f"is no instant of the calendar: {error}") from error
+    except OverflowError as error:
+        raise InvalidField(
+            field, "lies, in UTC, outside the years 1 to 9999: write an instant inside them"
+        ) from error
 
 
 def _served_config(state: State) -> str | None:

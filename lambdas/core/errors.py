@@ -49,10 +49,9 @@ Each class that callers see has an `advice`. A test does what each advises.
 from __future__ import annotations
 
 import math
+import shlex
 from datetime import datetime, timedelta
 from string import Template
-
-_LONGEST_NAME = 63
 
 
 class MeterError(Exception):
@@ -108,16 +107,15 @@ class SpecUnreadable(MeterError):
 
 
 class ScopeMissing(MeterError):
-    advice = (
-        "Whoever runs the stack can hand out one that has it: "
-        "make token ARGS='create --name NAME --scopes \"$needed\" --days 30'."
-    )
+    advice = "Whoever runs the stack can hand out one that has it: make token ARGS=$arguments."
 
     def __init__(self, scope: str, endpoint: str | None = None) -> None:
-        name = endpoint[:_LONGEST_NAME] if endpoint is not None else None
-        of = f" for the endpoint '{name}'" if name is not None else ""
-        needed = scope if name is None else f"{scope}:{name}"
-        super().__init__(f"This token lacks the scope '{scope}'{of}.", needed=needed)
+        of = f" for the endpoint '{endpoint}'" if endpoint is not None else ""
+        needed = scope if endpoint is None else f"{scope}:{endpoint}"
+        command = f"create --name NAME --scopes {shlex.quote(needed)} --days 30"
+        # Whoever runs the stack pastes it, and the name is the caller's. `$` is for make.
+        arguments = shlex.quote(command.replace("$", "$$"))
+        super().__init__(f"This token lacks the scope '{scope}'{of}.", arguments=arguments)
 
 
 class NameTaken(MeterError):

@@ -15,7 +15,6 @@ from lambdas.core.errors import (
     Busy,
     Conflict,
     Draining,
-    InvalidField,
     NotOurs,
     SpecUnreadable,
     UnknownEndpoint,
@@ -174,8 +173,5 @@ def write_down(history: History, event: Event) -> None:
 
 
 def known_key(name: str) -> str:
-    """The key of an endpoint that may be known. Raises UnknownEndpoint if the name is not valid."""
-    try:
-        return endpoint_key(sagemaker_name(name, "EndpointName"))
-    except InvalidField as error:
-        raise UnknownEndpoint(name[:100]) from error
+    """The key of an endpoint that may be known. Raises InvalidField if it is no name."""
+    return endpoint_key(sagemaker_name(name, "EndpointName"))

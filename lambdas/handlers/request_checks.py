@@ -3,37 +3,35 @@ body is JSON."""
 
 from __future__ import annotations
 
-import json
-import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lambdas.core.errors import ScopeMissing
+from lambdas.core.names import sagemaker_name
 from lambdas.handlers.callers import caller_of, has_several_tokens
 from lambdas.handlers.headers import values_of, with_header
+from lambdas.handlers.json_bodies import json_object
 from lambdas.handlers.operations import Operation
 from lambdas.handlers.refusals import (
     JSON,
-    BodyTooDeep,
     BodyTooLarge,
-    InvalidBody,
     InvalidRequest,
-    MalformedJson,
     SeveralTokens,
     UnknownParameter,
     UnsupportedMediaType,
 )
 
 MAX_BODY_BYTES = 128_000
-MOST_DIGITS = 1000
-MAX_BODY_DEPTH = 200
-"""Depth of nested arrays and objects. What is accepted here must be readable later, too."""
+_NUMBERS = frozenset({"limit"})
+_NUMBER = re.compile("-?[0-9]+")
+"""Pydantic takes `1_0`, `1.0` and the digits of other scripts as well."""
 _READ_AS_JSON = frozenset({JSON, "application/x-www-form-urlencoded"})
 """The second is the default of curl's `--data`, though the body is JSON."""
 
 
 def checked(event: Mapping[str, Any], operation: Operation) -> dict[str, Any]:
-    """The event, ready for its route. Raises RequestRefused and ScopeMissing."""
+    """The event, ready for its route. Raises RequestRefused, InvalidField and ScopeMissing."""
     _require_scope(event, operation)
     _require_known_parameters(event, operation)
     if not operation.route.takes_body:
@@ -59,11 +57,13 @@ def _require_scope(event: Mapping[str, Any], operation: Operation) -> None:
 def _require_scope_for_endpoint(
     event: Mapping[str, Any], operation: Operation, body: Mapping[str, Any]
 ) -> None:
-    """The caller needs the scope for every endpoint that the query or the body names."""
+    """The caller needs the scope for every endpoint that the query or the body names. Raises
+    InvalidField if one is no name: it would stand in what an error advises."""
     who, route = caller_of(event), operation.route
     if route.scope is None or who is None:
         return
-    for name in _names(event, body, operation.names_endpoint):
+    for sent in _names(event, body, operation.names_endpoint):
+        name = sagemaker_name(sent, operation.names_endpoint)
         if not route.allows(who.scopes, name):
             raise ScopeMissing(route.scope, name)
 
@@ -85,6 +85,8 @@ def _require_known_parameters(event: Mapping[str, Any], operation: Operation) ->
             raise UnknownParameter(name, operation.query)
         if len(values) > 1:
             raise InvalidRequest(f"{name}: give it once")
+        if name in _NUMBERS and not _NUMBER.fullmatch(values[0]):
+            raise InvalidRequest(f"{name}: must be a whole number, such as 100")
 
 
 def _json_of(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,46 +96,4 @@ def _json_of(event: Mapping[str, Any]) -> dict[str, Any]:
     kinds = {value.split(";")[0].strip().lower() for value in values_of(event, "content-type")}
     if kinds - _READ_AS_JSON - {""}:
         raise UnsupportedMediaType
-    try:
-        document = json.loads(
-            body, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_short
-        )
-        json.dumps(document, ensure_ascii=False).encode()  # refuses lone surrogates
-    except RecursionError:
-        raise BodyTooDeep(MAX_BODY_DEPTH) from None
-    except ValueError as error:
-        raise MalformedJson(str(error)) from error
-    if not isinstance(document, dict):
-        raise InvalidBody
-    if _deeper_than(MAX_BODY_DEPTH, document):
-        raise BodyTooDeep(MAX_BODY_DEPTH)
-    return document
-
-
-def _deeper_than(limit: int, document: dict[str, Any]) -> bool:
-    level: list[Any] = [document]
-    for _ in range(limit):
-        inner = (each.values() if isinstance(each, dict) else each for each in level)
-        level = [each for values in inner for each in values if isinstance(each, dict | list)]
-        if not level:
-            return False
-    return True
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _short(text: str) -> int:
-    """Python reads no integer of more than some thousand digits."""
-    if len(text) > MOST_DIGITS:
-        raise ValueError(f"{text[:20]}… is too large a number")
-    return int(text)
-
-
-def _finite(text: str) -> float:
-    """A number such as 1e999 is valid JSON, and infinite in Python."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:20]} is too large a number")
-    return value
+    return json_object(body)

@@ -93,7 +93,7 @@ def _parsed(body: object, operations: frozenset[str]) -> Fault:
         raise FaultRefusedError(f"Unknown field {unknown[0]!r}; there are {', '.join(FIELDS)}.")
     operation, endpoint, failure = (body.get(name) for name in FIELDS[:3])
     count = body.get("count", 1)
-    if operation not in operations:
+    if not isinstance(operation, str) or operation not in operations:
         raise FaultRefusedError(
             f"operation must be one of {', '.join(sorted(operations))}, not {operation!r}."
         )

@@ -7,10 +7,12 @@ import json
 import pkgutil
 import re
 import shlex
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -262,7 +264,7 @@ def _unreadable(scene: Scene) -> None:
 def _scope(scene: Scene) -> None:
     for ask in (scene.renew, scene.model):
         said = scene.refused(errors.ScopeMissing, ask(scopes="read"))
-        command = re.search(r"make token ARGS='(.*)'", said)
+        command = re.search(r"make token ARGS='(.*)'\.$", said)
         assert command
         options = client_parser().parse_args(["token", *shlex.split(command[1])])
         assert ask(scopes=str(Scopes.parse(options.scopes))).status != 403
@@ -726,3 +728,23 @@ def _settled(scene: Scene) -> None:
 @pytest.mark.parametrize("kind", list(STORIES), ids=lambda kind: kind.__name__)
 def test_what_an_error_advises_works(kind: type[MeterError], scene: Scene) -> None:
     STORIES[kind](scene)
+
+
+def test_command_of_an_advice_runs_nothing_that_a_caller_wrote(tmp_path: Path) -> None:
+    """Whoever runs the stack pastes it into a shell, and make hands it to another one."""
+    hostile = "x\" --days 1'; touch PWNED; echo '$(shell touch PWNED) `touch PWNED` $HOME"
+    (tmp_path / "Makefile").write_text("token:\n\t@printf '%s\\n' $(ARGS)\n")
+    said = str(errors.ScopeMissing("read", hostile))
+    command = said[said.index("make token") :].removesuffix(".")
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    words = ["create", "--name", "NAME", "--scopes", f"read:{hostile}", "--days", "30"]
+    assert done.stdout.splitlines() == words, done.stderr
+    assert not (tmp_path / "PWNED").exists()
+
+
+def test_only_one_advice_is_a_command() -> None:
+    """Another one would need the same quoting."""
+    commands = [kind for kind in every_class() if re.search(r"make \w+|\$\(|aws ", kind.advice)]
+    assert commands == [errors.ScopeMissing]

@@ -320,8 +320,9 @@ def test_every_number_of_a_request_has_a_finite_range() -> None:
 def test_number_that_is_infinite_in_python_is_refused(call: Client) -> None:
     body = f'{{"EndpointName": "{FALCON}", "DesiredWeightsAndCapacities": [{{"VariantName": "A", '
     reply = call("POST", "/endpoint-weights", body + '"DesiredWeight": 1e999}]}')
-    assert (reply.status, reply.document["code"]) == (400, "MalformedJson")
-    assert "1e999 is too large a number" in reply.document["error"]
+    assert (reply.status, reply.document["code"]) == (400, "InvalidRequest")
+    weight = "DesiredWeightsAndCapacities[0].DesiredWeight"
+    assert reply.document["error"].startswith(f"{weight}: is too large a number")
 
 
 @pytest.mark.parametrize(
@@ -488,12 +489,11 @@ def test_unknown_paths_are_404(call: Client) -> None:
         {"limit": "-1"},
         {"limit": "1001"},
         {"limit": "x"},
-        {"EndpointName": "nobody"},
         {"EndpointName": ""},
     ],
 )
 def test_bad_queries_are_4xx(call: Client, query: dict[str, str]) -> None:
-    assert call("GET", "/endpoint-expiry", query=query).status in {400, 404}
+    assert call("GET", "/endpoint-expiry", query=query).status == 400
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\there"])
@@ -627,8 +627,8 @@ def test_other_media_types_are_415_whatever_the_body(
     assert call("POST", "/endpoint-expiry", body, headers={"Content-Type": kind}).status == 415
 
 
-@pytest.mark.parametrize("body", [None, "", " ", '"\\ud800"', '{"EndpointName": "\\ud800"}'])
-def test_missing_body_and_lone_surrogates_are_400(call: Client, body: str | None) -> None:
+@pytest.mark.parametrize("body", [None, "", " "])
+def test_missing_body_is_400(call: Client, body: str | None) -> None:
     assert call("POST", "/endpoint-expiry", body).document["code"] == "MalformedJson"
 
 
@@ -678,7 +678,7 @@ def test_scope_for_one_endpoint_covers_no_other(call: Client) -> None:
         refused.document["error"]
         == f"This token lacks the scope 'renew' for the endpoint '{FALCON}'. Whoever runs the "
         "stack can hand out one that has it: make token ARGS='create --name NAME --scopes "
-        f'"renew:{FALCON}" --days 30\'.'
+        f"renew:{FALCON} --days 30'."
     )
     assert renewed("unknown", f"renew:{FLAN}").status == 403, (
         "and does not reveal whether it exists"
@@ -733,8 +733,8 @@ def test_deeply_nested_bodies_are_400(call: Client, depth: int) -> None:
 def test_a_number_of_too_many_digits_is_refused_in_words_for_the_caller(call: Client) -> None:
     reply = call("POST", "/endpoint-expiry", f'{{"minutes": {"9" * 5_000}}}')
 
-    assert (reply.status, reply.document["code"]) == (400, "MalformedJson")
-    assert "is too large a number" in reply.document["error"]
+    assert (reply.status, reply.document["code"]) == (400, "InvalidRequest")
+    assert reply.document["error"].startswith("minutes: is too large a number")
 
 
 def test_two_tokens_in_one_request_are_401(call: Client) -> None:

@@ -192,21 +192,23 @@ def test_number_may_have_a_thousand_digits(call: Client, digits: int, status: in
     reply = call("POST", "/startexecution", body)
     assert reply.status == status
     if status == 400:
-        assert "9" * 20 + "… is too large a number" in refusal(reply)[2]
+        assert refusal(reply)[2] == "body: is too large a number: send a smaller one"
 
 
 @pytest.mark.parametrize(
     ("body", "code", "told"),
     [
         ('{"a": NaN}', "MalformedJson", "NaN is not JSON"),
-        ('{"a": 1e999}', "MalformedJson", "1e999 is too large a number"),
-        ('{"a": "\\ud800"}', "MalformedJson", "The body is no JSON"),
+        ('{"minutes": 1e999}', "InvalidRequest", "minutes: is too large a number"),
+        ('{"a": [0, {"b": -1e999}]}', "InvalidRequest", "a[1].b: is too large a number"),
+        ('{"a": "\\ud800"}', "InvalidRequest", "a: holds half of a surrogate pair"),
+        ('{"\\udfff": 1}', "InvalidRequest", "\\udfff: this name holds half of a surrogate pair"),
         ("[1]", "InvalidBody", "The body is JSON, but no object."),
         ("{", "MalformedJson", "The body is no JSON"),
         ("[" * 100_000, "BodyTooDeep", "nested too deep"),
     ],
 )
-def test_body_that_is_no_object_of_json_is_refused(
+def test_body_that_cannot_be_carried_is_refused_for_what_is_wrong(
     call: Client, body: str, code: str, told: str
 ) -> None:
     status, found, sentence = refusal(call("POST", "/endpoint-expiry", body))
@@ -232,9 +234,79 @@ def test_body_is_read_as_json_unless_it_says_that_it_is_none(
     assert call("POST", "/endpoint-expiry", body, headers=headers).status == status
 
 
-def test_body_with_half_a_character_is_no_json(call: Client) -> None:
+def test_body_with_half_a_character_names_the_field_that_holds_it(call: Client) -> None:
     reply = call("POST", "/endpoint-expiry", '{"EndpointName": "\ud800", "minutes": 5}')
-    assert refusal(reply)[:2] == (400, "MalformedJson")
+    assert refusal(reply)[:2] == (400, "InvalidRequest")
+    assert refusal(reply)[2].startswith("EndpointName: holds half of a surrogate pair")
+
+
+HOSTILE_NAMES = ["", "\x00", 'a"b', "name\n", "x" * 64, "x" * 3000, "-a", "a b", "\u0661",
+                 "x\" --days 1'; touch PWNED; echo '", "$(shell touch PWNED)"]  # fmt: skip
+
+
+@pytest.mark.parametrize("scopes", ["read renew add manage invoke", "read:x renew:x manage:x"])
+@pytest.mark.parametrize("name", HOSTILE_NAMES, ids=range(len(HOSTILE_NAMES)))
+def test_what_is_no_name_is_400_wherever_an_endpoint_is_named(
+    call: Client, name: str, scopes: str
+) -> None:
+    """The error must not advise calls and commands with it."""
+    asked = 0
+    for operation in api.OPERATIONS:
+        field, route = operation.names_endpoint, operation.route
+        named = {field: name}
+        body = {"EndpointConfigName": "c", "minutes": 5, "body": 1}
+        sent: list[tuple[object, dict[str, str] | None]] = []
+        if field in operation.query:
+            sent.append((body if route.takes_body else None, named))
+        if route.takes_body and route.path != "/describeexecution":
+            sent.append(({**body, **named}, None))
+        for document, query in sent:
+            scoped = f"{scopes} invoke:x"
+            reply = call(route.method, route.path, document, query=query, scopes=scoped)
+            status, code, sentence = refusal(reply)
+            assert (status, code) == (400, "InvalidField"), route
+            assert sentence.startswith(f"{field}: must be 1 to 63 letters"), route
+            asked += 1
+    assert asked == 11
+
+
+@pytest.mark.parametrize("limit", ["1_0", "1.0", "\uff11\uff10", " 10", "+10", "10\n", "1e1", ""])
+@pytest.mark.parametrize("path", ["/endpoint-expiry", "/endpoint-events"])
+def test_number_of_a_query_is_written_in_digits(call: Client, path: str, limit: str) -> None:
+    query = {"limit": limit, **({"EndpointName": NAME} if "events" in path else {})}
+    assert refusal(call("GET", path, query=query)) == (
+        400,
+        "InvalidRequest",
+        "limit: must be a whole number, such as 100",
+    )
+
+
+@pytest.mark.parametrize(
+    ("until", "told"),
+    [
+        ("2026-03-02T09:30:00Z\x00", "write an instant with its time zone"),
+        ("2026-03-02T09:30:00Z\n", "write an instant with its time zone"),
+        ("\uff12\uff10\uff12\uff16-03-02T09:30:00Z", "write an instant with its time zone"),
+        ("2026-W10-1T09:30:00Z", "write an instant with its time zone"),
+        ("2026-03-02x09:30:00Z", "write an instant with its time zone"),
+        ("2026-03-02T09:30:00", "write an instant with its time zone"),
+        ("2026-02-30T09:30:00Z", "is no instant of the calendar: day is out of range for month"),
+        ("9999-12-31T23:59:59-23:59", "lies, in UTC, outside the years 1 to 9999"),
+        ("0001-01-01T00:00:00+14:00", "lies, in UTC, outside the years 1 to 9999"),
+    ],
+)
+def test_instant_that_cannot_be_read_is_refused_for_what_is_wrong(
+    call: Client, until: str, told: str
+) -> None:
+    body = {"EndpointName": NAME, "until": until}
+    status, code, sentence = refusal(call("POST", "/endpoint-expiry", body))
+    assert (status, code) == (400, "InvalidField")
+    assert sentence.startswith(f"until: {told}")
+
+
+def test_instant_may_be_written_in_small_letters(call: Client) -> None:
+    body = {"EndpointName": NAME, "until": "2026-03-02t09:30:00.25z"}
+    assert call("POST", "/endpoint-expiry", body).status == 200
 
 
 def test_event_names_the_schedules_that_were_set(call: Client, world: World) -> None:
