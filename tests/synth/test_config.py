@@ -116,7 +116,8 @@ def test_the_schema_for_editors_is_current() -> None:
             with_schedule(days=["mon", "tues"]),
             (
                 "jumpstart_models[0].schedule[0].days[1]: must be one of mon, tue, wed, thu, fri, "
-                "sat, sun"
+                "sat, sun, one of them after first, second, third, fourth, fifth, last (such as "
+                "'first mon'), or a day of the month from 1 to 31"
             ),
         ),
         (
