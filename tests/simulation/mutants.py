@@ -521,15 +521,15 @@ MUTANTS = (
     Mutant(
         "a window that began yesterday is not open",
         f"{CORE}.schedule",
-        "days = _days_from(_local_date(self.timezone, instant) - _ONE_DAY)",
+        "days = _days_from(_local_date(self.timezone, instant) - back)",
         "days = _days_from(_local_date(self.timezone, instant))",
         "tick: windows",
     ),
     Mutant(
         "windows begin on days that are left out",
         f"{CORE}.schedule",
-        "return matches and day not in self.except_dates",
-        "return matches",
+        "return named and day not in self.except_dates",
+        "return named",
         "tick: windows",
     ),
     Mutant(

@@ -100,7 +100,7 @@ CAUSE_MUTANTS = (
     Mutant(
         "an older lease is the reason while a window is open",
         f"{CORE}.reasons",
-        "if meter.leased(now):",
+        "if meter.expires_at and meter.leased(now):",
         "if meter.expires_at:",
         "lives",
     ),
