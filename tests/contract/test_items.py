@@ -69,6 +69,7 @@ FULL = State(
     rev=7,
     expires_at=clock(10),
     sessions={"s1": clock(10, 1), "s2": EXACT},
+    paid_at=clock(9, 30),
     held_since=clock(10, 2),
     set_up_at=clock(10, 3),
     observed_status=Status.UPDATING,
@@ -217,7 +218,15 @@ def test_attributes_have_the_names_that_deployed_tables_have() -> None:
     """An attribute with another name would lose what is stored."""
     assert sorted({**state_values(FULL), **lease_values(FULL)}) == sorted(
         [
-            *("rev", "expires_at", "sessions", "held_since", "set_up_at", "observed_status"),
+            *(
+                "rev",
+                "expires_at",
+                "sessions",
+                "paid_at",
+                "held_since",
+                "set_up_at",
+                "observed_status",
+            ),
             *("observed_config", "asked_config", "reason", "next_due", "next_step", "intent"),
             *("attempts", "retry_at", "fallback_config", "updating_to", "updating_mark"),
             *("rolled_back", "rollback_reason", "dropped", "override", "reweighing", "restored"),
