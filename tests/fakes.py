@@ -244,7 +244,6 @@ class FakeStateStore:
             record.state,
             expires_at=state.expires_at,
             sessions=state.sessions,
-            paid_at=state.paid_at,
             held_since=state.held_since,
         )
         if ended_at(state, now):
@@ -253,6 +252,12 @@ class FakeStateStore:
             record = self._forgotten(record, forgetting)
             changed = replace(changed, override=state.override)
         return self._user_write(_keyed(record, keyed), changed, now)
+
+    def settle(self, key: str, state: State, now: datetime) -> None:
+        record = self.load(key)
+        if record.state is None or record.state.rev != state.rev:
+            raise Conflict("another revision")
+        self._user_write(record, state, now)
 
     def _forgotten(self, record: Record, forgetting: Forgotten) -> Record:
         if record.api_spec is None or record.api_spec.spec_hash != forgetting.spec.spec_hash:

@@ -376,7 +376,6 @@ class DynamoStateStore:
             {
                 "expires_at": epoch(state.expires_at),
                 "sessions": session_values(state.sessions),
-                "paid_at": epoch(state.paid_at),
                 "held_since": epoch(state.held_since),
                 # If it ended nothing, a reconcile may have saved a later look.
                 **(wanted_values(state) if ended_at(state, now) else {}),
@@ -408,6 +407,14 @@ class DynamoStateStore:
             self._part(_ADDED, given_back),
             self._part(key_of(key, FORGOTTEN), kept),
         ]
+
+    def settle(self, key: str, state: State, now: datetime) -> None:
+        cut = {
+            "expires_at": epoch(state.expires_at),
+            "sessions": session_values(state.sessions),
+            "paid_at": epoch(state.paid_at),
+        }
+        self._update(key, _user_write(key, now).assign(cut).when("{rev} = :rev", rev=state.rev))
 
     def change_running(
         self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None

@@ -233,6 +233,11 @@ class StateStore(Protocol):
         """
         ...
 
+    def settle(self, key: str, state: State, now: datetime) -> None:
+        """Save the lease and the sessions of `state`, which a lone stop cut, over its revision.
+        Raises Conflict if the revision changed."""
+        ...
+
     def change_running(
         self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
     ) -> State:

@@ -148,7 +148,7 @@ def settle(store: StateStore, record: Record, now: datetime) -> None:
         return
     stop = last_stop(spec.schedules, now)
     if stop and state.paid_at < stop < state.lease_end:
-        store.stop(record.key, cut_at(state, stop), now)
+        store.settle(record.key, cut_at(state, stop), now)
         raise Conflict("a stop of its schedules is written down now")
 
 

@@ -89,10 +89,8 @@ resource "aws_sagemaker_endpoint_configuration" "async" {
   production_variants {
     variant_name = "AllTraffic"
     model_name   = aws_sagemaker_model.packed.name
-    serverless_config {
-      max_concurrency   = 5
-      memory_size_in_mb = 2048
-    }
+    instance_type          = "ml.m5.large"
+    initial_instance_count = 1
   }
   async_inference_config {
     client_config { max_concurrent_invocations_per_instance = 4 }

@@ -26,7 +26,40 @@ _SURROUNDINGS = {"execution_role_arn": _ROLE, "vpc": VPC}
 _MANAGED = {"status": "ENABLED", "min_instance_count": 1, "max_instance_count": 2}
 _TUNING = {"routing_strategy": "RANDOM", "managed_instance_scaling": _MANAGED}
 _SOURCE = {"image": IMAGE, "model_data_url": DATA, "environment": _ENVIRONMENT}
+_PULL = {
+    "repository_access_mode": "Vpc",
+    "repository_credentials_provider_arn": "arn:aws:lambda:us-east-1:123456789012:function:pull",
+}
+_S3_DATA = {
+    "s3_uri": "s3://ours/model/",
+    "s3_data_type": "S3Prefix",
+    "compression_type": "None",
+}
+_PRIVATE = {
+    "image": "registry.example.com/llm:1",
+    "image_config": _PULL,
+    "model_data_source": _S3_DATA,
+    "vpc": VPC,
+}
+_MANY = {"image": IMAGE, "model_data_url": "s3://ours/models/", "mode": "MultiModel"}
+_CACHED = {**_MANY, "model_cache_setting": "Disabled"}
 _STEPS = {"containers": [_SOURCE, _SOURCE]}
+_NAMED_STEPS = {
+    "containers": [
+        {
+            **{key: value for key, value in _PRIVATE.items() if key != "vpc"},
+            "container_hostname": "a",
+        },
+        {**_CACHED, "container_hostname": "b"},
+    ],
+    "inference_execution_mode": "Direct",
+    "vpc": VPC,
+}
+_VARIANT = {
+    "inference_ami_version": "al2-ami-sagemaker-inference-gpu-2",
+    "core_dump_config": {"destination_s3_uri": "s3://ours/dumps", "kms_key_id": _KEY},
+}
+_PACKAGE = {"model_package_arn": PACKAGE, "inference_specification_name": "default"}
 _BY_ID = {"model_id": FLAN["model_id"], "model_version": "0.0.0"}
 _PLACE = {"name": "Linear", "instance_type": "ml.m5.xlarge"}
 _SIZE = {"Type": "CAPACITY_PERCENT", "Value": 50}
@@ -83,13 +116,14 @@ ENTRIES: Mapping[str, Mapping[str, Any]] = {
             "success_topic_arn": _TOPIC,
             "error_topic_arn": _TOPIC,
             "kms_key_id": _KEY,
+            "include_inference_response_in": ["SUCCESS_NOTIFICATION_TOPIC"],
         },
         "update": _routing("LINEAR", LinearStepSize=_SIZE),
-        "integration": _integration("async", image_uri=IMAGE),
     },
     "steps": {
         **BARE,
         **_STEPS,
+        "integration": _integration("steps", image_uri=IMAGE),
         "inference_instance_type": "ml.m5.xlarge",
         "inference_instance_count": 2,
         "update": {
@@ -102,6 +136,26 @@ ENTRIES: Mapping[str, Mapping[str, Any]] = {
             }
         },
     },
+    "private": {
+        **BARE,
+        **_PRIVATE,
+        **_VARIANT,
+        "inference_instance_type": "ml.g5.xlarge",
+        "autoscaling": {
+            "scale_on": "invocations",
+            "target": 5,
+            "min_capacity": 1,
+            "max_capacity": 2,
+        },
+        "data_capture": {
+            **CAPTURE,
+            "csv_content_types": ["text/csv"],
+            "json_content_types": ["application/json"],
+        },
+    },
+    "many": {**BARE, **_CACHED, "inference_instance_type": "ml.m5.xlarge"},
+    "named steps": {**BARE, **_NAMED_STEPS, "inference_instance_type": "ml.m5.xlarge"},
+    "specified": {**BARE, **_PACKAGE, "inference_instance_type": "ml.m5.xlarge"},
     "locked": {**FLAN},
     "pinned": {**FLAN, "model_version": "0.0.0"},
     "package": {**BARE, "model_package_arn": PACKAGE, "inference_instance_type": "ml.m5.xlarge"},
@@ -112,15 +166,38 @@ ENTRIES: Mapping[str, Mapping[str, Any]] = {
             {**_PLACE, **_STEPS, "name": "Steps"},
             {**_PLACE, "name": "Package", "model_package_arn": PACKAGE},
             {**_BY_ID, "name": "ById", "instance_type": FLAN["inference_instance_type"]},
+            {
+                **_PRIVATE,
+                **_VARIANT,
+                "name": "Private",
+                "instance_type": "ml.g5.xlarge",
+                "autoscaling": {
+                    "scale_on": "invocations",
+                    "target": 5,
+                    "min_capacity": 1,
+                    "max_capacity": 2,
+                },
+            },
+            {**_PLACE, **_CACHED, "name": "Many"},
+            {**_PLACE, **_NAMED_STEPS, "name": "Named"},
+            {**_PLACE, **_PACKAGE, "name": "Specified"},
+        ],
+    },
+    "shadowed privately": {
+        **OWN,
+        "shadow_variants": [
+            {**_PRIVATE, **_VARIANT, "name": "Private", "instance_type": "ml.g5.xlarge"}
         ],
     },
     "shadowed": {**OWN, "shadow_variants": [{**LINEAR, **_SOURCE, **_SURROUNDINGS, **_TUNING}]},
     # What follows is always refused, for its kind.
+    "shadowed by many": {**OWN, "shadow_variants": [{**_PLACE, **_CACHED}]},
     "shadowed by steps": {**OWN, "shadow_variants": [{**_PLACE, **_STEPS}]},
     "shadowed by a package": {
         **OWN,
-        "shadow_variants": [{**_PLACE, "model_package_arn": PACKAGE}],
+        "shadow_variants": [{**_PLACE, **_PACKAGE}],
     },
+    "shadowed by named steps": {**OWN, "shadow_variants": [{**_PLACE, **_NAMED_STEPS}]},
     "shadowed by id": {**OWN, "shadow_variants": [{**_PLACE, **_BY_ID}]},
 }
 STACK: Mapping[str, Any] = {
