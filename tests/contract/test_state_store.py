@@ -53,6 +53,7 @@ from lambdas.core.state import (
     Step,
     Update,
     Wanted,
+    cut_at,
 )
 from tests.aws_tables import create_tables
 from tests.fakes import FakeHistory, FakeStateStore, a_spec, clock
@@ -953,3 +954,31 @@ def test_throttled_write_is_tried_again_and_at_last_raised(
         with pytest.raises(Throttled):
             store.renew("falcon", 5, NOW, 100, None)
         assert len(pauses) == 3 + 5
+
+
+def test_cut_of_a_lone_stop_is_saved_over_the_revision_that_was_loaded(store: StateStore) -> None:
+    store.renew("falcon", 60, NOW, 100, None)
+    store.pay_session("falcon", "a", clock(9, 10), NOW, None)
+    before = state_of(store)
+    cut = cut_at(before, clock(9, 5))
+    with pytest.raises(Conflict):
+        store.settle("falcon", replace(cut, rev=before.rev + 1), SOON)
+    assert state_of(store) == before
+
+    store.settle("falcon", cut, SOON)
+
+    after = state_of(store)
+    assert (after.rev, after.expires_at, after.paid_at) == (
+        before.rev + 1,
+        clock(9, 5),
+        clock(9, 5),
+    )
+    assert after.sessions == {"a": clock(9, 5)}
+
+
+def test_time_of_a_payment_never_goes_back(store: StateStore) -> None:
+    store.renew("falcon", 5, NOW, 100, None)
+    store.renew("falcon", 5, NOW - timedelta(minutes=1), 100, None)
+    store.renew_until("falcon", clock(9, 30), NOW - timedelta(minutes=1), None)
+    store.pay_session("falcon", "a", clock(9, 10), NOW - timedelta(minutes=1), None)
+    assert state_of(store).paid_at == clock(9)
