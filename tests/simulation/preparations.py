@@ -283,7 +283,13 @@ def going(scene: Scene) -> None:
     scene.advance(0.2)
 
 
-SCALED = (Scaling("all", 1, 2, {"by load": {"TargetValue": 70.0}}),)
+_BY_LOAD = {
+    "TargetValue": 70.0,
+    "PredefinedMetricSpecification": {
+        "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+    },
+}
+SCALED = (Scaling("all", 1, 2, {"by load": _BY_LOAD}),)
 
 
 def scaled_soon(scene: Scene) -> None:
