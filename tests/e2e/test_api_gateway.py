@@ -49,9 +49,9 @@ def test_token_over_its_rate_limit_is_429_until_the_next_minute(checkout: Checko
     [
         ({"headers": {"X-Flood": "x" * 20_000}}, 431),
         ({"headers": {f"X-{number}": "x" * 100 for number in range(100)}}, 431),
-        ({"params": {"EndpointName": "x" * 9_000}}, 404),
+        ({"params": {"EndpointName": "x" * 9_000}}, 400),
         ({"params": {"next": "x" * 9_000}}, 400),
-        ({"params": {"EndpointName": "\0"}}, 404),
+        ({"params": {"EndpointName": "\0"}}, 400),
     ],
 )
 def test_oversized_headers_and_queries_are_4xx_with_our_error(
