@@ -144,7 +144,7 @@ class Stack:
         if not isinstance(backend, S3Backend):
             self._require_account(Held.in_file(self.state), self.config.state_file, account)
             return
-        place = f"s3://{backend.bucket}/{backend.key}"
+        place = backend.place
         s3 = aws.client("s3", region_name=backend.region or self.config.region_name)
         try:
             content = s3.get_object(Bucket=backend.bucket, Key=backend.key)["Body"].read()

@@ -73,5 +73,5 @@ def _remembered(memory: Path) -> str | None:
 def _place_of(config: DeployConfig) -> str:
     backend = config.backend
     if isinstance(backend, S3Backend):
-        return f"s3://{backend.bucket}/{backend.key}"
+        return backend.place
     return config.state_file

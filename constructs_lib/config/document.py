@@ -272,6 +272,10 @@ class S3Backend(Model):
     region: Region | None = None
     kms_key_id: KmsKey | None = None
 
+    @property
+    def place(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
 
 Architecture = Literal["arm64", "x86_64"]
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from constructs_lib.config.instance_types import has_local_storage, is_inferentia_1
-from constructs_lib.config.kinds import kind_of, refusals
+from constructs_lib.config.kinds import ENTRY_NAMES, kind_of, refusals
 from constructs_lib.config.problems import Problem
 from constructs_lib.config.source import MULTI_MODEL, ModelSource, Surroundings
 from constructs_lib.config.source_checks import source_problems
 from constructs_lib.config.variants import ONLY_VARIANT, Tuning
 
 Entry = Mapping[str, Any]
-_OWN_CAPACITY = ("inference_instance_type", "inference_instance_count")
+_OWN_CAPACITY = (ENTRY_NAMES["instance_type"], ENTRY_NAMES["instance_count"])
 _OF_ONE_MODEL = (
     *(name for name in ModelSource.model_fields if name not in Surroundings.model_fields),
     *_OWN_CAPACITY,

@@ -65,6 +65,7 @@ from lambdas.core.state import (
     Reweighing,
     State,
     Step,
+    last_paid,
     paid_second,
 )
 
@@ -261,7 +262,7 @@ class DynamoStateStore:
             except Conflict:
                 state = self._state_again(key, keyed, over)
                 ahead = _lease_is_ahead(state, now, seconds, max_lease_minutes)
-                paid_at = max(paid_at, state.paid_at or paid_at)
+                paid_at = last_paid(state, now)
         raise Busy
 
     def renew_until(
@@ -287,7 +288,7 @@ class DynamoStateStore:
             except Conflict:
                 state = self._state_again(key, keyed, over)
                 later = state.expires_at is None or state.expires_at < until
-                paid_at = max(paid_at, state.paid_at or paid_at)
+                paid_at = last_paid(state, now)
         raise Busy
 
     def pay_session(
@@ -324,7 +325,7 @@ class DynamoStateStore:
                 return self._update(key, update)
             except Conflict:
                 state = self._state_again(key, keyed, over)
-                known, paid_at = state.sessions, max(paid_at, state.paid_at or paid_at)
+                known, paid_at = state.sessions, last_paid(state, now)
         raise Busy
 
     def _lease_update(

@@ -36,12 +36,13 @@ def endpoint_document(
     """
     spec, state = record.spec, record.state or State()
     assert spec is not None, "only endpoints with a spec are answered about"
-    meter = meter_of(None if draining else spec, state)
+    own = meter_of(spec, state)
+    meter = Meter() if draining else own
     wanted = meter.wanted(now)
     if wanted:
         stops_at, rule = meter.wanted_until(now), why_running(meter, now)
     else:
-        stop = last_end(meter_of(spec, state), state, now)
+        stop = last_end(own, state, now)
         stops_at = stop.at if stop else state.set_up_at
         rule = DRAINED if draining else why_stopped(stop)
     if not draining and undecided(spec, state, now) and state.observed_status is not Status.ABSENT:
@@ -56,7 +57,7 @@ def endpoint_document(
         "ExpiresAt": iso(stops_at),
         "Expires": "stopped" if not wanted else "at" if stops_at else "never",
         "SecondsLeft": None if left is None else left.total_seconds(),
-        "LeaseExpiresAt": iso(meter_of(spec, state).expires_at),
+        "LeaseExpiresAt": iso(own.expires_at),
         "Sessions": len(live_sessions(state, now)),
         "Wanted": "running" if wanted else "stopped",
         "Status": state.observed_status.value,

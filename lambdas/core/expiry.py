@@ -56,7 +56,7 @@ from lambdas.core.takeover import (
     lease_end,
     renewed_meanwhile,
 )
-from lambdas.core.use_cases import TRIES, UseCases
+from lambdas.core.use_cases import TRIES, UseCases, settle
 from lambdas.core.wanted_config import chosen_config
 
 
@@ -139,7 +139,7 @@ class ExpiryUseCases(UseCases):
             if replay:
                 return replay
             try:
-                self.settle(record, now)
+                settle(self.store, record, now)
                 if record.spec is None:
                     takeover = Takeover(name, config_name, adopt=adopt, async_api=async_api)
                     return self._declare(record, takeover, minutes, now, request)

@@ -77,8 +77,9 @@ class Meter:
     def windows_of(self, schedule: Schedule, instant: datetime) -> Iterator[Window]:
         """The windows of a schedule that end after `instant`, by start: cut at lone stops, without
         those that are held."""
+        stops = self._lone_stops
         for window in schedule.windows_from(instant):
-            stop = first_stop(self.schedules, window.start)
+            stop = first_stop(stops, window.start)
             cut = Window(window.start, stop) if stop and stop < window.stop else window
             if cut.stop > instant and not self.is_held(cut):
                 yield cut
@@ -86,7 +87,7 @@ class Meter:
     def stopped_by(self, instant: datetime) -> str | None:
         """The name of a schedule that has a lone stop at `instant`."""
         just_before = instant - timedelta(microseconds=1)
-        for schedule in self.schedules:
+        for schedule in self._lone_stops:
             if next(schedule.stops_after(just_before), None) == instant:
                 return schedule.name
         return None
@@ -94,8 +95,7 @@ class Meter:
     def wanted_until(self, instant: datetime) -> datetime | None:
         """When an endpoint that is wanted at `instant` stops if nothing changes: the end of the
         lease or of the merged windows, whichever is later. None: never."""
-        stops = any(schedule.stops_only for schedule in self.schedules)
-        unbroken = self.held_since is None and not stops
+        unbroken = self.held_since is None and not self._lone_stops
         if unbroken and any(s.never_closes(instant) for s in self.schedules):
             return None
         around = self._around
@@ -131,6 +131,10 @@ class Meter:
         return heapq.merge(*(self.windows_of(s, instant) for s in distinct.values()))
 
     @property
+    def _lone_stops(self) -> Sequence[Schedule]:
+        return [schedule for schedule in self.schedules if schedule.stops_only]
+
+    @property
     def _around(self) -> timedelta:
         """So far from an irregular date a week may differ from the next."""
         return _AROUND + max((s.longest for s in self.schedules), default=timedelta())
@@ -147,7 +151,8 @@ class Meter:
                 dates.update(clock_changes(zone, instant.year + 1))
             horizon = instant + _CHANGES_AHEAD
             dates = {date for date in dates if date < horizon or date.date() in days}
-        return deque(sorted(date for date in dates if date + self._around > instant))
+        begin = instant - self._around
+        return deque(sorted(date for date in dates if date > begin))
 
 
 def first_stop(schedules: Sequence[Schedule], instant: datetime) -> datetime | None:

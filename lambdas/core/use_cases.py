@@ -92,13 +92,9 @@ class UseCases:
             assert record.spec is not None
             assert record.state is not None
             with suppress(Conflict):
-                self.settle(record, now)
+                settle(self.store, record, now)
                 return write(record, record.spec, record.state)
         raise Busy
-
-    def settle(self, record: Record, now: datetime) -> None:
-        """As the function `settle`."""
-        settle(self.store, record, now)
 
     def refuse_stranger(
         self, record: Record, request: Request, adoptable: NamePatterns = ANY_NAME

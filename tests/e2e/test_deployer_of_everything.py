@@ -6,12 +6,14 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.e2e.checkout import Checkout
 from tests.e2e.deployer import ACCOUNT, REGION, STATES, Deployer, deploying, unused
+from tests.synth import entries
 
 pytestmark = pytest.mark.prove
 EVERYTHING = {
@@ -22,19 +24,7 @@ EVERYTHING = {
     "lambda": {"snap_start": True},
 }
 """What all examples together leave out."""
-
-
-def called(name: str, **properties: Any) -> dict[str, Any]:
-    route = {"api_resource_name": name.lower(), **properties}
-    return {
-        "name": name,
-        "image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/own:1",
-        "inference_instance_type": "ml.m5.xlarge",
-        "inference_type": "realtime",
-        "integration": {"type": "lambda", "properties": route},
-    }
-
-
+called = partial(entries.called, ACCOUNT)
 PARTS_OF_OTHERS = [
     called("Packed", image_uri=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/packed:1"),
     called(

@@ -92,9 +92,9 @@ CAUSE_MUTANTS = (
     Mutant(
         "an answer is built without the hold",
         f"{CORE}.documents",
-        "meter = meter_of(None if draining else spec, state)",
+        "own = meter_of(spec, state)",
         "from dataclasses import replace\n"
-        "    meter = meter_of(None if draining else spec, replace(state, held_since=None))",
+        "    own = meter_of(spec, replace(state, held_since=None))",
         "stop: in a window",
     ),
     Mutant(

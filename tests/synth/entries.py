@@ -29,3 +29,15 @@ VPC: Mapping[str, Any] = {"security_group_ids": ["sg-1"], "subnet_ids": ["subnet
 CAPTURE: Mapping[str, Any] = {"destination_s3_uri": "s3://captures"}
 SHADOWED: Mapping[str, Any] = {**OWN, "shadow_variants": [XGB]}
 ASYNC: Mapping[str, Any] = {**OWN, "inference_type": "async"}
+
+
+def called(account: str, name: str, **properties: Any) -> dict[str, Any]:
+    """An entry with an image of this account that is called through a function."""
+    route = {"api_resource_name": name.lower(), **properties}
+    return {
+        "name": name,
+        "image": f"{account}.dkr.ecr.us-east-1.amazonaws.com/own:1",
+        "inference_instance_type": "ml.m5.xlarge",
+        "inference_type": "realtime",
+        "integration": {"type": "lambda", "properties": route},
+    }

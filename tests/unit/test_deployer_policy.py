@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import Any
 
 import pytest
 
 from constructs_lib.config.document import DeployConfig
+from tests.synth import entries
 from tools.deployer_policy import MOST_INLINE, main, note_on_size, policy
 
 ACCOUNT = "123456789012"
@@ -17,6 +19,7 @@ KEY = f"arn:aws:kms:ap-southeast-2:{ACCOUNT}:key/0d0d0d0d-0d0d-0d0d-0d0d-0d0d0d0
 FORMER = KEY.replace("0d0d", "1e1e")
 IMAGES = f"{ACCOUNT}.dkr.ecr.ap-southeast-2.amazonaws.com"
 LAYER = "arn:aws:lambda:ap-southeast-2:999999999999:layer"
+called = partial(entries.called, ACCOUNT)
 POOL = f"arn:aws:cognito-idp:us-east-1:{ACCOUNT}:userpool/us-east-1_Abc"
 
 
@@ -33,18 +36,6 @@ def printed(**options: Any) -> str:
         "jumpstart_models": [],
     }
     return policy(DeployConfig.model_validate({**smallest, **options}), ACCOUNT)
-
-
-def called(name: str, **properties: Any) -> dict[str, Any]:
-    """An entry that is called through a function."""
-    route = {"api_resource_name": name.lower(), **properties}
-    return {
-        "name": name,
-        "image": f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/own:1",
-        "inference_instance_type": "ml.m5.xlarge",
-        "inference_type": "realtime",
-        "integration": {"type": "lambda", "properties": route},
-    }
 
 
 def allowed(**options: Any) -> set[tuple[str, str]]:
