@@ -38,7 +38,7 @@ down: ## stop what `make up` started
 
 .PHONY: synth
 synth: ready ## write cdktf.out from the config (CONFIG=path)
-	@$(VENV) main.py
+	@$(VENV) -O main.py
 
 .PHONY: lock
 lock: ready ## look up the config's JumpStart models: configs/models.lock.json (ARGS=--check …)

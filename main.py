@@ -1,6 +1,8 @@
 """Synthesizes the stack: reads the config, writes `cdktf.out`.
 
-    python main.py [--help]
+    python -O main.py [--help]
+
+-O makes it faster: the bindings then leave the check of each argument's type to mypy and to Node.
 
 Environment: CONFIG is the config file (default configs/configs.json), CONFIG_OVERLAY a file that is
 merged over it, CDKTF_OUTDIR the output folder (default cdktf.out beside this file).

@@ -16,14 +16,14 @@ from benches.row import Row
 from constructs_lib.fast_bindings import SWITCH
 
 MAIN = Path(__file__).resolve().parent.parent / "main.py"
-MOST = 2.5
-"""The most that a warm synth may cost, in loads of cdktf. It is 2.0 to 2.3, with what else runs."""
+MOST = 2.0
+"""The most that a warm synth may cost, in loads of cdktf."""
 
 
 def seconds_to_synth(*, eager: bool) -> float:
     """One synth of the shipped config in a process of its own."""
     with tempfile.TemporaryDirectory() as outdir:
-        return _seconds(str(MAIN), CDKTF_OUTDIR=outdir, **{SWITCH: "1" if eager else "0"})
+        return _seconds("-O", str(MAIN), CDKTF_OUTDIR=outdir, **{SWITCH: "1" if eager else "0"})
 
 
 def seconds_to_load_cdktf() -> float:
@@ -47,9 +47,9 @@ def _of_children() -> float:
 
 def rows() -> Iterator[Row]:
     seconds_to_synth(eager=False)
-    quick = statistics.median(seconds_to_synth(eager=False) for _ in range(3))
+    pairs = [(seconds_to_synth(eager=False), seconds_to_load_cdktf()) for _ in range(6)]
+    quick, load = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))
     eager = seconds_to_synth(eager=True)
-    load = statistics.median(seconds_to_load_cdktf() for _ in range(3))
     ratio = quick / load
     figure = f"{quick:.1f} CPU s, {ratio:.1f} x loading cdktf"
     yield Row("synth, warm", figure, f"<= {MOST}", ratio <= MOST)

@@ -99,7 +99,7 @@ class Up:
             "CDKTF_OUTDIR": str(self.places.synthesized),
         }
         done = subprocess.run(
-            [sys.executable, str(self.places.root / "main.py")], env=environment, check=False
+            [sys.executable, "-O", str(self.places.root / "main.py")], env=environment, check=False
         )
         if done.returncode:
             raise SynthFailedError

@@ -44,6 +44,7 @@ class ApiParts:
         self._scope = scope
         self._api_id, self._root_id = api.id, api.root_resource_id
         self._set: list[str] = []
+        self._types: dict[str, str] = {}
         self.paths: dict[str, str] = {}
         """The id of each path's resource, by the id of its route."""
 
@@ -52,7 +53,7 @@ class ApiParts:
         part = addressed(
             kind(self._scope, construct_id, rest_api_id=self._api_id, **properties), logical_id
         )
-        address = f"{part.terraform_resource_type}.{logical_id}"
+        address = f"{self._type_of(part)}.{logical_id}"
         self._set += [
             f"{address}.{name}" for name, value in properties.items() if value is not None
         ]
@@ -73,11 +74,11 @@ class ApiParts:
             parent_id=parent_id or self._root_id,
             path_part=route.path,
         )
-        self.paths[route.id] = resource.id
+        resource_id = self.paths[route.id] = resource.id
         return self.make(
             ApiGatewayMethod,
             route.id,
-            resource_id=resource.id,
+            resource_id=resource_id,
             http_method=http_method,
             authorization="CUSTOM" if authorizer_id else "NONE",
             authorizer_id=authorizer_id,
@@ -97,19 +98,21 @@ class ApiParts:
         integration says where each value comes from."""
         prefix = "method.response.header."
         names = headers if declared is None else declared
+        method = {
+            "resource_id": integration.resource_id,
+            "http_method": integration.http_method,
+        }
         response = self.make(
             ApiGatewayMethodResponse,
             logical_id,
-            resource_id=integration.resource_id,
-            http_method=integration.http_method,
+            **method,
             status_code=str(status),
             response_parameters={prefix + name: False for name in names},
         )
         self.make(
             ApiGatewayIntegrationResponse,
             logical_id,
-            resource_id=integration.resource_id,
-            http_method=integration.http_method,
+            **method,
             status_code=response.status_code,
             response_parameters={prefix + name: source for name, source in headers.items()},
             **properties,
@@ -126,6 +129,13 @@ class ApiParts:
             integration_http_method="POST",
             uri=invoke_arn,
         )
+
+    def _type_of(self, part: TerraformResource) -> str:
+        """Asked once for each class: every question to cdktf goes through a pipe to Node."""
+        kind = type(part).__name__
+        if kind not in self._types:
+            self._types[kind] = part.terraform_resource_type
+        return self._types[kind]
 
     @property
     def fingerprint(self) -> Expression:

@@ -120,12 +120,12 @@ def test_the_tests_themselves_load_only_the_bindings_that_are_used(stack: Stack)
 
 
 @pytest.mark.timing
-def test_a_warm_synth_costs_little_more_than_twice_the_load_of_cdktf() -> None:
-    """A warm synth takes about two CPU seconds; with eager imports it takes twenty."""
+def test_a_warm_synth_costs_at_most_twice_the_load_of_cdktf() -> None:
+    """A warm synth takes less than two CPU seconds; with eager imports it takes twenty. What else
+    the machine does disturbs single runs, so each synth is compared with the load beside it."""
     seconds_to_synth(eager=False)
-    synths = [seconds_to_synth(eager=False) for _ in range(4)]
-    loads = [seconds_to_load_cdktf() for _ in range(4)]
-    assert min(synths) <= MOST * min(loads), (synths, loads)
+    pairs = [(seconds_to_synth(eager=False), seconds_to_load_cdktf()) for _ in range(6)]
+    assert min(synth / load for synth, load in pairs) <= MOST, pairs
 
 
 def test_a_wrong_config_is_reported_without_a_traceback(tmp_path: Path) -> None:
