@@ -19,6 +19,7 @@ from tests.simulation.kernel import Actor, Kernel
 from tests.simulation.versions import Versions, in_old_form, is_newer
 
 PREFIX = "ENDPOINT#"
+_PAYS = frozenset({"pay session", "renew", "add", "wake"})
 _LATELY = timedelta(seconds=60)
 MAX_LEASE_MINUTES = 43_200
 METERED = timedelta(hours=24)
@@ -318,6 +319,8 @@ class Ledger:
             account.lease_paid_at = paid_at
             self._changed(account.key)
             return
+        if use in _PAYS and self._was_cut(account, actor.reading):
+            self._violation(account.key, f"{use} brought back what a lone stop had cut")
         if use == "forget" and before[:3] == (end, sessions, held) and self._in_config(account):
             use = ""  # it removed a spec that the config hides: nothing was stopped
         expected = self._expected(account, use, actor.reading, actor, held)
@@ -356,12 +359,20 @@ class Ledger:
             _sessions(item),
         ) == (min(end, last) if end else None, cut)
 
+    def _was_cut(self, account: Account, now: datetime) -> bool:
+        """Whether a lone stop cut the lease, and nobody wrote that down."""
+        end = max((e for e in (account.expires_at, *account.sessions.values()) if e), default=None)
+        cuts = {
+            oracle.lease_end(spec.schedules, end, account.lease_paid_at)
+            for spec in account.specs_since(self._kernel.now - _LATELY)
+            if spec is not None
+        }
+        return bool(cuts) and all(cut and end and cut < end and cut <= now for cut in cuts)
+
     def _paid(self, account: Account, use: str, now: datetime, paid_at: datetime | None) -> None:
         """A payment is recorded with its time, which never goes back."""
         before, whole = account.lease_paid_at, now.replace(microsecond=0)
-        pays = use in ("pay session", "renew", "add", "wake") or (
-            use == "sweep" and self._declared_now(account)
-        )
+        pays = use in _PAYS or (use == "sweep" and self._declared_now(account))
         expected = max(whole, before or whole) if pays else before
         if use == "wake" and paid_at == whole:
             expected = whole

@@ -18,6 +18,7 @@ from tests.simulation.scene import (
     CLOCKS_FALL_BACK,
     FROM_TEN,
     KEY,
+    STOPS_SOON,
     Scene,
 )
 
@@ -73,6 +74,10 @@ def failed(scene: Scene) -> None:
 
 def paid_for(scene: Scene) -> None:
     scene.renew()
+
+
+def paid_long(scene: Scene) -> None:
+    scene.renew(minutes=30)
 
 
 def new_entry(scene: Scene) -> None:
@@ -335,6 +340,7 @@ def refused_for_good(operation: str, code: str) -> Callable[[Scene], None]:
 
 
 renewed = steps(falcon_alone, lambda s: s.renew())
+stops_soon = falcon(schedules=(STOPS_SOON,))
 held = steps(falcon(schedules=(AT_NINE,)), lambda s: s.stop(), after(30))
 stopping = steps(running, lambda s: s.stop(), after(2), Scene.mute)
 to_falcon_2 = falcon(config="falcon-2")

@@ -45,6 +45,8 @@ MOODS = Moods(
 FROM_TEN = Schedule("from ten", time(10), time(17), days=frozenset(WEEKDAYS))
 AT_NINE = Schedule("at nine", time(8), time(17), days=frozenset(WEEKDAYS))
 CLOSED = Schedule("closed", time(8), time(9, 1), days=frozenset(WEEKDAYS))
+STOPS_SOON = Schedule("stops soon", None, time(9, 2), days=frozenset(WEEKDAYS))
+LAST_MONDAY = replace(STOPS_SOON, name="last monday", days=frozenset({"last mon"}))
 ENDS_SOON = Schedule("ends soon", time(8), time(9, 6), days=frozenset(WEEKDAYS))
 
 

@@ -27,6 +27,7 @@ from tests.simulation.preparations import (
     moved_outside,
     new_entry,
     paid_for,
+    paid_long,
     refused_for_good,
     renewed,
     reweighed,
@@ -43,6 +44,7 @@ from tests.simulation.preparations import (
     steps,
     stopped_mine,
     stopping,
+    stops_soon,
     to_falcon_2,
     two_due,
     two_due_and_sqs_moody,
@@ -61,6 +63,8 @@ from tests.simulation.scene import (
     CLOSED,
     ENDS_SOON,
     FROM_TEN,
+    LAST_MONDAY,
+    STOPS_SOON,
     Scene,
 )
 from tests.simulation.situation import Rival, Situation
@@ -109,6 +113,27 @@ SITUATIONS: tuple[Situation, ...] = (
         "stop: in a window", steps(falcon(schedules=(AT_NINE,)), after(20)), lambda s: s.stop()
     ),
     Situation("stop: being created", steps(renewed, after(3)), lambda s: s.stop()),
+    Situation(
+        "lone stop: of a lease", steps(stops_soon, paid_long, after(118), Scene.mute), hinted
+    ),
+    Situation(
+        "lone stop: in a window",
+        steps(falcon(schedules=(AT_NINE, STOPS_SOON)), after(118), Scene.mute),
+        hinted,
+    ),
+    Situation(
+        "lone stop: on the last Monday, which this is not",
+        steps(falcon(schedules=(LAST_MONDAY,)), paid_long, after(118), Scene.mute),
+        hinted,
+    ),
+    Situation(
+        "renew: after a lone stop", steps(stops_soon, paid_long, after(140)), lambda s: s.renew()
+    ),
+    Situation(
+        "renew: after a lone stop of a session",
+        steps(stops_soon, lambda s: s.pay_session(minutes=10), after(140)),
+        lambda s: s.renew(),
+    ),
     Situation("forget: running", mine, forgets, about="Mine"),
     Situation("forget: absent", stopped_mine, forgets, about="Mine"),
     Situation("add: new", steps(), lambda s: s.add(), about="Mine"),

@@ -8,11 +8,12 @@ import pytest
 
 from tests.simulation.mutants import MUTANTS, Mutant, MutantMisfit, findings
 from tests.simulation.mutants_of_causes import CAUSE_MUTANTS
+from tests.simulation.mutants_of_lone_stops import LONE_STOP_MUTANTS
 from tests.simulation.mutants_of_sessions import SESSION_MUTANTS
 from tests.simulation.mutants_of_takeovers import TAKEOVER_MUTANTS
 from tests.simulation.trials import CRASHES, LIVES, RACES
 
-EVERY_MUTANT = (*MUTANTS, *TAKEOVER_MUTANTS, *SESSION_MUTANTS, *CAUSE_MUTANTS)
+EVERY_MUTANT = (*MUTANTS, *TAKEOVER_MUTANTS, *SESSION_MUTANTS, *CAUSE_MUTANTS, *LONE_STOP_MUTANTS)
 
 
 @pytest.mark.parametrize("mutant", EVERY_MUTANT, ids=lambda mutant: mutant.name)
