@@ -15,7 +15,7 @@ from constructs_lib.api.model_routes import LambdaRoute
 from constructs_lib.artifacts import Artifacts
 from constructs_lib.config.called import called_models
 from constructs_lib.config.document import DeployConfig, JumpstartModel
-from constructs_lib.config.integration import API_GATEWAY_SECONDS, Integration
+from constructs_lib.config.integration import Integration
 from constructs_lib.deployment import Deployment
 from constructs_lib.meter_functions import MeterFunctions
 from constructs_lib.policy import Statement
@@ -23,7 +23,7 @@ from constructs_lib.python_function import InvokedFunction, PythonFunction, Sizi
 from constructs_lib.warm_functions import ReadyInstances, Snapshots
 from lambdas.core.settings import CallsSettings
 
-_SIZING = Sizing(timeout_seconds=API_GATEWAY_SECONDS, memory_mb=512)  # bodies have up to 6 MB
+_MEMORY_MB = 512  # bodies have up to 6 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,12 @@ class ModelFunction:
     @property
     def route(self) -> LambdaRoute:
         properties = self.integration.properties
-        return LambdaRoute(properties.api_resource_name, self.integration.public, properties.proxy)
+        return LambdaRoute(
+            properties.api_resource_name,
+            self.integration.public,
+            self.integration.seconds,
+            properties.proxy,
+        )
 
 
 class Calls(Construct):
@@ -65,7 +70,7 @@ class Calls(Construct):
             at=at,
             artifacts=artifacts,
             settings=self._settings(),
-            sizing=_SIZING,
+            sizing=Sizing(max(model.integration.seconds for model in models), _MEMORY_MB),
             statements=self._statements(),
             log_retention_days=config.log_retention_days,
             versioned=ready > 0,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambdas.core.authorizer_policy import GuardedRoutes
-from lambdas.core.called_models import CalledModels
+from lambdas.core.called_models import CalledModel, CalledModels
 from lambdas.core.settings import (
     AdopterSettings,
     ApiSettings,
@@ -49,7 +49,7 @@ def function_settings(starts_url: str, work_url: str) -> Mapping[str, Settings]:
             **history,
             token_requests_per_minute=1_000,
             cors_origin="",
-            models=str(CalledModels("", "", {})),
+            models=str(CalledModels("", "", {"flan": CalledModel("Flan")})),
         ),
         "tick": TickSettings(**state),
         "reconciler": ReconcilerSettings(**everything, adopter_function="adopter", log_days=30),

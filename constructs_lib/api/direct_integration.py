@@ -22,7 +22,6 @@ from constructs_lib.role import own_role
 from constructs_lib.sagemaker_access import SageMakerAccess
 from lambdas.core.answer_headers import answer_headers
 
-TIMEOUT_MILLISECONDS = 29_000  # API Gateway's maximum, unless AWS raised it for the account
 _ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 _REQUEST_HEADERS = ("Accept", "Content-Type", _ATTRIBUTES, "X-Amzn-SageMaker-Target-Variant")
 # Spelled as SageMaker spells them.
@@ -79,7 +78,7 @@ class DirectIntegrations(Construct):
                 for name in _REQUEST_HEADERS
             },
             passthrough_behavior="WHEN_NO_TEMPLATES",
-            timeout_milliseconds=TIMEOUT_MILLISECONDS,
+            timeout_milliseconds=route.seconds * 1000,
         )
         headers = {name: f"integration.response.header.{name}" for name in _ANSWER_HEADERS}
         self._answer(route, integration, 200, headers, selection_pattern=r"2\d{2}")

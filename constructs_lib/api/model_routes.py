@@ -11,10 +11,11 @@ from constructs_lib.config.document import DeployConfig
 
 @dataclass(frozen=True, slots=True)
 class _ModelRoute:
-    """A `public` route needs no token."""
+    """A `public` route needs no token. API Gateway waits `seconds` for its answer."""
 
     path: str
     public: bool
+    seconds: int
 
     @property
     def id(self) -> str:
@@ -60,5 +61,6 @@ def direct_routes(config: DeployConfig) -> Iterator[DirectRoute]:
             yield DirectRoute(
                 path=integration.properties.api_resource_name,
                 public=integration.public,
+                seconds=integration.seconds,
                 endpoint_name=config.endpoint_name(entry),
             )

@@ -18,6 +18,7 @@ from constructs import Construct
 
 from constructs_lib.deployment import addressed
 from constructs_lib.literal_text import Expression
+from lambdas.core.called_models import API_GATEWAY_SECONDS
 
 Part = TypeVar("Part", bound=TerraformResource)
 
@@ -118,8 +119,14 @@ class ApiParts:
             **properties,
         )
 
-    def hand_to(self, invoke_arn: str, route: Path, method: ApiGatewayMethod) -> None:
-        """Let a function, or an alias of one, answer the method."""
+    def hand_to(
+        self,
+        invoke_arn: str,
+        route: Path,
+        method: ApiGatewayMethod,
+        seconds: int = API_GATEWAY_SECONDS,
+    ) -> None:
+        """Let a function, or an alias of one, answer the method within so many seconds."""
         self.make(
             ApiGatewayIntegration,
             route.id,
@@ -128,6 +135,7 @@ class ApiParts:
             type="AWS_PROXY",
             integration_http_method="POST",
             uri=invoke_arn,
+            timeout_milliseconds=seconds * 1000 if seconds != API_GATEWAY_SECONDS else None,
         )
 
     def _type_of(self, part: TerraformResource) -> str:

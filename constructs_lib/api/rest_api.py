@@ -207,10 +207,10 @@ class RestApi(Construct):
         POST: docs/decisions/0065-methods-of-model-routes.md.
         """
         method = self._parts.method(route, "ANY", authorizer_id)
-        self._parts.hand_to(calls.invoke_arn, route, method)
+        self._parts.hand_to(calls.invoke_arn, route, method, route.seconds)
         if route.proxy:
             inner = self._parts.method(route.below, "ANY", authorizer_id, method.resource_id)
-            self._parts.hand_to(calls.invoke_arn, route.below, inner)
+            self._parts.hand_to(calls.invoke_arn, route.below, inner, route.seconds)
 
     def _refuse_in_json(self, headers: Mapping[str, str]) -> None:
         for response_type, (status, sentence, code) in REFUSALS.items():

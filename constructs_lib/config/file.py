@@ -15,10 +15,12 @@ from constructs_lib.config.called import too_many_routes
 from constructs_lib.config.checks import problems_across
 from constructs_lib.config.document import DeployConfig, JumpstartModel
 from constructs_lib.config.instance_types import has_local_storage
+from constructs_lib.config.integration import SAGEMAKER_SECONDS
 from constructs_lib.config.problems import InvalidConfig, Problem
 from constructs_lib.config.sentences import problems_of
 from constructs_lib.config.unusable_text import TOO_DEEP, is_too_deep, unusable_texts
 from constructs_lib.text_file import NotText, utf_8
+from lambdas.core.called_models import API_GATEWAY_SECONDS
 from lambdas.core.schedule import fixed_offset
 
 MAX_SPEC_BYTES = 350_000
@@ -117,6 +119,7 @@ def _notes_on(model: JumpstartModel, now: datetime) -> Iterator[str]:
                 "the clocks there."
             )
     yield from _note_on_key(model)
+    yield from _note_on_seconds(model)
 
 
 def _note_on_key(model: JumpstartModel) -> Iterator[str]:
@@ -127,6 +130,24 @@ def _note_on_key(model: JumpstartModel) -> Iterator[str]:
         yield (
             f"`kms_key_id` does not encrypt the disks of {', '.join(with_disks)}, which encrypt "
             "themselves."
+        )
+
+
+def _note_on_seconds(model: JumpstartModel) -> Iterator[str]:
+    seconds = model.integration.properties.timeout_seconds if model.integration else 0
+    if seconds > API_GATEWAY_SECONDS:
+        yield (
+            f"a `timeout_seconds` of {seconds} is more than API Gateway waits by itself, "
+            f"{API_GATEWAY_SECONDS} s. AWS refuses the deploy until the quota 'Maximum "
+            f"integration timeout in milliseconds' of this account and region is at least "
+            f"{seconds * 1000:,}: ask for that in Service Quotas. AWS may lower the account's "
+            "rate of requests in return."
+        )
+    if seconds > SAGEMAKER_SECONDS:
+        yield (
+            f"SageMaker gives a model {SAGEMAKER_SECONDS} s for each call: a `timeout_seconds` of "
+            "more helps only a function that makes several calls. A model that takes longer needs "
+            "`inference_type` 'async'."
         )
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from constructs_lib.config.document import endpoint_name
-from constructs_lib.config.integration import API_GATEWAY_SECONDS, SPARE_SECONDS
+from constructs_lib.config.integration import SPARE_SECONDS
 from constructs_lib.config.problems import Problem
+from lambdas.core.called_models import API_GATEWAY_SECONDS
 from lambdas.core.settings import METRICS_NAMESPACE, IntegrationSettings, Settings
 
 MAX_BYTES = 4_096

@@ -12,14 +12,18 @@ from pydantic import Field, StringConstraints, model_validator
 
 from constructs_lib.config.base import Model, as_pydantic_error
 from constructs_lib.config.text import FunctionImage, ProjectFolder
+from lambdas.core.called_models import API_GATEWAY_SECONDS
 from lambdas.core.errors import InvalidField
 from lambdas.core.json_form import MAX_INTEGER
 from lambdas.core.settings import IntegrationSettings
 from lambdas.core.spec import MAX_MINUTES
 
-API_GATEWAY_SECONDS = 29
-"""How long API Gateway waits for a response:
+MOST_SECONDS = 300
+"""What AWS raises the timeout of integrations to, for regional APIs:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html"""
+SAGEMAKER_SECONDS = 60
+"""How long SageMaker gives a model for one call:
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html"""
 SPARE_SECONDS = 3
 """Part of a function's timeout: time left to answer that the model did not respond."""
 _OF_LAMBDA = (
@@ -29,7 +33,6 @@ _OF_LAMBDA = (
     "layers",
     "proxy",
     "memory_mb",
-    "timeout_seconds",
     "environment",
     "provisioned_concurrency",
     "reserved_concurrency",
@@ -57,8 +60,9 @@ LayerArn = Annotated[
 
 
 class IntegrationProperties(Model):
-    """`api_resource_name` is the route under which the model is called. All the rest is for type
-    `lambda`: which code answers, and on what it runs."""
+    """`api_resource_name` is the route under which the model is called, `timeout_seconds` how long
+    an answer may take. All the rest is for type `lambda`: which code answers, and on what it
+    runs."""
 
     api_resource_name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,64}$")]
     lambda_src: ProjectFolder | None = None
@@ -69,7 +73,7 @@ class IntegrationProperties(Model):
     layers: Annotated[list[LayerArn], Field(max_length=4)] = []
     proxy: bool = False
     memory_mb: Annotated[int, Field(ge=128, le=10_240)] = 512
-    timeout_seconds: Annotated[int, Field(ge=5, le=API_GATEWAY_SECONDS)] = API_GATEWAY_SECONDS
+    timeout_seconds: Annotated[int, Field(ge=5, le=MOST_SECONDS)] = API_GATEWAY_SECONDS
     environment: dict[str, str] = {}
     provisioned_concurrency: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
     reserved_concurrency: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
@@ -139,6 +143,13 @@ class Integration(Model):
                 field, "has no meaning where `type` is 'api'; remove it or choose type 'lambda'"
             )
         return self
+
+    @property
+    def seconds(self) -> int:
+        """How long API Gateway waits for an answer. A function that may take less answers that
+        itself."""
+        given = self.properties.timeout_seconds
+        return given if self.type == "api" else max(given, API_GATEWAY_SECONDS)
 
 
 class WakeOnRequest(Model):

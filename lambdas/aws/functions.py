@@ -16,19 +16,21 @@ if TYPE_CHECKING:
 
 
 class ModelFunctions:
-    def __init__(self, client: LambdaClient) -> None:
-        self._client = client
+    """`waiting` are the clients, by the seconds that each waits for an answer."""
 
-    def call(self, function: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
+    def __init__(self, waiting: Mapping[int, LambdaClient]) -> None:
+        self._waiting = waiting
+
+    def call(self, function: str, event: Mapping[str, Any], seconds: int) -> Mapping[str, Any]:
         """The reply of a function to an event of API Gateway.
 
-        Raises ModelTimedOut, FunctionFailed if it raised an error or its reply is none for API
-        Gateway, and AwsRefused.
+        Raises ModelTimedOut after so many seconds, FunctionFailed if it raised an error or its
+        reply is none for API Gateway, and AwsRefused.
         """
         payload = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
         with named():
             try:
-                answer = self._client.invoke(FunctionName=function, Payload=payload)
+                answer = self._waiting[seconds].invoke(FunctionName=function, Payload=payload)
                 text = answer["Payload"].read()
             except ReadTimeoutError as error:
                 raise ModelTimedOut from error

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import Self
 
+API_GATEWAY_SECONDS = 29
+"""How long API Gateway waits for an answer, unless a route asks for more:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html"""
 ENTRY = "*"
 """Stands for the name of the entry. No name contains it."""
 
@@ -14,13 +17,15 @@ ENTRY = "*"
 @dataclass(frozen=True, slots=True)
 class CalledModel:
     """The entry of a route. `alias` is that of its function, empty for none. A `public` route needs
-    no token. A call starts the stopped endpoint for `wake_minutes`; 0: it does not."""
+    no token. A call starts the stopped endpoint for `wake_minutes`; 0: it does not. API Gateway
+    waits `seconds` for the answer."""
 
     entry: str
     alias: str = ""
     public: bool = False
     wake_minutes: int = 0
     wakes_per_token_an_hour: int = 0
+    seconds: int = API_GATEWAY_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class CalledModels:
         return cls(endpoint, function, {path: CalledModel(*of) for path, of in routes.items()})
 
     def __str__(self) -> str:
-        routes = {path: astuple(model) for path, model in self.routes.items()}
+        routes = {path: _shortest(model) for path, model in self.routes.items()}
         document = [self.endpoint, self.function, routes]
         return json.dumps(document, separators=(",", ":"), sort_keys=True)
 
@@ -54,3 +59,9 @@ class CalledModels:
         """The name of the entry's function, with its alias if it has one."""
         name = self.function.replace(ENTRY, model.entry)
         return f"{name}:{model.alias}" if model.alias else name
+
+
+def _shortest(model: CalledModel) -> tuple[object, ...]:
+    """Its fields, without the last one where that is as for most."""
+    every = astuple(model)
+    return every[:-1] if model.seconds == API_GATEWAY_SECONDS else every

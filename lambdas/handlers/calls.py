@@ -46,8 +46,8 @@ from lambdas.handlers.request_rate import within_rate
 Event = Mapping[str, Any]
 Reply = Mapping[str, Any]
 
-ANSWER_WITHIN_SECONDS = 28
-"""One second less than API Gateway waits."""
+SPARE_SECONDS = 1
+"""Of those that API Gateway waits: time left to answer that the model did not respond."""
 
 _log = logging.getLogger(__name__)
 _log.setLevel(logging.INFO)
@@ -71,9 +71,13 @@ def parts() -> Parts:
     settings = CallsSettings.from_environment(os.environ)
     history = wiring.history(settings.history_table, settings.history_days)
     most = settings.token_requests_per_minute
+    models = CalledModels.parse(settings.models)
+    waits = {model.seconds - SPARE_SECONDS for model in models.routes.values()}
     return Parts(
-        models=CalledModels.parse(settings.models),
-        functions=ModelFunctions(clients.functions_that_call_models(ANSWER_WITHIN_SECONDS)),
+        models=models,
+        functions=ModelFunctions(
+            {seconds: clients.functions_that_call_models(seconds) for seconds in sorted(waits)}
+        ),
         rates=DynamoRates(clients.dynamodb_hasty(), settings.history_table, most),
         store=wiring.store(settings.state_table, history),
         history=history,
@@ -100,7 +104,9 @@ def _answered(event: Event) -> Reply:
         within_rate(parts().rates, f"{endpoint_key(name)}#{who.identity}", now)
     # A function that runs code of others must not see the token.
     reply = parts().functions.call(
-        models.function_name(model), without_header(event, "authorization")
+        models.function_name(model),
+        without_header(event, "authorization"),
+        model.seconds - SPARE_SECONDS,
     )
     if not _says_not_served(reply):
         return reply

@@ -10,7 +10,8 @@ from starlette.requests import Request
 
 from local.serving.errors import RefusedError
 
-INTEGRATION_SECONDS = 29.0
+SILENT_SECONDS = 310.0
+"""The emulator answers before that: it ends each integration after its own time, at most 300 s."""
 IDLE_SECONDS = 60.0
 """How long an idle connection is kept. The emulator keeps it longer."""
 HOP_BY_HOP = {
@@ -71,14 +72,14 @@ class Upstream:
             httpcore.URL(scheme="http", host=address.host, port=address.port, target=target),
             headers=self._headers(request, body),
             content=body,
-            extensions={"timeout": dict.fromkeys(steps, INTEGRATION_SECONDS)},
+            extensions={"timeout": dict.fromkeys(steps, SILENT_SECONDS)},
         )
         try:
             return await self._pool.handle_async_request(forwarded)
         except httpcore.TimeoutException:
             raise RefusedError(
                 HTTPStatus.GATEWAY_TIMEOUT,
-                f"No answer within {INTEGRATION_SECONDS:.0f} seconds, API Gateway's own limit.",
+                f"The embedded AWS did not answer within {SILENT_SECONDS:.0f} seconds.",
             ) from None
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise RefusedError(

@@ -136,7 +136,7 @@ def test_function_of_a_model_gets_the_event_as_compact_utf8_and_its_reply_is_ret
             {"StatusCode": 200, "Payload": streamed(json.dumps(SERVED).encode())},
             {"FunctionName": "falcon:live", "Payload": payload},
         )
-        assert ModelFunctions(client).call("falcon:live", EVENT) == SERVED
+        assert ModelFunctions({28: client}).call("falcon:live", EVENT, 28) == SERVED
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_each_reply_that_api_gateway_takes_is_returned(reply: Any) -> None:
     client = a_client("lambda")
     with Stubber(client) as stub:
         stub.add_response("invoke", {"Payload": streamed(json.dumps(reply).encode())})
-        assert ModelFunctions(client).call("falcon", EVENT) == reply
+        assert ModelFunctions({28: client}).call("falcon", EVENT, 28) == reply
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_reply_that_api_gateway_does_not_take_is_a_failure_of_the_function(reply
     with Stubber(client) as stub:
         stub.add_response("invoke", {"Payload": streamed(json.dumps(reply).encode())})
         with pytest.raises(FunctionFailed):
-            ModelFunctions(client).call("falcon", EVENT)
+            ModelFunctions({28: client}).call("falcon", EVENT, 28)
 
 
 def test_error_that_a_function_raised_is_a_failure_even_if_its_payload_looks_like_a_reply() -> None:
@@ -181,7 +181,7 @@ def test_error_that_a_function_raised_is_a_failure_even_if_its_payload_looks_lik
         raised = {"FunctionError": "Unhandled", "Payload": streamed(json.dumps(SERVED).encode())}
         stub.add_response("invoke", raised)
         with pytest.raises(FunctionFailed):
-            ModelFunctions(client).call("falcon", EVENT)
+            ModelFunctions({28: client}).call("falcon", EVENT, 28)
 
 
 def times_out(client: Any) -> None:
@@ -197,7 +197,7 @@ def test_function_that_does_not_answer_in_time_is_a_time_out_of_the_model() -> N
     client = a_client("lambda")
     times_out(client)
     with pytest.raises(ModelTimedOut):
-        ModelFunctions(client).call("falcon", EVENT)
+        ModelFunctions({28: client}).call("falcon", EVENT, 28)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from tests.contract.emulator_process import REGION, Emulator, running_emulator
 
 ACCOUNT = "000000000000"
 FUNCTIONS = """
-import logging
+import logging, time
 
 def quiet(event, context):
     return {"statusCode": 200, "body": "{}"}
@@ -35,6 +35,10 @@ def talking(event, context):
     log = logging.getLogger("mine")
     log.setLevel(logging.INFO)
     log.info("heard")
+
+def slow(event, context):
+    time.sleep(1)
+    return quiet(event, context)
 
 def failing(event, context):
     raise ValueError("the secret of the function")
@@ -150,6 +154,20 @@ def test_the_gateway_response_of_the_api_may_set_another_status(emulator: Emulat
     assert answer.status_code == 503
 
 
+def test_api_gateway_waits_for_a_function_as_long_as_the_integration_says(
+    emulator: Emulator,
+) -> None:
+    function = a_function(emulator, "slow")
+    emulator.client("lambda").invoke(FunctionName=function)
+    answers = []
+    for milliseconds in (300, 29_000):
+        url, host = a_rest_api_before(emulator, function, milliseconds)
+        answers.append(httpx.get(url, headers={"Host": host}))
+
+    assert [answer.status_code for answer in answers] == [504, 200]
+    assert answers[0].json() == {"message": "Endpoint request timed out"}
+
+
 @pytest.mark.timing
 def test_a_warm_function_that_logs_nothing_answers_without_a_wait(emulator: Emulator) -> None:
     name = a_function(emulator, "quiet")
@@ -262,7 +280,9 @@ def a_function(emulator: Emulator, handler: str, code: str = FUNCTIONS) -> str:
     return roles.a_function(emulator.client("lambda"), emulator.role(), code, handler)
 
 
-def a_rest_api_before(emulator: Emulator, function: str, **default_5xx: object) -> tuple[str, str]:
+def a_rest_api_before(
+    emulator: Emulator, function: str, milliseconds: int = 29_000, **default_5xx: object
+) -> tuple[str, str]:
     """Address and Host header of a deployed API that proxies to the function."""
     apis = emulator.client("apigateway")
     api = apis.create_rest_api(name="any")["id"]
@@ -275,6 +295,7 @@ def a_rest_api_before(emulator: Emulator, function: str, **default_5xx: object) 
         type="AWS_PROXY",
         integrationHttpMethod="POST",
         uri=f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{arn}/invocations",
+        timeoutInMillis=milliseconds,
     )
     if default_5xx:
         apis.put_gateway_response(restApiId=api, responseType="DEFAULT_5XX", **default_5xx)

@@ -380,7 +380,7 @@ def test_a_connection_closed_by_the_emulator_is_replaced_and_no_request_fails(
 def test_an_emulator_that_is_silent_for_too_long_is_a_504(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upstream, "INTEGRATION_SECONDS", 0.2)
+    monkeypatch.setattr(upstream, "SILENT_SECONDS", 0.2)
     gateway.emulator.silent_seconds = 1
 
     assert_refused(httpx.get(gateway.url), 504, "Timeout")

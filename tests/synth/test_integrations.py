@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 import main
 from constructs_lib.bundle import locked_requirements
 from constructs_lib.config.called import called_models
-from constructs_lib.config.file import parse
+from constructs_lib.config.file import notes, parse
 from constructs_lib.config.problems import InvalidConfig
 from constructs_lib.integration_packages import integration_packages, notes_on_requirements
 from lambdas.core.called_models import CalledModel, CalledModels
@@ -165,7 +166,7 @@ def test_the_error_for_requirements_that_cannot_be_installed_quotes_the_installe
                 "that may run at once"
             ),
         ),
-        ({"timeout_seconds": 30}, "timeout_seconds: must be at most 29, not 30"),
+        ({"timeout_seconds": 301}, "timeout_seconds: must be at most 300, not 301"),
         (
             {"environment": {"AWS_REGION": "x"}},
             "environment: 'AWS_REGION' is set by Lambda or this product; rename it",
@@ -193,12 +194,59 @@ def test_invalid_and_contradictory_settings_are_reported(
     assert found.startswith(f"{WHERE}.{problem}")
 
 
-@pytest.mark.parametrize("field", ["memory_mb", "timeout_seconds"])
-def test_function_settings_without_a_function_are_refused(field: str) -> None:
-    properties = {"api_resource_name": "flan", field: 128 if field == "memory_mb" else 20}
+def test_function_settings_without_a_function_are_refused() -> None:
+    properties = {"api_resource_name": "flan", "memory_mb": 128}
     entry = {**FLAN, "integration": {"type": "api", "properties": properties}}
     (found,) = problems_of(lambda: parse(config_with(entry)))
-    assert found.startswith(f"{WHERE}.{field}: has no meaning where `type` is 'api'")
+    assert found.startswith(f"{WHERE}.memory_mb: has no meaning where `type` is 'api'")
+
+
+@pytest.mark.parametrize(("given", "waits"), [(None, None), (20, None), (30, 30), (300, 300)])
+def test_api_gateway_and_both_functions_wait_as_long_as_an_answer_may_take(
+    stack_of: Synthesize, given: int | None, waits: int | None
+) -> None:
+    stack = stack_of(calling(proxy=True, **({"timeout_seconds": given} if given else {})))
+    for route in ("model_flan", "model_flan_below"):
+        integration = stack.one("aws_api_gateway_integration", route)
+        assert integration.get("timeout_milliseconds") == (waits and waits * 1000)
+    assert stack.one("aws_lambda_function", "model-FlanT5")["timeout"] == given or 29
+    assert stack.one("aws_lambda_function", "calls")["timeout"] == (waits or 29)
+    (model,) = called(stack).values()
+    assert model.seconds == (waits or 29)
+
+
+def test_a_slow_model_takes_no_time_from_the_others(stack_of: Synthesize) -> None:
+    slow = calling(timeout_seconds=120)["jumpstart_models"][0]
+    properties = {"api_resource_name": "quick", "lambda_src": "functions/flan"}
+    quick = {**FLAN, "name": "Quick", "integration": {"type": "lambda", "properties": properties}}
+    stack = stack_of(config_with(slow, quick))
+    assert {path: model.seconds for path, model in called(stack).items()} == {
+        "flan": 120,
+        "quick": 29,
+    }
+    assert "timeout_milliseconds" not in stack.one("aws_api_gateway_integration", "model_quick")
+    assert stack.one("aws_lambda_function", "calls")["timeout"] == 120
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (29, []),
+        (60, ["at least 60,000"]),
+        (61, ["at least 61,000", "gives a model 60 s for each call"]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["lambda", "api"])
+def test_a_timeout_that_needs_a_quota_is_noted(seconds: int, told: list[str], kind: str) -> None:
+    properties: dict[str, Any] = {"api_resource_name": "flan", "timeout_seconds": seconds}
+    if kind == "lambda":
+        properties["lambda_src"] = "functions/flan"
+    integration = {"type": kind, "properties": properties}
+    entry = {**FLAN, "schedule": {}, "integration": integration}
+    found = list(notes(parse(config_with(entry)), datetime(2026, 1, 1, tzinfo=UTC)))
+    assert len(found) == len(told)
+    for note, part in zip(found, told, strict=True):
+        assert part in note
 
 
 def test_a_function_has_the_settings_of_its_entry(stack_of: Synthesize) -> None:

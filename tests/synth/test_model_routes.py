@@ -32,6 +32,16 @@ def test_an_api_integration_leads_straight_to_its_endpoint(stack: Stack) -> None
     assert stack.one("aws_api_gateway_rest_api", "api")["binary_media_types"] == ["*/*"]
 
 
+def test_an_api_integration_may_wait_longer_since_the_api_is_regional(
+    stack_of: Synthesize,
+) -> None:
+    properties = {"api_resource_name": "slow", "timeout_seconds": 60}
+    stack = stack_of(config_with(entry("A", "", properties=properties)))
+    assert stack.one("aws_api_gateway_integration", "model_slow")["timeout_milliseconds"] == 60_000
+    (place,) = stack.one("aws_api_gateway_rest_api", "api")["endpoint_configuration"].values()
+    assert place == ["REGIONAL"], "AWS raises the quota for no other public API"
+
+
 def test_headers_pass_in_both_directions(stack: Stack) -> None:
     declared = stack.one("aws_api_gateway_method", "model_flan")["request_parameters"]
     sent = stack.one("aws_api_gateway_integration", "model_flan")["request_parameters"]

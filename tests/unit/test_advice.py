@@ -105,7 +105,9 @@ class Scene:
     def serve(self, model: CalledModel) -> None:
         """Deploy the route `falcon`."""
         world = self.world
-        functions: Any = SimpleNamespace(call=lambda _name, event: self.function(event, None))
+        functions: Any = SimpleNamespace(
+            call=lambda _name, event, _seconds: self.function(event, None)
+        )
         rates: Any = self.rates
         parts = calls.Parts(
             CalledModels("*", "*", {"falcon": model}),

@@ -19,6 +19,12 @@ def test_models_come_back_from_the_shortest_text_which_is_the_same_for_the_same_
     assert CalledModels.parse(text) == MODELS
 
 
+def test_a_time_of_its_own_comes_back_too() -> None:
+    slow = CalledModels("*", "*", {"slow": CalledModel("Slow", seconds=120)})
+    assert str(slow) == '["*","*",{"slow":["Slow","",false,0,0,120]}]'
+    assert CalledModels.parse(str(slow)) == slow
+
+
 def test_names_are_made_of_the_entry_and_the_alias_of_its_function() -> None:
     assert MODELS.endpoint_name(FLAN) == "demo-Flan-Endpoint"
     assert MODELS.function_name(FLAN) == "demo-Flan-calls"

@@ -29,6 +29,7 @@ MODELS = CalledModels(
     "demo-*-model",
     {
         "flan": CalledModel("Flan", "live"),
+        "slow": CalledModel("Flan", seconds=120),
         "waking": CalledModel("Flan", wake_minutes=10, wakes_per_token_an_hour=2),
         "public": CalledModel("Flan", public=True, wake_minutes=10, wakes_per_token_an_hour=2),
     },
@@ -46,10 +47,12 @@ class Stand:
     reply: Any = field(default_factory=lambda: SERVED)
     wait: int | Exception | None = None
     called: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    waited: list[int] = field(default_factory=list)
     counted: list[str] = field(default_factory=list)
 
-    def call(self, function: str, event: Mapping[str, Any]) -> Any:
+    def call(self, function: str, event: Mapping[str, Any], seconds: int) -> Any:
         self.called.append((function, event))
+        self.waited.append(seconds)
         if isinstance(self.reply, Exception):
             raise self.reply
         return self.reply
@@ -116,6 +119,13 @@ def test_function_of_the_entry_gets_the_request_without_the_token(stand: Stand) 
         "multiValueHeaders": {"X-Trace": ["1"]},
     }
     assert stand.called == [("demo-Flan-model:live", sent)]
+
+
+def test_function_of_the_entry_has_a_second_less_than_the_caller_waits(stand: Stand) -> None:
+    call("flan")
+    call("slow")
+
+    assert stand.waited == [28, 119]
 
 
 def test_call_is_counted_by_token_and_endpoint(stand: Stand) -> None:

@@ -13,6 +13,7 @@ from local.emulator.patches import (
     cold_starts,
     function_errors,
     function_logs,
+    integration_timeouts,
     lambda_actions,
     leading_keys,
     mock_integrations,
@@ -42,6 +43,7 @@ def apply() -> None:
     cold_starts.apply()
     function_errors.apply()
     function_logs.apply()
+    integration_timeouts.apply()  # after function_errors
     lambda_actions.apply()
     leading_keys.apply()
     mock_integrations.apply()
