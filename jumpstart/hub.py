@@ -152,7 +152,7 @@ class Hub:
 def _parsed(text: str) -> Mapping[str, Any]:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DocumentUnreadable(f"its document is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise DocumentUnreadable("its document is not a JSON object")

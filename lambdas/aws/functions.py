@@ -34,7 +34,10 @@ class ModelFunctions:
                 text = answer["Payload"].read()
             except ReadTimeoutError as error:
                 raise ModelTimedOut from error
-        reply = None if answer.get("FunctionError") else json.loads(text)
+        try:
+            reply = None if answer.get("FunctionError") else json.loads(text)
+        except (ValueError, RecursionError):  # a runtime of its own may reply what it likes
+            reply = None
         if not _is_reply(reply):
             raise FunctionFailed
         return reply

@@ -222,7 +222,9 @@ class Reconciler:
             saved = replace(saved, next_due=due)
             events = list(_refusal_events(record.key, state, saved, decision.step, refusal, now))
             word = _word(refusal)
-        self._save(record.key, saved, now, events)
+        # One that is not ours may change for as long as it likes: the tick looks at it.
+        ours = observed.ours or saved.adopting is not None
+        self._save(record.key, saved, now, events, chained=ours)
         return Outcome(word, decision)
 
     def _observe(self, name: str, state: State) -> Observed:
@@ -401,14 +403,23 @@ class Reconciler:
     def _send(self, hint: Hint) -> None:
         self.hints.send([replace(hint, hops=self.hops + 1)])
 
-    def _save(self, key: str, state: State, now: datetime, events: Sequence[Event] = ()) -> None:
+    def _save(
+        self,
+        key: str,
+        state: State,
+        now: datetime,
+        events: Sequence[Event] = (),
+        *,
+        chained: bool = True,
+    ) -> None:
         """Save. If the next instant is near, send its hint now: the tick runs only once a minute.
-        After MAX_HOPS hints in a row the tick sends the next one."""
+        After MAX_HOPS hints in a row, or unless `chained`, the tick sends the next one."""
         due = state.next_due
-        near = due is not None and due - now <= ARM_AHEAD and self.hops < MAX_HOPS
-        claimed_until = max(due, now) + CLAIM_GRACE if due and near else None
+        near = due is not None and due - now <= ARM_AHEAD
+        sent = near and chained and self.hops < MAX_HOPS
+        claimed_until = max(due, now) + CLAIM_GRACE if due and sent else None
         self.store.save(key, self.owner, state, claimed_until, events)
-        if due and near:
+        if due and sent:
             self._send(hint_at(key, Cause.RETRY, state.next_step, due))
 
 

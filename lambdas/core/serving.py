@@ -9,9 +9,6 @@ from lambdas.core.decision import meter_of
 from lambdas.core.errors import EndpointStarting, EndpointStopped, NotOurs
 from lambdas.core.state import Record, State, Status
 
-_SERVING = frozenset(
-    {Status.IN_SERVICE, Status.UPDATING, Status.SYSTEM_UPDATING, Status.ROLLING_BACK}
-)
 ASK_AGAIN_SECONDS = 60
 """How soon to ask again about a stopped endpoint without a next window."""
 STARTING_SECONDS = 15
@@ -24,7 +21,7 @@ def require_serving(record: Record, now: datetime) -> None:
     """If the endpoint does not serve, raise EndpointStarting (it is wanted) or EndpointStopped.
     Raise NotOurs if it is not this stack's: our calls may not reach it."""
     refuse_stranger(record)
-    if (record.state or State()).observed_status not in _SERVING:
+    if not (record.state or State()).observed_status.serves:
         raise not_serving(record, now)
 
 

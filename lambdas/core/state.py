@@ -35,6 +35,16 @@ class Status(StrEnum):
     UNKNOWN = "Unknown"
     """A status that is newer than this code: wait and look again."""
 
+    @property
+    def serves(self) -> bool:
+        """Whether an endpoint in it answers calls of its model."""
+        return self in (
+            Status.IN_SERVICE,
+            Status.UPDATING,
+            Status.SYSTEM_UPDATING,
+            Status.ROLLING_BACK,
+        )
+
 
 class Step(StrEnum):
     """The one step that a reconcile takes."""

@@ -40,9 +40,6 @@ SOON = timedelta(minutes=15)
 _UNMANAGED = frozenset({Owner.NOBODY, Owner.ADOPTED})
 """Owners of unmanaged endpoints: nobody, or this stack by an adoption of which it has no record.
 Only endpoints that this stack created are deleted as orphans."""
-_SERVING = frozenset(
-    {Status.IN_SERVICE, Status.UPDATING, Status.SYSTEM_UPDATING, Status.ROLLING_BACK}
-)
 
 
 class Unmanaged(StrEnum):
@@ -200,7 +197,7 @@ class Sweep:
         if state is None or draining or undecided(record.spec, state, now):
             return False
         wanted = meter_of(record.spec, state).wanted(now)
-        right = seen is not None and seen.status in _SERVING if wanted else seen is None
+        right = seen is not None and seen.status.serves if wanted else seen is None
         if right:
             return False
         late_since = now - self.policy.late_after

@@ -131,7 +131,7 @@ def _says_not_served(reply: Reply) -> bool:
         return False
     try:
         document = json.loads(reply.get("body") or "")
-    except ValueError:
+    except (ValueError, RecursionError):  # it is no answer of ours
         return False
     return isinstance(document, dict) and document.get("code") == NotServed.__name__
 

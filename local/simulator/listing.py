@@ -89,7 +89,7 @@ def decode_token(token: str, listing: str) -> list[str]:
     """The key after which to continue. Raises if the token is from another listing."""
     try:
         own, *last = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (binascii.Error, ValueError, TypeError) as error:
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise BAD_TOKEN.error() from error
     if own != listing or not last or not all(isinstance(part, str) for part in last):
         raise BAD_TOKEN.error()

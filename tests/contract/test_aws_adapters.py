@@ -175,6 +175,15 @@ def test_reply_that_api_gateway_does_not_take_is_a_failure_of_the_function(reply
             ModelFunctions({28: client}).call("falcon", EVENT, 28)
 
 
+@pytest.mark.parametrize("reply", [b"", b"no JSON", b"[" * 200_000])
+def test_reply_that_cannot_be_read_is_a_failure_of_the_function(reply: bytes) -> None:
+    client = a_client("lambda")
+    with Stubber(client) as stub:
+        stub.add_response("invoke", {"Payload": streamed(reply)})
+        with pytest.raises(FunctionFailed):
+            ModelFunctions(client).call("falcon", EVENT)
+
+
 def test_error_that_a_function_raised_is_a_failure_even_if_its_payload_looks_like_a_reply() -> None:
     client = a_client("lambda")
     with Stubber(client) as stub:

@@ -1,5 +1,6 @@
 """Models, endpoint configs, listings and tags."""
 
+import base64
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -145,7 +146,8 @@ def test_endpoints_are_listed_by_status_name_and_time(here: Simulated) -> None:
 
 
 def test_an_invalid_page_token_is_refused(here: Simulated) -> None:
-    for token in ("x", "WzFd", "bnVsbA=="):
+    deep = base64.urlsafe_b64encode(b"[" * 5_000).decode()
+    for token in ("x", "WzFd", "bnVsbA==", deep):
         with pytest.raises(ClientError, match="Invalid NextToken"):
             here.sagemaker.list_endpoints(NextToken=token)
 

@@ -171,6 +171,7 @@ def test_public_model_is_called_without_a_token_and_not_counted(stand: Stand) ->
         {"statusCode": 503, "body": json.dumps({"code": "ModelNotReady"})},
         {"statusCode": 503, "body": json.dumps(["NotServed"])},
         {"statusCode": 503, "body": "no JSON"},
+        {"statusCode": 503, "body": "[" * 200_000},
         {"statusCode": 503, "body": None},
         {"statusCode": 503},
         {**NOT_SERVED, "statusCode": 500},

@@ -78,7 +78,7 @@ def test_add_over_a_foreign_endpoint_that_is_being_deleted_starts_soon(world: Wo
     world.endpoints.run_by_hand("mine", "cfg")
     world.endpoints.delete("mine")
     world.add("mine", "cfg", 60)
-    world.advance(minutes=1)
+    world.advance(seconds=65)
     assert world.status("mine") is Status.IN_SERVICE
 
 

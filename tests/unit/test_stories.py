@@ -682,6 +682,20 @@ def test_chain_of_hints_ends_and_the_tick_goes_on(
     assert world.status("falcon") is Status.IN_SERVICE
 
 
+@pytest.mark.parametrize("seconds", [60, 4 * 60 * 60])
+def test_no_chain_of_hints_follows_a_foreign_endpoint(world: World, seconds: int) -> None:
+    world.endpoints.run_by_hand("falcon", "theirs")
+    world.endpoints.delete_seconds = seconds
+    world.store.renew("falcon", 600, world.now, 43_200, None)
+    world.advance(minutes=10)
+    world.endpoints.delete("falcon")
+
+    world.advance(minutes=seconds / 60 + 2)
+
+    assert max(hint.hops for hint in world.hints.sent) <= 5, "those of its own start"
+    assert world.status("falcon") is Status.IN_SERVICE
+
+
 def test_longest_update_ends_before_its_chain_of_hints() -> None:
     longest = timedelta(seconds=28_800)  # the most that UpdateEndpoint takes
     assert longest / POLL < MAX_HOPS

@@ -22,6 +22,7 @@ from lambdas.core.name_patterns import NamePatterns
 from lambdas.core.names import sagemaker_name
 from lambdas.core.routes import route
 from lambdas.core.sessions import MAX_SESSION_MINUTES, SessionUseCases
+from lambdas.core.spec import MAX_MINUTES
 from lambdas.core.takeover import Limits
 from lambdas.handlers.operations import Documented, Operation
 from lambdas.handlers.request_context import adapters, caller, requested, settings, utc_now
@@ -77,6 +78,9 @@ DELETE = Operation(
 )
 OPERATIONS = (GET, POST, DELETE)
 
+_Minutes = Annotated[StrictInt, Field(gt=0, json_schema_extra={"maximum": MAX_MINUTES})]
+"""More than the meter may hold is LeaseTooLong, however much it is: what no stack allows, too."""
+
 
 class ExpiryRequest(BaseModel):
     """Renew `EndpointName` by `minutes` or `until` an instant; with `EndpointConfigName`, add it
@@ -89,7 +93,13 @@ class ExpiryRequest(BaseModel):
     )
 
     EndpointName: Annotated[StrictStr, Field(description="In any case")]
-    minutes: Annotated[StrictInt | None, Field(gt=0, description="Added to what is left")] = None
+    minutes: Annotated[
+        _Minutes | None,
+        Field(
+            description="Added to what is left: at most what `max_lease_minutes` of the stack "
+            f"allows; with a `session` at most {MAX_SESSION_MINUTES}"
+        ),
+    ] = None
     until: Annotated[
         StrictStr | None,
         Field(
