@@ -112,6 +112,12 @@ class FakeStateStore:
         self.claims.pop(spec.key, None)
         return state
 
+    def put_back(self, key: str, state: State, now: datetime) -> None:
+        record = self.load(key)
+        if record.state is None or record.state.rev != state.rev:
+            raise Conflict("another revision")
+        self._user_write(record, replace(record.state, taken_off=False), now)
+
     def void(
         self,
         key: str,
@@ -130,6 +136,7 @@ class FakeStateStore:
             expires_at=state.expires_at,
             sessions=state.sessions,
             held_since=state.held_since,
+            taken_off=state.taken_off,
             last_wanted=state.last_wanted,
             ended=state.ended,
         )
@@ -213,7 +220,7 @@ class FakeStateStore:
 
     def _renewing(self, key: str, keyed: Keyed | None, over: State | None) -> tuple[Record, State]:
         record = self.load(key)
-        if record.state is None:
+        if record.state is None or record.state.taken_off:
             raise UnknownEndpoint(key)
         if keyed and keyed.id in record.operations:
             raise Conflict("the key was recorded meanwhile")
@@ -250,7 +257,7 @@ class FakeStateStore:
             changed = replace(changed, last_wanted=state.last_wanted, ended=state.ended)
         if forgetting is not None:
             record = self._forgotten(record, forgetting)
-            changed = replace(changed, override=state.override)
+            changed = replace(changed, override=state.override, taken_off=state.taken_off)
         return self._user_write(_keyed(record, keyed), changed, now)
 
     def settle(self, key: str, state: State, now: datetime) -> None:
@@ -275,7 +282,7 @@ class FakeStateStore:
         self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
     ) -> State:
         record = self.load(key)
-        if record.state is None:
+        if record.state is None or record.state.taken_off:
             raise UnknownEndpoint(key)
         if keyed and keyed.id in record.operations:
             raise Conflict("the key was recorded meanwhile")
@@ -356,16 +363,8 @@ class FakeStateStore:
             self.claims[key] = claimed_until
         self._append(events)
 
-    def forget(
-        self,
-        key: str,
-        owner: str,
-        rev: int,
-        events: Sequence[Event] = (),
-        kept: Forgotten | None = None,
-    ) -> None:
+    def forget(self, key: str, owner: str, rev: int, events: Sequence[Event] = ()) -> None:
         record, _ = self._under_lock(key, owner, rev)
-        record = replace(record, forgotten=kept or record.forgotten)
         self._append(events)
         self._put(replace(record, state=None, operations={}, lock_owner=None, locked_until=None))
 
@@ -459,6 +458,7 @@ def _keeping_lease(current: State, state: State) -> State:
         sessions=current.sessions,
         paid_at=current.paid_at,
         held_since=current.held_since,
+        taken_off=current.taken_off,
     )
 
 

@@ -157,6 +157,10 @@ class DynamoStateStore:
         )
         self._update(key, update)
 
+    def put_back(self, key: str, state: State, now: datetime) -> None:
+        back = _user_write(key, now).remove("taken_off").when("{rev} = :rev", rev=state.rev)
+        self._update(key, back)
+
     def declare(self, declaration: Declaration, now: datetime) -> State:
         spec, limits = declaration.spec, declaration.limits
         state = declaration.state(now)
@@ -206,6 +210,7 @@ class DynamoStateStore:
                 "expires_at": epoch(state.expires_at),
                 "sessions": session_values(state.sessions),
                 "held_since": epoch(state.held_since),
+                "taken_off": state.taken_off or None,
                 **wanted_values(state),
             }
         )
@@ -340,11 +345,10 @@ class DynamoStateStore:
         no hold, and the adoption of `over`."""
         # A renewal also ends the backoff after failures: it asks for another try.
         update = (
-            _user_write(key, now)
+            _write_on_the_meter(key, now)
             .remove("held_since", "retry_at", "stranger", "dropped")
             .assign({"attempts": 0, "paid_at": epoch(paid_at)})
         )
-        update.when("attribute_exists({pk})")
         update.when("attribute_not_exists({paid_at}) OR {paid_at} <= :paid_at")
         if over:
             update.assign({"adopting": adoption_values(over.adopting)})
@@ -357,7 +361,7 @@ class DynamoStateStore:
         """STATE for the next try of a renewal. Raises UnknownEndpoint or Conflict if no try can
         work."""
         record = self.load(key)
-        if record.state is None:
+        if record.state is None or record.state.taken_off:
             raise UnknownEndpoint(key)
         if keyed and keyed.id in record.operations:
             raise Conflict("the key was recorded meanwhile")
@@ -390,6 +394,8 @@ class DynamoStateStore:
             return self._update(key, update)
         if state.override is None:
             update.remove("override")
+        if state.taken_off:
+            update.assign({"taken_off": True})
         self._transact([self._part(key_of(key), update), *self._forgotten(key, forgetting)])
         return replace(state, rev=state.rev + 1, next_due=now)
 
@@ -420,8 +426,8 @@ class DynamoStateStore:
     def change_running(
         self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
     ) -> State:
-        update = _user_write(key, now).assign(change_values(change)).remove("retry_at", "dropped")
-        update.assign({"attempts": 0}).when("attribute_exists({pk})")
+        update = _write_on_the_meter(key, now).assign({"attempts": 0, **change_values(change)})
+        update.remove("retry_at", "dropped")
         if isinstance(change, Override):
             update.remove("fallback_config", "rolled_back", "rollback_reason", "reweighing")
         if keyed:
@@ -430,7 +436,8 @@ class DynamoStateStore:
         try:
             return self._update(key, update)
         except Conflict:
-            if self.load(key).state is None:
+            state = self.load(key).state
+            if state is None or state.taken_off:
                 raise UnknownEndpoint(key) from None
             raise
 
@@ -504,24 +511,13 @@ class DynamoStateStore:
         else:  # half the price of a transaction
             self._update(key, update)
 
-    def forget(
-        self,
-        key: str,
-        owner: str,
-        rev: int,
-        events: Sequence[Event] = (),
-        kept: Forgotten | None = None,
-    ) -> None:
+    def forget(self, key: str, owner: str, rev: int, events: Sequence[Event] = ()) -> None:
         condition = {
             "ConditionExpression": "lock_owner = :owner AND rev = :rev",
             "ExpressionAttributeValues": encode({":owner": owner, ":rev": rev}),
         }
         removed = {"TableName": self._table, "Key": key_of(key), **condition}
-        parts = [{"Delete": removed}, *self._event_parts(events)]
-        if kept is not None:
-            update = UpdateExpression().assign(forgotten_values(kept))
-            parts.append(self._part(key_of(key, FORGOTTEN), update))
-        self._transact(parts)
+        self._transact([{"Delete": removed}, *self._event_parts(events)])
 
     def drop_forgotten(self, key: str, at: datetime) -> None:
         self._delete(key, FORGOTTEN, "forgotten_at = :at", {":at": epoch(at)})
@@ -730,6 +726,12 @@ def _user_write(key: str, now: datetime) -> UpdateExpression:
         UpdateExpression().add("rev", 1).assign({"next_due": epoch(now), "due_shard": _shard(key)})
     )
     return update.remove("claimed_until")
+
+
+def _write_on_the_meter(key: str, now: datetime) -> UpdateExpression:
+    """The same, if the endpoint is on the meter."""
+    update = _user_write(key, now).when("attribute_exists({pk})")
+    return update.when("attribute_not_exists({taken_off})")
 
 
 def _record_operation(update: UpdateExpression, keyed: Keyed) -> None:

@@ -34,7 +34,6 @@ from lambdas.core.idempotency import (
 from lambdas.core.names import endpoint_key, sagemaker_name
 from lambdas.core.ports import Declaration, Keyed
 from lambdas.core.reasons import ended_now
-from lambdas.core.reconcile import load_or_create
 from lambdas.core.spec import Origin, Spec, with_hash
 from lambdas.core.state import (
     ABSENT,
@@ -192,6 +191,7 @@ class ExpiryUseCases(UseCases):
                 held_since=now if hold else state.held_since,
                 # The override is for this life: an endpoint added later is another one.
                 override=None if forget else state.override,
+                taken_off=forget,
             )
             draining = self.store.control().draining(now)
             if ended or undecided(spec, state, now):
@@ -262,23 +262,14 @@ class ExpiryUseCases(UseCases):
         adoption: Adoption | None,
         live: Observed | None,
     ) -> State:
-        """Renew the lease. If STATE was forgotten just before, create a new one first. An adoption
-        is written over the revision that it was made of only."""
+        """Renew the lease. An adoption is written over the revision that it was made of only."""
         longest = now.replace(microsecond=0) + timedelta(minutes=spec.max_lease_minutes)
-        if isinstance(amount, datetime) and amount > longest:
-            raise LeaseTooLong(spec.max_lease_minutes)
         over = replace(record.state, adopting=adoption) if adoption and record.state else None
-        for _ in range(TRIES):
-            try:
-                if isinstance(amount, datetime):
-                    return self.store.renew_until(record.key, amount, now, keyed, over)
-                return self.store.renew(
-                    record.key, amount, now, spec.max_lease_minutes, keyed, over, live
-                )
-            except UnknownEndpoint:
-                if load_or_create(self.store, record.key, now).spec is None:
-                    raise
-        raise Busy
+        if isinstance(amount, datetime):
+            if amount > longest:
+                raise LeaseTooLong(spec.max_lease_minutes)
+            return self.store.renew_until(record.key, amount, now, keyed, over)
+        return self.store.renew(record.key, amount, now, spec.max_lease_minutes, keyed, over, live)
 
     def _declare(
         self, record: Record, takeover: Takeover, minutes: int, now: datetime, request: Request

@@ -31,8 +31,6 @@ from lambdas.core.state import (
 from lambdas.core.wanted_config import chosen_config, declaration
 
 OPERATION_LIFE = timedelta(hours=24)
-_CLOCKS = timedelta(seconds=5)
-"""How far the clocks of two functions may differ."""
 _MAX_PRUNED_AT_ONCE = 20
 _MAX_TEXT = 100
 """The length of free text in an answer, and in what is kept of it for its repetitions."""
@@ -156,16 +154,6 @@ def forgotten(record: Record, spec: Spec, now: datetime, keyed: Keyed | None = N
     recent = sorted(kept, key=lambda key: kept[key].at)[-_MAX_OPERATIONS:]
     young = {key: kept[key] for key in recent if kept[key].at > now - OPERATION_LIFE}
     return Forgotten(spec, young, now)
-
-
-def with_late_keys(record: Record) -> Forgotten | None:
-    """What is kept of a forgotten endpoint, if requests with a key came after the forget and before
-    its STATE is removed: with their keys. None: none came."""
-    kept, state = record.forgotten, record.state
-    if kept is None or state is None or (state.set_up_at or kept.at) > kept.at + _CLOCKS:
-        return None  # nothing is kept, or it is of an earlier life
-    late = forgotten(record, kept.spec, kept.at)
-    return late if late.operations != kept.operations else None
 
 
 def answered(record: Record, operation: Operation) -> Answer:

@@ -42,7 +42,7 @@ from lambdas.core.errors import (
 )
 from lambdas.core.hints import ARM_AHEAD, MAX_HOPS, Cause, Hint, hint_at
 from lambdas.core.history import Event
-from lambdas.core.idempotency import forgotten, with_late_keys
+from lambdas.core.idempotency import forgotten
 from lambdas.core.ports import NO_CONFIG, Adopter, Control, Endpoints, Hints, StateStore
 from lambdas.core.spec import Spec
 from lambdas.core.state import ABSENT, Intent, Observed, Owner, Record, State, Status, Step, Update
@@ -106,12 +106,20 @@ def new_state(spec: Spec, now: datetime) -> State:
 
 def load_or_create(store: StateStore, key: str, now: datetime) -> Record:
     """The record of an endpoint. If it has a readable spec and no STATE, the STATE (with the
-    initial lease) is created."""
+    initial lease) is created. If it has a spec again before its STATE was removed, it is put
+    back."""
     record = store.load(key)
-    if record.state is not None or record.spec is None or record.spec.unreadable:
+    if record.spec is None:
         return record
-    with suppress(Conflict):  # another created it first: the same result
-        store.create_state(key, new_state(record.spec, now))
+    with suppress(Conflict):  # another was first: the same result
+        if record.state is None:
+            if record.spec.unreadable:
+                return record
+            store.create_state(key, new_state(record.spec, now))
+        elif record.state.taken_off:
+            store.put_back(key, record.state, now)
+        else:
+            return record
     return store.load(key)
 
 
@@ -203,8 +211,7 @@ class Reconciler:
         now = self.clock()
         events = list(_observed_events(record.key, state, decision, now))
         if decision.step is Step.FORGET:
-            kept = with_late_keys(record)
-            self.store.forget(record.key, self.owner, state.rev, events, kept)
+            self.store.forget(record.key, self.owner, state.rev, events)
             return Outcome("forgotten", decision)
         if decision.step is Step.VOID:
             return self._void(record, decision, observed, events, now)
@@ -280,10 +287,11 @@ class Reconciler:
                 return Outcome("refused", decision)
         api_spec, declared = record.api_spec, bool(state.adopting and state.adopting.declared)
         removed = api_spec if declared else None
+        off = state.taken_off or (removed is not None and record.config_spec is None)
         self.store.void(
             record.key,
             self.owner,
-            before_adoption(state),
+            replace(before_adoption(state), taken_off=off),
             forgotten(record, removed, now) if removed else None,
             [*events, Event(record.key, now, "adoption void", decision.reason)],
         )

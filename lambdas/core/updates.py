@@ -10,14 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from lambdas.core.errors import (
-    Busy,
-    Conflict,
-    InvalidField,
-    NotInService,
-    UnknownEndpointConfig,
-)
-from lambdas.core.idempotency import Answer, Request, answered, keyed_with, operation_of, replayed
+from lambdas.core.errors import InvalidField, NotInService, UnknownEndpointConfig
+from lambdas.core.idempotency import Answer, Request, answered, keyed_with, operation_of
 from lambdas.core.json_form import MAX_FLOAT, Each, Fields, Number, Text, refuse
 from lambdas.core.names import sagemaker_name
 from lambdas.core.rollout import UpdatePolicy, Variant
@@ -64,18 +58,18 @@ class UpdateUseCases(UseCases):
         endpoint gets it at its next start."""
         self.refuse_while_draining(now)
         sagemaker_name(config_name, "EndpointConfigName")
-        record, spec, state = self._known(name, now)
-        replay = replayed(record, request)
-        if replay:
-            return replay
-        variants = self.endpoints.config_variants(config_name)
-        if variants is None:
-            raise UnknownEndpointConfig(config_name)
-        UpdatePolicy.parse(options, variants, self._served(spec, options))
-        override = Override(config_name, options, declaration(spec))
-        reason = f"to run {config_name}, by hand"
-        changed = replace(state, override=override)
-        return self._record_change(record, changed, override, "update asked", reason, now, request)
+
+        def update(record: Record, spec: Spec, state: State) -> Answer:
+            variants = self.endpoints.config_variants(config_name)
+            if variants is None:
+                raise UnknownEndpointConfig(config_name)
+            UpdatePolicy.parse(options, variants, self._served(spec, options))
+            override = Override(config_name, options, declaration(spec))
+            told = ("update asked", f"to run {config_name}, by hand")
+            changed = replace(state, override=override)
+            return self._record_change(record, spec, changed, override, told, now, request)
+
+        return self.until_written(name, now, request, update)
 
     def reweigh(
         self, name: str, desired: Sequence[Mapping[str, Any]], now: datetime, request: Request
@@ -83,24 +77,18 @@ class UpdateUseCases(UseCases):
         """Change the weights or capacities of variants of the running endpoint. They last until it
         is updated or stopped: the next start uses those of its config."""
         self.refuse_while_draining(now)
-        record, spec, state = self._known(name, now)
-        replay = replayed(record, request)
-        if replay:
-            return replay
-        refuse(DESIRED.problems(desired, WEIGHTS))
-        live = self._in_service(spec, state)
-        refuse(_misfits(desired, live.variants))
-        assert live.created_at is not None, "SageMaker tells of every endpoint since when it is"
-        changes = ", ".join(_described(each) for each in desired)
-        reason = f"other weights or capacities, by hand: {changes}"
-        reweighing = Reweighing(desired, live.created_at)
-        return self._record_change(record, state, reweighing, "weights asked", reason, now, request)
 
-    def _known(self, name: str, now: datetime) -> tuple[Record, Spec, State]:
-        record = self.record(name, now)
-        assert record.spec is not None
-        assert record.state is not None
-        return record, record.spec, record.state
+        def reweigh(record: Record, spec: Spec, state: State) -> Answer:
+            refuse(DESIRED.problems(desired, WEIGHTS))
+            live = self._in_service(spec, state)
+            refuse(_misfits(desired, live.variants))
+            assert live.created_at is not None, "SageMaker tells of every endpoint since when it is"
+            changes = ", ".join(_described(each) for each in desired)
+            told = ("weights asked", f"other weights or capacities, by hand: {changes}")
+            reweighing = Reweighing(desired, live.created_at)
+            return self._record_change(record, spec, state, reweighing, told, now, request)
+
+        return self.until_written(name, now, request, reweigh)
 
     def _served(self, spec: Spec, options: Mapping[str, Any]) -> Sequence[Variant] | None:
         """The variants that the endpoint serves. None if the options do not depend on them."""
@@ -124,27 +112,19 @@ class UpdateUseCases(UseCases):
     def _record_change(
         self,
         record: Record,
+        spec: Spec,
         changed: State,
         change: Override | Reweighing,
-        kind: str,
-        reason: str,
+        told: tuple[str, str],
         now: datetime,
         request: Request,
     ) -> Answer:
-        """Record the change. `changed` is the state for the answer."""
+        """Record the change. `changed` is the state for the answer, `told` is for the history."""
         changed = replace(changed, dropped={}, attempts=0, retry_at=None)
-        spec = record.spec
-        assert spec is not None
         operation = operation_of(spec, changed, request, now, 202)
         keyed = keyed_with(record, request, operation)
-        try:
-            self.store.change_running(record.key, change, now, keyed)
-        except Conflict:  # two requests with the same key, and the other was first
-            replay = replayed(self.store.load(record.key), request)
-            if replay is None:
-                raise Busy from None
-            return replay
-        self.note(record.key, now, kind, reason, request)
+        self.store.change_running(record.key, change, now, keyed)
+        self.note(record.key, now, *told, request)
         self.look_at(record.key, changed)
         return answered(record, operation)
 

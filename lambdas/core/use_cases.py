@@ -81,7 +81,8 @@ class UseCases:
         write: Callable[[Record, Spec, State], Answer],
     ) -> Answer:
         """Answer a repeated request as the first time. Else make the one write of the use case, and
-        try again if a concurrent write was first (Conflict)."""
+        try again if a concurrent write was first (Conflict), a forget among them (UnknownEndpoint:
+        then it is unknown by now, or somebody added it again)."""
         for _ in range(TRIES):
             record = self.record_for(name, now, request)
             if isinstance(record, Answer):
@@ -91,7 +92,7 @@ class UseCases:
                 return replay
             assert record.spec is not None
             assert record.state is not None
-            with suppress(Conflict):
+            with suppress(Conflict, UnknownEndpoint):
                 settle(self.store, record, now)
                 return write(record, record.spec, record.state)
         raise Busy

@@ -616,12 +616,13 @@ def test_void_adoption_removes_its_spec_and_lease_and_frees_its_quota(subject: S
     with pytest.raises(Conflict):
         store.void("mine", "me", State(), forgotten_spec("another hash"), [event])
     assert state_of(store, "mine").adopting == adopting
-    store.void("mine", "me", State(), forgotten_spec("1"), [event])
+    store.void("mine", "me", State(taken_off=True), forgotten_spec("1"), [event])
     record = store.load("mine")
     assert record.spec is None
     assert record.lock_owner is None
     state = state_of(store, "mine")
     assert (state.expires_at, state.adopting, state.next_due) == (None, None, SOON)
+    assert state.taken_off
     assert subject.history.newest("mine", 10) == [event]
     put_on_the_meter(store, "other", limits=limits)
 
@@ -702,20 +703,52 @@ def test_forgotten_endpoint_is_kept_for_repeated_requests_until_it_is_dropped(
     assert store.load("mine").spec is not None
 
 
-def test_what_is_kept_of_a_forgotten_endpoint_is_replaced_when_its_state_is_removed(
-    store: StateStore,
-) -> None:
+def taken_off(store: StateStore) -> State:
+    """The STATE of `mine` after a forget."""
     put_on_the_meter(store)
-    store.stop("mine", state_of(store, "mine"), NOW, None, forgotten_spec())
-    store.lock("mine", "me", NOW, SOON)
-    late = replace(forgotten_spec(), operations={"late": keyed().operation})
+    loaded = replace(state_of(store, "mine"), expires_at=NOW, taken_off=True)
+    store.stop("mine", loaded, NOW, None, forgotten_spec())
+    assert state_of(store, "mine").taken_off
+    return state_of(store, "mine")
+
+
+PAYMENTS: tuple[Callable[[StateStore, Keyed], State], ...] = (
+    lambda store, key: store.renew("mine", 5, NOW, 100, key),
+    lambda store, key: store.renew_until("mine", SOON, NOW, key),
+    lambda store, key: store.pay_session("mine", "s1", SOON, NOW, key),
+    lambda store, key: store.change_running("mine", OVERRIDE, NOW, key),
+    lambda store, key: store.change_running("mine", Reweighing([], SOON), NOW, key),
+)
+
+
+@pytest.mark.parametrize("pay", PAYMENTS)
+def test_nothing_is_paid_or_set_for_what_was_taken_off_the_meter_until_it_is_put_back(
+    store: StateStore, pay: Callable[[StateStore, Keyed], State]
+) -> None:
+    off = taken_off(store)
+    with pytest.raises(UnknownEndpoint):
+        pay(store, keyed())
+    assert state_of(store, "mine") == off
+    assert not store.load("mine").operations
     with pytest.raises(Conflict):
-        store.forget("mine", "me", 99, (), late)
-    store.forget("mine", "me", state_of(store, "mine").rev, (), late)
-    record = store.load("mine")
-    assert record.state is None
-    assert record.forgotten is not None
-    assert record.forgotten.operations == late.operations
+        store.put_back("mine", replace(off, rev=off.rev - 1), SOON)
+    store.put_back("mine", off, SOON)
+    back = state_of(store, "mine")
+    assert back == replace(off, taken_off=False, rev=off.rev + 1, next_due=SOON)
+    assert pay(store, keyed()).rev == back.rev + 1
+
+
+def test_reconcile_and_stop_leave_what_was_taken_off_the_meter_so(subject: Subject) -> None:
+    store = subject.store
+    off = taken_off(store)
+    store.lock("mine", "me", NOW, SOON)
+    store.begin("mine", "me", replace(off, taken_off=False), Intent(Step.DELETE, "", NOW), [])
+    store.save("mine", "me", replace(off, taken_off=False), None)
+    assert state_of(store, "mine").taken_off
+    put_on_the_meter(store, over=state_of(store, "mine"))
+    assert not state_of(store, "mine").taken_off
+    store.stop("mine", replace(state_of(store, "mine"), taken_off=True), NOW)
+    assert not state_of(store, "mine").taken_off, "only with its spec"
 
 
 def test_stop_records_its_key(store: StateStore) -> None:

@@ -30,6 +30,12 @@ WAKE_MINUTES = 10
 """The lease after a call of a model that starts its endpoint."""
 
 
+_OF_USERS = frozenset(
+    {"renew", "add", "pay session", "end session", "wake", "stop", "update", "weights"}
+)
+"""The writes that are for endpoints on the meter."""
+
+
 Session = tuple[str, str]
 """The caller and the name that it gave to the session."""
 
@@ -231,6 +237,8 @@ class Ledger:
             self._forgotten(account)
         elif before is None:
             self._granted(account, after, actor)
+        elif "taken_off" in before and "taken_off" not in after and not self._declared_now(account):
+            self._put_back(account, after)
         else:
             self._written(account, after, actor)
         account.orphaned = after is not None and "orphaned_at" in after
@@ -323,6 +331,7 @@ class Ledger:
             self._violation(account.key, f"{use} brought back what a lone stop had cut")
         if use == "forget" and before[:3] == (end, sessions, held) and self._in_config(account):
             use = ""  # it removed a spec that the config hides: nothing was stopped
+        self._check_is_on_the_meter(account, use)
         expected = self._expected(account, use, actor.reading, actor, held)
         if use == "" and account.adoption and "adopting" not in item:
             expected = account.adoption.given_back(account.expires_at, account.held_since)
@@ -342,6 +351,13 @@ class Ledger:
         account.lease_ends |= {account.lease_end} if account.lease_end else set()
         account.written_at = self._kernel.now
         self._changed(account.key)
+
+    def _put_back(self, account: Account, item: Item) -> None:
+        """It was forgotten, and a deploy declared it before its STATE was removed."""
+        account.rev += 1
+        left = (_instant(item, "expires_at"), _instant(item, "held_since"), _rev(item))
+        if left != (account.expires_at, account.held_since, account.rev):
+            self._violation(account.key, "its lease was changed when it was put back")
 
     def _is_settled(self, account: Account, item: Item, now: datetime) -> bool:
         """Whether this write only says that a lone stop cut the lease."""
@@ -523,6 +539,10 @@ class Ledger:
         if (use, key) in account.paid_keys:
             self._violation(account.key, f"a {use} was entered twice by one key")
         account.paid_keys.add((use, key))
+
+    def _check_is_on_the_meter(self, account: Account, use: str) -> None:
+        if use in _OF_USERS and account.spec is None and not self._in_config(account):
+            self._violation(account.key, f"a {use} was accepted though it is on no meter")
 
     def _check_woken(self, account: Account, now: datetime) -> None:
         """A call of a model does not undo a stop by a person."""

@@ -140,6 +140,20 @@ TAKEOVER_MUTANTS = (
         "update: running",
     ),
     Mutant(
+        "what was forgotten is paid for",
+        f"{AWS}.state_store",
+        'return update.when("attribute_not_exists({taken_off})")',
+        "return update",
+        "session: added against a forget",
+    ),
+    Mutant(
+        "a forget leaves no mark",
+        f"{CORE}.expiry",
+        "taken_off=forget,",
+        "taken_off=False,",
+        "renew: added against a forget",
+    ),
+    Mutant(
         "a repeated stop stops again",
         f"{AWS}.state_store",
         "            _record_operation(update, keyed)\n            _record_end(update, keyed)\n"

@@ -302,41 +302,6 @@ def test_adoption_that_is_void_at_the_first_look_is_not_told_as_the_end_of_a_lea
     assert told == "its schedules or its lease were changed after 2026-03-02T09:10:00Z"
 
 
-def test_key_of_an_add_that_came_during_a_forget_is_kept(world: World) -> None:
-    world.add("mine", "cfg", 10)
-    world.advance(minutes=1)
-    keyed = by().under("k", "add", {})
-    before(
-        world.store,
-        "renew",
-        lambda: world.expiry.stop("mine", world.now, by("bob"), forget=True),
-    )
-    first = world.expiry.add("mine", "cfg", 5, world.now, keyed)
-    world.advance(minutes=1)
-
-    assert world.expiry.add("mine", "cfg", 5, world.now, keyed) == first
-    assert world.store.load("mine").spec is None
-
-
-def test_key_of_a_renewal_that_came_during_a_forget_by_a_clock_that_is_behind_is_kept(
-    world: World,
-) -> None:
-    world.expiry.add("mine", "cfg", 10, world.now + timedelta(seconds=2), by())
-    keyed = by().under("k", "renew", {})
-    before(
-        world.store,
-        "renew",
-        lambda: world.expiry.stop("mine", world.now, by("bob"), forget=True),
-    )
-    first = world.expiry.renew("mine", 5, world.now, keyed)
-    world.advance(minutes=1)
-    world.add("mine", "cfg", 10)
-    left = world.state("mine").expires_at
-
-    assert world.expiry.renew("mine", 5, world.now, keyed) == first
-    assert world.state("mine").expires_at == left
-
-
 def test_update_rolled_back_in_an_earlier_life_that_nobody_saw_end_is_applied_in_the_next(
     world: World,
 ) -> None:

@@ -922,6 +922,122 @@ def test_idempotency_keys_of_all_lives_are_known_for_a_day(world: World) -> None
     assert add_keyed(world, "new", "a1") == first
 
 
+# --- what comes during a forget -------------------------------------------------------------------
+
+
+def forgotten_before(world: World, write: str) -> None:
+    """Somebody forgets `mine` just before this write reaches the table."""
+    before(world.store, write, lambda: world.expiry.stop("mine", world.now, by("bob"), forget=True))
+
+
+WRITES_OF_USERS: dict[str, tuple[str, Callable[[World, Request], Answer]]] = {
+    "a renewal": ("renew", lambda w, r: w.expiry.renew("mine", 5, w.now, r)),
+    "a renewal until an instant": (
+        "renew_until",
+        lambda w, r: w.expiry.renew_until("mine", w.now + timedelta(hours=2), w.now, r),
+    ),
+    "a session": ("pay_session", lambda w, r: w.sessions.pay("mine", "job", 5, w.now, r)),
+    "the end of a session": ("stop", lambda w, r: w.sessions.end("mine", "job", w.now, r)),
+    "a stop": ("stop", lambda w, r: w.expiry.stop("mine", w.now, r, forget=False)),
+    "an update": (
+        "change_running",
+        lambda w, r: w.updates.update("mine", "their-cfg", {}, w.now, r),
+    ),
+    "other weights": (
+        "change_running",
+        lambda w, r: w.updates.reweigh(
+            "mine", [{"VariantName": "all", "DesiredWeight": 2}], w.now, r
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRITES_OF_USERS)
+def test_write_of_a_user_that_comes_after_a_forget_is_answered_that_it_is_unknown(
+    world: World, what: str
+) -> None:
+    world.advance(minutes=1)
+    write, ask = WRITES_OF_USERS[what]
+    forgotten_before(world, write)
+
+    with pytest.raises(UnknownEndpoint):
+        ask(world, keyed("k1", what))
+
+    state = world.state("mine")
+    assert (state.lease_end, state.override, state.reweighing) == (world.now, None, None)
+    assert [event.kind for event in world.history.newest("mine", 1)] == ["forgotten"]
+    world.advance(minutes=5)
+    assert world.store.load("mine").state is None
+    with pytest.raises(UnknownEndpoint):
+        ask(world, keyed("k1", what))
+
+
+@pytest.mark.parametrize("what", [each for each in WRITES_OF_USERS if each != "a stop"])
+def test_write_that_was_first_is_repeated_though_a_forget_came_before_its_repetition(
+    world: World, what: str
+) -> None:
+    world.advance(minutes=1)
+    write, ask = WRITES_OF_USERS[what]
+    first: list[Answer] = []
+
+    def written_and_forgotten() -> None:
+        first.append(ask(world, keyed("k1", what)))
+        world.expiry.stop("mine", world.now, by("bob"), forget=True)
+
+    before(world.store, write, written_and_forgotten)
+
+    assert [ask(world, keyed("k1", what))] == first
+    assert world.store.load("mine").spec is None
+
+
+def test_add_that_comes_after_a_forget_adds_the_endpoint_again(world: World) -> None:
+    forgotten_before(world, "renew")
+
+    first = add_keyed(world, "mine", "a1")
+
+    assert first.http_status == 201
+    ends = world.state("mine").expires_at
+    assert add_keyed(world, "mine", "a1") == first
+    assert world.state("mine").expires_at == ends
+    assert world.renew("mine", 5).http_status == 200
+
+
+def test_renewal_that_comes_after_an_adoption_was_void_is_answered_that_it_is_unknown(
+    world: World,
+) -> None:
+    accept_without_reconciling(world)
+    del world.endpoints.live[FOREIGN]
+    before(world.store, "renew", lambda: world.reconciler().handle(Hint(FOREIGN, Cause.API)))
+
+    with pytest.raises(UnknownEndpoint):
+        world.expiry.renew(FOREIGN, 5, world.now, by())
+
+    assert world.state(FOREIGN).expires_at is None
+
+
+def test_forgotten_endpoint_that_a_deploy_declares_before_it_is_gone_is_paid_for_again(
+    world: World,
+) -> None:
+    world.endpoints.delete_seconds = 600
+    world.stop("mine", forget=True)
+    world.advance(minutes=1)
+
+    world.deploy(a_spec("falcon"), a_spec("mine", "cfg"))
+
+    assert not world.state("mine").taken_off
+    assert world.renew("mine", 60).http_status == 200
+    assert world.update("mine", "their-cfg").http_status == 202
+
+
+def test_endpoint_that_the_config_keeps_is_paid_for_after_its_added_spec_was_forgotten(
+    world: World,
+) -> None:
+    world.deploy(a_spec("falcon"), a_spec("mine", "cfg"))
+    forgotten_before(world, "renew")
+
+    assert world.expiry.renew("mine", 5, world.now, by()).http_status == 200
+
+
 # --- what an adoption requires --------------------------------------------------------------------
 
 
