@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 from botocore.exceptions import (
@@ -24,6 +25,7 @@ from lambdas.core.errors import (
     InProgress,
     Throttled,
     Unanswered,
+    Unavailable,
 )
 
 _THROTTLES = frozenset(
@@ -45,6 +47,16 @@ _TRANSACTION_THROTTLES = frozenset(
 # DynamoDB may have done a write that it answers with 500:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 _MAYBE_DONE = frozenset({"InternalServerError"})
+_OUT_OF_ORDER = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerException",
+        "ServiceException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+    }
+)
 _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, SSLError)
 # "Gone" and "busy" have the same error code. Only the messages differ.
 _BY_MESSAGE = (
@@ -64,7 +76,7 @@ def named() -> Iterator[None]:
     except ClientError as error:
         raise refusal(error) from error
     except _NEVER_SENT as error:
-        raise AwsRefused(type(error).__name__, str(error)) from error
+        raise Unavailable(type(error).__name__, str(error)) from error
     except HTTPClientError as error:  # a time-out or a broken connection
         raise Unanswered(type(error).__name__, str(error)) from error
     except BotoCoreError as error:  # wrong parameters, no credentials
@@ -83,6 +95,9 @@ def refusal(error: ClientError) -> AwsRefused | Conflict:
         return Throttled(code, message)
     if code in _MAYBE_DONE:
         return Unanswered(code, message)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _OUT_OF_ORDER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unavailable(code, message)
     if code == "AccessDeniedException":
         return AwsDenied(code, message)
     if _NOT_AN_ENDPOINT not in message:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from lambdas.aws.errors import named
-from lambdas.core.errors import AwsRefused
+from lambdas.core.errors import Unavailable
 from lambdas.core.hints import Hint
 
 if TYPE_CHECKING:
@@ -63,4 +63,4 @@ class SqsHints:
             entries = [entry for entry in entries if entry["Id"] in failed]
             if not entries:
                 return
-        raise AwsRefused("BatchEntriesFailed", f"{len(entries)} hints were not taken by {url}")
+        raise Unavailable("BatchEntriesFailed", f"{len(entries)} hints were not taken by {url}")

@@ -6,13 +6,23 @@ docs/decisions/0011.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from lambdas.core.decision import meter_of
 from lambdas.core.documents import endpoint_document
-from lambdas.core.errors import Conflict, MeterError, Throttled, Unanswered
+from lambdas.core.errors import (
+    AwsRefused,
+    Conflict,
+    MeterError,
+    Throttled,
+    Unanswered,
+    Unavailable,
+)
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.names import endpoint_key
 from lambdas.core.ports import Endpoints, Hints, StateStore
@@ -26,7 +36,13 @@ from lambdas.core.wanted_config import (
     postponed,
 )
 
+_log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+
 DRAIN = timedelta(minutes=30)
+SYNC_LIMIT = timedelta(minutes=2)
+"""How long sync asks again where AWS does not answer. The wait may call it, and ends before the
+function's timeout all the same."""
 WAIT_LIMIT = timedelta(minutes=10)
 SETTLE_LIMIT = timedelta(minutes=1)
 """How long the last check before configs are deleted asks again where AWS does not answer."""
@@ -35,6 +51,18 @@ DESCRIBES_A_SECOND = 20
 _PAUSE_SECONDS = 2.0
 _HINT_EVERY = timedelta(seconds=30)
 _REPORT_EVERY = timedelta(seconds=30)
+_MAY_PASS = (Throttled, Unanswered, Unavailable)
+"""Refusals that say nothing about an endpoint: AWS may answer the next time."""
+
+
+class NotSynced(MeterError):
+    """AWS did not let the meter make all endpoints due whose specs may have changed."""
+
+    advice = "Deploy again. Until then the sweep finds what changed, every 15 minutes."
+
+    def __init__(self, left: Iterable[str], why: AwsRefused) -> None:
+        names = ", ".join(sorted(left)) or "any endpoint"
+        super().__init__(f"the meter was not told of changes of {names}, because of AWS ({why}).")
 
 
 class DrainIncomplete(MeterError):
@@ -95,24 +123,67 @@ class Deploys:
 
     def sync(self, manifest: Mapping[str, str]) -> Sequence[str]:
         """After Terraform changed specs: end a drain, grant initial leases to new endpoints, and
-        send hints for all endpoints with a spec that was added, changed or withdrawn."""
+        make all endpoints due with a spec that was added, changed or withdrawn. Returns those.
+
+        Where AWS does not answer, it asks again for two minutes, and goes on with the others.
+        Raises NotSynced with what is left then.
+        """
+        deadline = self.clock() + SYNC_LIMIT
+        declared = {endpoint_key(name) for name in manifest}
+        left = sorted(declared.union(self._lasting(deadline, declared, self._begin_sync)))
+        looked_at: list[str] = []
+        while left:
+            found = self._make_due(left, deadline)
+            left = [key for key in left if key not in found]
+            looked_at += [key for key, has_state in found.items() if has_state]
+            if left:
+                self.sleep(_PAUSE_SECONDS)
+        try:
+            self._hint(looked_at)
+        except _MAY_PASS:  # each is due: the tick sends another hint within a minute
+            _log.warning("hints of a deploy were not sent", exc_info=True)
+        return sorted(looked_at)
+
+    def _begin_sync(self) -> Collection[str]:
+        """End a drain, note the deploy, and find what it may concern beside the manifest."""
         self.store.set_drain(None)
         self._pin_table()
         now = self.clock()
         self.store.beat("deploy", now)
-        keys = {endpoint_key(name) for name in manifest}
-        keys.update(
+        return {
             r.key
             for r in self.store.list().records
             if r.api_spec is None or _is_missed(r, now) or _serves_another(r)
-        )
-        looked_at = []
-        for key in sorted(keys):
-            if load_or_create(self.store, key, now).state is not None:
-                self._touch(key, now)
-                looked_at.append(key)
-        self._hint(looked_at)
-        return looked_at
+        }
+
+    def _make_due(self, keys: Collection[str], deadline: datetime) -> Mapping[str, bool]:
+        """Make endpoints due. Returns for which AWS answered, and whether they have a STATE. Raises
+        NotSynced if the deadline has passed and it did not answer for all."""
+        found: dict[str, bool] = {}
+        for key in keys:
+            try:
+                now = self.clock()
+                has_state = load_or_create(self.store, key, now).state is not None
+                if has_state:
+                    self._touch(key, now)
+                found[key] = has_state
+            except _MAY_PASS as error:
+                if self.clock() >= deadline:
+                    raise NotSynced([each for each in keys if each not in found], error) from error
+        return found
+
+    def _lasting(
+        self, deadline: datetime, keys: Collection[str], act: Callable[[], _Result]
+    ) -> _Result:
+        """The result of `act`, which is repeated where AWS does not answer. Raises NotSynced with
+        the `keys` after the deadline."""
+        while True:
+            try:
+                return act()
+            except _MAY_PASS as error:
+                if self.clock() >= deadline:
+                    raise NotSynced(keys, error) from error
+            self.sleep(_PAUSE_SECONDS)
 
     def wait(self, manifest: Mapping[str, str]) -> Verdict:
         """Wait until every running endpoint serves its config of the manifest. Stop after 10
@@ -122,10 +193,11 @@ class Deploys:
         The next deploy creates the wait again, and must end the drain here: it may have no change
         that calls sync.
         """
-        if self.store.control().draining(self.clock()):
-            self.sync(manifest)
         report_at = self.clock()
         deadline = report_at + WAIT_LIMIT
+        declared = {endpoint_key(name) for name in manifest}
+        if self._lasting(report_at + SYNC_LIMIT, declared, self._draining):
+            self.sync(manifest)
         reported: Sequence[str] = ()
         while True:
             unsettled = self._unsettled(manifest)
@@ -137,6 +209,9 @@ class Deploys:
                 return verdict
             self.sleep(_PAUSE_SECONDS)
 
+    def _draining(self) -> bool:
+        return self.store.control().draining(self.clock())
+
     def verdict(self, manifest: Mapping[str, str]) -> Verdict:
         """Compare the live endpoints with the manifest. Stopped endpoints count as settled."""
         return Verdict.of(self._unsettled(manifest))
@@ -145,16 +220,16 @@ class Deploys:
         declared = {endpoint_key(name): config for name, config in manifest.items()}
         try:
             records = self.store.list().records
-        except (Throttled, Unanswered) as error:
+        except _MAY_PASS as error:
             return [Difference(f"the state table did not answer ({error})", unseen=True)]
         looks = (self._look(record, declared) for record in records)
         return [difference for difference in looks if difference]
 
     def _look(self, record: Record, declared: Mapping[str, str]) -> Difference | None:
-        """Ask SageMaker for one endpoint. A throttle says nothing about it, and ends no wait."""
+        """Ask SageMaker for one endpoint. No answer says nothing about it, and ends no wait."""
         try:
             return self._compared(record, declared.get(record.key), set(declared.values()))
-        except (Throttled, Unanswered) as error:
+        except _MAY_PASS as error:
             return Difference(f"{_name(record)}: AWS did not say how it is ({error})", unseen=True)
 
     def _compared(
@@ -210,14 +285,16 @@ class Deploys:
             raise NotSettled(verdict.unsettled)
 
     def drain(self, wait_seconds: int) -> None:
-        """Before a destroy: want nothing, and wait until every endpoint is gone. A throttle or a
-        timeout says nothing about them, and ends no wait.
+        """Before a destroy: want nothing, and wait until every endpoint is gone. Where AWS does not
+        answer, that says nothing about them, and ends no wait.
 
         Raises DrainIncomplete with the endpoints that were not deleted within `wait_seconds`.
         """
         start = now = hint_at = self.clock()
         owners: dict[tuple[str, datetime | None], Owner] = {}
+        left: Sequence[str] = []
         while True:
+            unseen: Sequence[str] = []
             try:
                 if now >= hint_at:
                     self.store.set_drain(now + DRAIN)
@@ -226,10 +303,10 @@ class Deploys:
                 if now >= hint_at:
                     self._hint([endpoint_key(name) for name in left])
                     hint_at = now + _HINT_EVERY
-            except (Throttled, Unanswered) as error:
-                left = [f"unknown, because AWS did not say ({error})"]
+            except _MAY_PASS as error:
+                unseen = [f"more is unknown, because AWS did not say ({error})"]
             if (now - start).total_seconds() >= wait_seconds:
-                raise DrainIncomplete(left)
+                raise DrainIncomplete([*left, *unseen])
             self.sleep(_PAUSE_SECONDS)
             now = self.clock()
 
@@ -262,7 +339,8 @@ class Deploys:
         """Record the id of a new table. Later another id means that the table was restored."""
         table_id = self.store.table_id()
         if self.store.control().table_id is None and table_id is not None:
-            self.store.set_table_id(table_id, replacing=None)
+            with suppress(Conflict):  # another did, or an earlier try that got no answer
+                self.store.set_table_id(table_id, replacing=None)
 
     def _touch(self, key: str, now: datetime) -> None:
         try:

@@ -445,6 +445,10 @@ class Unanswered(AwsRefused):
         return f"{self.happened} {self.advice if changes else self.advice_on_reads}"
 
 
+class Unavailable(AwsRefused):
+    """The service could not be reached, or is out of order. Later it may do the same."""
+
+
 class AwsDenied(AwsRefused):
     """The role of the function lacks a permission. No retry helps."""
 

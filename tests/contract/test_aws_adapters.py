@@ -23,7 +23,7 @@ from lambdas.aws.runtime import SageMakerRuntime
 from lambdas.aws.sagemaker import AdopterFunction, SageMakerEndpoints
 from lambdas.aws.state_store import DynamoStateStore
 from lambdas.aws.tokens import DynamoTokens
-from lambdas.core.errors import AwsRefused, Throttled, Unanswered
+from lambdas.core.errors import AwsRefused, Throttled, Unanswered, Unavailable
 from lambdas.core.executions import ExecutionExists, Started
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.invocation import (
@@ -487,7 +487,7 @@ def test_headers_that_are_not_there_are_left_out_and_an_answer_without_a_type_is
         ("ValidationError", "Variant B not found.", InvalidInvocation),
         ("ValidationError", "Endpoint falcon serves no variant B", InvalidInvocation),
         ("ThrottlingException", "", TooManyInvocations),
-        ("InternalFailure", "", AwsRefused),
+        ("InternalFailure", "", Unavailable),
         ("InternalServerError", "", Unanswered),
     ],
 )

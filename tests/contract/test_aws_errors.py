@@ -26,6 +26,7 @@ from lambdas.core.errors import (
     InProgress,
     Throttled,
     Unanswered,
+    Unavailable,
 )
 
 URL = "https://sagemaker.eu-west-1.amazonaws.com"
@@ -109,6 +110,33 @@ def test_answer_of_a_service_becomes_the_error_that_the_core_acts_on(
         assert (error.code, error.message) == (code, message)
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "InternalError",
+        "InternalFailure",
+        "InternalServerException",
+        "ServiceException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+    ],
+)
+def test_service_that_is_out_of_order_may_answer_later(code: str) -> None:
+    assert type(refusal(an_error(code))) is Unavailable
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(499, AwsRefused), (500, Unavailable), (503, Unavailable)]
+)
+def test_status_of_a_server_error_says_the_same_whatever_the_code(
+    status: int, kind: type[AwsRefused]
+) -> None:
+    error = an_error("SomethingNew")
+    error.response["ResponseMetadata"] = {"HTTPStatusCode": status}  # type: ignore[typeddict-item]
+
+    assert type(refusal(error)) is kind
+
+
 def test_error_without_a_code_or_message_is_a_refusal() -> None:
     error = refusal(ClientError({}, "Operation"))
 
@@ -119,9 +147,9 @@ def test_error_without_a_code_or_message_is_a_refusal() -> None:
 @pytest.mark.parametrize(
     ("failure", "kind"),
     [
-        (ConnectTimeoutError(endpoint_url=URL), AwsRefused),
-        (EndpointConnectionError(endpoint_url=URL), AwsRefused),
-        (SSLError(endpoint_url=URL, error=ValueError("expired")), AwsRefused),
+        (ConnectTimeoutError(endpoint_url=URL), Unavailable),
+        (EndpointConnectionError(endpoint_url=URL), Unavailable),
+        (SSLError(endpoint_url=URL, error=ValueError("expired")), Unavailable),
         (ReadTimeoutError(endpoint_url=URL), Unanswered),
         (ConnectionClosedError(endpoint_url=URL), Unanswered),
         (NoCredentialsError(), AwsRefused),

@@ -23,7 +23,7 @@ from client.__main__ import _parser as client_parser
 from lambdas.core import errors, invocation, waking
 from lambdas.core.answer_headers import answer_headers
 from lambdas.core.called_models import CalledModel, CalledModels
-from lambdas.core.deploys import DrainIncomplete, NotSettled
+from lambdas.core.deploys import DrainIncomplete, NotSettled, NotSynced
 from lambdas.core.errors import MeterError
 from lambdas.core.executions import AsyncCalls
 from lambdas.core.invocation import Invocation, ModelAnswer
@@ -711,6 +711,19 @@ def _drain(scene: Scene) -> None:
     scene.world.advance(hours=1)
     scene.world.deploys.drain(60)
     assert scene.world.status(NAME) is Status.ABSENT
+
+
+@story(NotSynced)
+def _synced(scene: Scene) -> None:
+    touch = scene.world.store.touch
+    scene.world.store.touch = failing(errors.Throttled("Error", "slow"))  # type: ignore[method-assign]
+    scene.world.store.deploy(a_spec(NAME, "other"))
+    with pytest.raises(NotSynced):
+        scene.world.deploys.sync({NAME: "other"})
+    scene.world.store.touch = touch  # type: ignore[method-assign]
+    scene.world.deploy(a_spec(NAME, "other"))
+    scene.world.advance(minutes=1)
+    scene.world.deploys.settle({NAME: "other"})
 
 
 @story(NotSettled)

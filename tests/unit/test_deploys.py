@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from lambdas.core.deploys import DESCRIBES_A_SECOND, DrainIncomplete, NotSettled
-from lambdas.core.errors import AwsRefused, Throttled, Unanswered
+from lambdas.core.deploys import DESCRIBES_A_SECOND, DrainIncomplete, NotSettled, NotSynced
+from lambdas.core.errors import AwsDenied, AwsRefused, Throttled, Unanswered, Unavailable
 from lambdas.core.hints import Cause
 from lambdas.core.state import Intent, Owner, Status, Step
 from tests.fakes import a_spec
@@ -72,6 +73,85 @@ def test_id_of_a_table_that_is_not_known_is_not_recorded(world: World) -> None:
     world.deploys.sync({})
 
 
+MAY_PASS = (Throttled, Unanswered, Unavailable)
+
+
+@pytest.mark.parametrize("refusal", MAY_PASS)
+@pytest.mark.parametrize(
+    ("port", "call"),
+    [
+        ("store", "set_drain"),
+        ("store", "table_id"),
+        ("store", "control"),
+        ("store", "set_table_id"),
+        ("store", "beat"),
+        ("store", "list"),
+        ("store", "load"),
+        ("store", "create_state"),
+        ("store", "touch"),
+        ("hints", "send"),
+    ],
+)
+def test_sync_goes_on_where_aws_does_not_answer_once(
+    world: World, port: str, call: str, refusal: type[AwsRefused]
+) -> None:
+    world.store.control_item = replace(world.store.control_item, table_id=None)
+    world.store.set_drain(world.now + timedelta(hours=1))
+    for name in ("a", "b"):
+        world.store.deploy(a_spec(name, "falcon-1", initial_provision_minutes=60))
+    before(getattr(world, port), call, failing(refusal("Error", "try again")))
+
+    assert world.deploys.sync({"a": "falcon-1", "b": "falcon-1"}) == ["a", "b", "falcon"]
+
+    assert not world.store.control().draining(world.now)
+    world.advance(minutes=2)
+    assert [world.status(name) for name in ("a", "b")] == [Status.IN_SERVICE] * 2
+
+
+@pytest.mark.parametrize("refusal", MAY_PASS)
+def test_sync_that_got_no_answer_until_its_end_says_what_is_left_and_did_the_rest(
+    world: World, refusal: type[AwsRefused]
+) -> None:
+    for name in ("a", "b", "c"):
+        world.store.deploy(a_spec(name, "falcon-1", initial_provision_minutes=60))
+    real, began = world.store.touch, world.now
+
+    def touch(key: str, *args: Any) -> None:
+        if key == "b":
+            raise refusal("Error", "try again")
+        real(key, *args)
+
+    world.store.touch = touch  # type: ignore[assignment, method-assign]
+
+    with pytest.raises(NotSynced) as refused:
+        world.deploys.sync(dict.fromkeys(("a", "b", "c"), "falcon-1"))
+
+    assert str(refused.value).startswith(
+        "the meter was not told of changes of b, because of AWS (Error: try again)."
+    )
+    assert timedelta(minutes=2) <= world.now - began < timedelta(minutes=2, seconds=3)
+    assert world.status("c") is Status.IN_SERVICE
+
+
+def test_sync_that_cannot_even_begin_names_what_is_declared(world: World) -> None:
+    world.store.list = failing(Throttled("Error", "slow down"))  # type: ignore[method-assign]
+
+    with pytest.raises(NotSynced, match=r"changes of falcon, because of AWS \(Error: slow down\)"):
+        world.deploys.sync({"falcon": "falcon-1"})
+    with pytest.raises(NotSynced, match="changes of any endpoint, because"):
+        world.deploys.sync({})
+
+
+def test_refusal_that_does_not_pass_ends_the_sync_at_once(world: World) -> None:
+    before(world.store, "touch", failing(AwsDenied("AccessDeniedException", "no")))
+    began = world.now
+
+    with pytest.raises(AwsDenied):
+        world.deploys.sync({"falcon": "falcon-1"})
+
+    assert world.now == began
+
+
 # --- wait -------------------------------------------------------------------------------------
 
 
@@ -97,6 +177,20 @@ def test_wait_tells_what_it_waits_for_every_half_minute_and_at_once_what_changes
     assert 65 <= settled <= 67
     assert [waiting for _, waiting in reports] == [1, 1, 1, 0]
     assert set(pauses) == {2.0, A_LOOK.total_seconds()}
+
+
+@pytest.mark.parametrize("refusal", MAY_PASS)
+@pytest.mark.parametrize(
+    ("port", "call"), [("store", "control"), ("store", "list"), ("endpoints", "describe")]
+)
+def test_wait_goes_on_where_aws_does_not_answer_for_a_while(
+    world: World, port: str, call: str, refusal: type[AwsRefused]
+) -> None:
+    world.endpoints.create_seconds = 60
+    world.deploy(a_spec("falcon", "falcon-2"))
+    before(getattr(world, port), call, failing(refusal("Error", "try again")), times=1)
+
+    assert world.deploys.wait({"falcon": "falcon-2"}).settled
 
 
 def test_wait_gives_up_after_ten_minutes(world: World) -> None:
@@ -338,7 +432,7 @@ def test_destroy_gives_up_after_exactly_its_wait_and_names_what_is_left(world: W
     )
 
 
-@pytest.mark.parametrize("refusal", [Throttled, Unanswered])
+@pytest.mark.parametrize("refusal", MAY_PASS)
 @pytest.mark.parametrize(
     ("port", "call"),
     [
@@ -371,6 +465,17 @@ def test_destroy_that_got_no_answer_until_its_end_says_so(world: World) -> None:
         world.deploys.drain(60)
 
     assert "Nothing was destroyed" in str(refused.value)
+
+
+def test_destroy_that_lost_the_answers_still_names_what_was_left_at_the_last_look(
+    world: World,
+) -> None:
+    world.endpoints.delete_seconds = 3600
+    broken = failing(Unavailable("InternalFailure", "out of order"))
+    before(world.endpoints, "list", lambda: setattr(world.endpoints, "list", broken))
+
+    with pytest.raises(DrainIncomplete, match="falcon, more is unknown, because AWS did not say"):
+        world.deploys.drain(60)
 
 
 def test_destroy_names_each_endpoint_that_is_left_whoever_has_it_on_record(world: World) -> None:
