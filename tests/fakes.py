@@ -59,14 +59,15 @@ ONE = (Variant("all", 1),)
 
 class FakeHistory:
     def __init__(self) -> None:
-        self.entries: dict[tuple[str, datetime, str, str], Event] = {}
+        self.entries: dict[tuple[str, datetime, int, str, str], Event] = {}
 
     def append(self, event: Event) -> None:
-        self.entries[(event.endpoint, event.at, event.kind, event.actor)] = event
+        place = (event.endpoint, event.at, event.place, event.kind, event.actor)
+        self.entries[place] = event
 
     def newest(self, key: str, limit: int) -> Sequence[Event]:
-        mine = [event for event in self.entries.values() if event.endpoint == key]
-        return sorted(mine, key=lambda event: (event.at, event.kind), reverse=True)[:limit]
+        mine = sorted(place for place in self.entries if place[0] == key)
+        return [self.entries[place] for place in reversed(mine)][:limit]
 
     def kinds(self, key: str) -> list[str]:
         """The kinds of all events, oldest first."""

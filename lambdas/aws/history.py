@@ -24,16 +24,18 @@ class DynamoHistory:
         self.table = table
 
     def item(self, event: Event) -> dict[str, Any]:
-        """The item of an event. The sort key contains the kind and the time, so that a retry after
-        a time-out writes the same item again."""
+        """The item of an event. The sort key says all that tells it from others, so that a retry
+        after a time-out writes the same item again."""
+        at = f"{event.at:%Y-%m-%dT%H:%M:%S.%fZ}"
         return encode(
             {
                 "pk": PK_PREFIX + event.endpoint,
-                "sk": f"{event.at:%Y-%m-%dT%H:%M:%S.%fZ}#{event.kind}#{event.actor}",
+                "sk": f"{at}#{event.place}#{event.kind}#{event.actor}",
                 "at": epoch(event.at),
                 "kind": event.kind,
                 "reason": event.reason[:1000],
                 "actor": event.actor,
+                "place": event.place,
                 "ttl": int((event.at + self._keep).timestamp()),
             }
         )
@@ -58,4 +60,5 @@ class DynamoHistory:
 def _event_of(key: str, item: dict[str, Any]) -> Event:
     at = instant(item["at"])
     assert at is not None, "every entry has its instant"
-    return Event(key, at, item["kind"], item["reason"], item.get("actor", "meter"))
+    actor, place = item.get("actor", "meter"), int(item.get("place", 0))
+    return Event(key, at, item["kind"], item["reason"], actor, place)

@@ -13,20 +13,34 @@ from lambdas.core.state import Ended, EndedBy, State, Status, Step, Wanted
 
 _A_WEEK_BACK = timedelta(days=8)
 """A schedule of days of the week opens once a week at least, apart from its `except_dates`."""
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
 _MONTHS_BACK = timedelta(days=140)
 """Fifth weekdays are the rarest: at most 14 weeks lie between two, and a window may take one."""
 
 
 def why_running(meter: Meter, now: datetime) -> str:
-    """What keeps a wanted endpoint running: its lease, or else the open window that closes last."""
-    if meter.expires_at and meter.leased(now):
-        if stopper := meter.stopped_by(meter.expires_at):
-            return f"the lease is paid, until '{stopper}' stops it at {_iso(meter.expires_at)}"
-        return f"the lease is paid until {_iso(meter.expires_at)}"
-    stop, name = max((window.stop, name) for window, name in meter.open_windows(now))
-    if stopper := meter.stopped_by(stop):
-        return f"the window '{name}' is open, until '{stopper}' stops it at {_iso(stop)}"
-    return f"the window '{name}' is open until {_iso(stop)}"
+    """What keeps a wanted endpoint running for the longest time: its lease, or an open window with
+    those of the same schedule that follow it without a gap. Of equal ones the lease."""
+    ends = {f"the window '{name}' is open": end for end, name in _open(meter, now)}
+    if meter.leased(now):
+        ends["the lease is paid"] = meter.expires_at
+    what = max(reversed(ends), key=lambda each: ends[each] or _FOR_EVER)
+    end = ends[what]
+    if end is None:
+        return f"{what} for ever"
+    if stopper := meter.stopped_by(end):
+        return f"{what}, until '{stopper}' stops it at {_iso(end)}"
+    return f"{what} until {_iso(end)}"
+
+
+def _open(meter: Meter, now: datetime) -> Iterator[tuple[datetime | None, str]]:
+    """The schedules with an open window, with when each would close on its own. None: never."""
+    stops = [schedule for schedule in meter.schedules if schedule.stops_only]
+    open_now = {name for _, name in meter.open_windows(now)}
+    for schedule in meter.schedules:
+        if schedule.name in open_now:
+            alone = Meter(None, [schedule, *stops], meter.held_since)
+            yield alone.wanted_until(now), schedule.name
 
 
 def retried(meter: Meter, state: State, now: datetime) -> str:

@@ -41,7 +41,7 @@ from lambdas.core.errors import (
     Unanswered,
 )
 from lambdas.core.hints import ARM_AHEAD, MAX_HOPS, Cause, Hint, hint_at
-from lambdas.core.history import Event
+from lambdas.core.history import Event, in_order
 from lambdas.core.idempotency import forgotten
 from lambdas.core.ports import NO_CONFIG, Adopter, Control, Endpoints, Hints, StateStore
 from lambdas.core.spec import Spec
@@ -209,7 +209,7 @@ class Reconciler:
             self._save(record.key, not_seen(state, str(error), now), now)
             return Outcome(THROTTLED if isinstance(error, Throttled) else "not seen")
         now = self.clock()
-        events = list(_observed_events(record.key, state, decision, now))
+        events = list(in_order(_observed_events(record.key, state, decision, now)))
         if decision.step is Step.FORGET:
             self.store.forget(record.key, self.owner, state.rev, events)
             return Outcome("forgotten", decision)
@@ -227,7 +227,8 @@ class Reconciler:
             # The wait before a retry must not delay a stop.
             due = min(filter(None, (saved.next_due, transition)), default=None)
             saved = replace(saved, next_due=due)
-            events = list(_refusal_events(record.key, state, saved, decision.step, refusal, now))
+            told = _refusal_events(record.key, state, saved, decision.step, refusal, now)
+            events = list(in_order(told, after=len(events) + 1))
             word = _word(refusal)
         # One that is not ours may change for as long as it likes: the tick looks at it.
         ours = observed.ours or saved.adopting is not None
@@ -293,7 +294,7 @@ class Reconciler:
             self.owner,
             replace(before_adoption(state), taken_off=off),
             forgotten(record, removed, now) if removed else None,
-            [*events, Event(record.key, now, "adoption void", decision.reason)],
+            [*in_order([*events, Event(record.key, now, "adoption void", decision.reason)])],
         )
         self._send(hint_at(record.key, Cause.RETRY, Step.WAIT, now))
         return Outcome("void", decision)
@@ -314,7 +315,7 @@ class Reconciler:
             self.owner,
             replace(decision.state, next_step=step),  # a hint after a crash takes its queue
             Intent(step, config, now),
-            [*events, Event(record.key, now, step, decision.reason)],
+            [*in_order([*events, Event(record.key, now, step, decision.reason)])],
         )
         try:
             self._call(name, decision, record)

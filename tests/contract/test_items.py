@@ -451,11 +451,12 @@ def test_item_of_an_event_is_cut_and_expires() -> None:
 
     assert item == {
         "pk": "ENDPOINT#falcon",
-        "sk": "2026-03-02T09:00:00.123457Z#renewed#ann",
+        "sk": "2026-03-02T09:00:00.123457Z#0#renewed#ann",
         "at": epoch(EXACT),
         "kind": "renewed",
         "reason": "x" * 1000,
         "actor": "ann",
+        "place": 0,
         "ttl": int((EXACT + timedelta(days=90)).timestamp()),
     }
 

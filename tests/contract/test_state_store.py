@@ -29,7 +29,7 @@ from lambdas.core.errors import (
     Unanswered,
     UnknownEndpoint,
 )
-from lambdas.core.history import Event
+from lambdas.core.history import Event, in_order
 from lambdas.core.ports import AddLimits, Declaration, History, Keyed, StateStore, WakeShare
 from lambdas.core.reconcile import new_state
 from lambdas.core.schedule import Schedule
@@ -872,6 +872,15 @@ def test_history_is_newest_first_and_limited(subject: Subject) -> None:
     newest = subject.history.newest("falcon", 3)
     assert [event.at for event in newest] == [clock(9, 4), clock(9, 3), clock(9, 2)]
     assert len(subject.history.newest("falcon", 100)) == 5
+
+
+def test_events_of_one_instant_stand_in_the_order_of_writing(subject: Subject) -> None:
+    asked = Event("falcon", NOW, "update asked", "to run cfg-b, by hand", "ann")
+    did = [Event("falcon", NOW, kind, "because") for kind in ("updated outside", "update", "a")]
+    written = [asked, *in_order(did), *in_order([Event("falcon", NOW, "0", "at last")], after=3)]
+    for event in reversed(written):
+        subject.history.append(event)
+    assert list(reversed(subject.history.newest("falcon", 10))) == written
 
 
 def test_invalid_page_token_is_refused(subject: Subject) -> None:

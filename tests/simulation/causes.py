@@ -248,7 +248,9 @@ class Causes:
         ):
             end = _instant(paid[2])
             told_of = not paid[1] or paid[1] in _stopping(account, end)
-            if not story.wanted or end != account.lease_end or end <= now or not told_of:
+            longest = end >= _latest_close(account, now)
+            true = longest and told_of and end == account.lease_end
+            if not story.wanted or end <= now or not true:
                 self._violation(key, f"{reason}, it says, and it is until {account.lease_end}")
         elif opened := re.fullmatch(
             r"the window '(.*)' is open(?: until|, until '(.*)' stops it at) (\S+)", reason
@@ -256,7 +258,12 @@ class Causes:
             stop = _instant(opened[3])
             told_of = not opened[2] or opened[2] in _stopping(account, stop)
             closing = opened[1] in _closing(account, stop)
-            if not story.wanted or stop <= now or not closing or not told_of:
+            longest = stop >= max(_latest_close(account, now), account.lease_end or now)
+            true = longest and told_of and closing
+            if not story.wanted or stop <= now or not true:
+                self._violation(key, f"{reason}, it says")
+        elif opened := re.fullmatch(r"the window '(.*)' is open for ever", reason):
+            if not story.wanted or not _stays_open(account, opened[1], now):
                 self._violation(key, f"{reason}, it says")
         elif _is_end(reason) and (story.wanted or not self._true(key, story, _parsed(reason))):
             self._violation(key, f"{reason}, it says, and {story.flips}, {story.stored}")
@@ -278,6 +285,25 @@ def _closing(account: Account, at: datetime) -> Iterator[str]:
     for _, stop, name in oracle.open_windows(schedules, account.held_since, at):
         if stop == at:
             yield name
+
+
+def _latest_close(account: Account, now: datetime) -> datetime:
+    """When the last of the windows closes that are open now."""
+    return max((stop for stop, _ in _open(account, now)), default=now)
+
+
+def _stays_open(account: Account, name: str, now: datetime) -> bool:
+    """Whether a window of that schedule is open at the same time of each of many days to come."""
+    days = (now + timedelta(days=day) for day in range(400))
+    return all(name in {opened for _, opened in _open(account, day)} for day in days)
+
+
+def _open(account: Account, now: datetime) -> Iterator[tuple[datetime, str]]:
+    """When the windows close that are open now, and the names of their schedules."""
+    schedules = account.spec.schedules if account.spec else ()
+    for start, stop, name in oracle.open_windows(schedules, account.held_since, now):
+        if start <= now < stop:
+            yield stop, name
 
 
 def _stopping(account: Account, at: datetime) -> set[str]:

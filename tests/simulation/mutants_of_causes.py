@@ -98,10 +98,10 @@ CAUSE_MUTANTS = (
         "stop: in a window",
     ),
     Mutant(
-        "an older lease is the reason while a window is open",
+        "the lease is the reason though a window stays open for longer",
         f"{CORE}.reasons",
-        "if meter.expires_at and meter.leased(now):",
-        "if meter.expires_at:",
+        "what = max(reversed(ends), key=lambda each: ends[each] or _FOR_EVER)",
+        "what = next(reversed(ends))",
         "lives",
     ),
     Mutant(

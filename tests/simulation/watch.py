@@ -396,7 +396,8 @@ class Watch:
         step = _STEPS[operation]
         self.case(key).updated_by_us = step in ("update", "reweigh")
         entries = self._tables.history.get(PREFIX + key, {})
-        entry = entries.get(f"{actor.reading:%Y-%m-%dT%H:%M:%S.%fZ}#{step}#meter")
+        told = (f"{actor.reading:%Y-%m-%dT%H:%M:%S.%fZ}#", f"#{step}#meter")
+        entry = next((entries[sk] for sk in entries if (sk[:28], sk[29:]) == told), None)
         if entry is None or not entry["reason"]["S"]:
             self.violation(key, f"the history does not explain this {step}")
             return

@@ -24,6 +24,9 @@ from tests.world import World
 DAYS = frozenset(WEEKDAYS)
 MORNING = Schedule("morning", time(8), time(12), days=DAYS)
 NIGHT = Schedule("night", time(22), time(2), days=DAYS)
+ALWAYS = Schedule("always", time(0), time(0), days=DAYS)
+WORKDAYS = Schedule("workdays", time(0), time(0), days=frozenset(WEEKDAYS[:5]))
+NOON = Schedule("noon", None, time(12), days=DAYS)
 OFFICE = Schedule("office", time(9), time(17), days=frozenset(WEEKDAYS[:5]))
 ONCE = Schedule("once", time(10), time(11), on_date=clock(0).date())
 
@@ -94,11 +97,48 @@ def test_lease_that_ends_inside_a_window_leaves_the_window_as_the_reason() -> No
     world = World()
     world.deploy(a_spec("falcon", schedules=(MORNING,)))
     world.renew("falcon", 1)
-    reason = "being created: the lease is paid until 2026-03-02T09:01:00Z"
-    assert world.get("falcon")["Reason"] == reason
-    world.advance(minutes=10)
     reason = "the window 'morning' is open until 2026-03-02T12:00:00Z"
+    assert world.get("falcon")["Reason"] == f"being created: {reason}"
+    world.advance(minutes=10)
     assert world.get("falcon")["Reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("schedules", "minutes", "reason"),
+    [
+        ((MORNING,), 60, "the window 'morning' is open until 2026-03-02T12:00:00Z"),
+        ((MORNING,), 240, "the lease is paid until 2026-03-02T13:00:00Z"),
+        ((MORNING, OFFICE), 240, "the window 'office' is open until 2026-03-02T17:00:00Z"),
+        ((ALWAYS,), 240, "the window 'always' is open for ever"),
+        ((WORKDAYS,), 240, "the window 'workdays' is open until 2026-03-07T00:00:00Z"),
+        (
+            (WORKDAYS, NOON),
+            60,
+            "the window 'workdays' is open, until 'noon' stops it at 2026-03-02T12:00:00Z",
+        ),
+    ],
+)
+def test_reason_of_what_runs_names_what_keeps_it_running_for_the_longest_time(
+    schedules: tuple[Schedule, ...], minutes: int, reason: str
+) -> None:
+    world = World()
+    world.deploy(a_spec("falcon", schedules=schedules))
+    world.renew("falcon", minutes)
+    world.advance(minutes=1)
+    assert world.get("falcon")["Reason"] == reason
+
+
+def test_cause_stands_before_its_effect_in_the_history_of_one_instant() -> None:
+    world = World()
+    world.deploy(a_spec("falcon", schedules=(ALWAYS,)))
+    world.advance(minutes=1)
+    world.endpoints.configs.add("theirs")
+    world.endpoints.update("falcon", "theirs", {})
+    world.advance(minutes=15)
+    world.sweeper.sweep()
+    world.advance(minutes=1)
+    kinds = world.history.kinds("falcon")
+    assert kinds.index("updated outside") < kinds.index("update")
 
 
 def test_stop_at_the_end_of_a_window_names_the_window() -> None:
