@@ -21,11 +21,8 @@ from constructs_lib.policy import trust_document
 from constructs_lib.role import own_role
 from constructs_lib.sagemaker_access import SageMakerAccess
 from lambdas.core.answer_headers import answer_headers
+from lambdas.core.invocation import ANSWER_HEADERS, REQUEST_HEADERS
 
-_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-_REQUEST_HEADERS = ("Accept", "Content-Type", _ATTRIBUTES, "X-Amzn-SageMaker-Target-Variant")
-# Spelled as SageMaker spells them.
-_ANSWER_HEADERS = ("Content-Type", _ATTRIBUTES, "x-Amzn-Invoked-Production-Variant")
 _JSON = "application/json"
 
 
@@ -59,7 +56,7 @@ class DirectIntegrations(Construct):
             "POST",
             authorizer_id,
             request_parameters={
-                f"method.request.header.{name}": False for name in _REQUEST_HEADERS
+                f"method.request.header.{name}": False for name in REQUEST_HEADERS.values()
             },
         )
         path = f"endpoints/{route.endpoint_name}/invocations"
@@ -75,12 +72,12 @@ class DirectIntegrations(Construct):
             credentials=self._role.arn,
             request_parameters={
                 f"integration.request.header.{name}": f"method.request.header.{name}"
-                for name in _REQUEST_HEADERS
+                for name in REQUEST_HEADERS.values()
             },
             passthrough_behavior="WHEN_NO_TEMPLATES",
             timeout_milliseconds=route.seconds * 1000,
         )
-        headers = {name: f"integration.response.header.{name}" for name in _ANSWER_HEADERS}
+        headers = {name: f"integration.response.header.{name}" for name in ANSWER_HEADERS.values()}
         self._answer(route, integration, 200, headers, selection_pattern=r"2\d{2}")
         for refusal in REFUSALS:
             self._answer(

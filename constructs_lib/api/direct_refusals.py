@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from constructs_lib.canonical import canonical
 from lambdas.core.errors import EndpointStopped
+from lambdas.core.invocation import ACCOUNT_NUMBER
 
 BINARY_MEDIA_TYPES = ["*/*"]  # docs/decisions/0060-every-body-is-binary.md says why
 STOPPED_RETRY_SECONDS = 60
@@ -25,6 +26,9 @@ _READ = """\
 #end
 #set($refusal = $util.parseJson($text))
 #set($said = "$!{refusal.Message}$!{refusal.message}")
+"""
+_WITHOUT_ACCOUNT = f"""\
+#set($said = $said.replaceAll("{ACCOUNT_NUMBER}", "..."))
 """
 _READ_OF_MODEL = """\
 #set($said = "$!{refusal.OriginalStatusCode}: $!{refusal.OriginalMessage}")
@@ -92,7 +96,7 @@ REFUSALS = (
             ('$said.startsWith("Endpoint {name} ") && $said.contains("not found")', _STOPPED),
             (_THROTTLED, _TOO_MANY),
         ),
-        reading=_READ,
+        reading=_READ + _WITHOUT_ACCOUNT,
     ),
     Refusal(
         when="413",

@@ -8,17 +8,12 @@ from cdktf_cdktf_provider_aws.api_gateway_method import ApiGatewayMethod
 
 from constructs_lib.api.parts import ApiParts
 from lambdas.core.answer_headers import answer_headers
+from lambdas.core.invocation import REQUEST_HEADERS
 from lambdas.core.routes import ROUTES
 
 _MAX_AGE_SECONDS = 3600
 _METHODS = tuple(sorted({route.method for route in ROUTES}))
-_HEADERS = (
-    "Authorization",
-    "Content-Type",
-    "Idempotency-Key",
-    "X-Amzn-SageMaker-Custom-Attributes",
-    "X-Amzn-SageMaker-Target-Variant",
-)
+_HEADERS = sorted({"Authorization", "Idempotency-Key", *REQUEST_HEADERS.values()})
 
 
 class Preflights:

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from lambdas.aws.errors import named, refusal
 from lambdas.core.errors import Throttled
 from lambdas.core.invocation import (
+    REQUEST_HEADERS,
     InvalidInvocation,
     Invocation,
     ModelAnswer,
@@ -30,12 +31,7 @@ class SageMakerRuntime:
         self._client = client
 
     def invoke(self, endpoint_name: str, invocation: Invocation) -> ModelAnswer:
-        given = {
-            "ContentType": invocation.content_type,
-            "Accept": invocation.accept,
-            "CustomAttributes": invocation.custom_attributes,
-            "TargetVariant": invocation.target_variant,
-        }
+        given = {_parameter(field): getattr(invocation, field) for field in REQUEST_HEADERS}
         options: dict[str, Any] = {name: value for name, value in given.items() if value}
         with named():
             try:
@@ -55,7 +51,14 @@ class SageMakerRuntime:
             answer.get("ContentType") or "application/octet-stream",
             answer.get("CustomAttributes"),
             answer.get("InvokedProductionVariant"),
+            answer.get("NewSessionId"),
+            answer.get("ClosedSessionId"),
         )
+
+
+def _parameter(field: str) -> str:
+    """SageMaker's name for a field of Invocation: `content_type` is ContentType."""
+    return field.title().replace("_", "")
 
 
 def _failure(error: ClientError) -> Exception | None:
@@ -75,7 +78,7 @@ def _failure(error: ClientError) -> Exception | None:
         return NotServed()
     if code == "ValidationError":
         gone = message.startswith("Endpoint ") and message.endswith("not found.")
-        return NotServed() if gone else InvalidInvocation()
+        return NotServed() if gone else InvalidInvocation(message)
     if isinstance(refusal(error), Throttled):
         return TooManyInvocations()
     return None

@@ -5,18 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lambdas.core.invocation import ANSWER_HEADERS
+
 SECURITY: Mapping[str, str] = {
     "Cache-Control": "no-store",
     "Strict-Transport-Security": "max-age=31536000",
     "X-Content-Type-Options": "nosniff",
 }
 # Headers that scripts of a web page may read. Browsers hide all others from them.
-_EXPOSED = (
-    "Retry-After",
-    "X-Amzn-SageMaker-Custom-Attributes",
-    "X-Next",
-    "x-Amzn-Invoked-Production-Variant",
-)
+_EXPOSED = sorted({"Retry-After", "X-Next", *ANSWER_HEADERS.values()})
 
 
 def answer_headers(cors_origin: str) -> Mapping[str, str]:

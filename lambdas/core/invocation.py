@@ -12,6 +12,8 @@ InvocationFailed
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,28 +22,65 @@ from lambdas.core.errors import MeterError
 MAX_BODY_BYTES = 6_291_456
 """The limit for a request and for an answer:
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
-MAX_ATTRIBUTES_LENGTH = 1024
+ACCOUNT_NUMBER = "[0-9]{12}"
+"""Stands in SageMaker's messages, and is not for callers."""
+MAX_HEADER_LENGTH = 1024
+_ACCOUNT = re.compile(ACCOUNT_NUMBER)
+_OWN = "X-Amzn-SageMaker-"
+REQUEST_HEADERS: Mapping[str, str] = {
+    "content_type": "Content-Type",
+    "accept": "Accept",
+    "custom_attributes": f"{_OWN}Custom-Attributes",
+    "target_variant": f"{_OWN}Target-Variant",
+    "target_model": f"{_OWN}Target-Model",
+    "target_container_hostname": f"{_OWN}Target-Container-Hostname",
+    "inference_component_name": f"{_OWN}Inference-Component",
+    "inference_id": f"{_OWN}Inference-Id",
+    "enable_explanations": f"{_OWN}Enable-Explanations",
+    "session_id": f"{_OWN}Session-Id",
+}
+"""The headers that a model gets: SageMaker's names, by the fields of Invocation.
+
+SageMaker has one more, Prefix-Aware-Id. It is too new: the botocore of Lambda's own runtimes may
+not know it, and would refuse the call."""
+ANSWER_HEADERS: Mapping[str, str] = {
+    "content_type": "Content-Type",
+    "custom_attributes": f"{_OWN}Custom-Attributes",
+    "variant": "x-Amzn-Invoked-Production-Variant",
+    "new_session_id": f"{_OWN}New-Session-Id",
+    "closed_session_id": f"{_OWN}Closed-Session-Id",
+}
+"""The headers that a caller gets, by the fields of ModelAnswer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A request to a model: its body and its headers. None: no such header."""
+    """A request to a model: its body and its REQUEST_HEADERS. None: no such header."""
 
     body: bytes
     content_type: str | None = None
     accept: str | None = None
     custom_attributes: str | None = None
     target_variant: str | None = None
+    target_model: str | None = None
+    target_container_hostname: str | None = None
+    inference_component_name: str | None = None
+    inference_id: str | None = None
+    enable_explanations: str | None = None
+    session_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswer:
-    """The answer of a model, and the variant that gave it."""
+    """The answer of a model, and the variant that gave it. `new_session_id` and
+    `closed_session_id` are those of a session that it began or ended."""
 
     body: bytes
     content_type: str
     custom_attributes: str | None = None
     variant: str | None = None
+    new_session_id: str | None = None
+    closed_session_id: str | None = None
 
 
 class Models(Protocol):
@@ -65,10 +104,13 @@ class NotServed(InvocationFailed):
 
 
 class InvalidInvocation(InvocationFailed):
-    advice = "Look at its Content-Type, its X-Amzn-SageMaker-* headers and its size."
+    """`said` is SageMaker's own reason."""
 
-    def __init__(self) -> None:
-        super().__init__("SageMaker does not take this request.")
+    advice = "$said"
+
+    def __init__(self, said: str) -> None:
+        said = _ACCOUNT.sub("...", said)[:1000] or "look at its headers and its size"
+        super().__init__("SageMaker refused the call:", said=said)
 
 
 class ModelFailed(InvocationFailed):

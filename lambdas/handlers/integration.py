@@ -23,8 +23,10 @@ from typing import Any
 from lambdas.aws import clients
 from lambdas.aws.runtime import SageMakerRuntime
 from lambdas.core.invocation import (
-    MAX_ATTRIBUTES_LENGTH,
+    ANSWER_HEADERS,
     MAX_BODY_BYTES,
+    MAX_HEADER_LENGTH,
+    REQUEST_HEADERS,
     Invocation,
     ModelAnswer,
 )
@@ -38,10 +40,6 @@ from lambdas.handlers.refusals import (
     InvalidRequest,
     MethodNotAllowed,
 )
-
-ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-TARGET_VARIANT = "X-Amzn-SageMaker-Target-Variant"
-ANSWERED_BY = "x-Amzn-Invoked-Production-Variant"
 
 Event = Mapping[str, Any]
 Reply = Mapping[str, Any]
@@ -102,16 +100,7 @@ def invocation_of(event: Event) -> Invocation:
     )
     if len(body) > MAX_BODY_BYTES:
         raise BodyTooLarge(MAX_BODY_BYTES)
-    attributes = _header(event, ATTRIBUTES)
-    if attributes and (len(attributes) > MAX_ATTRIBUTES_LENGTH or not attributes.isascii()):
-        raise InvalidRequest(f"{ATTRIBUTES}: at most {MAX_ATTRIBUTES_LENGTH} ASCII characters")
-    return Invocation(
-        body,
-        _header(event, "Content-Type"),
-        _header(event, "Accept"),
-        attributes,
-        _header(event, TARGET_VARIANT),
-    )
+    return Invocation(body, **{field: _header(event, n) for field, n in REQUEST_HEADERS.items()})
 
 
 def call_model(asked: Invocation) -> ModelAnswer:
@@ -123,11 +112,8 @@ def call_model(asked: Invocation) -> ModelAnswer:
 
 def reply_of(answer: ModelAnswer) -> Reply:
     """The answer for API Gateway: the bytes of the model, as text if they are text."""
-    headers = {"Content-Type": answer.content_type}
-    if answer.custom_attributes:
-        headers[ATTRIBUTES] = answer.custom_attributes
-    if answer.variant:
-        headers[ANSWERED_BY] = answer.variant
+    given = {name: getattr(answer, field) for field, name in ANSWER_HEADERS.items()}
+    headers = {name: value for name, value in given.items() if value}
     reply: Reply
     try:
         reply = {"statusCode": 200, "headers": headers, "body": answer.body.decode()}
@@ -145,5 +131,9 @@ def _size(reply: Reply) -> int:
 
 
 def _header(event: Event, name: str) -> str | None:
-    """The value of a header. If it was sent more than once: all values."""
-    return ", ".join(values_of(event, name.lower())) or None
+    """The value of a header. If it was sent more than once: all values. Raises InvalidRequest if
+    SageMaker takes no such value."""
+    value = ", ".join(values_of(event, name.lower()))
+    if len(value) > MAX_HEADER_LENGTH or not value.isascii():
+        raise InvalidRequest(f"{name}: at most {MAX_HEADER_LENGTH} ASCII characters")
+    return value or None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import cast
@@ -42,6 +42,9 @@ PYTHON: dict[str, type | tuple[type, ...]] = {
 }
 
 _JAVA = {
+    r"[\p{Print}]": r"[\x20-\x7e]",
+    r"\p{ASCII}": r"[\x00-\x7f]",
+    r"\z": r"\Z",
     r"\p{L}": r"\w",
     r"\p{N}": r"\w",
     r"\p{Z}": r"\s",
@@ -61,6 +64,21 @@ def operation_model(operation: str) -> OperationModel:
     return _service_model(service).operation_model(operation)
 
 
+def check_headers_of_invocation(headers: Mapping[str, str]) -> None:
+    """Raises the runtime's ValidationError for headers of InvokeEndpoint with wrong values."""
+    shape = _service_model("sagemaker-runtime").operation_model("InvokeEndpoint").input_shape
+    assert isinstance(shape, StructureShape)
+    violations = [
+        violation
+        for name, member in shape.members.items()
+        if member.serialization.get("location") == "header"
+        and (value := headers.get(member.serialization["name"])) is not None
+        for violation in _violations(member, value, name[0].lower() + name[1:])
+    ]
+    if violations:
+        raise ApiError("ValidationError", _detected(violations))
+
+
 class RequestRules:
     """The validation that SageMaker and Application Auto Scaling do before they use resources."""
 
@@ -75,9 +93,13 @@ class RequestRules:
         parsed = _parsed(shape, request)
         violations = list(_violations(shape, parsed, ""))
         if violations:
-            count = f"{len(violations)} validation error{'s' * (len(violations) > 1)} detected: "
-            raise ApiError("ValidationException", count + "; ".join(violations))
+            raise ApiError("ValidationException", _detected(violations))
         return cast("Json", parsed)
+
+
+def _detected(violations: Sequence[str]) -> str:
+    count = f"{len(violations)} validation error{'s' * (len(violations) > 1)} detected: "
+    return count + "; ".join(violations)
 
 
 def _parsed(shape: Shape, value: object) -> object:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import uuid
+from datetime import UTC, datetime, timedelta
 
 from local.simulator import autoscaling
 from local.simulator.callers import Callers
 from local.simulator.errors import NOT_ALLOWED, SIGNATURE_CODES, UNKNOWN_CALLER, ApiError
 from local.simulator.reply import JSON, Incoming, Reply, json_reply
+from local.simulator.requests import check_headers_of_invocation
 from local.simulator.service import Simulator
 
 JSON_1_1 = "application/x-amz-json-1.1"
@@ -18,6 +21,9 @@ SAGEMAKER, AUTOSCALING = "SageMaker", "AnyScaleFrontendService"
 FORBIDDEN = frozenset({NOT_ALLOWED.code, UNKNOWN_CALLER.code, *SIGNATURE_CODES.values()})
 """The runtime's REST API answers 403 for these; the control plane's JSON 1.1 answers 400."""
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+NEW_SESSION = "NEW_SESSION"
+CLOSE = b'{"requestType": "CLOSE"}'
+SESSION_LASTS = timedelta(minutes=20)
 
 
 def control_plane(simulator: Simulator, request: Incoming, callers: Callers) -> Reply:
@@ -51,14 +57,17 @@ def _refuse_constant(name: str) -> None:
 
 
 def invocation(simulator: Simulator, request: Incoming, callers: Callers) -> Reply:
-    """The echo model: the response is the request body, byte for byte."""
+    """The echo model: the response is the request body, byte for byte.
+
+    It keeps no state, but begins and ends sessions as the containers do that SageMaker documents:
+    https://docs.aws.amazon.com/sagemaker/latest/dg/stateful-sessions.html
+    """
     attributes = request.headers.get(ATTRIBUTES)
     content_type = request.headers.get("Content-Type", "application/octet-stream")
     try:
         session = callers.session(request)
         _check_payload(request.body)
-        _check_header(ATTRIBUTES, attributes or "", LONGEST_ATTRIBUTES)
-        _check_header("Content-Type", content_type, LONGEST_ATTRIBUTES)
+        check_headers_of_invocation(request.headers)
         variant = simulator.invoke(
             request.endpoint,
             request.headers.get("X-Amzn-SageMaker-Target-Variant"),
@@ -66,10 +75,21 @@ def invocation(simulator: Simulator, request: Incoming, callers: Callers) -> Rep
         )
     except ApiError as error:
         return _refused(error)
-    headers = {"x-Amzn-Invoked-Production-Variant": variant}
+    headers = {"x-Amzn-Invoked-Production-Variant": variant, **_session(request)}
     if attributes is not None:
         headers[ATTRIBUTES] = attributes
     return Reply(200, request.body, content_type, headers, variant)
+
+
+def _session(request: Incoming) -> dict[str, str]:
+    """The headers of a response that begins or ends a session."""
+    session = request.headers.get("X-Amzn-SageMaker-Session-Id")
+    if session == NEW_SESSION:
+        ends = datetime.now(UTC) + SESSION_LASTS
+        return {"X-Amzn-SageMaker-New-Session-Id": f"{uuid.uuid4()}; Expires={ends:%FT%TZ}"}
+    if session and request.body == CLOSE:
+        return {"X-Amzn-SageMaker-Closed-Session-Id": session}
+    return {}
 
 
 def asynchronous_invocation(simulator: Simulator, request: Incoming, callers: Callers) -> Reply:

@@ -27,6 +27,8 @@ from lambdas.core.errors import AwsRefused, Throttled, Unanswered, Unavailable
 from lambdas.core.executions import ExecutionExists, Started
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.invocation import (
+    ANSWER_HEADERS,
+    REQUEST_HEADERS,
     FunctionFailed,
     InvalidInvocation,
     Invocation,
@@ -449,6 +451,8 @@ def test_request_reaches_the_model_with_its_headers_and_the_answer_comes_back() 
         "ContentType": "text/plain",
         "CustomAttributes": "trace",
         "InvokedProductionVariant": "B",
+        "NewSessionId": "s-2",
+        "ClosedSessionId": "s-1",
     }
     with Stubber(client) as stub:
         stub.add_response(
@@ -461,11 +465,42 @@ def test_request_reaches_the_model_with_its_headers_and_the_answer_comes_back() 
                 "Accept": "text/*",
                 "CustomAttributes": "trace",
                 "TargetVariant": "B",
+                "TargetModel": "m.tar.gz",
+                "TargetContainerHostname": "second",
+                "InferenceComponentName": "part",
+                "InferenceId": "i-1",
+                "EnableExplanations": "`true`",
+                "SessionId": "NEW_SESSION",
             },
         )
-        invocation = Invocation(b"question", "application/json", "text/*", "trace", "B")
+        invocation = Invocation(
+            b"question",
+            "application/json",
+            "text/*",
+            "trace",
+            "B",
+            target_model="m.tar.gz",
+            target_container_hostname="second",
+            inference_component_name="part",
+            inference_id="i-1",
+            enable_explanations="`true`",
+            session_id="NEW_SESSION",
+        )
         got = SageMakerRuntime(client).invoke("falcon", invocation)
-    assert got == ModelAnswer(b"answer", "text/plain", "trace", "B")
+    assert got == ModelAnswer(b"answer", "text/plain", "trace", "B", "s-2", "s-1")
+
+
+def test_all_headers_of_the_runtime_are_passed_on_but_one_that_is_too_new() -> None:
+    operation = a_client("sagemaker-runtime").meta.service_model.operation_model("InvokeEndpoint")
+
+    def headers(shape: Any) -> set[str]:
+        locations = [member.serialization for member in shape.members.values()]
+        return {each["name"] for each in locations if each.get("location") == "header"}
+
+    asked, answered = headers(operation.input_shape), headers(operation.output_shape)
+    assert asked - set(REQUEST_HEADERS.values()) == {"X-Amzn-SageMaker-Prefix-Aware-Id"}
+    assert set(REQUEST_HEADERS.values()) <= asked
+    assert set(ANSWER_HEADERS.values()) == answered
 
 
 def test_headers_that_are_not_there_are_left_out_and_an_answer_without_a_type_is_bytes() -> None:

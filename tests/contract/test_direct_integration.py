@@ -12,11 +12,12 @@ import httpx
 import pytest
 
 from constructs_lib.api.direct_refusals import REFUSALS, template
+from lambdas.core.invocation import ANSWER_HEADERS, REQUEST_HEADERS
 from tests.contract.emulator_process import REGION, Emulator, running_emulator
+from tests.contract.model_requests import FORM, FORM_TYPE, WRONG_VALUES
 from tests.contract.simulated import Simulated, simulated
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-HEADERS = ("Accept", "Content-Type", ATTRIBUTES)
 SERVICE = f"arn:aws:apigateway:{REGION}:runtime.sagemaker"
 SOME_BYTES = random.Random(60).randbytes(100_000)  # noqa: S311  # no secret
 ROLE = "arn:aws:iam::000000000000:role/caller"
@@ -73,7 +74,7 @@ def deployed(
         "credentials": ROLE,
         "requestParameters": {
             f"integration.request.header.{name}": f"method.request.header.{name}"
-            for name in HEADERS
+            for name in REQUEST_HEADERS.values()
         },
         "passthroughBehavior": "WHEN_NO_TEMPLATES",
         "timeoutInMillis": milliseconds,
@@ -85,8 +86,7 @@ def deployed(
         statusCode="200",
         selectionPattern=r"2\d{2}",
         responseParameters={
-            answer + name: f"integration.response.header.{name}"
-            for name in ("Content-Type", ATTRIBUTES, "x-Amzn-Invoked-Production-Variant")
+            answer + name: f"integration.response.header.{name}" for name in ANSWER_HEADERS.values()
         },
     )
     for refusal in REFUSALS:
@@ -139,10 +139,46 @@ def test_custom_attributes_and_the_variant_come_back(route: Route) -> None:
     assert ATTRIBUTES.lower() not in route.post(b"{}").headers
 
 
-def test_only_headers_that_are_mapped_are_sent(route: Route) -> None:
+def test_only_headers_that_are_mapped_are_sent(
+    emulators: tuple[Emulator, Simulated],
+) -> None:
+    route = deployed(*emulators, "model", requestParameters={})
+
     answer = route.post(b"{}", X_Amzn_SageMaker_Target_Variant="no-such-variant")
 
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(("header", "value"), WRONG_VALUES.items())
+def test_headers_reach_sagemaker_and_its_reason_the_caller(
+    route: Route, header: str, value: str
+) -> None:
+    answer = route.post(b"{}", **{header: value})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "InvalidInvocation")
+    assert f"'{value}'" in answer.json()["error"]
+
+
+def test_unknown_variant_is_named_and_the_account_is_not(route: Route) -> None:
+    answer = route.post(b"{}", X_Amzn_SageMaker_Target_Variant="Third")
+
+    assert answer.json()["error"] == (
+        "SageMaker refused the call: Variant Third of endpoint model of account ... not found."
+    )
+
+
+def test_session_begins_and_ends(route: Route) -> None:
+    begun = route.post(b"", X_Amzn_SageMaker_Session_Id="NEW_SESSION")
+    session = begun.headers["X-Amzn-SageMaker-New-Session-Id"].partition(";")[0]
+    ended = route.post(b'{"requestType": "CLOSE"}', X_Amzn_SageMaker_Session_Id=session)
+
+    assert ended.headers["X-Amzn-SageMaker-Closed-Session-Id"] == session
+
+
+def test_form_of_several_parts_passes_unchanged(route: Route) -> None:
+    answer = route.post(FORM, Content_Type=FORM_TYPE)
+
+    assert (answer.content, answer.headers["content-type"]) == (FORM, FORM_TYPE)
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,13 @@ from functions.passthrough import index as passthrough
 from lambdas.aws import clients
 from lambdas.core.settings import WARM_UP, IntegrationSettings
 from lambdas.handlers import integration
+from tests.contract.model_requests import FORM, FORM_TYPE, WRONG_VALUES
 from tests.contract.simulated import Simulated, simulated
 from tests.e2e.random_documents import random_documents
 
 NAME = "demo-Falcon40B-Endpoint"
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+SESSION = "X-Amzn-SageMaker-Session-Id"
 
 
 @pytest.fixture
@@ -90,6 +92,40 @@ def test_types_attributes_and_binary_bodies_pass_in_both_directions(here: Simula
     assert reply["headers"]["x-Amzn-Invoked-Production-Variant"] == "AllTraffic"
 
 
+@pytest.mark.parametrize(("header", "value"), WRONG_VALUES.items())
+def test_headers_reach_sagemaker_and_its_reason_the_caller(
+    here: Simulated, header: str, value: str
+) -> None:
+    here.has_endpoint(NAME)
+    reply = passthrough.handler(event({}, **{header: value}), None)
+    sentence = refusal(reply, 400, "InvalidInvocation")
+    assert sentence.startswith("SageMaker refused the call: ")
+    assert f"'{value}'" in sentence
+
+
+def test_unknown_variant_is_named_and_the_account_is_not(here: Simulated) -> None:
+    here.has_endpoint(NAME)
+    asked = event({}, **{"X-Amzn-SageMaker-Target-Variant": "Third"})
+    assert refusal(passthrough.handler(asked, None), 400, "InvalidInvocation") == (
+        f"SageMaker refused the call: Variant Third of endpoint {NAME} of account ... not found."
+    )
+
+
+def test_session_begins_and_ends_through_the_function(here: Simulated) -> None:
+    here.has_endpoint(NAME)
+    begun = passthrough.handler(event(b"", **{SESSION: "NEW_SESSION"}), None)
+    session = begun["headers"]["X-Amzn-SageMaker-New-Session-Id"].partition(";")[0]
+    closing = event(b'{"requestType": "CLOSE"}', **{SESSION: session})
+    ended = passthrough.handler(closing, None)
+    assert ended["headers"]["X-Amzn-SageMaker-Closed-Session-Id"] == session
+
+
+def test_form_of_several_parts_passes_byte_for_byte(here: Simulated) -> None:
+    here.has_endpoint(NAME)
+    reply = passthrough.handler(event(FORM, **{"Content-Type": FORM_TYPE}), None)
+    assert (content(reply), reply["headers"]["Content-Type"]) == (FORM, FORM_TYPE)
+
+
 def test_requests_of_the_original_get_answers_of_its_shape(here: Simulated) -> None:
     here.has_endpoint(NAME)
     prompt = "Write a program to compute factorial in python:"
@@ -130,6 +166,8 @@ def test_failures_of_models_become_answers(
         (event(b"x" * 6_291_457), 413, "BodyTooLarge"),
         (event({}, **{ATTRIBUTES: "x" * 1025}), 400, "InvalidRequest"),
         (event({}, **{ATTRIBUTES: "ä"}), 400, "InvalidRequest"),
+        (event({}, Accept="ä"), 400, "InvalidRequest"),
+        (event({}, **{SESSION: "no id"}), 400, "InvalidInvocation"),
         (event({}, **{"X-Amzn-SageMaker-Target-Variant": "none"}), 400, "InvalidInvocation"),
         (event({}, method="GET"), 405, "MethodNotAllowed"),
     ],

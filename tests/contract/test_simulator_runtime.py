@@ -125,8 +125,36 @@ def test_an_injected_model_error_contains_the_message_of_the_container(here: Sim
     assert "in account 123456789012 for more information" in response["Error"]["Message"]
 
 
-def test_attributes_that_no_header_can_carry_are_refused(here: Simulated) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"CustomAttributes": "x" * 1025},
+        {"TargetModel": "no\tmodel"},
+        {"TargetContainerHostname": "no host"},
+        {"InferenceComponentName": "no name"},
+        {"InferenceId": "x" * 65},
+        {"EnableExplanations": "x" * 65},
+        {"SessionId": "no id"},
+    ],
+)
+def test_header_with_a_wrong_value_is_refused_by_name(
+    here: Simulated, wrong: dict[str, str]
+) -> None:
+    here.has_endpoint()
+    (name,) = wrong
+
+    with pytest.raises(ClientError, match=f"at '{name[0].lower()}{name[1:]}' failed to satisfy"):
+        invoke(here, **wrong)
+
+
+def test_session_begins_and_ends(here: Simulated) -> None:
     here.has_endpoint()
 
-    with pytest.raises(ClientError, match="at most 1024 printable ASCII"):
-        invoke(here, CustomAttributes="x" * 1025)
+    begun = here.runtime.invoke_endpoint(EndpointName="Falcon", Body=b"", SessionId="NEW_SESSION")
+    session, _, rest = begun["NewSessionId"].partition("; ")
+    assert rest.startswith("Expires=")
+    within: Any = here.runtime.invoke_endpoint(EndpointName="Falcon", Body=b"x", SessionId=session)
+    assert "ClosedSessionId" not in within
+    close = b'{"requestType": "CLOSE"}'
+    ended = here.runtime.invoke_endpoint(EndpointName="Falcon", Body=close, SessionId=session)
+    assert ended["ClosedSessionId"] == session

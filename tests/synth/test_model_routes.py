@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lambdas.core.invocation import ANSWER_HEADERS, REQUEST_HEADERS
 from tests.synth.conftest import Synthesize
 from tests.synth.synthesis import FLAN, Stack, config_with
 
@@ -46,14 +47,10 @@ def test_headers_pass_in_both_directions(stack: Stack) -> None:
     declared = stack.one("aws_api_gateway_method", "model_flan")["request_parameters"]
     sent = stack.one("aws_api_gateway_integration", "model_flan")["request_parameters"]
     assert sent == {name.replace("method.", "integration.", 1): name for name in declared}
-    assert "method.request.header.X-Amzn-SageMaker-Custom-Attributes" in declared
+    assert set(declared) == {f"method.request.header.{n}" for n in REQUEST_HEADERS.values()}
     good = stack.one("aws_api_gateway_integration_response", "model_flan-200")
     mapped = {value for value in good["response_parameters"].values() if value[0] != "'"}
-    assert mapped == {
-        "integration.response.header.Content-Type",
-        "integration.response.header.X-Amzn-SageMaker-Custom-Attributes",
-        "integration.response.header.x-Amzn-Invoked-Production-Variant",
-    }
+    assert mapped == {f"integration.response.header.{name}" for name in ANSWER_HEADERS.values()}
     assert "response_templates" not in good
     assert "content_handling" not in good
 

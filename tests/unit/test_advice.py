@@ -600,7 +600,7 @@ def _model(scene: Scene) -> None:
     scene.renew()
     scene.world.advance(minutes=1)
     for error in (
-        invocation.InvalidInvocation(),
+        invocation.InvalidInvocation("Variant B not found."),
         invocation.ModelFailed(400, "inputs: must be a text"),
         invocation.ModelNotReady(),
         invocation.TooManyInvocations(),

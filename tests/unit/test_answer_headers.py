@@ -19,6 +19,7 @@ def test_web_pages_of_the_origin_may_read_what_tells_when_and_from_whom_the_answ
     assert answer_headers("https://example.com") == {
         **EVERYWHERE,
         "Access-Control-Allow-Origin": "https://example.com",
-        "Access-Control-Expose-Headers": "Retry-After, X-Amzn-SageMaker-Custom-Attributes, "
-        "X-Next, x-Amzn-Invoked-Production-Variant",
+        "Access-Control-Expose-Headers": "Content-Type, Retry-After, "
+        "X-Amzn-SageMaker-Closed-Session-Id, X-Amzn-SageMaker-Custom-Attributes, "
+        "X-Amzn-SageMaker-New-Session-Id, X-Next, x-Amzn-Invoked-Production-Variant",
     }

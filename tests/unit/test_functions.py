@@ -417,6 +417,7 @@ def test_headers_for_the_model_are_passed_on_and_measured() -> None:
         "content-type": ["application/json"],
         "X-Amzn-SageMaker-Custom-Attributes": [longest],
         "x-amzn-sagemaker-target-variant": ["B"],
+        "X-Amzn-SageMaker-Session-Id": ["s-1"],
     }
     event = {"body": "größe \ud800", "multiValueHeaders": headers}
 
@@ -426,6 +427,7 @@ def test_headers_for_the_model_are_passed_on_and_measured() -> None:
         "text/plain, text/html",
         longest,
         "B",
+        session_id="s-1",
     )
     assert integration.invocation_of({}) == Invocation(b"")
     for wrong in (longest + "x", "größe"):
