@@ -183,7 +183,7 @@ def test_reply_that_cannot_be_read_is_a_failure_of_the_function(reply: bytes) ->
     with Stubber(client) as stub:
         stub.add_response("invoke", {"Payload": streamed(reply)})
         with pytest.raises(FunctionFailed):
-            ModelFunctions(client).call("falcon", EVENT)
+            ModelFunctions({28: client}).call("falcon", EVENT, 28)
 
 
 def test_error_that_a_function_raised_is_a_failure_even_if_its_payload_looks_like_a_reply() -> None:
