@@ -113,12 +113,6 @@ class FakeStateStore:
         self.claims.pop(spec.key, None)
         return state
 
-    def put_back(self, key: str, state: State, now: datetime) -> None:
-        record = self.load(key)
-        if record.state is None or record.state.rev != state.rev:
-            raise Conflict("another revision")
-        self._user_write(record, replace(record.state, taken_off=False), now)
-
     def void(
         self,
         key: str,
@@ -137,7 +131,7 @@ class FakeStateStore:
             expires_at=state.expires_at,
             sessions=state.sessions,
             held_since=state.held_since,
-            taken_off=state.taken_off,
+            cuts=saved.cuts + 1,
             last_wanted=state.last_wanted,
             ended=state.ended,
         )
@@ -221,13 +215,15 @@ class FakeStateStore:
 
     def _renewing(self, key: str, keyed: Keyed | None, over: State | None) -> tuple[Record, State]:
         record = self.load(key)
-        if record.state is None or record.state.taken_off:
+        if record.state is None:
             raise UnknownEndpoint(key)
+        if over and over.cuts != record.state.cuts:
+            raise Conflict("something was cut")
         if keyed and keyed.id in record.operations:
             raise Conflict("the key was recorded meanwhile")
-        if over and over.rev != record.state.rev:
+        if over and over.adopting and over.rev != record.state.rev:
             raise Conflict("another revision")
-        adopting = over.adopting if over else record.state.adopting
+        adopting = (over.adopting if over else None) or record.state.adopting
         return record, replace(record.state, adopting=adopting)
 
     def _renewed(self, record: Record, state: State, now: datetime, keyed: Keyed | None) -> State:
@@ -253,19 +249,20 @@ class FakeStateStore:
             expires_at=state.expires_at,
             sessions=state.sessions,
             held_since=state.held_since,
+            cuts=record.state.cuts + 1,
         )
         if ended_at(state, now):
             changed = replace(changed, last_wanted=state.last_wanted, ended=state.ended)
         if forgetting is not None:
             record = self._forgotten(record, forgetting)
-            changed = replace(changed, override=state.override, taken_off=state.taken_off)
+            changed = replace(changed, override=state.override)
         return self._user_write(_keyed(record, keyed), changed, now)
 
     def settle(self, key: str, state: State, now: datetime) -> None:
         record = self.load(key)
         if record.state is None or record.state.rev != state.rev:
             raise Conflict("another revision")
-        self._user_write(record, state, now)
+        self._user_write(record, replace(state, cuts=state.cuts + 1), now)
 
     def _forgotten(self, record: Record, forgetting: Forgotten) -> Record:
         if record.api_spec is None or record.api_spec.spec_hash != forgetting.spec.spec_hash:
@@ -280,11 +277,18 @@ class FakeStateStore:
         self._put(replace(record, forgotten=None))
 
     def change_running(
-        self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
+        self,
+        key: str,
+        change: Override | Reweighing,
+        now: datetime,
+        keyed: Keyed | None,
+        over: State | None = None,
     ) -> State:
         record = self.load(key)
-        if record.state is None or record.state.taken_off:
+        if record.state is None:
             raise UnknownEndpoint(key)
+        if over and over.cuts != record.state.cuts:
+            raise Conflict("something was cut")
         if keyed and keyed.id in record.operations:
             raise Conflict("the key was recorded meanwhile")
         state = replace(record.state, attempts=0, retry_at=None)
@@ -459,7 +463,7 @@ def _keeping_lease(current: State, state: State) -> State:
         sessions=current.sessions,
         paid_at=current.paid_at,
         held_since=current.held_since,
-        taken_off=current.taken_off,
+        cuts=current.cuts,
     )
 
 

@@ -152,7 +152,7 @@ def lease_values(state: State) -> dict[str, Any]:
         "sessions": session_values(state.sessions),
         "paid_at": epoch(state.paid_at),
         "held_since": epoch(state.held_since),
-        "taken_off": state.taken_off or None,
+        "cuts": state.cuts,
         "set_up_at": epoch(state.set_up_at),
     }
 
@@ -207,7 +207,7 @@ def state_of(item: Item) -> State:
         },
         paid_at=instant(item.get("paid_at")),
         held_since=instant(item.get("held_since")),
-        taken_off=bool(item.get("taken_off", False)),
+        cuts=int(item.get("cuts", 0)),
         set_up_at=instant(item.get("set_up_at")),
         observed_status=status_of(item.get("observed_status", "")),
         observed_config=item.get("observed_config"),

@@ -157,10 +157,6 @@ class DynamoStateStore:
         )
         self._update(key, update)
 
-    def put_back(self, key: str, state: State, now: datetime) -> None:
-        back = _user_write(key, now).remove("taken_off").when("{rev} = :rev", rev=state.rev)
-        self._update(key, back)
-
     def declare(self, declaration: Declaration, now: datetime) -> State:
         spec, limits = declaration.spec, declaration.limits
         state = declaration.state(now)
@@ -205,12 +201,11 @@ class DynamoStateStore:
         forgetting: Forgotten | None,
         events: Sequence[Event],
     ) -> None:
-        update = _user_write(key, events[-1].at).assign(
+        update = _cut(key, events[-1].at, state).assign(
             {
                 "expires_at": epoch(state.expires_at),
                 "sessions": session_values(state.sessions),
                 "held_since": epoch(state.held_since),
-                "taken_off": state.taken_off or None,
                 **wanted_values(state),
             }
         )
@@ -219,7 +214,7 @@ class DynamoStateStore:
         if forgetting is not None:
             update.remove("override", "reweighing")  # they belonged to the void adoption
             parts += self._forgotten(key, forgetting)
-        update = _under_lock(update, owner, state.rev)
+        update.when("{lock_owner} = :owner", owner=owner)
         self._transact([self._part(key_of(key), update), *parts])
 
     def renew(
@@ -345,12 +340,12 @@ class DynamoStateStore:
         no hold, and the adoption of `over`."""
         # A renewal also ends the backoff after failures: it asks for another try.
         update = (
-            _write_on_the_meter(key, now)
+            _uncut(key, now, over)
             .remove("held_since", "retry_at", "stranger", "dropped")
             .assign({"attempts": 0, "paid_at": epoch(paid_at)})
         )
         update.when("attribute_not_exists({paid_at}) OR {paid_at} <= :paid_at")
-        if over:
+        if over and over.adopting:
             update.assign({"adopting": adoption_values(over.adopting)})
             update.when("{rev} = :was", was=over.rev)
         if keyed:
@@ -361,11 +356,13 @@ class DynamoStateStore:
         """STATE for the next try of a renewal. Raises UnknownEndpoint or Conflict if no try can
         work."""
         record = self.load(key)
-        if record.state is None or record.state.taken_off:
+        if record.state is None:
             raise UnknownEndpoint(key)
         if keyed and keyed.id in record.operations:
             raise Conflict("the key was recorded meanwhile")
-        if over and over.rev != record.state.rev:
+        if over and over.cuts != record.state.cuts:
+            raise Conflict("something was cut")
+        if over and over.adopting and over.rev != record.state.rev:
             raise Conflict("another revision")
         return record.state
 
@@ -377,7 +374,7 @@ class DynamoStateStore:
         keyed: Keyed | None = None,
         forgetting: Forgotten | None = None,
     ) -> State:
-        update = _user_write(key, now).assign(
+        update = _cut(key, now, state).assign(
             {
                 "expires_at": epoch(state.expires_at),
                 "sessions": session_values(state.sessions),
@@ -386,7 +383,6 @@ class DynamoStateStore:
                 **(wanted_values(state) if ended_at(state, now) else {}),
             }
         )
-        update.when("{rev} = :rev", rev=state.rev)
         if keyed:
             _record_operation(update, keyed)
             _record_end(update, keyed)
@@ -394,10 +390,8 @@ class DynamoStateStore:
             return self._update(key, update)
         if state.override is None:
             update.remove("override")
-        if state.taken_off:
-            update.assign({"taken_off": True})
         self._transact([self._part(key_of(key), update), *self._forgotten(key, forgetting)])
-        return replace(state, rev=state.rev + 1, next_due=now)
+        return replace(state, rev=state.rev + 1, cuts=state.cuts + 1, next_due=now)
 
     def _forgotten(self, key: str, forgetting: Forgotten) -> Sequence[Any]:
         """The parts of a transaction that remove SPEC#api, free its place among the added endpoints
@@ -421,12 +415,17 @@ class DynamoStateStore:
             "sessions": session_values(state.sessions),
             "paid_at": epoch(state.paid_at),
         }
-        self._update(key, _user_write(key, now).assign(cut).when("{rev} = :rev", rev=state.rev))
+        self._update(key, _cut(key, now, state).assign(cut))
 
     def change_running(
-        self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
+        self,
+        key: str,
+        change: Override | Reweighing,
+        now: datetime,
+        keyed: Keyed | None,
+        over: State | None = None,
     ) -> State:
-        update = _write_on_the_meter(key, now).assign({"attempts": 0, **change_values(change)})
+        update = _uncut(key, now, over).assign({"attempts": 0, **change_values(change)})
         update.remove("retry_at", "dropped")
         if isinstance(change, Override):
             update.remove("fallback_config", "rolled_back", "rollback_reason", "reweighing")
@@ -436,8 +435,7 @@ class DynamoStateStore:
         try:
             return self._update(key, update)
         except Conflict:
-            state = self.load(key).state
-            if state is None or state.taken_off:
+            if self.load(key).state is None:
                 raise UnknownEndpoint(key) from None
             raise
 
@@ -728,10 +726,18 @@ def _user_write(key: str, now: datetime) -> UpdateExpression:
     return update.remove("claimed_until")
 
 
-def _write_on_the_meter(key: str, now: datetime) -> UpdateExpression:
-    """The same, if the endpoint is on the meter."""
+def _cut(key: str, now: datetime, state: State) -> UpdateExpression:
+    """The same over the revision of `state`, and it takes something away."""
+    return _user_write(key, now).add("cuts", 1).when("{rev} = :rev", rev=state.rev)
+
+
+def _uncut(key: str, now: datetime, over: State | None) -> UpdateExpression:
+    """The same, if there is a STATE from which nothing was cut since it was loaded as `over`."""
     update = _user_write(key, now).when("attribute_exists({pk})")
-    return update.when("attribute_not_exists({taken_off})")
+    if over is None:
+        return update
+    known = "{cuts} = :cuts" if over.cuts else "attribute_not_exists({cuts}) OR {cuts} = :cuts"
+    return update.when(known, cuts=over.cuts)
 
 
 def _record_operation(update: UpdateExpression, keyed: Keyed) -> None:

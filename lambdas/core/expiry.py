@@ -191,7 +191,6 @@ class ExpiryUseCases(UseCases):
                 held_since=now if hold else state.held_since,
                 # The override is for this life: an endpoint added later is another one.
                 override=None if forget else state.override,
-                taken_off=forget,
             )
             draining = self.store.control().draining(now)
             if ended or undecided(spec, state, now):
@@ -263,13 +262,13 @@ class ExpiryUseCases(UseCases):
         live: Observed | None,
     ) -> State:
         """Renew the lease. An adoption is written over the revision that it was made of only."""
-        longest = now.replace(microsecond=0) + timedelta(minutes=spec.max_lease_minutes)
-        over = replace(record.state, adopting=adoption) if adoption and record.state else None
+        assert record.state is not None
+        most, over = spec.max_lease_minutes, replace(record.state, adopting=adoption)
         if isinstance(amount, datetime):
-            if amount > longest:
-                raise LeaseTooLong(spec.max_lease_minutes)
+            if amount > now.replace(microsecond=0) + timedelta(minutes=most):
+                raise LeaseTooLong(most)
             return self.store.renew_until(record.key, amount, now, keyed, over)
-        return self.store.renew(record.key, amount, now, spec.max_lease_minutes, keyed, over, live)
+        return self.store.renew(record.key, amount, now, most, keyed, over, live)
 
     def _declare(
         self, record: Record, takeover: Takeover, minutes: int, now: datetime, request: Request

@@ -79,7 +79,6 @@ class Declaration:
             expires_at=self.expires_at,
             paid_at=last_paid(before, now),
             held_since=None,
-            taken_off=False,
             last_wanted=None,
             ended=None,
             set_up_at=now.replace(microsecond=0),
@@ -150,11 +149,6 @@ class StateStore(Protocol):
         """Write STATE. Raises Conflict if there is one."""
         ...
 
-    def put_back(self, key: str, state: State, now: datetime) -> None:
-        """Let `state`, which was taken off the meter, be paid for again, over its revision. Raises
-        Conflict if the revision changed."""
-        ...
-
     def declare(self, declaration: Declaration, now: datetime) -> State:
         """Put an endpoint on the meter: SPEC#api, STATE and the counters, by one transaction.
 
@@ -172,10 +166,9 @@ class StateStore(Protocol):
         events: Sequence[Event],
     ) -> None:
         """Undo an adoption and release the lock, under the lock and the revision of `state`. The
-        lease, the hold, the last look and `taken_off` become those of `state`. If the adoption
-        brought the spec of `forgetting`, the spec is removed. All this is one transaction, with
-        the events for the history. Then the endpoint is due, and nothing on record says that it is
-        ours."""
+        lease, the hold and the last look become those of `state`. If the adoption brought the spec
+        of `forgetting`, the spec is removed. All this is one transaction, with the events for the
+        history. Then the endpoint is due, and nothing on record says that it is ours."""
         ...
 
     def renew(
@@ -191,11 +184,11 @@ class StateStore(Protocol):
         """Add minutes to the lease in one conditional write and make the endpoint due now.
 
         They are added to the shared end if that is ahead, else to the second of `now`. With that
-        ends what every payment ends (`state.paid_again`). With `over`, the adoption of that state
-        is written too, over its revision only. `live`: a new adoption is of it, and it is what was
-        observed last. Raises LeaseTooLong, UnknownEndpoint if there is no STATE or it was taken off
-        the meter, Conflict if `keyed` was recorded meanwhile or the revision is another, and Busy
-        if concurrent writes come first again and again.
+        ends what every payment ends (`state.paid_again`). `over` is the loaded state, from which
+        nothing may have been cut since. If it has an adoption, that is written too, over its
+        revision only. `live`: a new adoption is of it, and it is what was observed last. Raises
+        LeaseTooLong, UnknownEndpoint if there is no STATE, Conflict if `keyed` was recorded
+        meanwhile or because of `over`, and Busy if other writes come first again and again.
         """
         ...
 
@@ -236,8 +229,7 @@ class StateStore(Protocol):
         the revision changed.
 
         The same write removes the spec of `forgetting`, with its place among the added endpoints,
-        and keeps `forgetting` instead. It also removes the override if `state` has none, and takes
-        the endpoint off the meter if `state` says so.
+        and keeps `forgetting` instead. It also removes the override if `state` has none.
         """
         ...
 
@@ -247,13 +239,18 @@ class StateStore(Protocol):
         ...
 
     def change_running(
-        self, key: str, change: Override | Reweighing, now: datetime, keyed: Keyed | None
+        self,
+        key: str,
+        change: Override | Reweighing,
+        now: datetime,
+        keyed: Keyed | None,
+        over: State | None = None,
     ) -> State:
         """Record a change by hand in one conditional write, and make the endpoint due now.
 
         An Override also ends what would prevent it: a fallback, an earlier rollback, a Reweighing
-        for another config. Raises UnknownEndpoint if there is no STATE or it was taken off the
-        meter, and Conflict if `keyed` was recorded meanwhile.
+        for another config. `over` is the loaded state. Raises UnknownEndpoint if there is no STATE,
+        and Conflict if `keyed` was recorded or something was cut meanwhile.
         """
         ...
 

@@ -106,20 +106,12 @@ def new_state(spec: Spec, now: datetime) -> State:
 
 def load_or_create(store: StateStore, key: str, now: datetime) -> Record:
     """The record of an endpoint. If it has a readable spec and no STATE, the STATE (with the
-    initial lease) is created. If it has a spec again before its STATE was removed, it is put
-    back."""
+    initial lease) is created."""
     record = store.load(key)
-    if record.spec is None:
+    if record.state is not None or record.spec is None or record.spec.unreadable:
         return record
-    with suppress(Conflict):  # another was first: the same result
-        if record.state is None:
-            if record.spec.unreadable:
-                return record
-            store.create_state(key, new_state(record.spec, now))
-        elif record.state.taken_off:
-            store.put_back(key, record.state, now)
-        else:
-            return record
+    with suppress(Conflict):  # another created it first: the same result
+        store.create_state(key, new_state(record.spec, now))
     return store.load(key)
 
 
@@ -288,11 +280,10 @@ class Reconciler:
                 return Outcome("refused", decision)
         api_spec, declared = record.api_spec, bool(state.adopting and state.adopting.declared)
         removed = api_spec if declared else None
-        off = state.taken_off or (removed is not None and record.config_spec is None)
         self.store.void(
             record.key,
             self.owner,
-            replace(before_adoption(state), taken_off=off),
+            before_adoption(state),
             forgotten(record, removed, now) if removed else None,
             [*in_order([*events, Event(record.key, now, "adoption void", decision.reason)])],
         )

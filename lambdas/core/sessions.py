@@ -57,8 +57,7 @@ class SessionUseCases(UseCases):
             paid = paid_again(replace(state, sessions=sessions), now)
             operation = operation_of(spec, paid, request, now, 200)
             keyed = keyed_with(record, request, operation)
-            adoption = renewed_meanwhile(state, now)
-            over = replace(state, adopting=adoption) if adoption else None
+            over = replace(state, adopting=renewed_meanwhile(state, now))
             self.store.pay_session(record.key, session_id, end, now, keyed, over)
             if session_id not in live_sessions(state, now):
                 self.note(record.key, now, "session began", minutes_text(minutes), request)

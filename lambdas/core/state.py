@@ -251,9 +251,9 @@ class State:
     paid_at: datetime | None = None
     """When the lease was last paid, in whole seconds. A lone stop after that ends it."""
     held_since: datetime | None = None
-    taken_off: bool = False
-    """Whether its last spec was removed by a request or with a void adoption. Then nothing is paid
-    or set any more until a spec is there again."""
+    cuts: int = 0
+    """How many writes took something away: stops, forgets, ends of sessions, void adoptions. What
+    is paid or set is written only over as many as were loaded."""
     set_up_at: datetime | None = None
     observed_status: Status = Status.ABSENT
     observed_config: str | None = None

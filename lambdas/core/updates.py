@@ -123,7 +123,7 @@ class UpdateUseCases(UseCases):
         changed = replace(changed, dropped={}, attempts=0, retry_at=None)
         operation = operation_of(spec, changed, request, now, 202)
         keyed = keyed_with(record, request, operation)
-        self.store.change_running(record.key, change, now, keyed)
+        self.store.change_running(record.key, change, now, keyed, changed)
         self.note(record.key, now, *told, request)
         self.look_at(record.key, changed)
         return answered(record, operation)

@@ -318,7 +318,7 @@ def test_state_from_before_there_were_sessions_takes_one(subject: Subject) -> No
 def test_session_needs_a_state_and_the_revision_of_an_adoption(store: StateStore) -> None:
     with pytest.raises(UnknownEndpoint):
         store.pay_session("nobody", "a", clock(9, 10), NOW, None)
-    loaded = state_of(store)
+    loaded = replace(state_of(store), adopting=Adoption("arn:falcon", NOW, declared=False))
     store.renew("falcon", 1, NOW, 100, None)
     with pytest.raises(Conflict):
         store.pay_session("falcon", "a", clock(9, 10), NOW, None, loaded)
@@ -616,13 +616,13 @@ def test_void_adoption_removes_its_spec_and_lease_and_frees_its_quota(subject: S
     with pytest.raises(Conflict):
         store.void("mine", "me", State(), forgotten_spec("another hash"), [event])
     assert state_of(store, "mine").adopting == adopting
-    store.void("mine", "me", State(taken_off=True), forgotten_spec("1"), [event])
+    store.void("mine", "me", State(), forgotten_spec("1"), [event])
     record = store.load("mine")
     assert record.spec is None
     assert record.lock_owner is None
     state = state_of(store, "mine")
     assert (state.expires_at, state.adopting, state.next_due) == (None, None, SOON)
-    assert state.taken_off
+    assert state.cuts == 1
     assert subject.history.newest("mine", 10) == [event]
     put_on_the_meter(store, "other", limits=limits)
 
@@ -703,52 +703,55 @@ def test_forgotten_endpoint_is_kept_for_repeated_requests_until_it_is_dropped(
     assert store.load("mine").spec is not None
 
 
-def taken_off(store: StateStore) -> State:
-    """The STATE of `mine` after a forget."""
-    put_on_the_meter(store)
-    loaded = replace(state_of(store, "mine"), expires_at=NOW, taken_off=True)
-    store.stop("mine", loaded, NOW, None, forgotten_spec())
-    assert state_of(store, "mine").taken_off
-    return state_of(store, "mine")
-
-
-PAYMENTS: tuple[Callable[[StateStore, Keyed], State], ...] = (
-    lambda store, key: store.renew("mine", 5, NOW, 100, key),
-    lambda store, key: store.renew_until("mine", SOON, NOW, key),
-    lambda store, key: store.pay_session("mine", "s1", SOON, NOW, key),
-    lambda store, key: store.change_running("mine", OVERRIDE, NOW, key),
-    lambda store, key: store.change_running("mine", Reweighing([], SOON), NOW, key),
+PAYMENTS: tuple[Callable[[StateStore, State], State], ...] = (
+    lambda store, over: store.renew("falcon", 5, NOW, 100, keyed(), over),
+    lambda store, over: store.renew_until("falcon", SOON, NOW, keyed(), over),
+    lambda store, over: store.pay_session("falcon", "s1", SOON, NOW, keyed(), over),
+    lambda store, over: store.change_running("falcon", OVERRIDE, NOW, keyed(), over),
+)
+VOID = Event("falcon", NOW, "adoption void", "it is gone")
+CUTS: tuple[Callable[[StateStore, State], object], ...] = (
+    lambda store, state: store.stop("falcon", state, NOW),
+    lambda store, state: store.settle("falcon", state, NOW),
+    lambda store, state: store.void("falcon", "me", state, None, [VOID]),
 )
 
 
 @pytest.mark.parametrize("pay", PAYMENTS)
-def test_nothing_is_paid_or_set_for_what_was_taken_off_the_meter_until_it_is_put_back(
-    store: StateStore, pay: Callable[[StateStore, Keyed], State]
+def test_nothing_is_paid_or_set_over_a_state_from_which_something_was_cut_since(
+    store: StateStore, pay: Callable[[StateStore, State], State]
 ) -> None:
-    off = taken_off(store)
-    with pytest.raises(UnknownEndpoint):
-        pay(store, keyed())
-    assert state_of(store, "mine") == off
-    assert not store.load("mine").operations
-    with pytest.raises(Conflict):
-        store.put_back("mine", replace(off, rev=off.rev - 1), SOON)
-    store.put_back("mine", off, SOON)
-    back = state_of(store, "mine")
-    assert back == replace(off, taken_off=False, rev=off.rev + 1, next_due=SOON)
-    assert pay(store, keyed()).rev == back.rev + 1
+    store.lock("falcon", "me", NOW, SOON)
+    for cuts, cut in enumerate(CUTS, 1):
+        before = state_of(store)
+        cut(store, before)
+        after = state_of(store)
+        assert (after.rev, after.cuts) == (before.rev + 1, cuts)
+        with pytest.raises(Conflict):
+            pay(store, before)
+        assert state_of(store) == after
+        assert not store.load("falcon").operations
+    loaded = state_of(store)
+    store.touch("falcon", NOW)
+    assert pay(store, loaded).cuts == len(CUTS), "what cuts nothing is no obstacle"
 
 
-def test_reconcile_and_stop_leave_what_was_taken_off_the_meter_so(subject: Subject) -> None:
-    store = subject.store
-    off = taken_off(store)
+def test_state_of_before_there_were_cuts_is_paid_for(subject: Subject, store: StateStore) -> None:
+    subject.drop("falcon", "cuts")
+    assert store.renew("falcon", 5, NOW, 100, None, state_of(store)).cuts == 0
+    assert store.stop("falcon", state_of(store), NOW).cuts == 1
+
+
+def test_reconcile_keeps_the_cuts_and_a_new_life_goes_on_with_them(store: StateStore) -> None:
+    put_on_the_meter(store)
+    stopped = store.stop("mine", state_of(store, "mine"), NOW, None, forgotten_spec())
+    assert stopped == state_of(store, "mine")
     store.lock("mine", "me", NOW, SOON)
-    store.begin("mine", "me", replace(off, taken_off=False), Intent(Step.DELETE, "", NOW), [])
-    store.save("mine", "me", replace(off, taken_off=False), None)
-    assert state_of(store, "mine").taken_off
+    store.begin("mine", "me", replace(stopped, cuts=9), Intent(Step.DELETE, "", NOW), [])
+    store.save("mine", "me", replace(stopped, cuts=9), None)
+    assert state_of(store, "mine").cuts == 1
     put_on_the_meter(store, over=state_of(store, "mine"))
-    assert not state_of(store, "mine").taken_off
-    store.stop("mine", replace(state_of(store, "mine"), taken_off=True), NOW)
-    assert not state_of(store, "mine").taken_off, "only with its spec"
+    assert state_of(store, "mine").cuts == 1
 
 
 def test_stop_records_its_key(store: StateStore) -> None:

@@ -237,8 +237,6 @@ class Ledger:
             self._forgotten(account)
         elif before is None:
             self._granted(account, after, actor)
-        elif "taken_off" in before and "taken_off" not in after and not self._declared_now(account):
-            self._put_back(account, after)
         else:
             self._written(account, after, actor)
         account.orphaned = after is not None and "orphaned_at" in after
@@ -246,7 +244,7 @@ class Ledger:
         if adopting and self._declared_now(account):
             account.on_trial = True
         elif not adopting:  # the adoption is complete, or it is void and its spec is gone
-            account.on_trial = False
+            account.on_trial, account.adoption = False, None
         if adopting is not account.adopting:
             account.adopting = adopting
             self._changed(account.key)
@@ -351,13 +349,6 @@ class Ledger:
         account.lease_ends |= {account.lease_end} if account.lease_end else set()
         account.written_at = self._kernel.now
         self._changed(account.key)
-
-    def _put_back(self, account: Account, item: Item) -> None:
-        """It was forgotten, and a deploy declared it before its STATE was removed."""
-        account.rev += 1
-        left = (_instant(item, "expires_at"), _instant(item, "held_since"), _rev(item))
-        if left != (account.expires_at, account.held_since, account.rev):
-            self._violation(account.key, "its lease was changed when it was put back")
 
     def _is_settled(self, account: Account, item: Item, now: datetime) -> bool:
         """Whether this write only says that a lone stop cut the lease."""

@@ -169,8 +169,8 @@ MUTANTS = (
     Mutant(
         "a stop overwrites a renewal that came in between",
         f"{AWS}.state_store",
-        'update.when("{rev} = :rev", rev=state.rev)',
-        'update.when("{rev} >= :rev", rev=state.rev)',
+        '.add("cuts", 1).when("{rev} = :rev", rev=state.rev)',
+        '.add("cuts", 1).when("{rev} >= :rev", rev=state.rev)',
         "stop: in a window against a renewal",
     ),
     Mutant(

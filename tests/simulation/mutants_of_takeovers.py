@@ -142,15 +142,15 @@ TAKEOVER_MUTANTS = (
     Mutant(
         "what was forgotten is paid for",
         f"{AWS}.state_store",
-        'return update.when("attribute_not_exists({taken_off})")',
+        "return update.when(known, cuts=over.cuts)",
         "return update",
         "session: added against a forget",
     ),
     Mutant(
-        "a forget leaves no mark",
-        f"{CORE}.expiry",
-        "taken_off=forget,",
-        "taken_off=False,",
+        "a forget cuts nothing",
+        f"{AWS}.state_store",
+        'return _user_write(key, now).add("cuts", 1).when(',
+        "return _user_write(key, now).when(",
         "renew: added against a forget",
     ),
     Mutant(

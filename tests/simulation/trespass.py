@@ -390,9 +390,8 @@ class Trespass:
             if not pk.startswith(PREFIX):
                 continue
             key = pk.removeprefix(PREFIX)
-            off = before is None or ("taken_off" in before and "taken_off" not in (after or {}))
-            has_state = sk == "STATE" and off  # every spec gets one that can be paid for
-            if actor and actor.notes["function"] == "api" and not has_state:
+            first_state = sk == "STATE" and before is None  # every spec gets one
+            if actor and actor.notes["function"] == "api" and not first_state:
                 actor.notes.setdefault("wrote", []).append((key, sk))
             if sk == "SPEC#api":
                 self._api_spec(stack, key, before, after, batch)

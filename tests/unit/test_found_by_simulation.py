@@ -302,6 +302,35 @@ def test_adoption_that_is_void_at_the_first_look_is_not_told_as_the_end_of_a_lea
     assert told == "its schedules or its lease were changed after 2026-03-02T09:10:00Z"
 
 
+@pytest.mark.parametrize("cut", ["a stop", "the end of the session"])
+@pytest.mark.parametrize("write", ["renew", "renew_until", "pay_session", "change_running"])
+def test_answer_tells_nothing_that_was_cut_before_its_write(
+    world: World, write: str, cut: str
+) -> None:
+    world.renew("falcon", 2)
+    world.pay_session("falcon", "job", 15, who="bob")
+
+    def cuts() -> None:
+        if cut == "a stop":
+            world.expiry.stop("falcon", world.now, by("carl"), forget=False)
+        else:
+            world.sessions.end("falcon", "job", world.now, by("bob"))
+
+    before(world.store, write, cuts)
+    soon = world.now + timedelta(minutes=3)
+    answer = {
+        "renew": lambda: world.expiry.renew("falcon", 3, world.now, by()),
+        "renew_until": lambda: world.expiry.renew_until("falcon", soon, world.now, by()),
+        "pay_session": lambda: world.sessions.pay("falcon", "mine", 3, world.now, by()),
+        "change_running": lambda: world.updates.update("falcon", "falcon-1", {}, world.now, by()),
+    }[write]()
+
+    told = ("LeaseExpiresAt", "Sessions", "EndpointExpiry", "Wanted")
+    assert {key: answer.document[key] for key in told} == {
+        key: world.get("falcon")[key] for key in told
+    }
+
+
 def test_update_rolled_back_in_an_earlier_life_that_nobody_saw_end_is_applied_in_the_next(
     world: World,
 ) -> None:

@@ -1024,7 +1024,6 @@ def test_forgotten_endpoint_that_a_deploy_declares_before_it_is_gone_is_paid_for
 
     world.deploy(a_spec("falcon"), a_spec("mine", "cfg"))
 
-    assert not world.state("mine").taken_off
     assert world.renew("mine", 60).http_status == 200
     assert world.update("mine", "their-cfg").http_status == 202
 
