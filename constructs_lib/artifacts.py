@@ -15,6 +15,7 @@ from constructs_lib.bundle import PYTHON_VERSION, Archive
 from constructs_lib.config.document import Architecture
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.private_bucket import PrivateBucket
+from lambdas.core.settings import STACK_TAG_KEY
 
 
 class Artifacts(Construct):
@@ -29,6 +30,7 @@ class Artifacts(Construct):
     ) -> None:
         super().__init__(scope, "artifacts")
         self.architecture = architecture
+        self._at = at
         # it holds only copies of local files, so it needs no protection
         self._bucket = PrivateBucket(self, at, "code", kept_days=None, protected=False)
         code_object = self.upload("lambdas", code)
@@ -62,7 +64,7 @@ class Artifacts(Construct):
             type=AssetType.FILE,
             asset_hash=archive.hex_hash,
         )
-        return addressed(
+        uploaded = addressed(
             S3Object(
                 self,
                 name,
@@ -70,6 +72,12 @@ class Artifacts(Construct):
                 key=f"{name}.zip",
                 source=asset.path,
                 source_hash=archive.hex_hash,
+                tags={STACK_TAG_KEY: self._at.stack_tag} if self._at.tags else None,
             ),
             name,
         )
+        if self._at.tags:
+            # It would get all tags of the config, and an object in S3 has at most ten:
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
+            uploaded.add_override("override_provider.default_tags.tags", {})
+        return uploaded

@@ -61,7 +61,8 @@ class AsyncApi(Construct):
         statements = [*call_models, *(invoker.invoke() if invoker else [])]
         role, policy = own_role(
             self,
-            name=at.role_name("async"),
+            at,
+            thing="async",
             logical_id="async",
             trust=trust_document("states.amazonaws.com", of_account(at.account_id)),
             statements=statements,

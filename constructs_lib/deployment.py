@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from constructs_lib.canonical import digest
+from constructs_lib.role_names import DIGEST_LENGTH, LENGTH, role_start
 from lambdas.core.settings import METRICS_NAMESPACE
 
 if TYPE_CHECKING:  # names alone can be asked for without CDKTF, which takes seconds to load
     from cdktf import TerraformElement
 
 API_FAILURES_METRIC = "ApiFailures"
-_ROLE_NAME_LENGTH, _BUCKET_NAME_LENGTH, _ACCOUNT_ID_LENGTH = 64, 63, 12
-_DIGEST_LENGTH = 8
+_BUCKET_NAME_LENGTH, _ACCOUNT_ID_LENGTH = 63, 12
+_PATH_DIGITS = 4
 Element = TypeVar("Element", bound="TerraformElement")
 
 
@@ -23,6 +25,8 @@ class Deployment:
     the rest is literal. `stack_tag` is the value of the tag `endpoint-meter:stack`, which marks the
     endpoints of this stack. `key_arn` is the customer's KMS key for all stored data. Without it,
     each service uses its own key. `former_key_arns` are keys under which something may still lie.
+    `tags` are on all that can have tags. Every role has the `role_boundary`, is at the `role_path`,
+    and has a name that begins with `role_prefix`.
     """
 
     prefix: str
@@ -33,14 +37,29 @@ class Deployment:
     dns_suffix: str
     key_arn: str | None = None
     former_key_arns: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    role_boundary: str | None = None
+    role_path: str | None = None
+    role_prefix: str = ""
 
     def name(self, thing: str) -> str:
         return f"{self.prefix}-{thing}"
 
     def role_name(self, thing: str) -> str:
         """The name of a role. Roles are global, so it has the region: the stacks of one prefix in
-        two regions are two (docs/decisions/0106). IAM allows 64 characters."""
-        return fitting(f"{self.prefix}-{self.region}-{thing}", _ROLE_NAME_LENGTH)
+        two regions are two (docs/decisions/0106). IAM allows 64 characters, and a name once in an
+        account, whatever the path: a role with another path gets another name, so that the new one
+        can be made before the old one goes (docs/decisions/0121)."""
+        end = f"-{digest(self.role_path)[:_PATH_DIGITS]}" if self.role_path else ""
+        start = role_start(self.prefix, self.region, self.role_prefix)
+        return fitting(f"{start}{thing}{end}", LENGTH)
+
+    @property
+    def roles_arn(self) -> str:
+        """The pattern of the ARNs of all roles of the stack."""
+        start = role_start(self.prefix, self.region, self.role_prefix)
+        path = self.role_path or "/"
+        return f"arn:{self.partition}:iam::{self.account_id}:role{path}{start}*"
 
     def bucket_name(self, thing: str) -> str:
         """The name of a bucket: globally unique, in lower case, at most 63 characters."""
@@ -69,7 +88,7 @@ def fitting(name: str, most: int) -> str:
     """The name, if it has at most `most` characters. Else its beginning and a digest of it."""
     if len(name) <= most:
         return name
-    end = digest(name)[:_DIGEST_LENGTH]
+    end = digest(name)[:DIGEST_LENGTH]
     return f"{name[: most - len(end) - 1]}-{end}"
 
 

@@ -138,8 +138,9 @@ class HostedModel(Construct):
         digest = self._hosting.model_digest(variant)
         return VariantModel(
             self,
+            self._at,
             name=self._at.name(f"{self._name}-{digest}"),
-            role_name=self._at.role_name(f"{self._name}-{digest}"),
+            role_of=f"{self._name}-{digest}",
             address=self._address(digest),
             source=variant.model,
             statements=execution_statements(

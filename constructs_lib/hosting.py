@@ -109,13 +109,15 @@ class HostedVariant:
 
 @dataclass(frozen=True, slots=True)
 class Hosting:
-    """The content of one endpoint config."""
+    """The content of one endpoint config. `roles` is where its models' own roles are, if the config
+    says so: a model cannot move to another role, so it becomes another model."""
 
     variants: tuple[HostedVariant, ...]
     shadows: tuple[HostedVariant, ...] = ()
     data_capture: DataCapture | None = None
     kms_key_id: str | None = None
     async_inference: AsyncInference | None = None
+    roles: str | None = None
 
     def digest(self) -> str:
         """Eight hex digits that change whenever the content changes."""
@@ -146,13 +148,16 @@ def _without_unset(value: Any) -> Any:
 def hostings(config: DeployConfig, locked: Locked) -> Sequence[Sequence[Hosting]]:
     """For each entry: what it runs, then its fallbacks in order."""
     return [
-        _of_entry(entry, f"jumpstart_models[{index}]", locked)
+        _of_entry(entry, f"jumpstart_models[{index}]", locked, config.roles.place)
         for index, entry in enumerate(config.jumpstart_models)
     ]
 
 
-def _of_entry(entry: JumpstartModel, where: str, locked: Locked) -> Sequence[Hosting]:
+def _of_entry(
+    entry: JumpstartModel, where: str, locked: Locked, roles: str | None
+) -> Sequence[Hosting]:
     production, shadows = entry.production_variants(), entry.shadows()
+    every = (*production.values(), *shadows.values())
     whole = Hosting(
         variants=tuple(
             _variant(variant, variant.instance_type, locked, f"{where}{below}")
@@ -165,6 +170,7 @@ def _of_entry(entry: JumpstartModel, where: str, locked: Locked) -> Sequence[Hos
         data_capture=entry.data_capture,
         kms_key_id=entry.kms_key_id,
         async_inference=entry.async_settings(),
+        roles=None if all(variant.execution_role_arn for variant in every) else roles,
     )
     fallbacks = [
         replace(whole, variants=(_variant(production[""], kind, locked, where),))

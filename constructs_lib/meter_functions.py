@@ -13,6 +13,7 @@ from constructs_lib.alarms import alarm_topic_arn
 from constructs_lib.api.guarded_routes import guarded_routes
 from constructs_lib.artifacts import Artifacts
 from constructs_lib.async_api import call_asynchronously, state_machine_arn
+from constructs_lib.canonical import canonical
 from constructs_lib.config.concurrency import reservations
 from constructs_lib.config.document import DeployConfig
 from constructs_lib.deployment import Deployment
@@ -187,6 +188,7 @@ class MeterFunctions(Construct):
             adopter_function=self.adopter.name,
             stack_tag=self._at.stack_tag,
             log_days=self._config.log_retention_days,
+            tags=canonical(self._config.tags),
         )
         statements = [
             *self.state.read_endpoint(),

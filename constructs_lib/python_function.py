@@ -100,7 +100,8 @@ class PythonFunction(Construct):
         self.policy: TerraformResource
         role, self.policy = own_role(
             self,
-            name=at.role_name(name),
+            at,
+            thing=name,
             logical_id=name,
             trust=trust_document("lambda.amazonaws.com"),
             statements=[write_logs, *with_key(at, statements)],

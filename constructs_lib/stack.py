@@ -141,7 +141,7 @@ class EndpointManagerStack(TerraformStack):
 
     def _provider(self) -> None:
         config, given = self._config, self._config.provider or ProviderSettings()
-        role = given.assume_role_arn
+        role, tags = given.assume_role_arn, {**config.tags, STACK_TAG_KEY: config.stack_tag}
         AwsProvider(
             self,
             "aws",
@@ -149,7 +149,7 @@ class EndpointManagerStack(TerraformStack):
             profile=given.profile,
             assume_role=[AwsProviderAssumeRole(role_arn=role)] if role else None,
             allowed_account_ids=given.allowed_account_ids,
-            default_tags=[AwsProviderDefaultTags(tags={STACK_TAG_KEY: config.stack_tag})],
+            default_tags=[AwsProviderDefaultTags(tags=tags)],
         )
         # The bindings were generated from provider 6.25 and require it. 5.100 knows every attribute
         # that is used here, and is what all tests run on.
@@ -183,6 +183,7 @@ class EndpointManagerStack(TerraformStack):
     def _deployment(self) -> Deployment:
         account = addressed(DataAwsCallerIdentity(self, "account"), "current")
         partition = addressed(DataAwsPartition(self, "partition"), "current")
+        roles = self._config.roles
         return Deployment(
             prefix=self._config.project_prefix,
             region=self._config.region_name,
@@ -192,6 +193,10 @@ class EndpointManagerStack(TerraformStack):
             dns_suffix=partition.dns_suffix,
             key_arn=self._config.kms_key_arn,
             former_key_arns=tuple(self._config.former_kms_key_arns),
+            tags=self._config.tags,
+            role_boundary=roles.permissions_boundary,
+            role_path=roles.path,
+            role_prefix=roles.name_prefix or "",
         )
 
     def _async_store(self, at: Deployment) -> AsyncStore | None:
@@ -222,7 +227,7 @@ class EndpointManagerStack(TerraformStack):
                 endpoint_config_name=hosted.config_name,
                 fallback_configs=tuple(fallback.config_name for fallback in fallbacks),
                 scaling=entry.scaling(self._config.endpoint_name(entry)),
-                tags=entry.tags,
+                tags=self._config.tags_of(entry),
                 update=entry.update,
                 outside_updates=OutsideUpdates(entry.outside_updates),
                 async_api=entry.async_mode,

@@ -44,7 +44,8 @@ class Scheduler(Construct):
         super().__init__(scope, "scheduler")
         role, self.policy = own_role(
             self,
-            name=at.role_name("scheduler"),
+            at,
+            thing="scheduler",
             logical_id="scheduler",
             trust=trust_document("scheduler.amazonaws.com", of_account(at.account_id)),
             statements=[*tick.invoke(), *sweep.invoke()],

@@ -26,7 +26,7 @@ from cdktf_cdktf_provider_aws.sagemaker_model import (
 from constructs import Construct
 
 from constructs_lib.config.source import MULTI_MODEL
-from constructs_lib.deployment import addressed
+from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.hosting import Container, HostedSource
 from constructs_lib.model_access import is_prefix
 from constructs_lib.policy import Statement, trust_document
@@ -34,14 +34,16 @@ from constructs_lib.role import KEEP, own_role
 
 
 class VariantModel(Construct):
-    """`role_name` is that of its role, if it gets its own one."""
+    """A model, with a role of its own unless the source names one. `role_of` is what that role is
+    for, by name."""
 
     def __init__(  # keyword-only, except the scope
         self,
         scope: Construct,
+        at: Deployment,
         *,
         name: str,
-        role_name: str,
+        role_of: str,
         address: str,
         source: HostedSource,
         statements: list[Statement],
@@ -52,7 +54,8 @@ class VariantModel(Construct):
         if role_arn is None:
             role, policy = own_role(
                 self,
-                name=role_name,
+                at,
+                thing=role_of,
                 logical_id=address,
                 trust=trust_document("sagemaker.amazonaws.com"),
                 statements=statements,

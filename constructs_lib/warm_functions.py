@@ -77,7 +77,8 @@ class KeepWarm(Construct):
         super().__init__(scope, "keep-warm")
         role, policy = own_role(
             self,
-            name=at.role_name("keep-warm"),
+            at,
+            thing="keep-warm",
             logical_id="keep_warm",
             trust=trust_document("scheduler.amazonaws.com", of_account(at.account_id)),
             statements=(function.invoke() for function in minutes),

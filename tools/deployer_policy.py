@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from constructs_lib.config.document import DeployConfig, JumpstartModel, S3Backend
 from constructs_lib.config.problems import InvalidConfig
@@ -30,13 +31,17 @@ LOGGING = ("apigateway", "lambda")
 
 OF_TABLES = (
     "CreateTable DeleteTable DescribeContinuousBackups DescribeTable DescribeTimeToLive "
-    "ListTagsOfResource TagResource UpdateContinuousBackups UpdateTable UpdateTimeToLive"
+    "ListTagsOfResource TagResource UntagResource UpdateContinuousBackups UpdateTable "
+    "UpdateTimeToLive"
 )
 OF_SPECS = "DeleteItem GetItem PutItem UpdateItem"
-OF_QUEUES = "CreateQueue DeleteQueue GetQueueAttributes ListQueueTags SetQueueAttributes TagQueue"
+OF_QUEUES = (
+    "CreateQueue DeleteQueue GetQueueAttributes ListQueueTags SetQueueAttributes TagQueue "
+    "UntagQueue"
+)
 OF_TOPICS = (
     "CreateTopic DeleteTopic GetTopicAttributes ListTagsForResource SetTopicAttributes Subscribe "
-    "TagResource"
+    "TagResource UntagResource"
 )
 OF_FUNCTIONS = (
     "AddPermission CreateAlias CreateFunction DeleteAlias DeleteFunction "
@@ -44,30 +49,34 @@ OF_FUNCTIONS = (
     "GetFunctionCodeSigningConfig GetFunctionConcurrency GetFunctionConfiguration "
     "GetFunctionRecursionConfig GetPolicy GetProvisionedConcurrencyConfig "
     "ListVersionsByFunction PublishVersion PutFunctionConcurrency PutFunctionRecursionConfig "
-    "PutProvisionedConcurrencyConfig RemovePermission TagResource UpdateAlias UpdateFunctionCode "
-    "UpdateFunctionConfiguration"
+    "PutProvisionedConcurrencyConfig RemovePermission TagResource UntagResource UpdateAlias "
+    "UpdateFunctionCode UpdateFunctionConfiguration"
 )
 OF_MAPPINGS = "DeleteEventSourceMapping UpdateEventSourceMapping"
 OF_LAYERS = "DeleteLayerVersion GetLayerVersion PublishLayerVersion"
 OF_RULES = (
     "DeleteRule DescribeRule ListTagsForResource ListTargetsByRule PutRule PutTargets "
-    "RemoveTargets TagResource"
+    "RemoveTargets TagResource UntagResource"
 )
 OF_SCHEDULES = "CreateSchedule DeleteSchedule GetSchedule UpdateSchedule"
 OF_MACHINES = (
     "CreateStateMachine DeleteStateMachine DescribeStateMachine ListStateMachineVersions "
-    "ListTagsForResource TagResource UpdateStateMachine"
+    "ListTagsForResource TagResource UntagResource UpdateStateMachine"
 )
 OF_LOGS = (
     "CreateLogGroup DeleteLogGroup DeleteMetricFilter DescribeMetricFilters ListTagsForResource "
-    "PutMetricFilter PutRetentionPolicy TagResource"
+    "PutMetricFilter PutRetentionPolicy TagResource UntagResource"
 )
-OF_ALARMS = "DeleteAlarms DescribeAlarms ListTagsForResource PutMetricAlarm TagResource"
+OF_ALARMS = (
+    "DeleteAlarms DescribeAlarms ListTagsForResource PutMetricAlarm TagResource UntagResource"
+)
 OF_DASHBOARDS = "DeleteDashboards GetDashboard PutDashboard"
 OF_ROLES = (
-    "CreateRole DeleteRole DeleteRolePolicy GetRole GetRolePolicy ListAttachedRolePolicies "
-    "ListInstanceProfilesForRole ListRolePolicies PutRolePolicy TagRole UpdateAssumeRolePolicy"
+    "DeleteRole DeleteRolePolicy GetRole GetRolePolicy ListAttachedRolePolicies "
+    "ListInstanceProfilesForRole ListRolePolicies TagRole UntagRole UpdateAssumeRolePolicy"
 )
+GIVING_RIGHTS = "CreateRole PutRolePolicy"
+"""Where the config has a boundary, only to roles within it."""
 OF_BUCKETS = (
     "CreateBucket DeleteBucket DeleteBucketPolicy GetAccelerateConfiguration GetBucketAcl "
     "GetBucketCORS GetBucketLogging GetBucketObjectLockConfiguration GetBucketPolicy "
@@ -80,13 +89,13 @@ OF_BUCKETS = (
 OF_CODE = "AbortMultipartUpload GetObject GetObjectTagging PutObject PutObjectTagging"
 EMPTYING = "DeleteObject DeleteObjectVersion"
 OF_HOSTING = (
-    "AddTags CreateEndpointConfig CreateModel DeleteEndpointConfig DeleteModel "
+    "AddTags CreateEndpointConfig CreateModel DeleteEndpointConfig DeleteModel DeleteTags "
     "DescribeEndpointConfig DescribeModel ListTags"
 )
 OF_CLIENTS = "CreateUserPoolClient DeleteUserPoolClient DescribeUserPoolClient UpdateUserPoolClient"
 OF_POOLS = (
     "CreateGroup DeleteGroup DeleteUserPool DescribeUserPool GetGroup GetUserPoolMfaConfig "
-    "TagResource UpdateUserPool"
+    "TagResource UntagResource UpdateUserPool"
 )
 OF_KEYS = "CreateGrant Decrypt DescribeKey Encrypt GenerateDataKey ReEncryptFrom ReEncryptTo"
 OF_FORMER_KEYS = "Decrypt DescribeKey"
@@ -98,7 +107,15 @@ MOST_INLINE, MOST_MANAGED = 10_240, 6_144
 
 
 def statements(config: DeployConfig, at: Deployment) -> Iterator[Statement]:
-    """What the deployer of this config is allowed, by service."""
+    """What the deployer of this config is allowed, by service. Tags are taken off only where the
+    config has some: ours stays as it is."""
+    for statement in _of_every_service(config, at):
+        left = tuple(name for name in statement.actions if config.tags or not _untags(name))
+        if left:
+            yield replace(statement, actions=left)
+
+
+def _of_every_service(config: DeployConfig, at: Deployment) -> Iterator[Statement]:
     yield from _storage(config, at)
     yield from _functions(at)
     yield from _code_of_others(config, at)
@@ -121,6 +138,9 @@ def policy(config: DeployConfig, account: str) -> str:
         account_id=account,
         partition=partition_of(config.region_name),
         dns_suffix="",
+        role_boundary=config.roles.permissions_boundary,
+        role_path=config.roles.path,
+        role_prefix=config.roles.name_prefix or "",
     )
     return policy_document(statements(config, at))
 
@@ -184,7 +204,7 @@ def _functions(at: Deployment) -> Iterator[Statement]:
     )
     yield Statement(_named("lambda", OF_MAPPINGS), (mappings,), ours)
     # Terraform asks until a mapping is gone, and one that is gone has no function.
-    yield _allowed("lambda", "GetEventSourceMapping ListTags TagResource", mappings)
+    yield _allowed("lambda", "GetEventSourceMapping ListTags TagResource UntagResource", mappings)
     yield _allowed("lambda", OF_LAYERS, at.arn("lambda", f"layer:{at.name('*')}"))
     yield Statement(("lambda:GetAccountSettings",), ("*",), reason="it belongs to the account")
 
@@ -231,8 +251,11 @@ def _log_groups(at: Deployment) -> list[str]:
 
 
 def _roles(config: DeployConfig, at: Deployment) -> Iterator[Statement]:
-    roles = f"arn:{at.partition}:iam::{at.account_id}:role/{at.prefix}-{at.region}-*"
+    roles, boundary = at.roles_arn, at.role_boundary
+    limit: Conditions = {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else {}
     yield _allowed("iam", OF_ROLES, roles)
+    limiting = " PutRolePermissionsBoundary" if boundary else ""
+    yield Statement(_named("iam", GIVING_RIGHTS + limiting), (roles,), limit)
     passed = {
         "StringEquals": {"iam:PassedToService": [f"{name}.amazonaws.com" for name in SERVICES]}
     }
@@ -243,11 +266,9 @@ def _roles(config: DeployConfig, at: Deployment) -> Iterator[Statement]:
         yield Statement(("iam:PassRole",), tuple(own), hosting)
     if config.api_gateway_account_role:
         logs = f"arn:{at.partition}:iam::aws:policy/{LOGS_POLICY}"
-        yield Statement(
-            ("iam:AttachRolePolicy", "iam:DetachRolePolicy"),
-            (roles,),
-            {"ArnEquals": {"iam:PolicyARN": logs}},
-        )
+        this_one: Conditions = {"ArnEquals": {"iam:PolicyARN": logs}}
+        yield Statement(("iam:AttachRolePolicy",), (roles,), {**this_one, **limit})
+        yield Statement(("iam:DetachRolePolicy",), (roles,), this_one)
 
 
 def _own_roles(entry: JumpstartModel) -> Iterator[str]:
@@ -262,6 +283,8 @@ def _api(config: DeployConfig, at: Deployment) -> Iterator[Statement]:
     yield _allowed("apigateway", "POST", f"{base}/restapis")
     yield _allowed("apigateway", "DELETE GET PATCH POST PUT", f"{base}/restapis/*")
     yield _allowed("apigateway", "PUT", f"{base}/tags/*")
+    if config.tags:
+        yield _allowed("apigateway", "DELETE", f"{base}/tags/*")
     if config.api_gateway_account_role:
         yield _allowed("apigateway", "GET PATCH", f"{base}/account")
 
@@ -312,6 +335,10 @@ def _keys(config: DeployConfig, at: Deployment) -> Iterator[Statement]:
 
 def _allowed(service: str, actions: str, *resources: str) -> Statement:
     return Statement(_named(service, actions), resources)
+
+
+def _untags(action: str) -> bool:
+    return action.partition(":")[2].startswith(("Untag", "DeleteTags"))
 
 
 def _named(service: str, actions: str) -> tuple[str, ...]:

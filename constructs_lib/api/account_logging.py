@@ -9,6 +9,7 @@ from constructs import Construct
 
 from constructs_lib.deployment import Deployment, addressed
 from constructs_lib.policy import trust_document
+from constructs_lib.role import role_properties
 
 
 class AccountLogging(Construct):
@@ -20,8 +21,9 @@ class AccountLogging(Construct):
             IamRole(
                 self,
                 "logs-role",
-                name=at.role_name("api-gateway-logs"),
-                assume_role_policy=trust_document("apigateway.amazonaws.com"),
+                **role_properties(
+                    at, "api-gateway-logs", trust_document("apigateway.amazonaws.com")
+                ),
             ),
             "api_gateway_logs",
         )

@@ -44,7 +44,8 @@ class DirectIntegrations(Construct):
         self.allowed: TerraformResource
         self._role, self.allowed = own_role(
             self,
-            name=at.role_name("endpoint-caller"),
+            at,
+            thing="endpoint-caller",
             logical_id="endpoint_caller",
             trust=trust_document("apigateway.amazonaws.com"),
             statements=SageMakerAccess(at).invoke_declared(),

@@ -10,7 +10,8 @@ from constructs_lib.config.document import endpoint_name
 from constructs_lib.config.function_environment import environment_problems
 from constructs_lib.config.hosting_checks import hosting_problems
 from constructs_lib.config.problems import Problem
-from constructs_lib.config.tags import tag_problems
+from constructs_lib.config.roles import role_problems
+from constructs_lib.config.tags import stack_tag_problems, tag_problems
 from constructs_lib.config.update import update_problems
 from lambdas.core.errors import InvalidField
 from lambdas.core.names import sagemaker_name
@@ -77,6 +78,8 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
         yield from environment_problems(where, prefix, entry)
         yield from hosting_problems(where, entry, document.get("region_name"))
         yield from update_problems(where, entry)
+    yield from stack_tag_problems(document.get("tags"), entries)
+    yield from role_problems(document)
     lease = document.get("unmanaged_lease_minutes")
     if _is_int(lease) and _is_int(ceiling) and lease > ceiling:
         problem = f"must be at most {ceiling} (max_lease_minutes)"

@@ -23,6 +23,7 @@ from constructs_lib.config.auth import CognitoAuth
 from constructs_lib.config.base import Model, as_pydantic_error, by_core
 from constructs_lib.config.integration import Integration, WakeOnRequest
 from constructs_lib.config.provider import ProviderSettings
+from constructs_lib.config.roles import RoleSettings
 from constructs_lib.config.source import ModelSource, Surroundings
 from constructs_lib.config.tags import MAX_TAGS
 from constructs_lib.config.text import (
@@ -319,6 +320,8 @@ class DeployConfig(Model):
     max_added_endpoints: Annotated[int, Field(ge=0, le=1_000)] = DEFAULT_MAX_ADDED
     max_added_per_token_per_day: Annotated[int, Field(ge=0, le=10_000)] = DEFAULT_MAX_ADDED_A_DAY
     late_minutes: Annotated[int, Field(ge=5, le=1_440)] = 30
+    tags: Tags = {}
+    roles: RoleSettings = RoleSettings()
     provider: ProviderSettings | None = None
     backend: Annotated[LocalBackend | S3Backend, Discriminator("type")] = LocalBackend()
     lambda_: Annotated[LambdaPlatform, Field(alias="lambda")] = LambdaPlatform()
@@ -347,6 +350,10 @@ class DeployConfig(Model):
     def account_settings(self) -> dict[str, Any]:
         """The field `provider`, for those who reach the account by it."""
         return self.provider.model_dump() if self.provider else {}
+
+    def tags_of(self, entry: JumpstartModel) -> dict[str, str]:
+        """Those of the stack, and over them those of the entry."""
+        return {**self.tags, **entry.tags}
 
     def volume_keys(self) -> set[str]:
         return {entry.kms_key_id for entry in self.jumpstart_models if entry.kms_key_id}

@@ -59,7 +59,8 @@ def _too_large(config: DeployConfig) -> Iterator[Problem]:
     for index, model in enumerate(config.jumpstart_models):
         schedules = [schedule.document() for schedule in model.schedules()]
         scaling = [each.document() for each in model.scaling(config.endpoint_name(model))]
-        stored = (schedules, scaling, model.tags, model.update)  # names and numbers are short
+        # names and numbers are short
+        stored = (schedules, scaling, config.tags_of(model), model.update)
         size = sum(len(canonical(part)) for part in stored)
         if size > MAX_SPEC_BYTES:
             yield Problem(

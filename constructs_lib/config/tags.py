@@ -1,4 +1,5 @@
-"""The field `tags` of an entry: what SageMaker takes, and what is not the config's to say.
+"""The fields `tags`, of the config and of an entry: what AWS takes, and what is not the config's to
+say. SageMaker is as strict as any service.
 
 One wrong character in a value and SageMaker refuses to create the endpoint, each time. Patterns:
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html
@@ -6,13 +7,19 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html
 
 from __future__ import annotations
 
+import json
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from constructs_lib.canonical import canonical
 from constructs_lib.config.problems import Problem
 from lambdas.core.settings import IGNORE_TAG_KEY, STACK_TAG_KEY
 
-MAX_TAGS = 49  # SageMaker allows 50, and one is ours
+MAX_TAGS = 49  # AWS allows 50, and one is ours
+MAX_STACK_TAGS_BYTES = 2_500
+"""As JSON in the environment of the function that starts endpoints. All its variables may take 4 KB
+together, and the others take less than the rest."""
 _MAX_KEY = 128
 _SIGNS = frozenset("_.:/=+-@")
 _CATEGORIES = frozenset("LNZ")
@@ -24,15 +31,44 @@ def tag_problems(where: str, tags: object) -> Iterator[Problem]:
     for key, value in tags.items() if isinstance(tags, dict) else ():
         if key.casefold().startswith("aws:"):
             yield Problem(where, f"'{key}': keys that begin with 'aws:' belong to AWS")
-        elif key == STACK_TAG_KEY:
+        # In conditions of IAM, keys of tags are compared without case.
+        elif key.casefold() == STACK_TAG_KEY:
             yield Problem(where, f"'{key}' is this product's own tag, which it puts on by itself")
-        elif key == IGNORE_TAG_KEY:
+        elif key.casefold() == IGNORE_TAG_KEY:
             rule = "keeps an endpoint off the meter; take the entry out of the config instead"
             yield Problem(where, f"'{key}' {rule}")
         elif not 1 <= len(key) <= _MAX_KEY or not _is_taken(key):
             yield Problem(where, f"'{key}': a key is 1 to {_MAX_KEY} {_CHARACTERS}")
         if isinstance(value, str) and not _is_taken(value):
             yield Problem(f"{where}.{key}", f"'{value}': a value is {_CHARACTERS}")
+
+
+def stack_tag_problems(tags: object, entries: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    """Problems with the config's own `tags`, also with those of the entries laid over them."""
+    yield from tag_problems("tags", tags)
+    if not isinstance(tags, dict):
+        return
+    written: dict[str, str] = {}
+    for key in tags:
+        other = written.setdefault(key.casefold(), key)
+        if other != key:
+            rule = "differ in nothing but case, which IAM takes for one key; keep one of them"
+            yield Problem("tags", f"'{other}' and '{key}' {rule}")
+    size = len(json.dumps(canonical(tags)))
+    if size > MAX_STACK_TAGS_BYTES:
+        yield Problem(
+            "tags",
+            f"take {size:,} bytes as JSON, and {MAX_STACK_TAGS_BYTES:,} fit into the environment "
+            "of the function that starts endpoints: shorten them",
+        )
+    for index, entry in enumerate(entries):
+        own = entry.get("tags")
+        if isinstance(own, dict) and len({*tags, *own}) > MAX_TAGS:
+            yield Problem(
+                f"jumpstart_models[{index}].tags",
+                f"make {len({*tags, *own})} tags with those of the config, and at most {MAX_TAGS} "
+                "go on an endpoint beside this product's own; remove some",
+            )
 
 
 def _is_taken(text: str) -> bool:

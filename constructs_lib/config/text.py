@@ -168,6 +168,31 @@ RoleArn = Annotated[
         2048,
     ),
 ]
+PolicyArn = Annotated[
+    str,
+    Text(
+        r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+",
+        "must be the ARN of a policy such as 'arn:aws:iam::123456789012:policy/name'",
+        2048,
+    ),
+]
+RolePath = Annotated[
+    str,
+    Text(
+        r"/(?!aws-(service-role|reserved)/)([\w+=,.@-]+/)+",
+        "must be a path such as '/team/', of letters, digits or any of _ + = , . @ -, and none "
+        "that AWS keeps for itself",
+        512,
+    ),
+]
+RoleNamePrefix = Annotated[
+    str,
+    Text(
+        r"[\w+=,.@-]+",
+        "must be the beginning of a name such as 'team-', of letters, digits or any of "
+        "_ + = , . @ -",
+    ),
+]
 AccountId = Annotated[
     str, Text(r"\d{12}", "must be the 12 digits of an AWS account, such as '123456789012'")
 ]

@@ -39,7 +39,9 @@ class SageMakerEndpoints:
         stack_tag: str,
         autoscaler: Autoscaler | None = None,
         logs: EndpointLogs | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
+        self._tags = tags or {}
         self._logs = logs
         self._autoscaler = autoscaler or Autoscaler(client)
         self._client = client
@@ -114,7 +116,7 @@ class SageMakerEndpoints:
             raise
 
     def create(self, name: str, config_name: str, tags: Mapping[str, str]) -> None:
-        every = {**tags, STACK_TAG_KEY: self._stack_tag}
+        every = {**self._tags, **tags, STACK_TAG_KEY: self._stack_tag}
         with named():
             self._once.create_endpoint(
                 EndpointName=name,

@@ -7,23 +7,31 @@ cannot drift. A variable is the name of the field in upper case.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Base class. Fields are `str` or `int`."""
+    """Base class. Fields are `str` or `int`. One that has its default needs no variable."""
 
     def to_environment(self) -> dict[str, str]:
-        return {field.name.upper(): str(getattr(self, field.name)) for field in fields(self)}
+        values = {field: getattr(self, field.name) for field in fields(self)}
+        return {
+            field.name.upper(): str(value)
+            for field, value in values.items()
+            if value != field.default
+        }
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the variables. A missing one raises KeyError with its name."""
+        """Read the variables. A missing one without a default raises KeyError with its name."""
         values = {}
         for field in fields(cls):
-            text = environment[field.name.upper()]
+            name = field.name.upper()
+            if name not in environment and field.default is not MISSING:
+                continue
+            text = environment[name]
             values[field.name] = int(text) if field.type in (int, "int") else text
         return cls(**values)
 
@@ -70,6 +78,8 @@ class TickSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class ReconcilerSettings(Settings):
+    """`tags` are those of the whole stack, as a JSON object."""
+
     state_table: str
     history_table: str
     history_days: int
@@ -78,6 +88,7 @@ class ReconcilerSettings(Settings):
     adopter_function: str
     stack_tag: str
     log_days: int
+    tags: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)

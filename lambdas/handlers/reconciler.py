@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -45,7 +46,9 @@ def _reconciler(owner: str, hops: int) -> Reconciler:
     history = wiring.history(settings.history_table, settings.history_days)
     return Reconciler(
         store=wiring.store(settings.state_table, history),
-        endpoints=wiring.endpoints(settings.stack_tag, EndpointLogs(settings.log_days)),
+        endpoints=wiring.endpoints(
+            settings.stack_tag, EndpointLogs(settings.log_days), json.loads(settings.tags)
+        ),
         adopter=AdopterFunction(clients.functions(), settings.adopter_function),
         hints=_hints(),
         owner=owner,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from lambdas.aws import clients
@@ -25,6 +26,9 @@ def hints(starts_url: str, work_url: str) -> SqsHints:
     return SqsHints(clients.sqs(), starts_url, work_url)
 
 
-def endpoints(stack_tag: str, logs: EndpointLogs | None = None) -> SageMakerEndpoints:
+def endpoints(
+    stack_tag: str, logs: EndpointLogs | None = None, tags: Mapping[str, str] | None = None
+) -> SageMakerEndpoints:
+    """`tags` are put on each endpoint that is created, beneath its own."""
     client, once = clients.sagemaker(), clients.sagemaker_once()
-    return SageMakerEndpoints(client, once, stack_tag, logs=logs)
+    return SageMakerEndpoints(client, once, stack_tag, logs=logs, tags=tags)

@@ -20,6 +20,7 @@ from tests.roles import session_of
 
 ACCOUNT = "000000000000"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:ours-*"
+NOTHING = policy_document([Statement(("sqs:ListQueues",), (FUNCTION,))])
 PASSED = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
 
 
@@ -182,6 +183,30 @@ def test_who_creates_something_with_tags_needs_the_right_to_tag(
     caller = callers.may(Statement((create,), (arn,)))
     method = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation)
     assert denied(getattr(caller(service), method[1:]), **arguments) == tag
+
+
+def test_a_role_is_checked_with_its_path_and_its_boundary(callers: Callers) -> None:
+    root = callers.emulator.client("iam")
+    limits = [
+        root.create_policy(PolicyName=f"{name}-{uuid.uuid4()}", PolicyDocument=NOTHING)["Policy"]
+        for name in ("limit", "other")
+    ]
+    limit, other = (policy["Arn"] for policy in limits)
+    within = {"StringEquals": {"iam:PermissionsBoundary": limit}}
+    roles = f"arn:aws:iam::{ACCOUNT}:role/team/ours-*"
+    actions = ("iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary")
+    iam = callers.may(Statement(actions, (roles,), within))("iam")
+    role = {"RoleName": f"ours-{uuid.uuid4()}", "AssumeRolePolicyDocument": "{}", "Path": "/team/"}
+    for wrong in ({}, {"PermissionsBoundary": other}, {"PermissionsBoundary": limit, "Path": "/"}):
+        assert denied(iam.create_role, **{**role, **wrong}) == "iam:CreateRole"
+    name = iam.create_role(**role, PermissionsBoundary=limit)["Role"]["RoleName"]
+    policy = {"RoleName": name, "PolicyName": "own", "PolicyDocument": NOTHING}
+    iam.put_role_policy(**policy)
+    put = iam.put_role_permissions_boundary
+    put(RoleName=name, PermissionsBoundary=limit)
+    assert denied(put, RoleName=name, PermissionsBoundary=other) == actions[2]
+    root.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=other)
+    assert denied(iam.put_role_policy, **policy) == "iam:PutRolePolicy"
 
 
 def test_reading_a_reserved_concurrency_is_not_setting_it(callers: Callers) -> None:

@@ -53,6 +53,22 @@ def test_endpoint_is_created_with_our_tag_and_described(
     assert (again.status, again.created_at) == (Status.IN_SERVICE, seen.created_at)
 
 
+def test_endpoint_has_the_tags_of_the_stack_beneath_its_own_and_ours_above_all(
+    world: Simulated,
+) -> None:
+    stack = {"team": "platform", "cost": "4711"}
+    endpoints = SageMakerEndpoints(world.sagemaker, world.sagemaker, TAG, tags=stack)
+    endpoints.create("falcon", "falcon-1", {"team": "nlp", STACK_TAG_KEY: "another-stack"})
+    seen = endpoints.describe("falcon")
+    assert seen is not None
+    tags = world.sagemaker.list_tags(ResourceArn=seen.arn)["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {
+        "team": "nlp",
+        "cost": "4711",
+        STACK_TAG_KEY: TAG,
+    }
+
+
 def test_creation_time_distinguishes_endpoints_of_the_same_name(
     world: Simulated, endpoints: SageMakerEndpoints
 ) -> None:

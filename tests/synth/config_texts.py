@@ -218,6 +218,12 @@ STACK: Mapping[str, Any] = {
         "groups": {"team": "read"},
         "user_pool_arn": "arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_AbCdEf",
     },
+    "tags": {"cost-centre": "4711"},
+    "roles": {
+        "permissions_boundary": "arn:aws:iam::123456789012:policy/limit",
+        "path": "/team/",
+        "name_prefix": "team-",
+    },
     "provider": {
         "profile": "ours",
         "assume_role_arn": _ROLE,

@@ -196,6 +196,63 @@ def test_a_role_of_the_user_may_be_passed_to_sagemaker_only() -> None:
     }
 
 
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/limit"
+
+
+def test_without_a_boundary_any_role_of_the_stack_may_be_made() -> None:
+    (roles,) = [each for each in statements() if "iam:CreateRole" in each["Action"]]
+    assert roles["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/demo-us-east-1-*"]
+    assert "Condition" not in roles
+    assert not [action for action, _ in allowed() if action.endswith("PermissionsBoundary")]
+
+
+def test_with_a_boundary_rights_are_given_only_to_roles_within_it() -> None:
+    limited = statements(roles={"permissions_boundary": BOUNDARY}, api_gateway_account_role=True)
+    within = [
+        each
+        for each in limited
+        if each.get("Condition", {}).get("StringEquals", {}).get("iam:PermissionsBoundary")
+    ]
+    assert {action for each in within for action in each["Action"]} == {
+        "iam:AttachRolePolicy",
+        "iam:CreateRole",
+        "iam:PutRolePermissionsBoundary",
+        "iam:PutRolePolicy",
+    }
+    values = [each["Condition"]["StringEquals"]["iam:PermissionsBoundary"] for each in within]
+    assert set(values) == {BOUNDARY}
+    without = {action for each in limited if each not in within for action in each["Action"]}
+    assert not without & {action for each in within for action in each["Action"]}
+    assert "iam:DeleteRolePermissionsBoundary" not in without, "only others may take it away"
+
+
+def test_roles_are_named_with_their_path_and_prefix() -> None:
+    named = {"path": "/team/", "name_prefix": "team-"}
+    made = allowed(roles=named, api_gateway_account_role=True)
+    arns = {arn for action, arn in made if action.startswith("iam:")}
+    assert arns == {f"arn:aws:iam::{ACCOUNT}:role/team/team-demo-us-east-1-*"}
+
+
+def test_what_may_be_tagged_may_be_untagged() -> None:
+    off = {
+        "AddTags": "DeleteTags",
+        "TagQueue": "UntagQueue",
+        "TagResource": "UntagResource",
+        "TagRole": "UntagRole",
+    }
+    auth = {"type": "cognito", "groups": {"readers": "read"}}
+    made = allowed(auth=auth, tags={"team": "search"})
+    tagged = [
+        (f"{action.partition(':')[0]}:{off[action.partition(':')[2]]}", resource)
+        for action, resource in made
+        if action.partition(":")[2] in off
+    ]
+    assert len({action for action, _ in tagged}) == 11
+    assert set(tagged) <= made
+    without = {action for action, _ in allowed(auth=auth)}
+    assert not without & {action for action, _ in tagged}, "the tag of the stack never changes"
+
+
 @pytest.mark.parametrize(
     ("region", "partition"),
     [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")],

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from local.emulator.patches.named_resources import EVERYTHING, alarms, fields
+from local.emulator.patches.role_rights import role_of
 
 evaluator: Any = import_module("ministack.core.iam_evaluator")
 iam_actions: Any = import_module("ministack.core.iam_actions")
@@ -174,9 +175,14 @@ def _of_code(request: Mapping[str, Any], account: str) -> Iterator[Need]:
 def _condition_keys(
     action: str, path: str, request: Mapping[str, Any], region: str, account: str
 ) -> Mapping[str, str]:
+    role = role_of(f"arn:aws:iam::{account}:role/{request.get('RoleName')}") or {}
     match action:
+        case "iam:CreateRole" | "iam:PutRolePermissionsBoundary":
+            return _boundary(request)
         case "iam:AttachRolePolicy" | "iam:DetachRolePolicy":
-            return {"iam:PolicyARN": str(request.get("PolicyArn"))}
+            return {"iam:PolicyARN": str(request.get("PolicyArn")), **_boundary(role)}
+        case "iam:PutRolePolicy" | "iam:DeleteRolePolicy" | "iam:DeleteRolePermissionsBoundary":
+            return _boundary(role)
         case "kms:DescribeKey" if str(request.get("KeyId")).startswith("alias/"):
             return {"kms:RequestAlias": str(request["KeyId"])}
         case "lambda:CreateEventSourceMapping":
@@ -188,3 +194,9 @@ def _condition_keys(
             return {"lambda:FunctionArn": str(mapping.get("FunctionArn"))}
         case _:
             return {}
+
+
+def _boundary(named: Mapping[str, Any]) -> Mapping[str, str]:
+    """The boundary that a request sets, or that a role has. Without one, the key is absent."""
+    boundary = named.get("PermissionsBoundary")
+    return {"iam:PermissionsBoundary": str(boundary)} if boundary else {}

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from local.emulator.patches.role_rights import role_of
+
 iam_actions: Any = import_module("ministack.core.iam_actions")
 
 EVERYTHING = "*"
@@ -17,14 +19,14 @@ BY_ARN = ("ResourceArn", "ResourceARN", "resourceArn")
 
 
 def apply() -> None:
-    """Complete what MiniStack leaves at `*`, and name rules as AWS does."""
+    """Complete what MiniStack leaves at `*`, and name rules and roles as AWS does."""
     extract = iam_actions.extract_resource_arn
 
     def extract_named(
         service: str, method: str, path: str, headers: Any, body: bytes, parameters: Any, *at: str
     ) -> Any:
         arn = extract(service, method, path, headers, body, parameters, *at)
-        if arn != EVERYTHING and service not in ("events", "kms"):
+        if arn != EVERYTHING and service not in ("events", "iam", "kms"):
             return arn
         return resource(service, fields(body, parameters), *at) or arn
 
@@ -54,6 +56,8 @@ def resource(service: str, named: Mapping[str, Any], region: str, account: str) 
             return f"arn:aws:cognito-idp:{region}:{account}:userpool/{named['UserPoolId']}"
         case "events":
             return _of_rules(named, region, account)
+        case "iam" if "RoleName" in named:
+            return _of_role(named, account)
         case "kms" if str(named.get("KeyId")).startswith("alias/"):
             return f"arn:aws:kms:{region}:{account}:key/of-{named['KeyId']}"
         case "lambda" if "Handler" in named or "Code" in named:
@@ -71,6 +75,14 @@ def _of_rules(named: Mapping[str, Any], region: str, account: str) -> str:
         return ""
     path = rule if bus == "default" else f"{bus}/{rule}"
     return f"arn:aws:events:{region}:{account}:rule/{path}"
+
+
+def _of_role(named: Mapping[str, Any], account: str) -> str:
+    """The ARN of a role, which has its path: that of the request if the role is to be made."""
+    name = str(named["RoleName"])
+    known = role_of(f"arn:aws:iam::{account}:role/{name}")
+    made = f"arn:aws:iam::{account}:role{named.get('Path') or '/'}{name}"
+    return str(known["Arn"]) if known else made
 
 
 def _of_cloudwatch(named: Mapping[str, Any], region: str, account: str) -> str:
