@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from client import stacks, tokens
 from client.account import NotThisAccount
+from client.loopback import reach_directly
 from lambdas.core.errors import AwsRefused, InvalidField
 from lambdas.core.scopes import SCOPES
 
@@ -35,6 +36,7 @@ _HOW_TO_GIVE = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    reach_directly(os.environ)
     try:
         where = stacks.of_local() if options.local else stacks.of(options.table, options.region)
         where.reach(os.environ)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from client.account import Account
+from client.loopback import reach_directly
 from constructs_lib.config.file import load, read_json
 from constructs_lib.config.lock_document import FORMAT, check_lock
 from constructs_lib.config.problems import InvalidConfig
@@ -35,6 +36,7 @@ NOT_TRIED = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    reach_directly(os.environ)
     try:
         wanted = _wanted(options.config, options.region)
         if options.check:

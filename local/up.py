@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from client.loopback import reach_directly
 from lambdas.aws import clients
 from lambdas.aws.token_list import DynamoTokenList
 from local import applied, embedded, front, tokens
@@ -167,6 +168,7 @@ def _reach_only(pair: Embedded) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(pair.aws)
+    reach_directly(os.environ)
 
 
 def _agreed(question: str) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import IO
 
 from client.account import Account, NotThisAccount
+from client.loopback import reach_directly
 from constructs_lib.config.problems import InvalidConfig
 from tools import (
     aws_credentials,
@@ -63,6 +64,7 @@ def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
     markdown = plans and MARKDOWN in arguments
     if markdown:
         arguments = [one for one in arguments if one != MARKDOWN]
+    reach_directly(os.environ)
     try:
         terraform_cli.require()
         provision = terraform_cli.provision(os.environ)

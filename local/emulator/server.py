@@ -6,6 +6,7 @@ import importlib
 import os
 import resource
 
+from client.loopback import reach_directly
 from local.serving.repeats import Repeats
 
 LOOPBACK = "127.0.0.1"
@@ -36,6 +37,7 @@ def settings(port: int) -> dict[str, str]:
 def serve(port: int) -> None:
     """Run until SIGTERM or SIGINT, then stop the workers of the Lambda functions."""
     os.environ.update(settings(port))
+    reach_directly(os.environ)
     application = importlib.import_module("ministack.app").app
     importlib.import_module("local.emulator.patches").apply()
     door = importlib.import_module("local.emulator.door").Door(application, Repeats(application))

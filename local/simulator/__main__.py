@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from client.loopback import reach_directly
 from local.key import Key
 from local.simulator.account import Account
 from local.simulator.authority import Authority
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"simulator: {error}", file=sys.stderr)
         return 2
+    reach_directly(os.environ)
     events_url = os.environ.get("EVENTS_ENDPOINT_URL")
     region = options.region
     publisher = inferences = authority = None

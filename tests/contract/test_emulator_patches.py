@@ -22,10 +22,16 @@ from constructs_lib.policy import (
 )
 from tests import roles
 from tests.contract.emulator_process import REGION, Emulator, running_emulator
+from tests.contract.proxies import a_proxy
 
 ACCOUNT = "000000000000"
 FUNCTIONS = """
-import logging, time
+import logging, os, time, urllib.request
+
+def asking(event, context):
+    address = os.environ["AWS_ENDPOINT_URL"] + "/_ministack/health"
+    with urllib.request.urlopen(address) as answer:
+        return {"status": answer.status, "exceptions": os.environ["NO_PROXY"]}
 
 def quiet(event, context):
     return {"statusCode": 200, "body": "{}"}
@@ -81,6 +87,22 @@ def test_what_a_function_logs_is_in_its_log_group(emulator: Emulator) -> None:
     assert "[INFO]" in text
     assert "heard" in text
     assert "not heard" not in text
+
+
+def test_a_function_with_a_proxy_of_its_own_reaches_the_embedded_aws_without_it(
+    emulator: Emulator,
+) -> None:
+    name, functions = a_function(emulator, "asking"), emulator.client("lambda")
+    with a_proxy() as proxy:
+        variables = {**proxy.environment, "NO_PROXY": "corp.example"}
+        functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": variables}
+        )
+
+        answer = json.load(functions.invoke(FunctionName=name)["Payload"])
+
+    assert answer == {"status": 200, "exceptions": "corp.example,127.0.0.1,localhost"}
+    assert proxy.asked == []
 
 
 def test_each_request_is_a_line_in_the_access_log_of_its_stage(emulator: Emulator) -> None:

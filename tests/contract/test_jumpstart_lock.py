@@ -14,6 +14,7 @@ from jumpstart.hub import Hub, HubUnreachable, Listed
 from local.simulator.account import Account
 from local.simulator.hub import PublicHub
 from tests.contract.emulator_process import free_port
+from tests.contract.proxies import a_proxy
 from tests.contract.simulated import SESSION, Simulated, simulated
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,6 +147,17 @@ def test_locking_the_documents_reproduces_the_shipped_lock_byte_for_byte(project
 def test_locking_again_changes_nothing_and_says_so(project: Project) -> None:
     assert project.lock(entry(FALCON, "ml.g5.12xlarge")) == (0, "models.lock.json is written.\n")
     assert project.lock(entry(FALCON, "ml.g5.12xlarge")) == (0, "models.lock.json is as it was.\n")
+
+
+def test_hub_on_this_machine_is_not_asked_through_the_users_proxy(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_proxy() as proxy:
+        for name, value in proxy.environment.items():
+            monkeypatch.setenv(name, value)
+        code, output = project.lock(entry(FALCON, "ml.g5.12xlarge"))
+
+    assert (code, proxy.asked) == (0, []), output
 
 
 def test_each_document_of_the_hub_can_be_locked(project: Project) -> None:

@@ -16,6 +16,7 @@ from local.processes import stop
 from local.up import UNCHANGED
 from tests.contract.emulator_process import free_port
 from tests.contract.listeners import listening
+from tests.contract.proxies import a_proxy
 from tests.contract.small_project import SmallProject, small_project, small_stack
 
 
@@ -163,6 +164,14 @@ def test_the_users_own_aws_settings_are_ignored(project: SmallProject) -> None:
     )
 
     assert (code, "0 added, 0 changed, 0 destroyed" in output) == (0, True), output
+
+
+def test_nothing_on_this_machine_is_reached_through_the_users_proxy(fresh: SmallProject) -> None:
+    with a_proxy() as proxy:
+        code, output = fresh.run("up", proxy.environment)
+
+    assert code == 0, output
+    assert proxy.asked_for_this_machine == []
 
 
 def test_a_real_deployments_state_is_not_touched(project: SmallProject) -> None:

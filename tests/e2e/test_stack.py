@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from local.up import UNCHANGED
+from tests.contract.proxies import a_proxy
 from tests.e2e.calls import FALCON, FLAN, get, renew
 from tests.e2e.checkout import Checkout, descendants, listening, until
 
@@ -19,6 +20,16 @@ def test_second_up_changes_nothing(checkout: Checkout) -> None:
     (checkout.folder / ".local/applied.json").unlink()
     printed = checkout.up()
     assert "0 added, 0 changed, 0 destroyed" in printed, printed
+
+
+def test_nothing_of_the_stack_is_reached_through_the_users_proxy(checkout: Checkout) -> None:
+    with a_proxy() as proxy:
+        assert UNCHANGED in checkout.up(**proxy.environment)
+        listed = checkout.run("client", "token", "list", "--local", **proxy.environment)
+
+    assert listed.returncode == 0, listed.stderr
+    assert "local admin" in listed.stdout
+    assert proxy.asked == []
 
 
 def test_nothing_listens_outside_loopback(checkout: Checkout) -> None:

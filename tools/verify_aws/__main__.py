@@ -8,6 +8,7 @@ Exit codes: 0 all is as assumed, 1 something differs or failed, 2 wrong argument
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 import signal
 import sys
@@ -22,6 +23,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from client.account import NotThisAccount
+from client.loopback import reach_directly
 from tools import aws_credentials
 from tools.verify_aws.answers import Outcome, Question, Result, table, write
 from tools.verify_aws.aws import Aws, NotInTime
@@ -44,6 +46,7 @@ something behind: the next one removes it. So only one run at a time in an accou
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    reach_directly(os.environ)
     region = options.region or boto3.Session().region_name
     if not region:
         return _refuse("no region: add --region, or set AWS_REGION")

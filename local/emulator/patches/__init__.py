@@ -29,6 +29,7 @@ from local.emulator.patches import (
     service_roles,
     silent_functions,
     transport,
+    unproxied_functions,
 )
 
 __all__ = ["apply"]
@@ -60,3 +61,4 @@ def apply() -> None:
     service_roles.apply()
     silent_functions.apply()
     transport.apply()
+    unproxied_functions.apply()
