@@ -57,7 +57,9 @@ class Door:
         head, path = _head_of(scope), scope["path"]
         host = head.headers.get("host", "")
         api = REST_API.fullmatch(host)
-        if api:
+        if not head.path.startswith("/"):  # as to a proxy: it would name a second host
+            await _answer(send, 400, _JSON, b'{"message":"Ask for a path alone."}')
+        elif api:
             await self._to_stage(api[1], path, scope, receive, send)
         elif not MACHINE.fullmatch(host):
             await _answer(send, 403, _JSON, b'{"message":"Use 127.0.0.1 or localhost."}')
@@ -70,8 +72,7 @@ class Door:
 
     async def _to_stage(self, api: str, path: str, scope: Any, receive: Any, send: Any) -> None:
         """A request to a deployed API. MiniStack would take other paths for its own."""
-        below = path.split("/")[1:]  # nothing for the `*` of OPTIONS
-        if below and below[0] in apigateway.stages_for_api(api):
+        if path.split("/")[1] in apigateway.stages_for_api(api):
             await self._unsigned(scope, receive, send)
         else:
             await _answer(send, 403, _JSON, b'{"message":"Forbidden"}')

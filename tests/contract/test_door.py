@@ -178,14 +178,20 @@ def test_the_host_of_an_api_opens_only_its_stages(emulator: Emulator) -> None:
     assert "QueueUrls" in queues.list_queues()
 
 
-def test_a_request_for_the_server_as_a_whole_is_refused(emulator: Emulator) -> None:
-    api = emulator.client("apigateway").create_rest_api(name="any")["id"]
-    url = httpx.URL(emulator.url)
+@pytest.mark.parametrize(
+    "target",
+    ["*", "http://evil.example/_ministack/health", "http://localhost/{stage}", "evil/{stage}"],
+)
+def test_a_target_that_is_no_path_is_refused(emulator: Emulator, target: str) -> None:
+    apis, url = emulator.client("apigateway"), httpx.URL(emulator.url)
+    api = apis.create_rest_api(name="any")["id"]
+    apis.create_deployment(restApiId=api, stageName="prod")
 
     for host in (f"{api}.execute-api.localhost", "localhost"):
         connection = http.client.HTTPConnection(url.host, url.port)
-        connection.request("OPTIONS", "*", headers={"Host": host})
-        assert 400 <= connection.getresponse().status < 500
+        connection.request("OPTIONS", target.format(stage="prod"), headers={"Host": host})
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (400, b'{"message":"Ask for a path alone."}')
         connection.close()
 
 

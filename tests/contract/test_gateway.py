@@ -335,6 +335,23 @@ def test_another_host_is_refused(gateway: Gateway, host: str) -> None:
     assert not gateway.emulator.received
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"http://evil.example/prod/health",
+        b"http://localhost/prod/health",
+        b"evil.example/prod/health",
+        b"*",
+    ],
+)
+def test_a_target_that_is_no_path_is_refused(gateway: Gateway, target: bytes) -> None:
+    answer = gateway.raw(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"no proxy" in answer
+    assert not gateway.emulator.received
+
+
 def test_a_piece_of_an_answer_is_passed_on_before_the_next_one_comes(gateway: Gateway) -> None:
     gateway.emulator.pieces = [b"first", b"second"]
 
