@@ -50,6 +50,7 @@ from lambdas.core.state import (
     State,
     Status,
     Step,
+    changed_by_hand,
     paid_again,
     paid_second,
 )
@@ -291,18 +292,7 @@ class FakeStateStore:
             raise Conflict("something was cut")
         if keyed and keyed.id in record.operations:
             raise Conflict("the key was recorded meanwhile")
-        state = replace(record.state, attempts=0, retry_at=None)
-        if isinstance(change, Override):
-            state = replace(
-                state,
-                override=change,
-                fallback_config=None,
-                rolled_back=None,
-                reweighing=None,
-            )
-        else:
-            state = replace(state, reweighing=change)
-        return self._user_write(_keyed(record, keyed), state, now)
+        return self._user_write(_keyed(record, keyed), changed_by_hand(record.state, change), now)
 
     def wake(self, key: str, rev: int, until: datetime, now: datetime, share: WakeShare) -> None:
         record = self.load(key)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -39,6 +40,7 @@ from lambdas.core.state import (
     State,
     Status,
     Step,
+    Trouble,
     Update,
     Wanted,
 )
@@ -65,7 +67,12 @@ def state_values(state: State) -> dict[str, Any]:
         "observed_status": state.observed_status.value,
         "observed_config": state.observed_config,
         "asked_config": state.asked_config,
-        "reason": state.reason[:1000],
+        "reason": None,  # older code stored a text, whatever became of what it told of
+        "troubles": {
+            step: {**asdict(each), "why": each.why[:1000]} for step, each in state.troubles.items()
+        }
+        or None,
+        "deletion": state.deletion and state.deletion[:1000],
         "next_due": epoch(state.next_due),
         "next_step": state.next_step.value,
         "intent": intent
@@ -212,7 +219,8 @@ def state_of(item: Item) -> State:
         observed_status=status_of(item.get("observed_status", "")),
         observed_config=item.get("observed_config"),
         asked_config=item.get("asked_config"),
-        reason=item.get("reason", ""),
+        troubles={step: _trouble_of(each) for step, each in item.get("troubles", {}).items()},
+        deletion=item.get("deletion"),
         next_due=instant(item.get("next_due")),
         next_step=step_of(item.get("next_step", "")),
         intent=intent
@@ -238,6 +246,17 @@ def state_of(item: Item) -> State:
         orphaned_at=instant(item.get("orphaned_at")),
         adopting=_adoption_of(item.get("adopting")),
         stranger=owner_of(item.get("stranger")),
+    )
+
+
+def _trouble_of(item: Item) -> Trouble:
+    return Trouble(
+        item["mark"],
+        item["why"],
+        item.get("kind", ""),
+        {kind: int(times) for kind, times in item.get("refusals", {}).items()},
+        int(item.get("tries", 0)),
+        bool(item.get("waits", False)),
     )
 
 

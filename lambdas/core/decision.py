@@ -6,13 +6,30 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
+from lambdas.core.errors import AwsRefused
+from lambdas.core.in_the_way import (
+    ADOPTING,
+    ANOTHERS_DELETION,
+    PERHAPS_CREATED,
+    RESTORED,
+    ROLLBACK_FAILED,
+    call_mark,
+    in_the_way,
+    known_trouble,
+    may_appear,
+    note_on_config,
+    restored_mark,
+    unread,
+    why_dropped,
+    with_trouble,
+    without_trouble,
+)
 from lambdas.core.meter import Meter
 from lambdas.core.reasons import last_end, why_running, why_stopped, with_wanted
-from lambdas.core.spec import Spec, digest
+from lambdas.core.spec import Spec
 from lambdas.core.state import (
-    ABSENT,
+    BROKEN,
     Adoption,
     Dropped,
     Observed,
@@ -21,21 +38,17 @@ from lambdas.core.state import (
     State,
     Status,
     Step,
+    Trouble,
     Update,
 )
 from lambdas.core.strangers import cannot_act
 from lambdas.core.wanted_config import (
     after_rollback,
-    is_rolled_back,
     next_fallback,
-    outlasts,
-    postponed,
     rollback_mark,
-    rollback_reason,
-    rolled_back,
     set_outside,
+    update_policy,
     wanted_config,
-    weights_undone,
     with_served,
 )
 
@@ -61,8 +74,6 @@ LOOK_AGAIN = timedelta(minutes=15)
 LOOK_AGAIN_WANTED = timedelta(minutes=1)
 UNSURE = "maybe"
 """The value of `State.restored` while scaling is being changed: parts of it may be in place."""
-UNSEEN = timedelta(minutes=2)
-"""How long after a CreateEndpoint without an answer its endpoint may still appear."""
 TAG_SETTLES = timedelta(seconds=10)
 """How long after we tagged an endpoint another stack's tag may still replace ours. If two stacks
 adopt one endpoint concurrently, the last tag stays. After this time both see which one it is."""
@@ -81,7 +92,6 @@ _IN_TRANSITION = frozenset(
         Status.UNKNOWN,
     }
 )
-_BROKEN = frozenset({Status.FAILED, Status.OUT_OF_SERVICE})
 ACTIONS = frozenset({Step.CREATE, Step.DELETE, Step.UPDATE, Step.RESTORE, Step.REWEIGH, Step.ADOPT})
 """The steps that change an endpoint by a call that is intended first."""
 _UNTIL = {
@@ -128,11 +138,6 @@ def undecided(spec: Spec | None, state: State, now: datetime) -> bool:
     return held is None or (last is not None and held < last.since)
 
 
-def unread(spec: Spec) -> str:
-    """The reason for people, if the spec of an endpoint cannot be read."""
-    return f"its spec cannot be read ({spec.unreadable}): what runs goes on, only leases act"
-
-
 def backoff(attempts: int) -> timedelta:
     """The wait after `attempts` (1 or more) failures in a row."""
     doublings = min(attempts - 1, 10)
@@ -156,8 +161,11 @@ def decide(
     decision = _decide(spec, state, observed, now, draining=draining)
     if restored and not draining and decision.step in _NOT_WHEN_RESTORED:
         why = f"the state table was restored: until that is accepted, no {decision.step}"
-        step = Step.CREATE if decision.step is Step.CREATE else Step.WAIT
-        return _give_up(decision.state, now + LOOK_AGAIN, why, step)
+        next_step = Step.CREATE if decision.step is Step.CREATE else Step.WAIT
+        mark = call_mark(spec, observed.created_at, decision.step, decision.config_name)
+        waiting = with_trouble(decision.state, decision.step, Trouble(mark, why, RESTORED))
+        waiting = replace(waiting, next_due=now + LOOK_AGAIN, next_step=next_step)
+        return Decision(Step.GIVE_UP, why, waiting)
     return decision
 
 
@@ -165,7 +173,6 @@ def _decide(
     spec: Spec | None, state: State, observed: Observed, now: datetime, *, draining: bool
 ) -> Decision:
     meter = meter_of(None if draining else spec, state)
-    wanted = meter.wanted(now)
     before, state = state, _with_observation(spec, state, observed, now)
     if draining or spec is None or not spec.unreadable:
         state = with_wanted(meter, state, now, draining=draining)
@@ -184,7 +191,7 @@ def _decide(
     if not observed.ours:
         return _decide_foreign(spec, state, observed, meter, now)
     if observed.status in _IN_TRANSITION:
-        return _decide_moving(state, observed, now, wanted=wanted)
+        return _decide_moving(spec, state, observed, meter, now)
     if draining:
         return Decision(Step.DELETE, DRAINED, state, observed.config_name)
     return _decide_settled(spec, state, observed, meter, now)
@@ -199,14 +206,11 @@ def _decide_settled(
         return _decide_unread(spec, state, meter, now)
     if not wanted:
         return _decide_unwanted(spec, state, observed, now)
-    if observed.status in _BROKEN:
-        why = f"{observed.status}: {observed.failure_reason or 'no reason given'}"
-        return Decision(Step.DELETE, why, state, observed.config_name)
+    if observed.status in BROKEN:
+        return Decision(Step.DELETE, _failure(observed), state, observed.config_name)
     if observed.status is Status.UPDATE_ROLLBACK_FAILED:
         due = _earlier(now + LOOK_AGAIN, meter.next_transition(now))
-        return _give_up(
-            state, due, "an update failed and so did its rollback; SageMaker support can mend it"
-        )
+        return _give_up(state, due, ROLLBACK_FAILED)
     return _decide_running(spec, state, observed, meter, now)
 
 
@@ -237,14 +241,14 @@ def _decide_adoption(
         return None
     if observed.owner is Owner.NOBODY and settles is None:
         if state.retry_at and state.retry_at > now:
-            return _wait(state, state.retry_at, state.reason)
-        if why := _why_dropped(spec, state, observed, Step.ADOPT):
+            return _wait(state, state.retry_at, ADOPTING)
+        if why := why_dropped(spec, state, Step.ADOPT):
             return Decision(Step.VOID, why, state)
         return Decision(Step.ADOPT, "an accepted request put it on the meter", state)
     # Until then the tags may not show ours yet, or may show ours though another stack's replaces
     # it.
     tagged = replace(state, adopting=replace(adoption, tagged_at=adoption.tagged_at or now))
-    return _wait(tagged, settles or now + TAG_SETTLES, "it is being put on the meter")
+    return _wait(tagged, settles or now + TAG_SETTLES, ADOPTING)
 
 
 def on_record(state: State, observed: Observed) -> bool:
@@ -283,14 +287,16 @@ def _decide_unread(spec: Spec, state: State, meter: Meter, now: datetime) -> Dec
     return _give_up(state, due, unread(spec))
 
 
-def _decide_moving(state: State, observed: Observed, now: datetime, *, wanted: bool) -> Decision:
+def _decide_moving(
+    spec: Spec | None, state: State, observed: Observed, meter: Meter, now: datetime
+) -> Decision:
     """Look again: often before a stop, and less and less often during a start.
 
     SageMaker sends an event at the end of a start. The looks at a start wait in the queue of the
     starts: many starts at once must not fill the queue of the stops.
     """
-    # The reason shows a failure until the endpoint is in service again.
-    reason = state.reason if state.attempts else _doing(observed.status)
+    wanted = meter.wanted(now)
+    reason = in_the_way(spec, state, meter, now) if spec else ""
     if observed.status is Status.CREATING and wanted:
         age = now - (observed.created_at or now)
         return _wait(state, now + min(max(age, POLL), LONGEST_POLL), reason, Step.CREATE)
@@ -318,27 +324,26 @@ def _decide_absent(
     *,
     draining: bool,
 ) -> Decision:
-    intent = before.intent
-    creating = intent is not None and intent.step is Step.CREATE and now - intent.at < UNSEEN
-    if creating and not meter.wanted(now):
-        unseen = replace(state, intent=intent)
-        return _wait(unseen, now + POLL, "it may have been created without our knowing")
+    if may_appear(before, now) and not meter.wanted(now):
+        return _wait(replace(state, intent=before.intent), now + POLL, PERHAPS_CREATED)
     if spec is None:
         return Decision(Step.FORGET, "no spec and no endpoint are left", state)
     if spec.unreadable and not draining and not (meter.wanted(now) and spec.endpoint_config_name):
         return _decide_unread(spec, state, meter, now)
     if not meter.wanted(now):
-        return _rest(
-            replace(state, attempts=0, retry_at=None, fallback_config=None, dropped={}),
+        return _wait(
+            replace(
+                state, attempts=0, retry_at=None, fallback_config=None, dropped={}, troubles={}
+            ),
             meter.next_transition(now),
             DRAINED if draining else _why_unwanted(spec, state, now),
             Step.CREATE,
         )
     if state.retry_at and state.retry_at > now:
         due = _earlier(state.retry_at, meter.next_transition(now))
-        return _wait(state, due, state.reason, Step.CREATE)
+        return _wait(state, due, in_the_way(spec, state, meter, now), Step.CREATE)
     config = wanted_config(spec, state)
-    if why := _why_dropped(spec, state, ABSENT, Step.CREATE, config):
+    if why := why_dropped(spec, state, Step.CREATE, config):
         due = _earlier(now + LOOK_AGAIN, meter.next_transition(now))
         return _wait(state, due, why, Step.CREATE)
     return Decision(
@@ -352,11 +357,11 @@ def _decide_foreign(
     if spec is None:
         return Decision(Step.FORGET, "the endpoint of that name is not ours", state)
     if observed.status is Status.DELETING:
-        return _wait(state, now + POLL_DELETING, "SageMaker is deleting another's endpoint")
+        return _wait(state, now + POLL_DELETING, ANOTHERS_DELETION)
     # No event says that its owner has deleted it: while ours is wanted, look every minute.
     soon = LOOK_AGAIN_WANTED if meter.wanted(now) else LOOK_AGAIN
     due = _earlier(now + soon, meter.next_transition(now))
-    waiting = replace(state, stranger=observed.owner, next_due=due, next_step=Step.WAIT, reason="")
+    waiting = replace(state, stranger=observed.owner, next_due=due, next_step=Step.WAIT)
     # The owner of an ignored one wants no history to mention it.
     step = Step.WAIT if observed.owner is Owner.IGNORED else Step.GIVE_UP
     return Decision(step, cannot_act(spec.name), waiting)
@@ -368,17 +373,17 @@ def _decide_running(
     assert spec is not None, "an endpoint without a spec is never wanted"
     due = meter.next_transition(now)
     config = wanted_config(spec, state)
-    note = _note_on_config(spec, state, observed, meter, now)
-    unscaled = _why_dropped(spec, state, observed, Step.RESTORE, config)
-    restored = unscaled or state.restored == restored_mark(spec, observed)
+    longest = update_policy(spec, state).longest(observed.last_deployment)
+    note = note_on_config(spec, state, longest, meter, now)
+    unscaled = why_dropped(spec, state, Step.RESTORE, config)
+    restored = unscaled or state.restored == restored_mark(spec, observed.created_at)
     must_reweigh = state.reweighing is not None and not state.reweighing.begun
     if restored and note is not None and not must_reweigh:
-        recovered = replace(state, attempts=0, retry_at=None)
-        if note or unscaled:
-            return _wait(recovered, due, note or unscaled or "", Step.DELETE)
-        return _rest(recovered, due, why_running(meter, now), Step.DELETE)
+        recovered = replace(state, attempts=0, retry_at=None, troubles={})
+        return _wait(recovered, due, note or unscaled or why_running(meter, now), Step.DELETE)
     if state.retry_at and state.retry_at > now:
-        return _wait(state, _earlier(state.retry_at, due), state.reason)
+        reason = in_the_way(spec, state, meter, now)
+        return _wait(state, _earlier(state.retry_at, due), reason)
     if note is not None and not restored:
         why = "its scaling is to be put in place"
         return Decision(Step.RESTORE, why, replace(state, restored=UNSURE), config)
@@ -391,27 +396,11 @@ def _decide_running(
     return Decision(Step.UPDATE, f"{since}it is to run {config}", aside, config)
 
 
-def _note_on_config(
-    spec: Spec, state: State, observed: Observed, meter: Meter, now: datetime
-) -> str | None:
-    """What to say of the config that a running endpoint serves and keeps; empty if it is the wanted
-    one. None: it must be updated."""
-    config = wanted_config(spec, state)
-    if observed.config_name == config:
-        return rolled_back(spec, state) or weights_undone(state) or ""
-    given_up = is_rolled_back(spec, state, config)
-    if given_up:
-        return rolled_back(spec, state)
-    if outlasts(spec, state, observed, meter, now):
-        return postponed(config)
-    return _why_dropped(spec, state, observed, Step.UPDATE, config)
-
-
 def _with_observation(spec: Spec | None, state: State, observed: Observed, now: datetime) -> State:
     """The state with what was observed. A new failure or rollback is counted once."""
     if state.observed_created not in (None, observed.created_at):
         # It was deleted, and perhaps created again between two looks: this is another life.
-        state = replace(state, intent=None, updating=None, rolled_back=None)
+        state = replace(state, intent=None, updating=None, rolled_back=None, deletion=None)
     seen = replace(
         state,
         observed_status=observed.status,
@@ -420,8 +409,10 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
         observed_created=observed.created_at,
         intent=None,
         stranger=None,
+        deletion=state.deletion if observed.status is Status.DELETING else None,
     )
-    if observed.status in _BROKEN and state.observed_status is not observed.status:
+    seen = without_trouble(seen, Step.WAIT, Step.GIVE_UP, Step.VOID)
+    if observed.status in BROKEN and state.observed_status is not observed.status:
         attempts = state.attempts + 1
         no_capacity = spec is not None and NO_CAPACITY in observed.failure_reason
         fallback = (
@@ -433,8 +424,14 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
             # Another instance type has its own capacity: there is no reason for a long wait.
             retry_at=now + (FIRST_BACKOFF if fallback else backoff(attempts)),
             fallback_config=fallback,
-            reason=f"{observed.status}: {observed.failure_reason or 'no reason given'}",
         )
+        config = wanted_config(spec, seen) if spec else None
+        mark = call_mark(spec, None, Step.CREATE, config)
+        known = known_trouble(state, Step.CREATE, mark)
+        failure = Trouble(
+            mark, _failure(observed), observed.status, known.refusals, known.tries + 1
+        )
+        seen = with_trouble(seen, Step.CREATE, failure)
     if state.reweighing and state.reweighing.life != observed.created_at:
         seen = replace(seen, reweighing=None)
     if observed.status is Status.ABSENT:
@@ -489,7 +486,11 @@ def _with_update(spec: Spec | None, before: State, seen: State, observed: Observ
         return replace(seen, updating=None)  # somebody outside moved it on
     kept = after_rollback(spec, seen, observed.config_name) if spec else seen
     rollback = Rollback(update.mark, observed.failure_reason or update.reason)
-    return replace(kept, updating=None, rolled_back=rollback, reason=rollback_reason(rollback))
+    return replace(kept, updating=None, rolled_back=rollback)
+
+
+def _failure(observed: Observed) -> str:
+    return f"{observed.status}: {observed.failure_reason or 'no reason given'}"
 
 
 def _start_seconds(observed: Observed) -> int | None:
@@ -499,51 +500,8 @@ def _start_seconds(observed: Observed) -> int | None:
     return math.ceil((observed.modified_at - observed.created_at).total_seconds())
 
 
-def restored_mark(spec: Spec, observed: Observed) -> str | None:
-    """Identifies a created endpoint and the scaling that it should have. None: no scaling."""
-    if not spec.scaling:
-        return None
-    scaling = digest([each.document() for each in spec.scaling])
-    return f"{observed.created_at:%Y-%m-%dT%H:%M:%S.%f}:{scaling}"
-
-
-def call_mark(
-    spec: Spec | None, observed: Observed, step: Step, config_name: str | None = None
-) -> str:
-    """Identifies a call by the endpoint and by all that it may send. It changes if a deploy or a
-    person changes something of it."""
-    sent: list[Any] = []
-    if spec:
-        scaling = [each.document() for each in spec.scaling]
-        sent = [dict(spec.tags), dict(spec.update), scaling]
-    life = "" if step is Step.CREATE else str(observed.created_at)
-    return digest([step, config_name, life, sent])
-
-
-def _why_dropped(
-    spec: Spec | None,
-    state: State,
-    observed: Observed,
-    step: Step,
-    config_name: str | None = None,
-) -> str | None:
-    """The reason for people, if this call was refused with an error that no retry changes. Else
-    None."""
-    last = state.dropped.get(step)
-    same = last is not None and last.mark == call_mark(spec, observed, step, config_name)
-    return last.why if last and same else None
-
-
 def _wait(state: State, due: datetime | None, reason: str, next_step: Step = Step.WAIT) -> Decision:
-    return Decision(
-        Step.WAIT, reason, replace(state, next_due=due, next_step=next_step, reason=reason)
-    )
-
-
-def _rest(state: State, due: datetime | None, reason: str, next_step: Step) -> Decision:
-    """Wait for the next transition. The reason is that of the rule of running: it is computed when
-    it is shown, not stored."""
-    return Decision(Step.WAIT, reason, replace(state, next_due=due, next_step=next_step, reason=""))
+    return Decision(Step.WAIT, reason, replace(state, next_due=due, next_step=next_step))
 
 
 def _why_unwanted(spec: Spec | None, state: State, now: datetime) -> str:
@@ -552,62 +510,60 @@ def _why_unwanted(spec: Spec | None, state: State, now: datetime) -> str:
     return why_stopped(last_end(meter_of(spec, state), state, now))
 
 
-def _give_up(state: State, due: datetime, reason: str, next_step: Step = Step.WAIT) -> Decision:
-    waiting = replace(state, next_due=due, next_step=next_step, reason=reason)
-    return Decision(Step.GIVE_UP, reason, waiting)
+def _give_up(state: State, due: datetime, reason: str) -> Decision:
+    """Look again later. The reason is stored so that the history tells it once."""
+    waiting = with_trouble(state, Step.GIVE_UP, Trouble("", reason))
+    return Decision(Step.GIVE_UP, reason, replace(waiting, next_due=due, next_step=Step.WAIT))
 
 
-def refused(state: State, step: Step, why: str, now: datetime) -> State:
+def refusal_of(state: State, step: Step, mark: str, kind: str, why: str) -> Trouble:
+    """The trouble after SageMaker refused the call with this mark, with an error of this kind."""
+    known = known_trouble(state, step, mark)
+    refusals = {**known.refusals, kind: known.refusals.get(kind, 0) + 1}
+    return Trouble(mark, f"{step} refused: {why}", kind, refusals, known.tries + 1)
+
+
+def refused(state: State, step: Step, trouble: Trouble, now: datetime) -> State:
     """The state after SageMaker refused a step. The retry backs off. A stop is tried again every
     minute, because the endpoint costs money until it is stopped."""
-    attempts = state.attempts + 1
-    reason = f"{step} refused: {why}"
-    state = replace(state, attempts=attempts, reason=reason, intent=None)
+    state = replace(with_trouble(state, step, trouble), intent=None, deletion=None)
     if step is Step.DELETE:
         return replace(state, next_due=now + timedelta(minutes=1), next_step=step)
+    attempts = state.attempts + 1
     retry_at = now + backoff(attempts)
-    return replace(state, retry_at=retry_at, next_due=retry_at)
+    return replace(state, attempts=attempts, retry_at=retry_at, next_due=retry_at)
 
 
-def dropped(state: State, step: Step, mark: str, why: str, now: datetime) -> State:
+def dropped(state: State, step: Step, trouble: Trouble, now: datetime) -> State:
     """The state after SageMaker refused a call with an error that no retry changes: without the
-    weights that were set by hand, or with the `mark` of what is not asked for again."""
-    told = f"{step} refused: {why}{_UNTIL.get(step, '')}"
-    state = replace(state, reason=told, intent=None, retry_at=None, next_due=now)
+    weights that were set by hand, or with the mark of what is not asked for again."""
+    told = f"{trouble.why}{_UNTIL.get(step, '')}"
+    state = with_trouble(state, step, replace(trouble, why=told))
+    state = replace(state, intent=None, retry_at=None, next_due=now)
     if step is Step.REWEIGH:
         return replace(state, reweighing=None)
-    state = replace(state, dropped={**state.dropped, step: Dropped(mark, told)})
+    state = replace(state, dropped={**state.dropped, step: Dropped(trouble.mark, told)})
     # An endpoint that runs is well without it. One that does not start stays a failure.
     return replace(state, attempts=state.attempts + 1 if step is Step.CREATE else 0)
 
 
-def throttled(state: State, step: Step, place: datetime) -> State:
+def throttled(state: State, step: Step, mark: str, place: datetime) -> State:
     """The state of an endpoint that was throttled and waits for its place in the line. The limit is
     per account: this is no failure of the endpoint, and the backoff does not grow."""
-    reason = f"{step} throttled: it waits for its turn"
-    waiting = replace(state, next_due=place, next_step=step, reason=reason, intent=None)
+    trouble = replace(known_trouble(state, step, mark), waits=True)
+    waiting = replace(with_trouble(state, step, trouble), intent=None, deletion=None)
+    waiting = replace(waiting, next_due=place, next_step=step)
     return waiting if step is Step.DELETE else replace(waiting, retry_at=place)
 
 
-def not_seen(state: State, why: str, now: datetime) -> State:
+def not_seen(state: State, error: AwsRefused, now: datetime) -> State:
     """The state after SageMaker did not describe the endpoint. The next look is soon: an endpoint
     that runs unwanted costs money."""
-    attempts = state.attempts + 1
-    soon = now + min(backoff(attempts), timedelta(minutes=1))
-    return replace(state, attempts=attempts, reason=f"not seen: {why}", next_due=soon)
+    tries = known_trouble(state, Step.WAIT, "").tries + 1
+    soon = now + min(backoff(tries), timedelta(minutes=1))
+    trouble = Trouble("", f"not seen: {error}", error.code, tries=tries)
+    return replace(with_trouble(state, Step.WAIT, trouble), next_due=soon)
 
 
 def _earlier(one: datetime, other: datetime | None) -> datetime:
     return min(one, other) if other else one
-
-
-def _doing(status: Status) -> str:
-    """What SageMaker is doing. Empty while it creates or deletes the endpoint: then the answer says
-    why (`documents.endpoint_document`)."""
-    match status:
-        case Status.CREATING | Status.DELETING:
-            return ""
-        case Status.ROLLING_BACK:
-            return "SageMaker is rolling an update back"
-        case _:
-            return "SageMaker is updating it"

@@ -34,6 +34,7 @@ from lambdas.core.wanted_config import (
     outlasts,
     override_in_force,
     postponed,
+    update_policy,
 )
 
 _log = logging.getLogger(__name__)
@@ -386,12 +387,13 @@ def _difference(
     if seen.config_name in allowed and not moving:
         return None
     foreign = state.owned_since is not None and state.owned_since != seen.created_at
-    late = spec is not None and outlasts(spec, state, seen, meter_of(spec, state), now)
+    longest = update_policy(spec, state).longest(seen.last_deployment) if spec else timedelta()
+    late = spec is not None and outlasts(longest, meter_of(spec, state), now)
     undone = spec is not None and is_rolled_back(spec, state, config)
     if late and not (foreign or undone or moving):
         why = postponed(config)
     else:
-        why = endpoint_document(record, now)["Reason"] if spec else state.reason
+        why = endpoint_document(record, now)["Reason"] if spec else "it has no spec"
     text = f"{name}: {seen.status} on {seen.config_name}, not {config} ({why})"
     return Difference(text, hopeless=(undone or foreign or late) and not moving)
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lambdas.core.decision import DRAINED, meter_of, undecided, unread
+from lambdas.core.decision import DRAINED, meter_of, undecided
 from lambdas.core.errors import InvalidField
 from lambdas.core.history import Event
+from lambdas.core.in_the_way import in_the_way
 from lambdas.core.meter import Meter
-from lambdas.core.reasons import last_end, retried, why_running, why_stopped
+from lambdas.core.reasons import last_end, why_running, why_stopped
 from lambdas.core.spec import AsyncMode, Origin, Spec
 from lambdas.core.state import Record, State, Status, live_sessions
-from lambdas.core.strangers import cannot_act
 from lambdas.core.wanted_config import chosen_config
 
 _INSTANT = re.compile(
@@ -26,9 +26,10 @@ LEGACY_EXPIRY_KEY = "EndpointExpiry "
 
 
 def endpoint_document(
-    record: Record, now: datetime, *, draining: bool = False
+    record: Record, now: datetime, *, draining: bool = False, told: str | None = None
 ) -> Mapping[str, Any]:
-    """The answer about one endpoint. `record.spec` must not be None.
+    """The answer about one endpoint. `record.spec` must not be None. `told` is what was in the way
+    or under way, as a write knew it. None: as the state says.
 
     EndpointExpiry and ExpiresAt are when it stops if nothing changes. They and TimeLeft are null if
     it is open for ever. If it is not wanted: when it was last wanted, or else when its meter was
@@ -64,7 +65,12 @@ def endpoint_document(
         "NextTransition": iso(meter.next_transition(now)),
         "EndpointConfigName": chosen_config(spec, state),
         "ServedConfigName": _served_config(state),
-        "Reason": _reason(spec, state, meter, rule, now),
+        "Reason": _reason(
+            state.observed_status,
+            in_the_way(spec, state, meter, now) if told is None else told,
+            rule,
+            wanted=meter.wanted(now),
+        ),
         "Owner": "config" if spec.origin is Origin.CONFIG else "api",
         "AsyncApi": spec.async_api is not AsyncMode.OFF,
     }
@@ -130,13 +136,18 @@ def _served_config(state: State) -> str | None:
     return state.observed_config if ours else None
 
 
-def _reason(spec: Spec, state: State, meter: Meter, rule: str, now: datetime) -> str:
-    """Why the endpoint is as it is, true now: what is in the way or under way, or else what the
-    `rule` of running says."""
-    if state.stranger:
-        return cannot_act(spec.name)
-    if spec.unreadable:
-        return unread(spec)
-    created = "being created: " if meter.wanted(now) else "being created, and deleted after that: "
-    doing = {Status.CREATING: created, Status.DELETING: "being deleted: "}
-    return retried(meter, state, now) or doing.get(state.observed_status, "") + rule
+def _reason(status: Status, told: str, rule: str, *, wanted: bool) -> str:
+    """Why the endpoint is as it is: what is in the way or under way, or else what the `rule` of
+    running says. While it changes to what is not wanted: what comes after that, and why."""
+    match status:
+        case Status.CREATING if not told:
+            after = "" if wanted else ", and deleted after that"
+            return f"being created{after}: {rule}"
+        case Status.DELETING if wanted:
+            return f"{told or 'being deleted'}; created after that: {rule}"
+        case Status.DELETING:
+            return told or f"being deleted: {rule}"
+        case Status.UPDATING | Status.ROLLING_BACK | Status.SYSTEM_UPDATING if not wanted:
+            return f"{told}; deleted after that: {rule}"
+        case _:
+            return told or rule

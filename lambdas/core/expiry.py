@@ -234,13 +234,17 @@ class ExpiryUseCases(UseCases):
         assert record.spec is not None
         assert record.state is not None
         underway, live = adopted or (renewed_meanwhile(record.state, now), None)
-        renewed = paid_again(record.state, now)
+        renewed = replace(paid_again(record.state, now), adopting=underway)
         if live:
             renewed = replace(
                 renewed, observed_status=live.status, observed_config=live.config_name
             )
-        # Afterwards it is wanted: nothing has ended.
-        operation = replace(operation_of(record.spec, renewed, request, now, 200), ended=None)
+        if isinstance(amount, datetime):
+            end = max(amount, renewed.expires_at or amount)
+        else:
+            end = lease_end(renewed, amount, now, record.spec.max_lease_minutes)
+        paid_for = replace(renewed, expires_at=end)
+        operation = operation_of(record.spec, paid_for, request, now, 200)
         keyed = keyed_with(record, request, operation)
         renewed = self._extend_lease(record, record.spec, amount, now, keyed, underway, live)
         kind = "adopted" if adopted else "renewed"

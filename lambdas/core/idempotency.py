@@ -15,8 +15,9 @@ from typing import Any
 from lambdas.core.decision import meter_of
 from lambdas.core.documents import endpoint_document
 from lambdas.core.errors import IdempotencyConflict, ScopeMissing
+from lambdas.core.in_the_way import in_the_way
 from lambdas.core.ports import Keyed
-from lambdas.core.reasons import last_end, retried
+from lambdas.core.reasons import last_end
 from lambdas.core.scopes import Scope, Scopes
 from lambdas.core.spec import AsyncMode, Spec
 from lambdas.core.state import (
@@ -33,7 +34,9 @@ from lambdas.core.wanted_config import chosen_config, declaration
 OPERATION_LIFE = timedelta(hours=24)
 _MAX_PRUNED_AT_ONCE = 20
 _MAX_TEXT = 100
-"""The length of free text in an answer, and in what is kept of it for its repetitions."""
+"""The length of a name in an answer, and in what is kept of it for its repetitions."""
+_MAX_REASON = 200
+"""The length of what is in the way or under way there."""
 _MAX_OPERATIONS = 48
 """If there are more, the oldest are removed. They are part of STATE, and each write costs by the
 size of the item: this limit keeps it below 32 KB (docs/decisions/0091)."""
@@ -86,8 +89,7 @@ def operation_of(
     """The data of the answer and of its repetitions. `state` is that after the write."""
     meter, chosen = meter_of(spec, state), chosen_config(spec, state)
     wanted = meter.wanted(now) and not draining
-    told = replace(state, reason=state.reason[:_MAX_TEXT])
-    reason = retried(meter_of(None if draining else spec, state), told, now)
+    told = in_the_way(spec, state, meter_of(None if draining else spec, state), now)
     ended = None if wanted else last_end(meter, state, now)
     if ended:
         ended = replace(ended, detail=ended.detail[:_MAX_TEXT])
@@ -97,7 +99,7 @@ def operation_of(
         http_status,
         state.observed_status,
         state.observed_config,
-        reason,
+        told[:_MAX_REASON],
         state.expires_at,
         chosen if chosen != spec.endpoint_config_name else None,
         state.held_since,
@@ -172,13 +174,14 @@ def answered(record: Record, operation: Operation) -> Answer:
         set_up_at=record.state.set_up_at if record.state else operation.at,
         observed_status=operation.endpoint_status,
         observed_config=operation.observed_config,
-        reason=operation.reason,
         ended=operation.ended,
         # If it is not wanted, nothing else ended it than what was recorded.
         last_wanted=Wanted(running=False, since=at, seen=at),
         stranger=operation.stranger,
     )
-    document = endpoint_document(replace(record, state=state), at, draining=operation.draining)
+    document = endpoint_document(
+        replace(record, state=state), at, draining=operation.draining, told=operation.reason
+    )
     if operation.async_api is not None:
         document = {**document, "AsyncApi": operation.async_api}
     return Answer(operation.http_status, document)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from lambdas.core.meter import Meter
 from lambdas.core.schedule import Schedule
-from lambdas.core.state import Ended, EndedBy, State, Status, Step, Wanted
+from lambdas.core.state import Ended, EndedBy, State, Wanted
 
 _A_WEEK_BACK = timedelta(days=8)
 """A schedule of days of the week opens once a week at least, apart from its `except_dates`."""
@@ -41,23 +41,6 @@ def _open(meter: Meter, now: datetime) -> Iterator[tuple[datetime | None, str]]:
         if schedule.name in open_now:
             alone = Meter(None, [schedule, *stops], meter.held_since)
             yield alone.wanted_until(now), schedule.name
-
-
-def retried(meter: Meter, state: State, now: datetime) -> str:
-    """What is in the way or under way. After a failure: how many tries failed, and when the next
-    one is. Empty if nothing is."""
-    if not state.attempts or not state.reason:
-        return state.reason
-    told = f"{state.reason} (tries that failed: {state.attempts}; "
-    stopping = state.next_step is Step.DELETE and state.observed_status is not Status.DELETING
-    again = state.next_due if stopping else state.retry_at
-    if again and again > now:
-        if stopping or _stays_wanted(meter, now, again):
-            return f"{told}the next one at {_iso(again)})"
-        return f"{told}the next one would be at {_iso(again)}, and it is not wanted until then)"
-    if state.observed_status is Status.CREATING:
-        return f"{told}the next one is under way)"
-    return state.reason
 
 
 def why_stopped(ended: Ended | None) -> str:
@@ -129,14 +112,6 @@ def last_end(meter: Meter, state: State, now: datetime, *, draining: bool = Fals
             return Ended(EndedBy.DRAIN, now.replace(microsecond=0))
         return Ended(EndedBy.CHANGE, (last.seen or last.since).replace(microsecond=0))
     return newest
-
-
-def _stays_wanted(meter: Meter, now: datetime, then: datetime) -> bool:
-    """Whether the endpoint is wanted from `now` until `then`, and at `then`."""
-    if not meter.wanted(now):
-        return False
-    until = meter.wanted_until(now)
-    return until is None or until > then
 
 
 def _ends(meter: Meter, set_up_at: datetime | None, now: datetime) -> Iterator[Ended]:

@@ -19,14 +19,13 @@ from lambdas.core.decision import (
     TAG_SETTLES,
     TURN,
     Decision,
-    call_mark,
     decide,
     dropped,
     meter_of,
     not_seen,
     on_record,
+    refusal_of,
     refused,
-    restored_mark,
     throttled,
 )
 from lambdas.core.errors import (
@@ -43,12 +42,31 @@ from lambdas.core.errors import (
 from lambdas.core.hints import ARM_AHEAD, MAX_HOPS, Cause, Hint, hint_at
 from lambdas.core.history import Event, in_order
 from lambdas.core.idempotency import forgotten
+from lambdas.core.in_the_way import (
+    call_mark,
+    had_its_turn,
+    restored_mark,
+    trouble_text,
+    without_trouble,
+)
 from lambdas.core.ports import NO_CONFIG, Adopter, Control, Endpoints, Hints, StateStore
 from lambdas.core.spec import Spec
-from lambdas.core.state import ABSENT, Intent, Observed, Owner, Record, State, Status, Step, Update
+from lambdas.core.state import (
+    ABSENT,
+    BROKEN,
+    Intent,
+    Observed,
+    Owner,
+    Record,
+    State,
+    Status,
+    Step,
+    Update,
+)
 from lambdas.core.takeover import before_adoption
 from lambdas.core.wanted_config import (
     rollback_mark,
+    rollback_reason,
     set_outside,
     update_policy,
     weights_undone,
@@ -198,7 +216,7 @@ class Reconciler:
                 state, decision = self._decide(spec, state, observed, control)
         except AwsRefused as error:
             now = self.clock()
-            self._save(record.key, not_seen(state, str(error), now), now)
+            self._save(record.key, not_seen(state, error, now), now)
             return Outcome(THROTTLED if isinstance(error, Throttled) else "not seen")
         now = self.clock()
         events = list(in_order(_observed_events(record.key, state, decision, now)))
@@ -275,7 +293,9 @@ class Reconciler:
             try:
                 self.adopter.release(observed.arn)
             except AwsRefused as error:
-                waiting = refused(state, Step.VOID, str(error), self.clock())
+                mark = call_mark(record.spec, state.observed_created, Step.VOID)
+                trouble = refusal_of(record.state or state, Step.VOID, mark, error.code, str(error))
+                waiting = refused(state, Step.VOID, trouble, self.clock())
                 self._save(record.key, waiting, now, events)
                 return Outcome("refused", decision)
         api_spec, declared = record.api_spec, bool(state.adopting and state.adopting.declared)
@@ -304,7 +324,8 @@ class Reconciler:
         self.store.begin(
             record.key,
             self.owner,
-            replace(decision.state, next_step=step),  # a hint after a crash takes its queue
+            # After a crash a hint takes the queue of this step.
+            replace(decision.state, next_step=step, deletion=_deletion(decision)),
             Intent(step, config, now),
             [*in_order([*events, Event(record.key, now, step, decision.reason)])],
         )
@@ -323,9 +344,9 @@ class Reconciler:
         now: datetime,
     ) -> State:
         """The state after the call, which was answered at `now`."""
-        step, state = decision.step, decision.state
+        step, state = decision.step, replace(decision.state, deletion=_deletion(decision))
         before = record.state.intent if record.state else None
-        look_again = replace(state, next_due=now + POLL, next_step=Step.WAIT)
+        look_again = replace(had_its_turn(state, step), next_due=now + POLL, next_step=Step.WAIT)
         match refusal:
             case Gone():
                 return replace(look_again, next_due=now + POLL_DELETING)
@@ -336,7 +357,9 @@ class Reconciler:
                 return look_again
             case AlreadyExists() if before is None or before.step is not Step.CREATE:
                 # We did not create it before a crash. Perhaps its deletion is not complete yet.
-                return refused(state, step, refusal.message, now)
+                mark = call_mark(record.spec, None, step, decision.config_name)
+                trouble = refusal_of(state, step, mark, "AlreadyExists", refusal.message)
+                return refused(state, step, trouble, now)
             case AlreadyExists():  # by an earlier call of ours, perhaps with another config
                 look_again = replace(look_again, asked_config=None)
             case None:
@@ -345,10 +368,12 @@ class Reconciler:
                 return self._refused(record, decision, observed, refusal, now)
         if step is Step.ADOPT and state.adopting:
             adopting = replace(state.adopting, tagged_at=now)
-            return replace(state, adopting=adopting, next_due=now + TAG_SETTLES, attempts=0)
+            state = replace(without_trouble(state, step), adopting=adopting, attempts=0)
+            return replace(state, next_due=now + TAG_SETTLES)
         if step is Step.RESTORE and record.spec:
-            restored = restored_mark(record.spec, observed)
-            return replace(state, restored=restored, attempts=0, next_due=now)
+            restored = restored_mark(record.spec, observed.created_at)
+            state = replace(without_trouble(state, step), restored=restored, attempts=0)
+            return replace(state, next_due=now)
         if step is Step.UPDATE and record.spec:
             config = decision.config_name or ""
             update = Update(config, rollback_mark(record.spec, config))
@@ -365,17 +390,19 @@ class Reconciler:
     ) -> State:
         """The state after a refusal."""
         step, state, spec = decision.step, decision.state, record.spec
+        mark = call_mark(spec, observed.created_at, step, decision.config_name)
         if isinstance(error, Throttled):
             place = self.store.take_place(step, now + SOONEST_TURN, TURN)
-            waiting = throttled(state, step, place)
-        elif _is_final(step, error, state.attempts + 1):
-            mark = call_mark(spec, observed, step, decision.config_name)
-            waiting = dropped(state, step, mark, str(error), now)
+            return throttled(state, step, mark, place)
+        missing = error.message.startswith(NO_CONFIG)
+        kind = NO_CONFIG if missing else error.code
+        trouble = refusal_of(state, step, mark, kind, str(error))
+        times = trouble.refusals[kind]
+        if _is_final(step, error, times):
+            waiting = dropped(state, step, trouble, now)
         else:
-            waiting = refused(state, step, str(error), now)
-        if spec and error.message.startswith(NO_CONFIG):
-            waiting = without_missing(spec, waiting)
-        return waiting
+            waiting = refused(state, step, trouble, now)
+        return without_missing(spec, waiting, times) if spec and missing else waiting
 
     def _call(self, name: str, decision: Decision, record: Record) -> None:
         spec, config = record.spec, decision.config_name or ""
@@ -423,15 +450,19 @@ class Reconciler:
             self._send(hint_at(key, Cause.RETRY, state.next_step, due))
 
 
-def _is_final(step: Step, error: AwsRefused, attempts: int) -> bool:
-    """Whether no retry of the step can succeed. A stop is always tried again: until then the
-    endpoint costs money."""
+def _is_final(step: Step, error: AwsRefused, times: int) -> bool:
+    """Whether no retry of a step can succeed that was refused so many `times` with this error. A
+    stop is always tried again: until then the endpoint costs money."""
     if step is Step.DELETE:
         return False
     if step is Step.REWEIGH and error.code in _NO_SUCH_WEIGHTS:
         return True
-    invalid = error.code == _INVALID and attempts >= _INVALID_FOR_GOOD
+    invalid = error.code == _INVALID and times >= _INVALID_FOR_GOOD
     return invalid or error.code in _UNREADABLE
+
+
+def _deletion(decision: Decision) -> str | None:
+    return decision.reason if decision.step is Step.DELETE else None
 
 
 def _word(refusal: AwsRefused | None) -> str:
@@ -446,6 +477,8 @@ def _word(refusal: AwsRefused | None) -> str:
 
 def _begun(state: State, decision: Decision, now: datetime) -> State:
     """The state after SageMaker has accepted the step."""
+    if decision.step is not Step.CREATE:  # a start may still fail: until then all of it is told
+        state = without_trouble(state, decision.step)
     match decision.step:
         case Step.CREATE:
             return replace(
@@ -453,13 +486,11 @@ def _begun(state: State, decision: Decision, now: datetime) -> State:
                 next_step=Step.CREATE,
                 observed_status=Status.CREATING,
                 observed_config=decision.config_name,
-                reason=state.reason if state.attempts else "",
             )
         case Step.DELETE:
             return replace(
                 state,
                 observed_status=Status.DELETING,
-                reason=state.reason if state.attempts else "",
                 next_due=now + POLL_DELETING,
             )
         case Step.REWEIGH if state.reweighing:
@@ -467,7 +498,6 @@ def _begun(state: State, decision: Decision, now: datetime) -> State:
                 state,
                 observed_status=Status.UPDATING,
                 reweighing=replace(state.reweighing, begun=True),
-                reason=f"being updated: {decision.reason}",
             )
         case _:
             before = state.reweighing
@@ -475,7 +505,6 @@ def _begun(state: State, decision: Decision, now: datetime) -> State:
                 state,
                 observed_status=Status.UPDATING,
                 reweighing=None if before and before.begun else before,
-                reason=f"being updated: {decision.reason}",
             )
 
 
@@ -487,18 +516,20 @@ def _observed_events(key: str, before: State, decision: Decision, now: datetime)
         if status is Status.IN_SERVICE:
             yield Event(key, now, status, decision.reason)
         elif status in _NOTABLE:
-            yield Event(key, now, status, after.reason or decision.reason)
+            failure = after.troubles.get(Step.CREATE) if status in BROKEN else None
+            yield Event(key, now, status, failure.why if failure else decision.reason)
         elif status is Status.ABSENT:
             yield Event(key, now, status, "the endpoint is gone")
     if after.rolled_back and after.rolled_back != before.rolled_back:
-        yield Event(key, now, "rolled back", after.reason)
+        yield Event(key, now, "rolled back", rollback_reason(after.rolled_back))
     elif (undone := weights_undone(after)) and undone != weights_undone(before):
         yield Event(key, now, "rolled back", undone)
     outside = set_outside(after)
     if outside and outside != before.observed_config:
         yield Event(key, now, "updated outside", _outside_update(before, after, outside))
     known = after.stranger is not None and after.stranger is before.stranger
-    if decision.step is Step.GIVE_UP and decision.reason != before.reason and not known:
+    told = {trouble.why for trouble in before.troubles.values()}
+    if decision.step is Step.GIVE_UP and decision.reason not in told and not known:
         yield Event(key, now, decision.step, decision.reason)
 
 
@@ -515,10 +546,12 @@ def _refusal_events(
     key: str, before: State, after: State, step: Step, refusal: AwsRefused | None, now: datetime
 ) -> Iterator[Event]:
     """The event for the history if SageMaker refused a step: one per reason, not one per retry."""
-    told = after.reason.startswith((f"{step} refused: ", f"{step} throttled: "))
-    if refusal is not None and told and after.reason != before.reason:
-        detail = after.reason.removeprefix(f"{step} refused: ")
-        yield Event(key, now, f"{step} refused", detail)
+    texts = [
+        trouble_text(step, trouble) if (trouble := state.troubles.get(step)) else ""
+        for state in (before, after)
+    ]
+    if refusal is not None and texts[1] not in ("", texts[0]):
+        yield Event(key, now, f"{step} refused", texts[1].removeprefix(f"{step} refused: "))
 
 
 def _whole_second(instant: datetime) -> datetime:

@@ -46,6 +46,10 @@ class Status(StrEnum):
         )
 
 
+BROKEN = frozenset({Status.FAILED, Status.OUT_OF_SERVICE})
+"""Such an endpoint is deleted, and created again if it is wanted."""
+
+
 class Step(StrEnum):
     """The one step that a reconcile takes."""
 
@@ -160,10 +164,24 @@ class Rollback:
 @dataclass(frozen=True, slots=True)
 class Dropped:
     """A call that SageMaker refused with an error that no retry changes. `mark` identifies what it
-    asked for (`decision.call_mark`): the same is not asked for again."""
+    asked for (`in_the_way.call_mark`): the same is not asked for again."""
 
     mark: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is in the way of a call that the meter wants to make. `mark` identifies that call
+    (`in_the_way.call_mark`), `kind` the last error. `refusals` counts those of each kind, `tries`
+    all tries in a row that failed. `waits`: it was throttled and waits for its turn."""
+
+    mark: str
+    why: str
+    kind: str = ""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    tries: int = 0
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +277,10 @@ class State:
     observed_config: str | None = None
     asked_config: str | None = None
     """The config that it last served because the meter asked for it, in its present life."""
-    reason: str = ""
-    """What is in the way, or under way. Empty: the rule of running says it all."""
+    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    """By steps, what is in the way of the next call. That of Step.WAIT is in the way of a look."""
+    deletion: str | None = None
+    """What the deletion is for that is under way, as the history tells it."""
     next_due: datetime | None = None
     next_step: Step = Step.WAIT
     intent: Intent | None = None
@@ -275,7 +295,7 @@ class State:
     reweighing: Reweighing | None = None
     restored: str | None = None
     """The mark of the endpoint and scaling for which scaling was put in place
-    (`decision.restored_mark`), or `decision.UNSURE`."""
+    (`in_the_way.restored_mark`), or `decision.UNSURE`."""
     owned_since: datetime | None = None
     """The creation time of the endpoint that was last seen with our tag."""
     set_aside: datetime | None = None
@@ -364,6 +384,15 @@ def paid_again(state: State, now: datetime) -> State:
     of a stranger. It asks for another try of what was dropped, too."""
     again = replace(state, held_since=None, stranger=None, dropped={}, attempts=0, retry_at=None)
     return replace(again, paid_at=last_paid(state, now))
+
+
+def changed_by_hand(state: State, change: Override | Reweighing) -> State:
+    """The state with another config or other weights. It asks for another try of what was dropped,
+    too."""
+    again = replace(state, dropped={}, attempts=0, retry_at=None)
+    if isinstance(change, Reweighing):
+        return replace(again, reweighing=change)
+    return replace(again, override=change, fallback_config=None, rolled_back=None, reweighing=None)
 
 
 def last_paid(state: State, now: datetime) -> datetime:

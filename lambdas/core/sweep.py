@@ -15,6 +15,7 @@ from lambdas.core.errors import Conflict, MeterError
 from lambdas.core.hints import Cause, Hint
 from lambdas.core.history import Event
 from lambdas.core.idempotency import OPERATION_LIFE
+from lambdas.core.in_the_way import RESTORED
 from lambdas.core.name_patterns import ANY_NAME, NamePatterns
 from lambdas.core.names import endpoint_key
 from lambdas.core.ports import (
@@ -207,11 +208,19 @@ class Sweep:
         return state.next_due is not None and state.next_due <= late_since
 
     def accept_restored_table(self) -> bool:
-        """Accept the restored table. Returns whether there was one."""
+        """Accept the restored table, and make due what it kept from a step. Returns whether there
+        was one."""
         recorded, actual = self.store.control().table_id, self.store.table_id()
         if actual is None or recorded == actual:
             return False
         self.store.set_table_id(actual, replacing=recorded)
+        kept = [
+            (record, Step(step))
+            for record in self.store.list().records
+            for step, trouble in (record.state.troubles if record.state else {}).items()
+            if trouble.kind == RESTORED
+        ]
+        self._make_due(kept, self.clock())
         return recorded is not None
 
     def _drop_forgotten(self, records: Sequence[Record], now: datetime) -> None:

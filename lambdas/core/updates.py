@@ -16,7 +16,15 @@ from lambdas.core.json_form import MAX_FLOAT, Each, Fields, Number, Text, refuse
 from lambdas.core.names import sagemaker_name
 from lambdas.core.rollout import UpdatePolicy, Variant
 from lambdas.core.spec import Spec
-from lambdas.core.state import Observed, Override, Record, Reweighing, State, Status
+from lambdas.core.state import (
+    Observed,
+    Override,
+    Record,
+    Reweighing,
+    State,
+    Status,
+    changed_by_hand,
+)
 from lambdas.core.strangers import not_ours
 from lambdas.core.use_cases import UseCases
 from lambdas.core.wanted_config import chosen_config, declaration
@@ -66,8 +74,7 @@ class UpdateUseCases(UseCases):
             UpdatePolicy.parse(options, variants, self._served(spec, options))
             override = Override(config_name, options, declaration(spec))
             told = ("update asked", f"to run {config_name}, by hand")
-            changed = replace(state, override=override)
-            return self._record_change(record, spec, changed, override, told, now, request)
+            return self._record_change(record, spec, state, override, told, now, request)
 
         return self.until_written(name, now, request, update)
 
@@ -113,14 +120,14 @@ class UpdateUseCases(UseCases):
         self,
         record: Record,
         spec: Spec,
-        changed: State,
+        state: State,
         change: Override | Reweighing,
         told: tuple[str, str],
         now: datetime,
         request: Request,
     ) -> Answer:
-        """Record the change. `changed` is the state for the answer, `told` is for the history."""
-        changed = replace(changed, dropped={}, attempts=0, retry_at=None)
+        """Record the change. `told` is for the history."""
+        changed = changed_by_hand(state, change)
         operation = operation_of(spec, changed, request, now, 202)
         keyed = keyed_with(record, request, operation)
         self.store.change_running(record.key, change, now, keyed, changed)

@@ -7,12 +7,12 @@ override the config of the spec runs, or a fallback after a shortage of capacity
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lambdas.core.meter import Meter
 from lambdas.core.rollout import UpdatePolicy
 from lambdas.core.spec import Origin, OutsideUpdates, Spec, digest
-from lambdas.core.state import Observed, Override, Rollback, State
+from lambdas.core.state import Override, Rollback, State
 
 MISSING_AFTER = 5
 """After so many refusals in a row (four minutes) the config is really missing: it is no lag of
@@ -111,10 +111,11 @@ def after_rollback(spec: Spec, state: State, served: str | None) -> State:
     return replace(state, override=replace(override, config_name=served, options={}))
 
 
-def without_missing(spec: Spec, state: State) -> State:
-    """The state after SageMaker could not find an endpoint config. If a config set by hand is
-    missing for some minutes, it was deleted, and the declared one runs again."""
-    gone = override_in_force(spec, state) and state.attempts >= MISSING_AFTER
+def without_missing(spec: Spec, state: State, times: int) -> State:
+    """The state after SageMaker could not find an endpoint config so many `times` in a row. If a
+    config set by hand is missing for some minutes, it was deleted, and the declared one runs
+    again."""
+    gone = override_in_force(spec, state) and times >= MISSING_AFTER
     return replace(state, override=None) if gone else state
 
 
@@ -146,10 +147,10 @@ def weights_undone(state: State) -> str | None:
     return f"the weights and capacities set by hand were rolled back: {reweighing.undone}"
 
 
-def outlasts(spec: Spec, state: State, observed: Observed, meter: Meter, now: datetime) -> bool:
-    """Whether an update that begins now may take longer than the endpoint is wanted."""
+def outlasts(longest: timedelta, meter: Meter, now: datetime) -> bool:
+    """Whether an update that begins now, and takes `longest` at most, may take longer than the
+    endpoint is wanted."""
     end = meter.wanted_until(now)
-    longest = update_policy(spec, state).longest(observed.last_deployment)
     return end is not None and now + longest > end
 
 

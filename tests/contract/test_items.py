@@ -58,6 +58,7 @@ from lambdas.core.state import (
     State,
     Status,
     Step,
+    Trouble,
     Update,
     Wanted,
 )
@@ -76,7 +77,11 @@ FULL = State(
     observed_status=Status.UPDATING,
     observed_config="falcon-1",
     asked_config="falcon-0",
-    reason="why not",
+    troubles={
+        Step.CREATE: Trouble("mark-0", "why not", "Failed", {"Throttled": 2}, 3, waits=True),
+        Step.WAIT: Trouble("", "not seen"),
+    },
+    deletion="the lease ended",
     next_due=clock(10, 4),
     next_step=Step.UPDATE,
     intent=Intent(Step.CREATE, "falcon-2", clock(10, 5)),
@@ -167,7 +172,8 @@ def test_texts_are_cut_so_that_the_item_stays_small() -> None:
     long = "x" * 1001
     state = replace(
         FULL,
-        reason=long,
+        troubles={Step.CREATE: Trouble("mark", long)},
+        deletion=long,
         updating=Update("falcon-4", "mark-1", long),
         dropped={Step.CREATE: Dropped("mark-2", long)},
         reweighing=Reweighing([], clock(9), undone=long),
@@ -177,7 +183,8 @@ def test_texts_are_cut_so_that_the_item_stays_small() -> None:
 
     assert read.reweighing is not None
     assert read.updating is not None
-    texts = (read.reason, read.updating.reason, read.dropped[Step.CREATE].why)
+    told = (read.troubles[Step.CREATE].why, read.deletion)
+    texts = (*told, read.updating.reason, read.dropped[Step.CREATE].why)
     assert {*texts, read.reweighing.undone} == {"x" * 1000}
 
 
@@ -193,6 +200,8 @@ def test_state_of_older_code_has_the_values_of_that_time() -> None:
                 "intent": {"step": "create", "at": epoch(clock(9))},
                 "adopting": {"arn": "a", "created_at": epoch(clock(9)), "declared": False},
                 "reweighing": {"desired": "[]", "life": epoch(clock(9))},
+                "reason": "a text that was true once",
+                "troubles": {"wait": {"mark": "", "why": "not seen", "more": 1}},
             }
         )
     )
@@ -201,6 +210,7 @@ def test_state_of_older_code_has_the_values_of_that_time() -> None:
     assert old.intent == Intent(Step.CREATE, "", clock(9))
     assert old.adopting == Adoption("a", clock(9), declared=False)
     assert old.reweighing == Reweighing([], clock(9))
+    assert old.troubles == {Step.WAIT: Trouble("", "not seen")}
 
 
 def test_words_of_newer_code_are_read_as_what_does_no_harm() -> None:
@@ -230,6 +240,7 @@ def test_attributes_have_the_names_that_deployed_tables_have() -> None:
                 "observed_status",
             ),
             *("observed_config", "asked_config", "reason", "next_due", "next_step", "intent"),
+            *("troubles", "deletion"),
             *("attempts", "retry_at", "fallback_config", "updating_to", "updating_mark"),
             *("rolled_back", "rollback_reason", "dropped", "override", "reweighing", "restored"),
             *("owned_since", "set_aside", "observed_modified", "observed_created", "ended"),

@@ -51,6 +51,7 @@ from lambdas.core.state import (
     State,
     Status,
     Step,
+    Trouble,
     Update,
     Wanted,
     cut_at,
@@ -171,7 +172,7 @@ def test_state_is_unchanged_after_save_and_load(store: StateStore) -> None:
         observed_status=Status.FAILED,
         observed_config="falcon-1",
         asked_config="falcon-0",
-        reason="no capacity",
+        troubles={Step.CREATE: Trouble("mark", "no capacity", "Failed", tries=3)},
         next_due=NOW + timedelta(microseconds=1),
         next_step=Step.CREATE,
         attempts=3,
@@ -189,7 +190,7 @@ def test_state_is_unchanged_after_save_and_load(store: StateStore) -> None:
     store.save("falcon", "me", saved, None)
     assert state_of(store) == saved
     store.lock("falcon", "me", NOW, SOON)
-    bare = State(rev=saved.rev, set_up_at=saved.set_up_at, reason="as it was made")
+    bare = State(rev=saved.rev, set_up_at=saved.set_up_at, deletion="as it was made")
     store.save("falcon", "me", bare, None)
     assert state_of(store) == bare
 

@@ -15,9 +15,12 @@ from tests.simulation import oracle
 from tests.simulation.expressions import Item
 from tests.simulation.kernel import Actor, Kernel
 from tests.simulation.ledger import PREFIX, Account, Ledger
+from tests.simulation.sentences import Shown, rule_in
 
 _SKEW = timedelta(seconds=4.5)
 """Two clocks, each wrong by two seconds."""
+_LOOKED_AT = timedelta(minutes=3)
+"""How soon after that the meter has looked at what it waited for."""
 _SENTENCES = {
     "hand": r"stopped by hand at (?P<at>\S+)( \((?P<detail>.*)\))?",
     "lease": r"the lease ended at (?P<at>\S+)",
@@ -78,6 +81,8 @@ class Story:
     """A flip since the last one that the meter may have seen, or not."""
     noted: bool = False
     """What it stored."""
+    deleted_for: str | None = None
+    """What the history says that its last deletion was for."""
     set_up: tuple[datetime, datetime] | None = None
     """By the meter, and when that was written: a sync that sets up many endpoints takes a while."""
 
@@ -105,6 +110,8 @@ class Causes:
         self._kernel, self._ledger = kernel, ledger
         self._violation, self._undecided = violation, undecided
         self._unclear: dict[str, datetime] = {}
+        self.accepted: datetime | None = None
+        """When somebody last accepted a restored state table."""
 
     def looked(self, key: str, *, wanted: bool) -> None:
         """Called at each instant at which that may change."""
@@ -228,11 +235,16 @@ class Causes:
         lately = self._ledger.drained_lately
         return lately is not None and self._kernel.now - lately < timedelta(minutes=10)
 
+    def created(self, key: str) -> None:
+        """Somebody creates it: this is another life."""
+        self.stories[key].deleted_for = None
+
     def told(self, key: str, sentence: str) -> None:
         """A deletion is explained with this. The explanation was part of the write of the intent: a
         user may have written another end since."""
         story, told, actor = self.stories[key], _parsed(sentence), self._kernel.actor
         assert actor is not None
+        story.deleted_for = sentence
         stored = actor.notes.get(f"stored {key}", story.stored)
         if told is not None and told != stored and not self._doubtful(key, story):
             self._violation(key, f"is deleted as {sentence!r}, and stored is {stored}")
@@ -240,10 +252,28 @@ class Causes:
     def shown(self, key: str, document: Mapping[str, Any]) -> None:
         """An answer that is made at this instant: wanted or not, and why."""
         account, story, now = self._ledger.account(key), self.stories[key], self._kernel.now
-        reason = re.sub(r"^being (created|deleted): ", "", document["Reason"])
         if (document["Wanted"] == "running") is not story.wanted:
             self._violation(key, f"is shown as {document['Wanted']}, wanted {story.wanted}")
-        elif paid := re.fullmatch(
+            return
+        shown = Shown(
+            document["Status"],
+            document["ServedConfigName"],
+            account.configs,
+            wanted=story.wanted,
+            adopting=account.adopting,
+            deleted_for=story.deleted_for,
+            restored=self.accepted is not None and now - self.accepted < _LOOKED_AT,
+        )
+        rule = rule_in(document["Reason"], shown)
+        if rule is None:
+            self._violation(key, f"{document['Reason']!r}, it says, and {shown}")
+        elif rule:
+            self._follows(key, rule)
+
+    def _follows(self, key: str, reason: str) -> None:
+        """Whether the rule of running says this now."""
+        account, story, now = self._ledger.account(key), self.stories[key], self._kernel.now
+        if paid := re.fullmatch(
             r"the lease is paid(?: until|, until '(.*)' stops it at) (\S+)", reason
         ):
             end = _instant(paid[2])
@@ -265,7 +295,9 @@ class Causes:
         elif opened := re.fullmatch(r"the window '(.*)' is open for ever", reason):
             if not story.wanted or not _stays_open(account, opened[1], now):
                 self._violation(key, f"{reason}, it says")
-        elif _is_end(reason) and (story.wanted or not self._true(key, story, _parsed(reason))):
+        elif not _is_end(reason):
+            self._violation(key, f"{reason!r} is no sentence that it may say")
+        elif story.wanted or not self._true(key, story, _parsed(reason)):
             self._violation(key, f"{reason}, it says, and {story.flips}, {story.stored}")
 
     def _true(self, key: str, story: Story, told: Told | None) -> bool:

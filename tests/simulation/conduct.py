@@ -133,9 +133,10 @@ class Conduct:
             return
         if begun is None or (written is not None and written >= begun):
             return
-        reason = after.get("reason", {}).get("S", "")
-        if "refused" not in reason:
-            self.watch.violation(key, f"SageMaker refused it, but the state says '{reason}'")
+        troubles = after.get("troubles", {}).get("M", {}).values()
+        said = [trouble["M"]["why"]["S"] for trouble in troubles]
+        if not any("refused" in why for why in said):
+            self.watch.violation(key, f"SageMaker refused it, but the state says {said}")
         elif for_good:
             self.sagemaker.refusals.heard(key, for_good)
 

@@ -254,7 +254,7 @@ MUTANTS = (
     Mutant(
         "nothing comes again after a create or an update",
         f"{CORE}.reconcile",
-        "look_again = replace(state, next_due=now + POLL, next_step=Step.WAIT)",
+        "look_again = replace(had_its_turn(state, step), next_due=now + POLL, next_step=Step.WAIT)",
         "look_again = replace(state, next_due=None, next_step=Step.WAIT)",
         "reconcile: config not seen",
     ),
@@ -289,7 +289,7 @@ MUTANTS = (
     Mutant(
         "a refusal is not counted, nor told",
         f"{CORE}.reconcile",
-        "            waiting = refused(state, step, str(error), now)\n",
+        "            waiting = refused(state, step, trouble, now)\n",
         "            waiting = replace(state, next_due=now + POLL, intent=None)\n",
         "reconcile: config not seen",
     ),
@@ -367,7 +367,7 @@ MUTANTS = (
     Mutant(
         "failures are counted for ever",
         f"{CORE}.decision",
-        "    recovered = replace(state, attempts=0, retry_at=None)",
+        "    recovered = replace(state, attempts=0, retry_at=None, troubles={})",
         "    recovered = state",
         "reconcile: failed again after a while",
     ),
@@ -381,7 +381,7 @@ MUTANTS = (
     Mutant(
         "what SageMaker did not say is asked again after ten minutes",
         f"{CORE}.decision",
-        "soon = now + min(backoff(attempts), timedelta(minutes=1))",
+        "soon = now + min(backoff(tries), timedelta(minutes=1))",
         "soon = now + timedelta(minutes=10)",
         "reconcile: create",
     ),
@@ -485,9 +485,9 @@ MUTANTS = (
     ),
     Mutant(
         "a rolled-back update is tried again and again",
-        f"{CORE}.decision",
-        "given_up = is_rolled_back(spec, state, config)",
-        "given_up = False",
+        f"{CORE}.in_the_way",
+        "    if is_rolled_back(spec, state, config):\n",
+        "    if False:\n",
         "reconcile: rolled back",
     ),
     Mutant(

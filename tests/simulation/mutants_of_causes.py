@@ -105,6 +105,27 @@ CAUSE_MUTANTS = (
         "lives",
     ),
     Mutant(
+        "what is in the way of a start is told of an endpoint that is not wanted",
+        f"{CORE}.in_the_way",
+        "    if meter.wanted(now):\n",
+        "    if state is not None:\n",
+        "lives",
+    ),
+    Mutant(
+        "an endpoint that is wanted again does not say what it is being deleted for",
+        f"{CORE}.in_the_way",
+        'return f"being deleted: {state.deletion}" if state.deletion else ""',
+        'return ""',
+        "renew: being deleted",
+    ),
+    Mutant(
+        "nobody is told that a move to another config is still to come",
+        f"{CORE}.in_the_way",
+        "return _trouble(spec, state, meter, now, Step.UPDATE) or move",
+        "return _trouble(spec, state, meter, now, Step.UPDATE)",
+        "reconcile: update that cannot be read",
+    ),
+    Mutant(
         "a window that is taken away counts as closed long ago",
         f"{CORE}.reasons",
         "if last and last.running and (newest is None or newest.at < last.since):",

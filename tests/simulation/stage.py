@@ -136,6 +136,7 @@ class Stage(Stack):
         trusted = after is not None and after.get("table_id", {}).get("S") == self.tables.table_id
         if pk == "CONTROL" and trusted and self.watch.restored is not None:
             self.watch.restored = self.trespass.restored = None
+            self.watch.causes.accepted = self.kernel.now
             self.watch.regained(sorted(self.watch.cases))
 
     def _named(self, function: str) -> str:

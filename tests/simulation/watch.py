@@ -374,6 +374,8 @@ class Watch:
             elif case.updated_by_us:
                 case.outside = None
             case.failures, case.updated_by_us, case.moving_outside = 0, False, False
+        elif status == "Creating":
+            self.causes.created(key)
         elif status is None:
             case.outside, case.asked = None, set()
         elif status == "RollingBack" and case.updated_by_us:

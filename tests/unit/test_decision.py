@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from lambdas.core.decision import backoff, call_mark, decide, dropped, not_seen, undecided
+from lambdas.core.decision import backoff, decide, dropped, not_seen, undecided
+from lambdas.core.errors import AwsRefused
+from lambdas.core.in_the_way import call_mark
 from lambdas.core.spec import Scaling
 from lambdas.core.state import (
     ABSENT,
@@ -20,6 +22,7 @@ from lambdas.core.state import (
     State,
     Status,
     Step,
+    Trouble,
     Wanted,
 )
 from tests.fakes import a_spec, clock
@@ -118,12 +121,13 @@ def test_endpoint_that_sagemaker_does_not_describe_is_looked_at_within_a_minute(
     waits = []
     state = State()
     for _ in range(4):
-        state = not_seen(state, "Throttling", NOW)
+        state = not_seen(state, AwsRefused("Throttling", "too fast"), NOW)
         assert state.next_due is not None
         waits.append((state.next_due - NOW).total_seconds())
 
     assert waits == [15, 30, 60, 60]
-    assert (state.attempts, state.reason) == (4, "not seen: Throttling")
+    assert state.attempts == 0, "a look is no try of a start"
+    assert state.troubles[Step.WAIT].why == "not seen: Throttling: too fast"
 
 
 UNREADABLE = a_spec("falcon", unreadable="window 1")
@@ -195,8 +199,9 @@ def test_dropped_call_is_not_pending_any_more_and_is_looked_at_at_once() -> None
         intent=Intent(Step.CREATE, "falcon-1", NOW), retry_at=clock(10), attempts=1, next_due=None
     )
 
-    start = dropped(begun, Step.CREATE, "mark", "no", NOW)
-    update = dropped(begun, Step.UPDATE, "mark", "no", NOW)
+    trouble = Trouble("mark", "no")
+    start = dropped(begun, Step.CREATE, trouble, NOW)
+    update = dropped(begun, Step.UPDATE, trouble, NOW)
 
     assert (start.intent, start.retry_at, start.next_due) == (None, None, NOW)
     assert (start.attempts, update.attempts) == (2, 0), "one that does not start is a failure"
@@ -208,6 +213,8 @@ def test_mark_of_a_start_is_that_of_the_next_one_and_others_are_of_one_life() ->
     second = replace(first, created_at=NOW)
 
     def same(step: Step) -> bool:
-        return call_mark(SPEC, first, step, "c") == call_mark(SPEC, second, step, "c")
+        lives = (first.created_at, second.created_at)
+        one, other = (call_mark(SPEC, life, step, "c") for life in lives)
+        return one == other
 
     assert (same(Step.CREATE), same(Step.UPDATE)) == (True, False)

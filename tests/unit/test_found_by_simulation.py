@@ -164,7 +164,7 @@ def test_refused_stop_is_not_sent_to_the_starts_queue(world: World, refusal: Exc
 
     world.advance_to(clock(9, 1))
 
-    assert "delete" in world.state("falcon").reason
+    assert world.get("falcon")["Reason"].startswith("delete ")
     assert not world.hints.sent[-1].start
 
 

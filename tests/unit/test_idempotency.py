@@ -16,6 +16,7 @@ from lambdas.core.idempotency import (
     operation_of,
     replayed,
 )
+from lambdas.core.in_the_way import call_mark
 from lambdas.core.spec import Origin
 from lambdas.core.state import (
     Ended,
@@ -26,6 +27,8 @@ from lambdas.core.state import (
     Record,
     State,
     Status,
+    Step,
+    Trouble,
     Wanted,
 )
 from lambdas.core.wanted_config import declaration
@@ -92,30 +95,34 @@ def test_write_removes_the_oldest_operations_beyond_48(count: int, removed: int)
 
 
 def test_free_text_in_an_operation_is_cut() -> None:
-    long = "x" * 101
+    long = "x" * 201
     state = State(
-        reason=long,
+        troubles={Step.WAIT: Trouble("", long)},
         ended=Ended(EndedBy.HAND, clock(8), long),
         last_wanted=Wanted(False, clock(8), NOW),
     )
 
     operation = operation_of(SPEC, state, REQUEST, NOW, 200)
 
-    assert operation.reason == "x" * 100
+    assert operation.reason == "x" * 200
     assert operation.ended is not None
     assert operation.ended.detail == "x" * 100
 
 
 def test_operation_tells_when_the_next_try_is_unless_the_stack_is_destroyed() -> None:
+    mark = call_mark(SPEC, None, Step.CREATE, SPEC.endpoint_config_name)
     failing = State(
-        expires_at=clock(10), attempts=2, reason="refused", retry_at=clock(9, 1), held_since=None
+        expires_at=clock(10),
+        attempts=2,
+        troubles={Step.CREATE: Trouble(mark, "refused", tries=2)},
+        retry_at=clock(9, 1),
     )
 
     kept = operation_of(SPEC, failing, REQUEST, NOW, 202)
     drained = operation_of(SPEC, failing, REQUEST, NOW, 202, draining=True)
 
     assert "the next one at 2026-03-02T09:01:00Z" in kept.reason
-    assert "it is not wanted until then" in drained.reason
+    assert drained.reason == ""
     assert (kept.draining, drained.draining) == (False, True)
 
 

@@ -15,9 +15,23 @@ from lambdas.core.decision import meter_of
 from lambdas.core.documents import endpoint_document
 from lambdas.core.errors import AwsRefused, Draining, NotInService, NotOurs
 from lambdas.core.idempotency import Answer, Request
+from lambdas.core.in_the_way import call_mark
 from lambdas.core.reasons import with_wanted
 from lambdas.core.schedule import Schedule
-from lambdas.core.state import Ended, EndedBy, Owner, Record, State, Status, Wanted
+from lambdas.core.state import (
+    Ended,
+    EndedBy,
+    Owner,
+    Record,
+    Reweighing,
+    Rollback,
+    State,
+    Status,
+    Step,
+    Trouble,
+    Wanted,
+)
+from lambdas.core.wanted_config import rollback_mark
 from tests.fakes import a_spec, by, clock
 from tests.world import World
 
@@ -183,9 +197,24 @@ recorded = st.builds(
     held_since=maybe,
     sessions=st.dictionaries(st.sampled_from("ab"), instants),
     set_up_at=st.just(clock(0)),
-    observed_status=st.sampled_from([Status.ABSENT, Status.IN_SERVICE, Status.CREATING]),
+    observed_status=st.sampled_from(
+        [Status.ABSENT, Status.IN_SERVICE, Status.CREATING, Status.DELETING, Status.FAILED]
+    ),
     observed_config=st.sampled_from([None, "falcon-1", "cfg-b"]),
-    reason=st.sampled_from(["", "Failed: no capacity"]),
+    troubles=st.dictionaries(
+        st.sampled_from(Step),
+        st.builds(
+            Trouble,
+            st.sampled_from([call_mark(a_spec("falcon"), None, step, "falcon-1") for step in Step]),
+            st.just("it was refused"),
+            tries=st.integers(0, 2),
+            waits=st.booleans(),
+        ),
+    ),
+    rolled_back=st.none()
+    | st.just(Rollback(rollback_mark(a_spec("falcon"), "falcon-1"), "an alarm")),
+    reweighing=st.none() | st.just(Reweighing(WEIGHTS, clock(0), undone="an alarm")),
+    deletion=st.none() | st.just("the lease ended at 2026-03-01T12:00:00Z"),
     attempts=st.integers(0, 2),
     retry_at=maybe,
     ended=st.none() | ENDS,
@@ -407,7 +436,7 @@ def test_refused_stop_says_when_it_is_tried_again() -> None:
     state = world.state("falcon")
     assert state.retry_at
     assert state.retry_at > world.now + timedelta(minutes=5), "the next start is far away"
-    told = "delete refused: Denied: not now (tries that failed: 7; the next one at "
+    told = "delete refused: Denied: not now (tries that failed: 1; the next one at "
     again = instant(world.get("falcon")["Reason"].removeprefix(told).removesuffix(")"))
     world.advance_to(again - timedelta(seconds=1))
     assert world.status("falcon") is Status.FAILED

@@ -20,7 +20,7 @@ from lambdas.core.errors import (
 )
 from lambdas.core.hints import MAX_HOPS, Cause, Hint
 from lambdas.core.reconcile import _begun, _is_final, new_state
-from lambdas.core.state import Intent, Owner, Reweighing, State, Status, Step
+from lambdas.core.state import Intent, Owner, Reweighing, State, Status, Step, Trouble
 from tests.fakes import a_spec, clock
 from tests.unit.interleaving import before, failing
 from tests.world import World
@@ -259,26 +259,27 @@ def test_call_is_given_up_only_if_no_retry_can_succeed_and_a_stop_never(
 
 
 def test_accepted_step_is_known_before_it_is_seen() -> None:
-    failing_before = State(attempts=1, reason="it failed", next_due=clock(9, 1))
+    failed: dict[str, Trouble] = {Step.CREATE: Trouble("mark", "it failed", tries=1)}
+    waits: dict[str, Trouble] = {
+        step: Trouble("mark", "", waits=True) for step in (Step.DELETE, Step.UPDATE)
+    }
     weights = Reweighing([], clock(8))
 
     def begun(step: Step, state: State) -> State:
         return _begun(state, Decision(step, "why", state, "cfg"), NOW)
 
-    created = begun(Step.CREATE, State(reason="old"))
+    created = begun(Step.CREATE, State(troubles=failed))
     assert (created.observed_status, created.observed_config) == (Status.CREATING, "cfg")
-    assert (created.next_step, created.reason) == (Step.CREATE, "")
-    assert begun(Step.CREATE, failing_before).reason == "it failed"
-    deleted = begun(Step.DELETE, State(reason="old"))
-    assert (deleted.observed_status, deleted.reason) == (Status.DELETING, "")
-    assert deleted.next_due == NOW + 5 * SECOND
-    assert begun(Step.DELETE, failing_before).reason == "it failed"
+    assert (created.next_step, created.troubles) == (Step.CREATE, failed)
+    deleted = begun(Step.DELETE, State(troubles={**failed, **waits}))
+    assert (deleted.observed_status, deleted.next_due) == (Status.DELETING, NOW + 5 * SECOND)
+    assert deleted.troubles.keys() == {Step.CREATE, Step.UPDATE}
     reweighed = begun(Step.REWEIGH, State(reweighing=weights))
-    assert (reweighed.observed_status, reweighed.reason) == (Status.UPDATING, "being updated: why")
+    assert reweighed.observed_status is Status.UPDATING
     assert reweighed.reweighing == replace(weights, begun=True)
-    updated = begun(Step.UPDATE, State(reweighing=replace(weights, begun=True)))
+    updated = begun(Step.UPDATE, State(troubles=waits, reweighing=replace(weights, begun=True)))
     assert (updated.observed_status, updated.reweighing) == (Status.UPDATING, None)
-    assert updated.reason == "being updated: why"
+    assert updated.troubles.keys() == {Step.DELETE}
     assert begun(Step.UPDATE, State(reweighing=weights)).reweighing == weights
 
 

@@ -16,6 +16,7 @@ from lambdas.core.errors import (
     NotOurs,
     ScopeMissing,
 )
+from lambdas.core.in_the_way import call_mark, in_the_way
 from lambdas.core.meter import Meter
 from lambdas.core.name_patterns import ANY_NAME, NamePatterns
 from lambdas.core.names import endpoint_key, sagemaker_name
@@ -24,7 +25,6 @@ from lambdas.core.reasons import (
     ended_at,
     ended_now,
     last_end,
-    retried,
     why_running,
     why_stopped,
     with_wanted,
@@ -43,6 +43,7 @@ from lambdas.core.state import (
     State,
     Status,
     Step,
+    Trouble,
     Wanted,
     live_sessions,
     paid_again,
@@ -58,6 +59,7 @@ from lambdas.core.takeover import (
 from tests.fakes import OFFICE_HOURS, a_spec, by, clock
 
 NOW = clock(9)
+SPEC = a_spec("falcon")
 FRACTION = timedelta(milliseconds=300)
 LIVE = Observed(Status.IN_SERVICE, "cfg", "", clock(8), clock(8), "arn:x", Owner.NOBODY)
 
@@ -389,31 +391,33 @@ def test_reason_of_a_stopped_endpoint_is_what_ended_its_last_run(
     assert why_stopped(ended) == sentence
 
 
+FAILED = Trouble(call_mark(SPEC, None, Step.CREATE, SPEC.endpoint_config_name), "no", tries=2)
+
+
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"attempts": 0}, "refused"),
+        ({"attempts": 0}, ""),
+        ({"attempts": 0, "observed_status": Status.FAILED}, "no"),
         ({"retry_at": clock(9, 1)}, "the next one at 2026-03-02T09:01:00Z)"),
         ({"retry_at": clock(11)}, "would be at 2026-03-02T11:00:00Z, and it is not wanted until"),
-        ({"retry_at": NOW}, "refused"),
+        ({"retry_at": NOW}, "no"),
         ({"observed_status": Status.CREATING}, "the next one is under way)"),
-        (
-            {"next_step": Step.DELETE, "next_due": clock(9, 2)},
-            "the next one at 2026-03-02T09:02:00Z)",
-        ),
-        ({"reason": ""}, ""),
+        ({"observed_status": Status.IN_SERVICE}, ""),
+        ({"troubles": {Step.CREATE: replace(FAILED, mark="another")}}, ""),
+        ({"troubles": {}}, ""),
     ],
 )
 def test_failure_tells_when_the_next_try_is(fields: dict[str, Any], told: str) -> None:
-    state = replace(State(attempts=2, reason="refused"), **fields)
+    state = replace(State(attempts=2, troubles={Step.CREATE: FAILED}), **fields)
 
-    text = retried(Meter(clock(10)), state, NOW)
+    text = in_the_way(SPEC, state, Meter(clock(10)), NOW)
 
-    assert text.endswith(told) or told in text
-    if told not in ("", "refused"):
-        assert text.startswith("refused (tries that failed: 2; ")
-    else:
+    if told in ("", "no"):
         assert text == told
+    else:
+        assert text.startswith("no (tries that failed: 2; ")
+        assert told in text
 
 
 def test_what_ended_a_run_is_stored_once_and_kept() -> None:

@@ -153,13 +153,13 @@ def test_rolled_back_update_by_hand_leaves_what_is_served(
         assert after_rollback(SPEC, other, served) == other
 
 
-@pytest.mark.parametrize(("attempts", "kept"), [(4, True), (5, False)])
-def test_config_set_by_hand_that_stays_missing_is_given_up(attempts: int, kept: bool) -> None:
-    state = State(override=BY_HAND, attempts=attempts)
+@pytest.mark.parametrize(("times", "kept"), [(4, True), (5, False)])
+def test_config_set_by_hand_that_stays_missing_is_given_up(times: int, kept: bool) -> None:
+    state = State(override=BY_HAND, attempts=9)
 
-    assert (without_missing(SPEC, state).override is not None) is kept
-    old = State(override=replace(BY_HAND, declaration="an older one"), attempts=9)
-    assert without_missing(SPEC, old) == old
+    assert (without_missing(SPEC, state, times).override is not None) is kept
+    old = State(override=replace(BY_HAND, declaration="an older one"))
+    assert without_missing(SPEC, old, 9) == old
 
 
 def test_rollback_is_told_while_the_declaration_is_the_same() -> None:
