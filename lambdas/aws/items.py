@@ -336,8 +336,12 @@ def spec_of(item: Item) -> Spec:
 def _if_readable(read: Callable[[Item], _Read], item: Item, otherwise: _Read) -> _Read:
     try:
         return read(item)
-    except (TypeError, ValueError, ArithmeticError):
+    except (InvalidField, KeyError, TypeError, ValueError, ArithmeticError):
         return otherwise
+
+
+def _left_schedules(item: Item) -> tuple[Schedule, ...]:
+    return _schedules(item.get("schedules", "[]"))
 
 
 def _max_lease(item: Item) -> int:
@@ -380,6 +384,7 @@ def forgotten_values(forgotten: Forgotten) -> dict[str, Any]:
         "forgotten_at": epoch(forgotten.at),
         "name": forgotten.spec.name,
         "endpoint_config_name": forgotten.spec.endpoint_config_name,
+        "schedules": forgotten.spec.document()["schedules"],
         "ops": {key: operation_values(each) for key, each in forgotten.operations.items()},
         "op_expiries": {key: epoch(o.expires_at) for key, o in forgotten.operations.items()},
     }
@@ -387,7 +392,12 @@ def forgotten_values(forgotten: Forgotten) -> dict[str, Any]:
 
 def _forgotten_of(item: Item) -> Forgotten:
     return Forgotten(
-        Spec(item["name"], item["endpoint_config_name"], Origin.API),
+        Spec(
+            item["name"],
+            item["endpoint_config_name"],
+            Origin.API,
+            schedules=_if_readable(_left_schedules, item, ()),
+        ),
         operations_of(item),
         instant(item["forgotten_at"]) or _EPOCH,
     )

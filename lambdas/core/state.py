@@ -352,8 +352,8 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What is kept of a forgotten endpoint for a day: its spec and its operations under
-    Idempotency-Keys. Repeated requests get the same answer and have no second effect."""
+    """What is kept of a forgotten endpoint for a day: its operations under Idempotency-Keys, and of
+    its spec what answers tell. Repeated requests get the same answer and have no second effect."""
 
     spec: Spec
     operations: Mapping[str, Operation]

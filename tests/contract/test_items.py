@@ -418,7 +418,8 @@ def test_spec_without_anything_readable_is_still_one_of_its_endpoint() -> None:
 
 def test_record_is_made_of_all_items_of_an_endpoint() -> None:
     api = replace(SPEC, origin=Origin.API, spec_hash="api")
-    forgotten = Forgotten(Spec("Falcon", "old-1", Origin.API), {"k9": DONE}, clock(8))
+    left = Spec("Falcon", "old-1", Origin.API, schedules=SPEC.schedules)
+    forgotten = Forgotten(left, {"k9": DONE}, clock(8))
     state = {**state_values(FULL), **lease_values(FULL), **ops(DONE)}
     locked = {"lock_owner": "run-1", "lock_until": epoch(clock(11))}
     items = [
@@ -438,6 +439,19 @@ def test_record_is_made_of_all_items_of_an_endpoint() -> None:
         forgotten, operations={"k9": record.forgotten.operations["k9"]}
     )
     assert record.forgotten.operations["k9"] == DONE
+
+
+@pytest.mark.parametrize("schedules", [None, "[", '[{"kind": "newer"}]', "[7]"])
+def test_schedules_of_a_forgotten_endpoint_that_cannot_be_read_hide_nothing_else(
+    schedules: str | None,
+) -> None:
+    left = Forgotten(Spec("Falcon", "old-1", Origin.API), {"k9": DONE}, clock(8))
+    item = {**forgotten_values(left), "pk": KEYS["pk"], "sk": "SPEC#forgotten"}
+    item = {**item, "schedules": schedules} if schedules else {**item}
+    if schedules is None:
+        del item["schedules"]
+
+    assert record_of("falcon", [stored(item)]).forgotten == left
 
 
 def test_record_without_items_is_empty() -> None:

@@ -900,6 +900,14 @@ def test_renewal_repeated_after_a_forget_does_not_extend_a_later_life(world: Wor
     assert world.state("mine").expires_at == ends
 
 
+def test_answer_repeated_after_a_forget_tells_the_windows_and_stops_of_then(world: World) -> None:
+    stop = Schedule.parse({"name": "stop", "stop_time": "09:30", "days": DAYS})
+    world.schedules.replace("mine", [ALL_DAY, stop], world.now, by())
+    first = world.renew("mine", 90, key="r1")
+    world.stop("mine", forget=True)
+    assert world.renew("mine", 90, key="r1") == first
+
+
 def test_record_of_a_forgotten_endpoint_is_dropped_after_a_day(world: World) -> None:
     forget_keyed(world, "mine", "f1")
     world.advance(minutes=5)
