@@ -498,6 +498,9 @@ class FakeEndpoints:
     last_deployment: Mapping[str, Any] | None = None
     scaled: dict[str, tuple[Scaling, ...]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    logs_kept: list[str] = field(default_factory=list)
+    """The endpoints whose log group was to be kept, and whether that is done."""
+    logs_answer: bool = True
 
     def describe(self, name: str) -> Observed | None:
         self._refuse("describe")
@@ -578,6 +581,10 @@ class FakeEndpoints:
 
     def forget_scaling(self, name: str) -> None:
         self.calls.append(("forget scaling", name))
+
+    def keep_logs(self, name: str) -> bool:
+        self.logs_kept.append(name)
+        return self.logs_answer
 
     def list(self) -> Iterator[Listed]:
         for key in list(self.live):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from lambdas.aws import clients
@@ -21,11 +20,11 @@ class EndpointLogs:
         self._days = days
         self._logs = logs
 
-    def expire(self, name: str) -> None:
+    def keep(self, name: str) -> bool:
         """Give the endpoint's log group its retention, and make the group if SageMaker has not
-        yet. Never fails: the next start tries again, and a start matters more."""
+        yet. Returns whether that is done. Never fails: the next look tries again."""
         group = f"{ENDPOINT_LOGS}/{name}"
-        with suppress(AwsRefused):
+        try:
             try:
                 self._keep(group)
             except AwsRefused as error:
@@ -34,6 +33,9 @@ class EndpointLogs:
                 with named():
                     self._logs().create_log_group(logGroupName=group)
                 self._keep(group)
+        except AwsRefused:
+            return False
+        return True
 
     def _keep(self, group: str) -> None:
         with named():

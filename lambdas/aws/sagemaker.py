@@ -30,7 +30,7 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListEndpoints.html
 
 class SageMakerEndpoints:
     """`once` must be a client that does not retry. `stack_tag` is the value of our tag on every
-    endpoint that we create. `logs`: the logs of endpoints that it creates expire."""
+    endpoint that we create. `logs` are given to functions that look after them."""
 
     def __init__(
         self,
@@ -123,8 +123,6 @@ class SageMakerEndpoints:
                 EndpointConfigName=config_name,
                 Tags=[{"Key": key, "Value": value} for key, value in every.items()],
             )
-        if self._logs:
-            self._logs.expire(name)
 
     def delete(self, name: str) -> None:
         with named():
@@ -161,6 +159,9 @@ class SageMakerEndpoints:
 
     def forget_scaling(self, name: str) -> None:
         self._autoscaler.forget(name)
+
+    def keep_logs(self, name: str) -> bool:
+        return self._logs is None or self._logs.keep(name)
 
     def list(self) -> Iterator[Listed]:
         pages = self._client.get_paginator("list_endpoints").paginate(

@@ -410,6 +410,11 @@ class Endpoints(Protocol):
         """Delete what is left of the scaling of an endpoint that is being deleted."""
         ...
 
+    def keep_logs(self, name: str) -> bool:
+        """Give the endpoint's log group the settings of the stack. Returns whether that is done.
+        Raises nothing: an endpoint matters more than its logs."""
+        ...
+
     def list(self) -> Iterator[Listed]:
         """All endpoints of the region, of any owner."""
         ...

@@ -240,6 +240,8 @@ class Reconciler:
             told = _refusal_events(record.key, state, saved, decision.step, refusal, now)
             events = list(in_order(told, after=len(events) + 1))
             word = _word(refusal)
+        elif _lacks_logs(saved, observed) and self.endpoints.keep_logs(name):
+            saved = replace(saved, logs_kept=observed.created_at)
         # One that is not ours may change for as long as it likes: the tick looks at it.
         ours = observed.ours or saved.adopting is not None
         self._save(record.key, saved, now, events, chained=ours)
@@ -448,6 +450,13 @@ class Reconciler:
         self.store.save(key, self.owner, state, claimed_until, events)
         if due and sent:
             self._send(hint_at(key, Cause.RETRY, state.next_step, due))
+
+
+def _lacks_logs(state: State, observed: Observed) -> bool:
+    """Whether the log group of an endpoint of ours may be as SageMaker made it."""
+    ours = observed.created_at is not None and observed.created_at == state.owned_since
+    going = observed.status in (Status.ABSENT, Status.DELETING)
+    return ours and not going and state.logs_kept != observed.created_at
 
 
 def _is_final(step: Step, error: AwsRefused, times: int) -> bool:

@@ -308,6 +308,8 @@ class State:
     ended: Ended | None = None
     start_seconds: int | None = None
     """How long the last start took from creation to InService, by SageMaker's times."""
+    logs_kept: datetime | None = None
+    """The creation time of our endpoint whose log group has the settings of the stack."""
     orphaned_at: datetime | None = None
     """When a sweep found this orphan."""
     adopting: Adoption | None = None

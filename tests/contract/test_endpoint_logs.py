@@ -30,13 +30,13 @@ def retention(logs: Any) -> list[int]:
 def test_log_group_of_an_endpoint_expires_whoever_made_it(logs: Any, made_before: bool) -> None:
     if made_before:
         logs.create_log_group(logGroupName=GROUP)
-    EndpointLogs(30, lambda: logs).expire("falcon")
+    assert EndpointLogs(30, lambda: logs).keep("falcon")
     assert retention(logs) == [30]
 
 
-def test_each_start_applies_the_retention_of_now(logs: Any) -> None:
-    EndpointLogs(30, lambda: logs).expire("falcon")
-    EndpointLogs(7, lambda: logs).expire("falcon")
+def test_retention_is_that_of_now(logs: Any) -> None:
+    EndpointLogs(30, lambda: logs).keep("falcon")
+    EndpointLogs(7, lambda: logs).keep("falcon")
     assert retention(logs) == [7]
 
 
@@ -45,5 +45,5 @@ def test_refusal_is_no_obstacle(code: str) -> None:
     client = boto3.client("logs", region_name="eu-west-1")
     with Stubber(client) as stubbed:
         stubbed.add_client_error("put_retention_policy", code)
-        EndpointLogs(30, lambda: client).expire("falcon")
+        assert not EndpointLogs(30, lambda: client).keep("falcon")
         stubbed.assert_no_pending_responses()

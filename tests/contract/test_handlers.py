@@ -175,7 +175,9 @@ def test_one_failing_hint_does_not_stop_the_others_of_its_batch(cloud: Cloud) ->
 def test_logs_of_an_endpoint_expire_from_its_first_start_on(cloud: Cloud) -> None:
     cloud.declare("falcon", initial_provision_minutes=30)
     body = json.dumps({"endpoint": "falcon", "cause": "api"})
-    reconciler.handler({"Records": [{"messageId": "1", "body": body}]}, context())
+    for number in ("1", "2"):
+        hint = {"messageId": number, "body": body.replace("api", "event")}
+        reconciler.handler({"Records": [hint]}, context())
     (group,) = boto3.client("logs").describe_log_groups()["logGroups"]
     assert (group["logGroupName"], group["retentionInDays"]) == (
         "/aws/sagemaker/Endpoints/falcon",

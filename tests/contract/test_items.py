@@ -103,6 +103,7 @@ FULL = State(
     last_wanted=Wanted(running=True, since=clock(10, 11), seen=clock(10, 12)),
     ended=Ended(EndedBy.WINDOW, clock(10, 13), "workdays"),
     start_seconds=241,
+    logs_kept=EXACT,
     orphaned_at=clock(10, 14),
     adopting=Adoption(
         "arn",
@@ -245,6 +246,7 @@ def test_attributes_have_the_names_that_deployed_tables_have() -> None:
             *("rolled_back", "rollback_reason", "dropped", "override", "reweighing", "restored"),
             *("owned_since", "set_aside", "observed_modified", "observed_created", "ended"),
             *("last_wanted", "last_wanted_change", "last_wanted_seen", "start_seconds"),
+            "logs_kept",
             *("orphaned_at", "adopting", "stranger"),
         ]
     )

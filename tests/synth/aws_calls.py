@@ -251,6 +251,8 @@ def _called_on(value: ast.expr, owner: str) -> str:
             return name
         case ast.Call(func=func):
             return _called_on(func, owner)
+        case ast.Subscript(value=value):  # one of several clients
+            return _called_on(value, owner)
         case _:
             return ""
 

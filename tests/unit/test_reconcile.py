@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -353,3 +354,59 @@ def test_sweep_leaves_alone_what_runs_by_a_spec_that_cannot_be_read() -> None:
     world.advance(minutes=1)
     world.store.deploy(a_spec("flan", unreadable="a newer form"))
     assert world.sweeper.sweep().hinted == []
+
+
+# --- log groups -------------------------------------------------------------------------------
+
+
+def test_log_group_of_each_life_of_an_endpoint_is_kept_once(world: World) -> None:
+    world.renew("falcon", 90)
+    world.advance(minutes=80)
+    world.renew("falcon", 30)
+    world.sweeper.sweep()
+    world.advance(hours=1)
+    assert world.endpoints.logs_kept == ["falcon"]
+    world.renew("falcon", 10)
+    world.advance(minutes=20)
+    assert world.endpoints.logs_kept == ["falcon", "falcon"]
+
+
+def test_log_group_of_an_adopted_endpoint_is_kept_and_that_of_a_stranger_is_not(
+    world: World,
+) -> None:
+    for name in ("theirs", "falcon"):
+        world.endpoints.run_by_hand(name, "cfg")
+    world.add("theirs", "cfg", 60, adopt=True)
+    world.advance(minutes=5)
+    world.sweeper.sweep()
+    world.advance(minutes=5)
+    assert world.endpoints.logs_kept == ["theirs"]
+
+
+def test_log_group_of_an_endpoint_that_runs_already_is_kept_after_the_next_sweep(
+    world: World,
+) -> None:
+    world.renew("falcon", 600)
+    world.advance(minutes=1)
+    before_there_was_this = replace(world.state("falcon"), logs_kept=None)
+    world.store.records["falcon"] = replace(world.store.load("falcon"), state=before_there_was_this)
+    world.endpoints.logs_kept.clear()
+    world.advance(minutes=30)
+    assert world.endpoints.logs_kept == [], "an idle tick looks at nothing"
+    world.sweeper.sweep()
+    world.advance(minutes=5)
+    world.sweeper.sweep()
+    world.advance(minutes=5)
+    assert world.endpoints.logs_kept == ["falcon"]
+
+
+def test_log_group_that_could_not_be_kept_is_tried_again_at_the_next_look(world: World) -> None:
+    world.endpoints.logs_answer = False
+    world.renew("falcon", 60)
+    world.advance(minutes=1)
+    assert world.status("falcon") is Status.IN_SERVICE
+    world.endpoints.logs_answer = True
+    world.endpoints.logs_kept.clear()
+    world.sweeper.sweep()
+    world.advance(minutes=5)
+    assert world.endpoints.logs_kept == ["falcon"]
