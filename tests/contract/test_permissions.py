@@ -129,6 +129,42 @@ def refusal(call: Callable[..., object], **arguments: Any) -> tuple[str, str]:
     return error["Code"], error["Message"]
 
 
+def test_a_session_of_an_assumed_role_is_known_to_both_and_has_the_rights_of_the_role(
+    embedded: Embedded,
+) -> None:
+    queues = f"arn:aws:sqs:{REGION}:{ACCOUNT.account_id}:*"
+    rights = Statement(("sagemaker:DescribeEndpoint", "sqs:CreateQueue"), (ENDPOINTS, queues))
+    trust = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT.account_id}:root"},
+    }
+    iam, name = embedded.emulator.client("iam"), f"role-{uuid.uuid4()}"
+    arn = iam.create_role(
+        RoleName=name,
+        Path="/team/",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )["Role"]["Arn"]
+    embedded.may(arn, rights)
+    made = embedded.emulator.client("sts").assume_role(RoleArn=arn, RoleSessionName="ann")
+    session = {
+        "aws_access_key_id": made["Credentials"]["AccessKeyId"],
+        "aws_secret_access_key": made["Credentials"]["SecretAccessKey"],
+        "aws_session_token": made["Credentials"]["SessionToken"],
+    }
+    who = embedded.client("sts", **session).get_caller_identity()
+    assert who["Arn"] == made["AssumedRoleUser"]["Arn"]
+    embedded.client("sqs", **session).create_queue(QueueName="of-the-session")
+    endpoint, sagemaker = embedded.endpoint(), embedded.client("sagemaker", **session)
+    assert sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "InService"
+    code, message = refusal(sagemaker.delete_endpoint, EndpointName=endpoint)
+    assert code == "AccessDeniedException"
+    assert f"assumed-role/{name}/ann is not authorized" in message
+    wrong = {**session, "aws_secret_access_key": "made-up"}
+    code, _ = refusal(embedded.client("sagemaker", **wrong).list_endpoints)
+    assert code != "AccessDeniedException"
+
+
 def test_a_role_deletes_only_endpoints_with_the_tag(embedded: Embedded) -> None:
     role = embedded.role(Statement(("sagemaker:DeleteEndpoint",), (ENDPOINTS,), CARRIES_OUR_TAG))
     ours, foreign, untagged = (

@@ -22,6 +22,8 @@ from tests.e2e.checkout import Checkout
 from tests.roles import session_of
 
 ROLE, ACCOUNT = "deployer", "000000000000"
+LIMIT, OTHER_LIMIT = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("limit", "other"))
+"""Boundaries that are there, and limit nothing."""
 REGION, STATES = "us-east-1", "terraform-states"
 QUICKLY = {f"TF_CLI_ARGS_{command}": "-parallelism=30" for command in ("apply", "destroy")}
 OVERLAY = {"lambda": {"layer_platform": "host"}}
@@ -31,6 +33,10 @@ from local import embedded
 from local.places import here
 embedded.start(here(), "{region}", os.environ)
 """
+ANYTHING = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
 LAST_CHARACTERS = 4_000
 Question = tuple[str, str]
 """An action and the ARN of what it is for."""
@@ -74,6 +80,12 @@ class Deployer:
         self._file("overlay").write_text(json.dumps(OVERLAY))
         self.root("iam").put_role_policy(
             RoleName=ROLE, PolicyName="deploy", PolicyDocument=json.dumps(self.policy())
+        )
+
+    def may_also(self, policy: Mapping[str, Any]) -> None:
+        """Give the role another policy beside the one for the config."""
+        self.root("iam").put_role_policy(
+            RoleName=ROLE, PolicyName="also", PolicyDocument=json.dumps(policy)
         )
 
     def policy(self) -> dict[str, Any]:
@@ -123,6 +135,10 @@ def deploying(checkout: Checkout, config: Mapping[str, Any]) -> Iterator[Deploye
     try:
         deployer = Deployer.starting(checkout, REGION)
         deployer.root("s3").create_bucket(Bucket=STATES)
+        for arn in (LIMIT, OTHER_LIMIT):
+            deployer.root("iam").create_policy(
+                PolicyName=arn.rpartition("/")[2], PolicyDocument=json.dumps(ANYTHING)
+            )
         deployer.write(config)
         deployer.run("deploy", "--auto-approve")
         yield deployer

@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 
 from tests.e2e.checkout import Checkout
-from tests.e2e.deployer import ACCOUNT, REGION, STATES, Deployer, deploying, unused
+from tests.e2e.deployer import (
+    ACCOUNT,
+    LIMIT,
+    OTHER_LIMIT,
+    REGION,
+    STATES,
+    Deployer,
+    deploying,
+    unused,
+)
 from tests.synth import entries
 
 pytestmark = pytest.mark.prove
@@ -22,6 +31,8 @@ EVERYTHING = {
     "backend": {"type": "s3", "bucket": STATES, "key": "demo/endpoint-manager.tfstate"},
     "cors_origin": "https://app.example.com",
     "lambda": {"snap_start": True},
+    "roles": {"permissions_boundary": LIMIT},
+    "tags": {"team": "search", "cost-centre": "4711"},
 }
 """What all examples together leave out."""
 called = partial(entries.called, ACCOUNT)
@@ -43,6 +54,8 @@ CHANGED = {
     "log_retention_days": 14,
     "reconciler_concurrency": 5,
     "reserved_concurrency": False,
+    "roles": {"permissions_boundary": OTHER_LIMIT},
+    "tags": {"team": "vision"},
     "throttle": {"rate_per_second": 100, "burst": 200},
 }
 LATER_VERSION = {

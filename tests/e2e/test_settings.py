@@ -14,12 +14,17 @@ from tests.e2e.checkout import Checkout, until
 from tests.topics import subscribed_queue
 
 FORGOTTEN = "forgotten-notebook-endpoint"
+TAGS = {
+    "team": "platform",
+    "cost-centre": "4711",
+    "endpoint-meter:stack": "demo-us-east-1",
+}
 
 
 @pytest.fixture(scope="module")
 def metering(checkout: Checkout) -> Iterator[Checkout]:
-    """FLAN-T5 has scaling, tags and a fallback; unmanaged endpoints named `forgotten-*` are put on
-    the meter; few endpoints may be added."""
+    """The stack has tags. FLAN-T5 has scaling, tags and a fallback; unmanaged endpoints named
+    `forgotten-*` are put on the meter; few endpoints may be added."""
     stop(checkout, FLAN)  # tags are given to the endpoint when it is created
     config = checkout.config()
     config |= {
@@ -29,6 +34,7 @@ def metering(checkout: Checkout) -> Iterator[Checkout]:
         "addable_configs": ["demo-*"],
         "max_added_endpoints": 1,
         "max_added_per_token_per_day": 2,
+        "tags": {"team": "platform", "cost-centre": "4711"},
     }
     config["jumpstart_models"][1] |= {
         "autoscaling": {"max_capacity": 4, "invocations_per_instance": 120},
@@ -74,7 +80,7 @@ def test_a_recreated_endpoint_has_its_scaling_and_tags_again(metering: Checkout)
     renew(metering, FLAN, 60)
     until(lambda: scaled(metering, FLAN), 60)
     assert scaled(metering, FLAN) == [(1, 4, 120.0)]
-    assert tags_of(metering, FLAN)["team"] == "nlp"
+    assert tags_of(metering, FLAN) == {**TAGS, "team": "nlp"}
     stop(metering, FLAN)
     assert scaled(metering, FLAN) == [], "deleting it removed its scaling"
     renew(metering, FLAN, 60)
@@ -182,6 +188,8 @@ def test_adding_is_limited_by_config_by_number_and_by_day(metering: Checkout) ->
 
     assert add("first", "elsewhere") == (422, "ConfigNotAddable")
     assert add("first", config) == (201, None)
+    until(lambda: metering.status("first") != "Absent", 60)
+    assert tags_of(metering, "first") == TAGS
     assert add("second", config) == (409, "TooManyAdded")
     forget("first")
     assert add("second", config) == (201, None)

@@ -2,29 +2,60 @@
 
 MiniStack gives each function a session of its role (and we do for each integration of API Gateway).
 It computes them from the function's name, so everybody could. And it knows callers by their access
-key; the simulator is a separate process and does not, but it can derive the same credentials.
+key; the simulator is a separate process and does not, but it can derive the same credentials. So
+AssumeRole gives derived ones too: those of one role and session name are the same each time.
 """
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from botocore.credentials import Credentials
 
-from local.key import Key
+from local.key import Key, Session
 
 lambda_runtime: Any = import_module("ministack.core.lambda_runtime")
 lambda_svc: Any = import_module("ministack.services.lambda_svc")
 sts: Any = import_module("ministack.services.sts")
 
+DERIVED = {
+    "_gen_session_access_key": "access_key_id",
+    "_gen_secret": "secret_access_key",
+    "_gen_session_token": "token",
+}
+"""What MiniStack makes up for an assumed role, in this order, and what it is of a session."""
+
 _one_at_a_time = threading.Lock()
+_assuming: ContextVar[Session | None] = ContextVar("assuming", default=None)
 
 
 def apply() -> None:
     """Create the sessions of roles here."""
     lambda_runtime.execution_credentials = lambda_svc.execution_credentials = _credentials
+    name = sts._assumed_role_arn
+
+    def name_and_derive(role_arn: str, session_name: str) -> Any:
+        arn, error = name(role_arn, session_name)
+        _assuming.set(None if error else Key.of(os.environ).session(arn))
+        return arn, error
+
+    sts._assumed_role_arn = name_and_derive
+    for maker, part in DERIVED.items():
+        setattr(sts, maker, partial(_derived, getattr(sts, maker), part))
+
+
+def _derived(made_up: Callable[[], str], part: str) -> str:
+    """A part of the session that this request asks for. Other requests get what is made up."""
+    session = _assuming.get()
+    if session is None:
+        return made_up()
+    if part == "token":
+        _assuming.set(None)
+    return str(getattr(session, part))
 
 
 def credentials_of(role_arn: str, region: str, name: str) -> Credentials:
