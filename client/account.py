@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError, ProfileNotFound
 
 QUICK = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
 SESSION_NAME = "endpoint-meter"
@@ -51,7 +53,10 @@ class Account:
 
         Raises NotThisAccount, and errors of botocore.
         """
-        base = boto3.Session(profile_name=self.profile, region_name=region)
+        try:
+            base = boto3.Session(profile_name=self.profile, region_name=region)
+        except ProfileNotFound as error:
+            raise self.without_profile() from error
         if self.role_arn is None:
             return base
         try:
@@ -69,6 +74,20 @@ class Account:
             aws_secret_access_key=made["SecretAccessKey"],
             aws_session_token=made["SessionToken"],
             region_name=region,
+        )
+
+    def without_profile(self) -> NotThisAccount:
+        """The error for a profile that this machine does not have."""
+        known = ", ".join(botocore.session.Session().available_profiles) or "none"
+        if self.profile is None:
+            given = "AWS_PROFILE" if os.environ.get("AWS_PROFILE") else "AWS_DEFAULT_PROFILE"
+            name, given, correct = os.environ[given], f"{given} names", "name one of these"
+        else:
+            name, given = self.profile, "`provider.profile` of the config names"
+            correct = "correct the config"
+        return NotThisAccount(
+            f"the profile '{name}', which {given}, is not on this machine, which has: {known}. "
+            f"Make it (`aws configure --profile {name}`, or `aws configure sso`), or {correct}"
         )
 
     def credentials(self, region: str) -> dict[str, str]:

@@ -59,8 +59,10 @@ class Stack:
 def of_local() -> Stack:
     """The stack of `make up`. Raises NoStack."""
     with _read(_LOCAL, "no stack is up here: run `make up`", "`make up`") as stack:
+        simulated = ("SAGEMAKER", "SAGEMAKER_RUNTIME", "APPLICATION_AUTO_SCALING")
         embedded = {
             "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
+            **{f"AWS_ENDPOINT_URL_{one}": stack["sagemaker_endpoint_url"] for one in simulated},
             "AWS_ACCESS_KEY_ID": stack["aws_access_key_id"],
             "AWS_SECRET_ACCESS_KEY": stack["aws_secret_access_key"],
         }

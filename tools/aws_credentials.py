@@ -54,6 +54,8 @@ def require(region: str, way: Account = OF_THE_ENVIRONMENT) -> Access:
             )
         aws = way.session(region)
         return Access(aws, way.require(aws))
+    except exceptions.ProfileNotFound as error:
+        raise way.without_profile() from error
     except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
         raise NoCredentials(
             f"AWS does not answer: {error}. Look at the network, and at HTTPS_PROXY and "

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ import pytest
 
 from client import stacks
 from client.account import Account, NotThisAccount
-from lambdas.core.errors import AwsRefused
 from tests.contract.emulator_process import REGION, Emulator, running_emulator
+from tools import aws_credentials
 
 HERE = "000000000000"
 ELSEWHERE = "111111111111"
@@ -100,6 +101,25 @@ def test_a_role_that_cannot_be_assumed_is_told_with_what_to_mend(
 
 
 @pytest.mark.usefixtures("home")
+def test_a_profile_that_this_machine_lacks_is_told_with_those_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = (
+        "the profile 'theirs', which `provider.profile` of the config names, is not on this "
+        "machine, which has: ours. Make it (`aws configure --profile theirs`, or `aws configure "
+        "sso`), or correct the config"
+    )
+    way = Account(profile="theirs")
+    for reach in (way.session, partial(aws_credentials.require, way=way)):
+        with pytest.raises(NotThisAccount) as refused:
+            reach(REGION)
+        assert str(refused.value) == told
+    synthesized(tmp_path, monkeypatch, profile="theirs")
+    with pytest.raises(NotThisAccount, match="has: ours"):
+        stacks.of(None, None).reach(dict(os.environ))
+
+
+@pytest.mark.usefixtures("home")
 def test_an_account_that_is_not_allowed_is_refused_by_its_number() -> None:
     way = Account(profile="ours", allowed=(ELSEWHERE,))
     with pytest.raises(NotThisAccount, match=rf"the account {HERE}, and .* allows {ELSEWHERE}"):
@@ -140,13 +160,6 @@ def test_tokens_of_an_account_that_is_not_allowed_are_not_touched(
 ) -> None:
     synthesized(tmp_path, monkeypatch, profile="ours", allowed_account_ids=[ELSEWHERE])
     with pytest.raises(NotThisAccount):
-        stacks.of(None, None).reach(dict(os.environ))
-
-
-@pytest.mark.usefixtures("home")
-def test_a_profile_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synthesized(tmp_path, monkeypatch, profile="no-such-profile")
-    with pytest.raises(AwsRefused, match="no-such-profile"):
         stacks.of(None, None).reach(dict(os.environ))
 
 

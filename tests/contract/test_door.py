@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from constructs_lib.policy import Statement, policy_document
 from local.key import Key
 from tests.contract.emulator_process import REGION, Emulator, running_emulator
-from tests.roles import a_function, session_of
+from tests.roles import SESSION, a_function, session_of
 
 LIST_TABLES = {"X-Amz-Target": "DynamoDB_20120810.ListTables"}
 JSON = "application/x-amz-json-1.0"
@@ -284,6 +284,18 @@ def test_a_role_acts_with_its_session_and_with_nothing_else(emulator: Emulator) 
         assert refused_code("dynamodb", with_key(emulator, "dynamodb", **credentials)) in (
             UNKNOWN | MISMATCH
         )
+
+
+def test_a_function_acts_as_its_new_role_at_once(emulator: Emulator) -> None:
+    functions, roles = emulator.client("lambda"), [emulator.role(), emulator.role()]
+    name = a_function(functions, roles[0], SESSION)
+    callers = []
+    for role in roles:
+        functions.update_function_configuration(FunctionName=name, Role=role)
+        session = json.loads(functions.invoke(FunctionName=name)["Payload"].read())
+        callers.append(with_key(emulator, "sts", **session).get_caller_identity()["Arn"])
+
+    assert [arn.split("/")[1] for arn in callers] == [role.split("/")[1] for role in roles]
 
 
 def test_a_role_may_not_use_the_paths_of_the_emulator_itself(emulator: Emulator) -> None:

@@ -12,6 +12,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from client import stacks
+from tools import aws_credentials
+from tools.aws_credentials import NoCredentials
 from tools.verify_aws import __main__ as command
 from tools.verify_aws import kinds
 from tools.verify_aws.answers import Answer, Outcome, Question, Result, compared, table, write
@@ -184,6 +187,71 @@ def test_without_a_region_nothing_is_asked(
 
     assert command.main(["--yes"]) == 2
     assert capsys.readouterr().err == "error: no region: add --region, or set AWS_REGION\n"
+
+
+def test_the_region_of_the_environment_is_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setenv("AWS_REGION", "eu-west-3")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+    def no_account(region: str) -> None:
+        asked.append(region)
+        raise NoCredentials("there are none")
+
+    monkeypatch.setattr(aws_credentials, "require", no_account)
+
+    assert command.main(["--yes"]) == 2
+    assert asked == ["eu-west-3"]
+    assert capsys.readouterr().err == "error: there are none\n"
+
+
+@pytest.mark.parametrize("region", [[], ["--region", "eu-west-3"]])
+def test_a_profile_that_is_not_there_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], region: list[str]
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_PROFILE", "nowhere")
+
+    assert command.main(["--yes", *region]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "error: the profile 'nowhere', which AWS_PROFILE names, is not on this machine, which has: "
+        "none. Make it (`aws configure --profile nowhere`"
+    )
+
+
+def test_without_a_stack_up_the_embedded_aws_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(stacks, "_LOCAL", tmp_path / "stack.json")
+
+    assert command.main(["--yes", "--local"]) == 2
+    assert capsys.readouterr().err == "error: no stack is up here: run `make up`\n"
+
+
+@pytest.mark.parametrize(
+    ("account", "quick", "said"),
+    [
+        (EMBEDDED_ACCOUNT, True, "It asks 1 of 15 questions, which takes about a minute here, and"),
+        (REAL, True, "It asks 2 of 15 questions, each of which AWS answers in five minutes, for"),
+        (REAL, False, "It asks 3 of 15 questions. One takes ten minutes, all together about"),
+    ],
+)
+def test_it_says_how_much_it_asks_and_how_long_that_takes(
+    account: str, quick: bool, said: str
+) -> None:
+    chosen = [
+        question("a"),
+        question("b", embedded=False),
+        question("c", embedded=False, quick=False),
+    ]
+    assert command._time(aws(account), chosen, quick=quick).startswith(said)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from pathlib import Path
 from types import FrameType
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
-from client.account import NotThisAccount
+from client import stacks
+from client.account import OF_THE_ENVIRONMENT, NotThisAccount
 from client.loopback import reach_directly
 from tools import aws_credentials
 from tools.verify_aws.answers import Outcome, Question, Result, table, write
@@ -34,8 +35,8 @@ from tools.verify_aws.questions import QUESTIONS
 ANSWERS = Path(__file__).parents[2] / "tests" / "facts" / "answers.json"
 _WHAT_IT_MAKES = """\
 It makes roles, functions, queues, a rule, a state machine, REST APIs that only this account may
-call, dashboards, a bucket, and two serverless endpoints that answer what they are asked. It takes
-about {minutes} minutes and costs less than a dollar. All names begin with {name},
+call, dashboards, a bucket, and two serverless endpoints that answer what they are asked.
+{time} All names begin with {name},
 and all of it is removed at the end, also after Ctrl-C or an error.
 """
 _EPILOG = """\
@@ -44,31 +45,33 @@ something behind: the next one removes it. So only one run at a time in an accou
 """
 
 
+class NoRegion(Exception):
+    """Nothing says which region is asked."""
+
+
+_CANNOT_BEGIN = (NoRegion, NotThisAccount, aws_credentials.NoCredentials, stacks.NoStack)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    reach_directly(os.environ)
-    region = options.region or boto3.Session().region_name
-    if not region:
-        return _refuse("no region: add --region, or set AWS_REGION")
     if not options.yes and not sys.stdin.isatty():
         return _refuse("nobody can be asked here whether to begin: add --yes")
     try:
-        access = aws_credentials.require(region)
-        aws = Aws(access.aws, access.account, region)
+        aws = _reached(options.region, local=options.local)
         old = leftovers(aws)
-    except (aws_credentials.NoCredentials, NotThisAccount) as problem:
+    except _CANNOT_BEGIN as problem:
         return _refuse(str(problem))
     except (BotoCoreError, ClientError) as problem:
         return _refuse(f"what is in the account cannot be listed: {problem}")
     name = f"{PREFIX}{secrets.token_hex(4)}"
-    print(f"The account is {aws.account}, the region {region}.")
-    print(_WHAT_IT_MAKES.format(name=name, minutes=10 if options.quick else 20))
+    print(f"The account is {aws.account}, the region {aws.region}.")
+    chosen = [one for one in QUESTIONS if not options.only or one.id in options.only]
+    print(_WHAT_IT_MAKES.format(name=name, time=_time(aws, chosen, quick=options.quick)))
     for kind, left in old:
         print(f"An earlier run has left the {kind.noun} {left}. It is removed first.")
     if not options.yes and input("Begin? [y/N] ").strip().lower() not in {"y", "yes"}:
         return _refuse("nothing was made")
     bench = Bench(aws, name, _say, options.image)
-    chosen = [one for one in QUESTIONS if not options.only or one.id in options.only]
     results, ended = _ask_all(bench, old, chosen, quick=options.quick)
     print(f"\n{table(results)}\n")
     if options.write:
@@ -80,6 +83,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: not removed: {left}. The next run tries again", file=sys.stderr)
     good = ended and not bench.left and all(one.is_good for one in results)
     return 0 if good else 1
+
+
+def _reached(region: str | None, *, local: bool) -> Aws:
+    """The account and region that are asked. Raises what `_CANNOT_BEGIN` lists."""
+    if local:
+        stacks.of_local().reach(os.environ)
+    reach_directly(os.environ)
+    try:
+        region = region or os.environ.get("AWS_REGION") or boto3.Session().region_name
+    except ProfileNotFound as error:
+        raise OF_THE_ENVIRONMENT.without_profile() from error
+    if not region:
+        raise NoRegion("no region: add --region, or set AWS_REGION")
+    access = aws_credentials.require(region)
+    return Aws(access.aws, access.account, region)
 
 
 def _ask_all(
@@ -105,11 +123,27 @@ def _ask_all(
     return results, True
 
 
+def _why_not(question: Question, aws: Aws, *, quick: bool) -> str:
+    """Why it is not asked; empty if it is."""
+    if aws.embedded and not question.embedded:
+        return "the embedded AWS cannot answer"
+    return "it takes long" if quick and not question.quick else ""
+
+
+def _time(aws: Aws, chosen: Sequence[Question], *, quick: bool) -> str:
+    """How long it takes and what it costs."""
+    asked = [one for one in chosen if not _why_not(one, aws, quick=quick)]
+    number = f"It asks {len(asked)} of {len(QUESTIONS)} questions"
+    if aws.embedded:
+        return f"{number}, which takes about a minute here, and costs nothing."
+    if all(one.quick for one in asked):
+        return f"{number}, each of which AWS answers in five minutes, for less than a dollar."
+    return f"{number}. One takes ten minutes, all together about twenty, for less than a dollar."
+
+
 def _asked(question: Question, bench: Bench, *, quick: bool) -> Result:
-    if bench.aws.embedded and not question.embedded:
-        return _told(Result(question, Outcome.NOT_ASKED, ["the embedded AWS cannot answer"]), 0)
-    if quick and not question.quick:
-        return _told(Result(question, Outcome.NOT_ASKED, ["it takes long"]), 0)
+    if reason := _why_not(question, bench.aws, quick=quick):
+        return _told(Result(question, Outcome.NOT_ASKED, [reason]), 0)
     _say(f"{question.text}\n  assumed: {question.assumption}")
     started = time.monotonic()
     try:
@@ -173,7 +207,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--region", help="default: that of the environment or the profile")
-    parser.add_argument("--quick", action="store_true", help="leave out what takes long")
+    parser.add_argument(
+        "--quick", action="store_true", help="leave out what takes longer than five minutes"
+    )
+    parser.add_argument("--local", action="store_true", help="ask the embedded AWS of `make up`")
     parser.add_argument("--yes", action="store_true", help="begin without asking")
     parser.add_argument(
         "--only",

@@ -4,6 +4,8 @@ MiniStack gives each function a session of its role (and we do for each integrat
 It computes them from the function's name, so everybody could. And it knows callers by their access
 key; the simulator is a separate process and does not, but it can derive the same credentials. So
 AssumeRole gives derived ones too: those of one role and session name are the same each time.
+
+A function that gets another role would go on in the session of the one before. It starts anew.
 """
 
 import os
@@ -35,6 +37,15 @@ _assuming: ContextVar[Session | None] = ContextVar("assuming", default=None)
 
 def apply() -> None:
     """Create the sessions of roles here."""
+    configure = lambda_svc._update_config
+
+    def configure_anew(function: str, changes: Mapping[str, Any]) -> Any:
+        answer = configure(function, changes)
+        if "Role" in changes:
+            lambda_svc.invalidate_worker(function, qualifier="$LATEST")
+        return answer
+
+    lambda_svc._update_config = configure_anew
     lambda_runtime.execution_credentials = lambda_svc.execution_credentials = _credentials
     name = sts._assumed_role_arn
 
