@@ -45,7 +45,7 @@ lock: ready ## look up the config's JumpStart models: configs/models.lock.json (
 	@$(VENV) -m jumpstart lock $(ARGS)
 
 .PHONY: plan
-plan: ready-cdktf ## show what `make deploy` would change on AWS, with a summary (ARGS=--markdown …)
+plan: ready-terraform ## show what `make deploy` would change on AWS, with a summary (ARGS=--markdown …)
 	@$(VENV) -m tools.cdktf_cli diff $(ARGS)
 
 .PHONY: policy
@@ -53,7 +53,7 @@ policy: ready ## the smallest IAM policy of whoever deploys (ARGS="--account NUM
 	@$(VENV) -m tools.deployer_policy $(ARGS)
 
 .PHONY: deploy
-deploy: ready-cdktf ## deploy to AWS with your credentials (ARGS=--auto-approve …)
+deploy: ready-terraform ## deploy to AWS with your credentials (ARGS=--auto-approve …)
 	@$(VENV) -m tools.cdktf_cli deploy $(ARGS)
 
 .PHONY: token
@@ -65,7 +65,7 @@ verify-aws: ready ## ask a real account what is assumed of AWS: 20 minutes, unde
 	@$(VENV) -m tools.verify_aws $(ARGS)
 
 .PHONY: destroy
-destroy: ready-cdktf ## stop every endpoint, then remove the stack from AWS (ARGS=…)
+destroy: ready-terraform ## stop every endpoint, then remove the stack from AWS (ARGS=…)
 	@$(VENV) -m tools.cdktf_cli destroy $(ARGS)
 
 # --- its development --------------------------------------------------------------------------

@@ -90,7 +90,10 @@ class Up:
         with steps.step("tokens, gateway, health") as step:
             stack = self._open(gateway, pair, outputs)
             step.outcome = stack.api_url
-        print(f"\nUp after {steps.seconds:.0f} s.\n{what_next(stack, outputs)}")
+        print(
+            f"\nUp after {steps.seconds:.0f} s, without the set-up of the environment.\n"
+            f"{what_next(stack, outputs)}"
+        )
 
     def _synthesize(self) -> str:
         """Run main.py on the config with our overlay; returns the region of the stack."""

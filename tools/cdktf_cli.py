@@ -8,6 +8,7 @@ config, its state and the AWS credentials must be right. A plan ends with a summ
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from client.loopback import reach_directly
 from constructs_lib.config.problems import InvalidConfig
 from tools import (
     aws_credentials,
+    bootstrap,
     concurrency,
     deployed_stack,
     planned,
@@ -68,9 +70,12 @@ def main(arguments: list[str]) -> int:  # noqa: RET503  # execve does not return
     try:
         terraform_cli.require()
         provision = terraform_cli.provision(os.environ)
-        environment = with_node(provision.environment) | QUIET
-        if asks_terraform:
-            environment |= checked(arguments, os.environ)
+        settings = checked(arguments, os.environ) if asks_terraform else {}
+        # Last, since it takes long the first time.
+        with contextlib.redirect_stdout(sys.stderr):
+            if bootstrap.main(["--node-packages"]):
+                return 1
+        environment = with_node(provision.environment) | QUIET | settings
     except InvalidConfig as invalid:
         print(invalid, file=sys.stderr)
         return 1

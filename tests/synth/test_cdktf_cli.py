@@ -48,6 +48,22 @@ def test_without_credentials_one_line_says_what_is_missing(project: Checkout, co
     assert line.startswith("error: there are no AWS credentials: set AWS_PROFILE")
 
 
+def test_credentials_are_looked_for_before_node_packages_are_installed(project: Checkout) -> None:
+    packages = project.folder / "node_modules"
+    hidden = packages.rename(packages.with_name("hidden"))
+    try:
+        done = project.run("tools.cdktf_cli", "diff", **WITHOUT_AWS)
+        assert not packages.exists()
+    finally:
+        hidden.rename(packages)
+    assert "there are no AWS credentials" in done.stderr
+    for command in ("plan", "deploy", "destroy"):
+        shown = subprocess.run(
+            ["make", "-n", command], cwd=project.folder, capture_output=True, text=True, check=True
+        )
+        assert "--node-packages" not in shown.stdout
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_file_of_another_stack_is_refused_before_credentials_are_needed(
     project: Checkout, command: str
