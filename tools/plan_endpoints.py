@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from lambdas.core.spec import Origin, Spec
+from lambdas.core.spec import AsyncMode, Origin, Spec
+from tools.plan_routes import KINDS as KINDS_OF_ROUTES
+from tools.plan_routes import routes
 
 Values = Mapping[str, Any]
 SPEC, CONFIG, MODEL = (
@@ -38,6 +40,11 @@ _TOLD = {
 _USUAL = {"mode": "SingleModel"}  # what the provider writes if nothing is given
 UNKNOWN = "(known after apply)"
 VARIABLES = "variables"
+_RESULTS = {
+    AsyncMode.OFF: "",
+    AsyncMode.DIRECT: "async_api_results inline",
+    AsyncMode.THROUGH_LAMBDA: "async_api_results s3",
+}
 _DEFAULTS = Spec("any", "any", Origin.CONFIG).document()
 """What items lack that an earlier release wrote."""
 
@@ -82,15 +89,20 @@ class Side:
 
     def __init__(self, changes: Sequence[Values], side: str) -> None:
         self._named: dict[str, dict[str, Values]] = {SPEC: {}, CONFIG: {}, MODEL: {}}
+        of_routes = []
         for change in changes:
             values = change["change"].get(side)
             if side == "after":
                 values = _with_unknown(values, change["change"].get("after_unknown"))
-            is_of_ours = change["type"] in self._named and "deposed" not in change
-            if not is_of_ours or not isinstance(values, Mapping):
+            if "deposed" in change or not isinstance(values, Mapping):
+                continue
+            if change["type"] in KINDS_OF_ROUTES:
+                of_routes.append((change["type"], change["name"], values))
+            if change["type"] not in self._named:
                 continue
             name = change["name"] if change["type"] == SPEC else str(values.get("name"))
             self._named[change["type"]][name] = values
+        self._routes = routes(of_routes)
         self.names = frozenset(self._named[SPEC])
         self.unknown = frozenset(
             name for name, values in self._named[SPEC].items() if values.get("item") == UNKNOWN
@@ -137,10 +149,15 @@ class Side:
         first = int(item["initial_provision_minutes"])
         yield "first lease", Fact(f"{first} minutes, once" if first else "")
         yield "longest lease", Fact(f"{item['max_lease_minutes']} minutes")
-        yield "calls through Step Functions", Fact(item["async_api"])
+        yield from ((label, Fact(told)) for label, told in self._called(item["name"]))
+        yield "calls without waiting", Fact(_RESULTS[AsyncMode(item["async_api"])])
         yield "updates from outside", Fact(item["outside_updates"])
         yield from _leaves("update", _json(item["update"]))
         yield from _leaves("tag", _json(item["tags"]))
+
+    def _called(self, endpoint: str) -> Iterable[tuple[str, str]]:
+        """How its model is called."""
+        return self._routes.get(endpoint, {}).items()
 
     def _variant(self, variant: Values) -> Iterator[tuple[str, Fact]]:
         yield RUNS_ON, Fact(_capacity(variant))

@@ -27,6 +27,7 @@ from tools.plan_endpoints import (
     Facts,
     Side,
 )
+from tools.plan_routes import INTEGRATION
 from tools.plan_text import LONG, Part, Summary, cut
 
 SYNC = "aws_lambda_invocation.sync"
@@ -145,6 +146,12 @@ def _dangers(changes: Sequence[Mapping[str, Any]], removed: Sequence[str]) -> It
             yield f"the {kind} {_store(change)} loses its deletion protection"
         if change["address"] == PROTECTED and "delete" in actions:
             yield "deletion protection is taken off: the next destroy is not refused"
+        if change["type"] == INTEGRATION and {"create", "delete"} <= set(actions):
+            yield (
+                f"the route {change['name'].removeprefix('model_')} stops to answer: API Gateway "
+                "cannot give it another role or type in one deploy. Take its `integration` out of "
+                "the config, deploy, put it back, and deploy again"
+            )
         if change["type"] == "aws_api_gateway_rest_api" and "delete" in actions:
             yield "the REST API is replaced or destroyed: its address changes for all callers"
 

@@ -272,8 +272,8 @@ class LeaseTooLong(MeterError):
 
     def __init__(self, max_lease_minutes: int) -> None:
         super().__init__(
-            f"At most {max_lease_minutes} minutes may be on the meter (max_lease_minutes); "
-            "nothing was changed."
+            f"A lease may end {max_lease_minutes} minutes from now at the latest "
+            "(max_lease_minutes); nothing was changed."
         )
 
 

@@ -90,6 +90,80 @@ def test_a_replaced_api_is_dangerous_and_a_replaced_deployment_of_it_is_not() ->
     assert "its address changes" in danger
 
 
+def test_a_route_that_is_made_anew_is_dangerous_since_what_is_removed_is_the_new_one() -> None:
+    new, changed, replaced = (
+        change("aws_api_gateway_integration.model_flan", *actions)
+        for actions in (["create"], ["update"], ["create", "delete"])
+    )
+    assert dangers(new, changed) == []
+    (danger,) = dangers(replaced)
+    assert danger.startswith("the route flan stops to answer")
+    assert "Take its `integration` out of the config, deploy, put it back" in danger
+
+
+SPEC_OF_A = {"item": SPEC}
+MODELS = '["demo-*-Endpoint","demo-model-*",{"a":["A","",%s]}]'
+
+
+def called(models: str) -> dict[str, Any]:
+    return {"environment": [{"variables": {"MODELS": models}}]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("false,0,0", "false,30,10", ["wake on request: none -> for 30 minutes, 10 times an hour"]),
+        ("false,0,0", "true,0,0", ["public: none -> yes, no token is needed"]),
+        ("false,0,0", "false,0,0,120", ["answer within: none -> 120 s"]),
+        ("false,0,0", "false,0,0", []),
+    ],
+)
+def test_what_changes_for_callers_of_a_model_is_told(
+    before: str, after: str, told: list[str]
+) -> None:
+    sides = {"before": called(MODELS % before), "after": called(MODELS % after)}
+    lines = lines_of(change("aws_lambda_function.calls", "update", **sides))
+    assert len(lines) == len(told)
+    for line, start in zip(lines, told, strict=True):
+        assert line.startswith(start)
+
+
+def test_a_model_that_is_called_straight_is_told_too() -> None:
+    uri = (
+        "arn:aws:apigateway:us-east-1:runtime.sagemaker:path/endpoints/demo-A-Endpoint/invocations"
+    )
+    direct = {"uri": uri, "timeout_milliseconds": 29_000}
+    made = [
+        change("aws_api_gateway_integration.model_a", "create", before=None, after=direct),
+        change("aws_api_gateway_resource.model_a", "create", before=None, after={"path_part": "a"}),
+        change(
+            "aws_api_gateway_method.model_a", "create", before=None, after={"authorization": "NONE"}
+        ),
+    ]
+    assert lines_of(*made) == [
+        "route: none -> /a straight to SageMaker",
+        "public: none -> yes, no token is needed",
+    ]
+
+
+def lines_of(*changes: dict[str, Any]) -> list[str]:
+    """What is told of the endpoint, whose spec stays as it is."""
+    item = change(
+        "aws_dynamodb_table_item.demo-A-Endpoint", "no-op", before=SPEC_OF_A, after=SPEC_OF_A
+    )
+    parts = summary({"resource_changes": [item, *changes]}).parts
+    return [line for part in parts if part.heading.startswith("demo-A-") for line in part.lines]
+
+
+def test_asynchronous_calls_are_told_in_the_words_of_the_config() -> None:
+    after = {"item": SPEC.replace('"async_api": {"S": ""}', '"async_api": {"S": "direct"}')}
+    item = change(
+        "aws_dynamodb_table_item.demo-A-Endpoint", "update", before=SPEC_OF_A, after=after
+    )
+    (part, *_) = summary({"resource_changes": [item]}).parts
+    assert part.lines == ["calls without waiting: none -> async_api_results inline"]
+
+
 def test_a_sync_that_is_updated_is_not_dangerous_and_one_that_is_destroyed_is() -> None:
     assert dangers(change("aws_lambda_invocation.sync", "update")) == []
     (danger,) = dangers(change("aws_lambda_invocation.sync", "delete"))

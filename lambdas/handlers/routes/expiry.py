@@ -183,7 +183,8 @@ def _lease(body: ExpiryRequest, name: str, request: Request) -> Answer:
     if body.until is not None:
         return use_cases().renew_until(name, parse_instant(body.until, "until"), now, request)
     if minutes is None:
-        raise InvalidField("minutes", "is needed: how many minutes to pay for")
+        or_until = "" if body.session is not None else ", or give `until`, an instant"
+        raise InvalidField("minutes", f"is needed: how many minutes to pay for{or_until}")
     if body.session is not None:
         return sessions().pay(name, body.session, minutes, now, request)
     if body.adopt and body.EndpointConfigName is None:

@@ -1,0 +1,59 @@
+"""How the models of a plan are called: by the endpoint, facts in the words of the config.
+
+Pure, as `plan_endpoints`. Routes to functions stand in the environment of the function before them,
+direct routes are integrations of API Gateway.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lambdas.core.called_models import API_GATEWAY_SECONDS, CalledModels
+
+Values = Mapping[str, Any]
+FUNCTION, INTEGRATION = "aws_lambda_function", "aws_api_gateway_integration"
+METHOD, RESOURCE = "aws_api_gateway_method", "aws_api_gateway_resource"
+KINDS = {FUNCTION, INTEGRATION, METHOD, RESOURCE}
+_CALLS = "calls"
+_DIRECT = re.compile(r":runtime\.sagemaker:path/endpoints/([^/]+)/invocations$")
+
+
+def routes(resources: Sequence[tuple[str, str, Values]]) -> Mapping[str, Mapping[str, str]]:
+    """The facts of each endpoint that has a route, by label. `resources` are those of one side of a
+    plan: type, name and values."""
+    named = {(kind, name): values for kind, name, values in resources if kind in KINDS}
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for (kind, name), values in named.items():
+        direct = _DIRECT.search(str(values.get("uri"))) if kind == INTEGRATION else None
+        if direct:
+            path = named.get((RESOURCE, name), {}).get("path_part", name)
+            public = named.get((METHOD, name), {}).get("authorization") == "NONE"
+            seconds = int(values.get("timeout_milliseconds") or 0) // 1000
+            found[direct[1]] |= _route(path, "straight to SageMaker", seconds, public=public)
+    models = _models(named.get((FUNCTION, _CALLS), {}))
+    for path, model in models.routes.items() if models else ():
+        facts = found[models.endpoint_name(model)] if models else {}
+        facts |= _route(path, "through a function", model.seconds, public=model.public)
+        if model.wake_minutes:
+            often = f"{model.wakes_per_token_an_hour} times an hour for each token"
+            facts["wake on request"] = f"for {model.wake_minutes} minutes, {often}"
+    return found
+
+
+def _route(path: str, way: str, seconds: int, *, public: bool) -> dict[str, str]:
+    facts = {"route": f"/{path} {way}", "public": "yes, no token is needed" if public else ""}
+    if seconds != API_GATEWAY_SECONDS:
+        facts["answer within"] = f"{seconds} s"
+    return facts
+
+
+def _models(function: Values) -> CalledModels | None:
+    """What the function knows; None where Terraform only knows it after the apply."""
+    environment = function.get("environment")
+    try:
+        return CalledModels.parse(environment[0]["variables"]["MODELS"])  # type: ignore[index]
+    except (LookupError, TypeError, ValueError):
+        return None
