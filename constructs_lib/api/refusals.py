@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from lambdas.core.codings import ACCEPTED
+from lambdas.core.invocation import MOST_FOR_A_MODEL
+
+JSON = "application/json"
 # response type -> status, sentence, code
 REFUSALS = {
     "UNAUTHORIZED": (401, "Send a token in the Authorization header.", "Unauthorized"),
@@ -12,10 +16,14 @@ REFUSALS = {
         "RouteNotFound",
     ),
     "BAD_REQUEST_BODY": (400, "The body of the request is not valid.", "BadRequest"),
-    "REQUEST_TOO_LARGE": (413, "The request is too large.", "RequestTooLarge"),
+    "REQUEST_TOO_LARGE": (
+        413,
+        f"The request is too large. {MOST_FOR_A_MODEL}",
+        "RequestTooLarge",
+    ),
     "UNSUPPORTED_MEDIA_TYPE": (
         415,
-        "Send JSON with the header Content-Type: application/json.",
+        f"Send JSON as Content-Type: {JSON}, with {ACCEPTED} as Content-Encoding.",
         "UnsupportedMediaType",
     ),
     "THROTTLED": (429, "Too many requests. Wait a moment and retry.", "TooManyRequests"),

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from botocore.exceptions import ReadTimeoutError
 
 from lambdas.aws.errors import named
-from lambdas.core.invocation import FunctionFailed, ModelTimedOut
+from lambdas.core.invocation import CallTooLarge, FunctionFailed, ModelTimedOut
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
+
+MAX_PAYLOAD_BYTES = 6_291_556
+"""Lambda's 6 MB and 100 bytes, for the event of a call that waits for its answer."""
 
 
 class ModelFunctions:
@@ -24,10 +27,12 @@ class ModelFunctions:
     def call(self, function: str, event: Mapping[str, Any], seconds: int) -> Mapping[str, Any]:
         """The reply of a function to an event of API Gateway.
 
-        Raises ModelTimedOut after so many seconds, FunctionFailed if it raised an error or its
-        reply is none for API Gateway, and AwsRefused.
+        Raises CallTooLarge, ModelTimedOut after so many seconds, FunctionFailed if it raised an
+        error or its reply is none for API Gateway, and AwsRefused.
         """
         payload = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise CallTooLarge
         with named():
             try:
                 answer = self._waiting[seconds].invoke(FunctionName=function, Payload=payload)

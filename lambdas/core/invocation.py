@@ -4,6 +4,7 @@ InvocationFailed
 ├── NotServed            SageMaker serves no endpoint of that name now
 ├── InvalidInvocation    SageMaker refused the request
 ├── ModelFailed          the model answered with an error
+├── CallTooLarge         it does not fit into a call of a function
 ├── FunctionFailed       the function that calls the model failed
 ├── ModelNotReady        the model is still loading, or is full
 ├── TooManyInvocations   SageMaker throttles the caller
@@ -24,6 +25,12 @@ MAX_BODY_BYTES = 6_291_456
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 ACCOUNT_NUMBER = "[0-9]{12}"
 """Stands in SageMaker's messages, and is not for callers."""
+MAX_BYTES_THROUGH_FUNCTIONS = 4_500_000
+"""A body that a function gets: in Base64, and with the rest of its event, it must fit into 6 MB."""
+MOST_FOR_A_MODEL = (
+    f"Through a function a model takes bodies of {MAX_BYTES_THROUGH_FUNCTIONS:,} bytes, on a route "
+    f"of type api of {MAX_BODY_BYTES:,}."
+)
 MAX_HEADER_LENGTH = 1024
 _ACCOUNT = re.compile(ACCOUNT_NUMBER)
 _OWN = "X-Amzn-SageMaker-"
@@ -121,6 +128,13 @@ class ModelFailed(InvocationFailed):
     def __init__(self, original_status: int, original_message: str) -> None:
         said = original_message[:1000] or "its container's log may have more"
         super().__init__(f"The model failed with status {original_status}:", said=said)
+
+
+class CallTooLarge(InvocationFailed):
+    advice = MOST_FOR_A_MODEL
+
+    def __init__(self) -> None:
+        super().__init__("The body is too large.")
 
 
 class FunctionFailed(InvocationFailed):

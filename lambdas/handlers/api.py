@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from lambdas.core.errors import MeterError
 from lambdas.core.routes import ROUTES, route
 from lambdas.handlers import request_checks, routes
-from lambdas.handlers.bodies import with_text_body
+from lambdas.handlers.bodies import with_text_body, without_coding
 from lambdas.handlers.callers import caller_of
 from lambdas.handlers.error_answers import answer_to
 from lambdas.handlers.headers import answered_with
@@ -60,7 +60,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
         who = caller_of(event)
         if who:
             within_rate(rates(), who.identity, utc_now())
-        event = with_text_body(event)
+        event = with_text_body(without_coding(event))
         reply = _app.resolve(request_checks.checked(event, _operation(event)), context)
     except MeterError as refused:
         reply = answer_to(refused, request_id, changes=False)

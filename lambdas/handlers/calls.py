@@ -37,6 +37,7 @@ from lambdas.core.settings import WARM_UP, CallsSettings
 from lambdas.core.waking import EndpointWaking, Waking
 from lambdas.handlers import wiring
 from lambdas.handlers.at_import import prepare
+from lambdas.handlers.bodies import without_coding
 from lambdas.handlers.callers import Caller, caller_of, has_several_tokens
 from lambdas.handlers.error_answers import reply_or_error
 from lambdas.handlers.headers import answered_with, without_header
@@ -105,7 +106,7 @@ def _answered(event: Event) -> Reply:
     # A function that runs code of others must not see the token.
     reply = parts().functions.call(
         models.function_name(model),
-        without_header(event, "authorization"),
+        without_header(without_coding(event), "authorization"),
         model.seconds - SPARE_SECONDS,
     )
     if not _says_not_served(reply):

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from lambdas.core import errors, invocation, waking
-from lambdas.handlers.refusals import JSON, InternalError, RequestRefused
+from lambdas.handlers.refusals import JSON, BodyTooLarge, InternalError, RequestRefused
 
 STATUSES: Mapping[type[errors.MeterError], HTTPStatus] = {
     errors.InvalidField: HTTPStatus.BAD_REQUEST,
@@ -44,6 +44,7 @@ STATUSES: Mapping[type[errors.MeterError], HTTPStatus] = {
     errors.Unanswered: HTTPStatus.GATEWAY_TIMEOUT,
     errors.AwsRefused: HTTPStatus.BAD_GATEWAY,
     invocation.NotServed: HTTPStatus.SERVICE_UNAVAILABLE,
+    invocation.CallTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     invocation.FunctionFailed: HTTPStatus.BAD_GATEWAY,
     invocation.ModelFailed: HTTPStatus.FAILED_DEPENDENCY,
     invocation.InvalidInvocation: HTTPStatus.BAD_REQUEST,
@@ -54,6 +55,7 @@ STATUSES: Mapping[type[errors.MeterError], HTTPStatus] = {
 """The status of each class and of its subclasses. The name of the class is the code."""
 _OTHER_CODES: Mapping[type[errors.MeterError], str] = {
     waking.EndpointWaking: "EndpointStarting",
+    invocation.CallTooLarge: BodyTooLarge.__name__,
     invocation.ModelFailed: "ModelError",
     invocation.TooManyInvocations: "TooManyRequests",
 }

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import ClassVar
 
+from lambdas.core.codings import ACCEPTED
 from lambdas.core.errors import MeterError
 
 JSON = "application/json"
@@ -103,6 +104,15 @@ class UnsupportedMediaType(RequestRefused):
 
     def __init__(self) -> None:
         super().__init__("The body is not sent as JSON.")
+
+
+class UnsupportedCoding(RequestRefused):
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    code = "UnsupportedMediaType"
+    advice = f"It may be {ACCEPTED}; without the header the body passes as it is."
+
+    def __init__(self) -> None:
+        super().__init__("The body is not in the Content-Encoding that its header names.")
 
 
 class MalformedJson(RequestRefused):

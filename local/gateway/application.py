@@ -17,8 +17,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from lambdas.core import codings
 from local.gateway.upstream import Api, connected, end_to_end
-from local.serving.bodies import whole_body
+from local.serving.bodies import too_large, whole_body
 from local.serving.errors import RefusedError, error_response
 from local.serving.hosts import OnlyLoopbackHosts
 
@@ -74,7 +75,7 @@ def gateway(api: Api) -> Starlette:
 async def _forward(request: Request) -> Response:
     began = time.monotonic()
     _check_head(request)
-    body = await whole_body(request, MAX_BODY_BYTES)
+    body = _decoded(request, await whole_body(request, MAX_BODY_BYTES))
     answer = await request.state.upstream.send(request, body)
     _log(request, f"{answer.status} in {(time.monotonic() - began) * 1000:.0f} ms")
     return Streamed(answer)
@@ -92,6 +93,20 @@ def _check_head(request: Request) -> None:
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
             f"Request line and headers may hold {MAX_HEADER_BYTES:,} bytes at most.",
         )
+
+
+def _decoded(request: Request, body: bytes) -> bytes:
+    """The body without its Content-Encoding, as API Gateway hands it on. Raises RefusedError."""
+    try:
+        coding = codings.coding_of(",".join(request.headers.getlist("Content-Encoding")))
+        return codings.decoded(body, coding, MAX_BODY_BYTES) if coding and body else body
+    except codings.NotDecodable:
+        raise RefusedError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"Content-Encoding may be {codings.ACCEPTED}, and the body has to be so.",
+        ) from None
+    except codings.DecodedTooLarge:
+        raise too_large(MAX_BODY_BYTES) from None
 
 
 async def _no_answer(request: Request, error: Exception) -> Response:

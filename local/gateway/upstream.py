@@ -26,6 +26,7 @@ HOP_BY_HOP = {
     b"upgrade",
 }
 REPLACED = {
+    b"content-encoding",
     b"content-length",
     b"expect",
     b"host",

@@ -15,7 +15,7 @@ from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
 from lambdas.aws.executions import StepFunctionsExecutions
-from lambdas.aws.functions import ModelFunctions
+from lambdas.aws.functions import MAX_PAYLOAD_BYTES, ModelFunctions
 from lambdas.aws.notices import SnsNotices
 from lambdas.aws.queues import SqsHints
 from lambdas.aws.results import S3Results
@@ -29,6 +29,7 @@ from lambdas.core.hints import Cause, Hint
 from lambdas.core.invocation import (
     ANSWER_HEADERS,
     REQUEST_HEADERS,
+    CallTooLarge,
     FunctionFailed,
     InvalidInvocation,
     Invocation,
@@ -202,6 +203,17 @@ def times_out(client: Any) -> None:
         raise ReadTimeoutError(endpoint_url="https://aws")
 
     client.meta.events.register("before-call.*.*", time_out)
+
+
+def test_event_that_is_too_large_for_lambda_is_not_sent() -> None:
+    client = a_client("lambda")
+    room = MAX_PAYLOAD_BYTES - len('{"body":""}')
+    with Stubber(client) as stub:
+        answer = {"Payload": streamed(json.dumps(SERVED).encode())}
+        stub.add_response("invoke", answer)
+        assert ModelFunctions({28: client}).call("falcon", {"body": "x" * room}, 28) == SERVED
+        with pytest.raises(CallTooLarge):
+            ModelFunctions({28: client}).call("falcon", {"body": "x" * (room + 1)}, 28)
 
 
 def test_function_that_does_not_answer_in_time_is_a_time_out_of_the_model() -> None:

@@ -13,6 +13,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
 from constructs_lib.policy import (
     Conditions,
@@ -35,6 +36,9 @@ def asking(event, context):
 
 def quiet(event, context):
     return {"statusCode": 200, "body": "{}"}
+
+def echoing(event, context):
+    return {"statusCode": 200, "body": event["body"], "isBase64Encoded": event["isBase64Encoded"]}
 
 def talking(event, context):
     logging.getLogger("quiet").info("not heard")
@@ -183,7 +187,7 @@ def test_api_gateway_waits_for_a_function_as_long_as_the_integration_says(
     emulator.client("lambda").invoke(FunctionName=function)
     answers = []
     for milliseconds in (300, 29_000):
-        url, host = a_rest_api_before(emulator, function, milliseconds)
+        url, host = a_rest_api_before(emulator, function, milliseconds=milliseconds)
         answers.append(httpx.get(url, headers={"Host": host}))
 
     assert [answer.status_code for answer in answers] == [504, 200]
@@ -210,6 +214,35 @@ def test_a_burst_of_callers_shares_a_few_workers(emulator: Emulator) -> None:
 
     workers = {answer["Payload"].read() for answer in answers}
     assert 1 < len(workers) < 10
+
+
+def test_an_event_of_more_than_six_megabytes_reaches_no_function(emulator: Emulator) -> None:
+    name, functions = a_function(emulator, "quiet"), emulator.client("lambda")
+    template = {"application/json": '{"code":"Ours"}'}
+    url, host = a_rest_api_before(emulator, name, "REQUEST_TOO_LARGE", responseTemplates=template)
+
+    def call(size: int) -> tuple[int, str]:
+        answer = httpx.post(url, content=b"x" * size, headers={"Host": host}, timeout=60)
+        return answer.status_code, answer.text
+
+    assert call(4_700_000) == (200, "{}")
+    assert call(4_720_000) == (413, '{"code":"Ours"}')
+
+    room = 6_291_556 - len('""')
+    functions.invoke(FunctionName=name, Payload=json.dumps("x" * room))
+    with pytest.raises(ClientError, match="Request must be smaller than 6291556 bytes") as refused:
+        functions.invoke(FunctionName=name, Payload=json.dumps("x" * (room + 1)))
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+
+
+def test_bytes_without_a_type_pass_unchanged(emulator: Emulator) -> None:
+    url, host = a_rest_api_before(emulator, a_function(emulator, "echoing"))
+    request = httpx.Request("POST", url, content=b"\xff\x00", headers={"Host": host})
+    with httpx.Client() as client:  # it would add Accept to a request of its own
+        answer = client.send(request)
+
+    assert "accept" not in request.headers
+    assert answer.content == b"\xff\x00"
 
 
 def test_an_alarm_is_described_with_all_that_was_set(emulator: Emulator) -> None:
@@ -303,11 +336,16 @@ def a_function(emulator: Emulator, handler: str, code: str = FUNCTIONS) -> str:
 
 
 def a_rest_api_before(
-    emulator: Emulator, function: str, milliseconds: int = 29_000, **default_5xx: object
+    emulator: Emulator,
+    function: str,
+    kind: str = "DEFAULT_5XX",
+    milliseconds: int = 29_000,
+    **response: object,
 ) -> tuple[str, str]:
-    """Address and Host header of a deployed API that proxies to the function."""
+    """Address and Host header of a deployed API that proxies to the function. It has a gateway
+    response of that kind."""
     apis = emulator.client("apigateway")
-    api = apis.create_rest_api(name="any")["id"]
+    api = apis.create_rest_api(name="any", binaryMediaTypes=["*/*"])["id"]
     root = apis.get_resources(restApiId=api)["items"][0]["id"]
     method = {"restApiId": api, "resourceId": root, "httpMethod": "ANY"}
     apis.put_method(**method, authorizationType="NONE")
@@ -319,8 +357,8 @@ def a_rest_api_before(
         uri=f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{arn}/invocations",
         timeoutInMillis=milliseconds,
     )
-    if default_5xx:
-        apis.put_gateway_response(restApiId=api, responseType="DEFAULT_5XX", **default_5xx)
+    if response:
+        apis.put_gateway_response(restApiId=api, responseType=kind, **response)
     apis.create_deployment(restApiId=api, stageName="prod")
     return f"{emulator.url}/prod", f"{api}.execute-api.localhost"
 

@@ -1,8 +1,10 @@
 """The gateway in front of a stand-in for the emulator, which records the requests it gets."""
 
+import gzip
 import socket
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -219,6 +221,42 @@ def test_a_chunked_body_has_the_same_limit(gateway: Gateway) -> None:
     answer = httpx.post(gateway.url, content=(bytes(MEGABYTE) for _ in range(11)))
 
     assert_refused(answer, 413, "RequestTooLarge")
+
+
+@pytest.mark.parametrize(
+    ("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", bytes)]
+)
+def test_a_compressed_body_is_handed_on_as_it_was(
+    gateway: Gateway, coding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    body, headers = b"{}" * 1000, {"Content-Encoding": coding}
+    answer = httpx.post(gateway.url, content=pack(body), headers=headers)
+
+    assert answer.status_code == 200
+    (received,) = gateway.emulator.received
+    assert (received.body, received.header("Content-Encoding")) == (body, None)
+    assert received.header("Content-Length") == "2000"
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"), [("gzip", b"{}"), ("br", b"{}"), ("gzip", gzip.compress(b"{}")[:-1])]
+)
+def test_a_body_that_is_not_in_its_coding_is_a_415(
+    gateway: Gateway, coding: str, body: bytes
+) -> None:
+    answer = httpx.post(gateway.url, content=body, headers={"Content-Encoding": coding})
+
+    assert_refused(answer, 415, "UnsupportedMediaType")
+    assert not gateway.emulator.received
+
+
+def test_a_small_body_that_holds_a_huge_one_is_refused(gateway: Gateway) -> None:
+    headers = {"Content-Encoding": "gzip"}
+    most = [gzip.compress(bytes(10 * MEGABYTE + more)) for more in (0, 1)]
+    answers = [httpx.post(gateway.url, content=body, headers=headers) for body in most]
+
+    assert answers[0].status_code == 200
+    assert_refused(answers[1], 413, "RequestTooLarge")
 
 
 def test_more_headers_than_api_gateway_takes_are_refused(gateway: Gateway) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import importlib
+import io
 import json
 import pkgutil
 import re
 import shlex
 import subprocess
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +24,7 @@ import pytest
 
 import lambdas
 from client.__main__ import _parser as client_parser
+from lambdas.aws.functions import ModelFunctions
 from lambdas.core import errors, invocation, waking
 from lambdas.core.answer_headers import answer_headers
 from lambdas.core.called_models import CalledModel, CalledModels
@@ -102,16 +107,16 @@ class Scene:
         self.serve(CalledModel(NAME))
         self.call = Client(world)
 
-    def serve(self, model: CalledModel) -> None:
+    def serve(self, model: CalledModel, functions: Any = None) -> None:
         """Deploy the route `falcon`."""
         world = self.world
-        functions: Any = SimpleNamespace(
+        at_once: Any = SimpleNamespace(
             call=lambda _name, event, _seconds: self.function(event, None)
         )
         rates: Any = self.rates
         parts = calls.Parts(
             CalledModels("*", "*", {"falcon": model}),
-            functions,
+            functions or at_once,
             rates,
             world.store,
             world.history,
@@ -119,6 +124,11 @@ class Scene:
             answer_headers(""),
         )
         self.patch.setattr(calls, "parts", lambda: parts)
+
+    def invoked(self, payload: bytes) -> dict[str, Any]:
+        """The answer of Lambda to an event for the function of the model."""
+        reply = self.function(json.loads(payload), None)
+        return {"Payload": io.BytesIO(json.dumps(reply).encode())}
 
     def refused(self, kind: type[MeterError], reply: SimpleNamespace) -> str:
         """Check that the answer is of that class of error; returns its sentence."""
@@ -627,6 +637,24 @@ def _function(scene: Scene) -> None:
     assert scene.model().status == 200
 
 
+@story(invocation.CallTooLarge)
+def _large_call(scene: Scene) -> None:
+    scene.renew()
+    scene.world.advance(minutes=1)
+    client: Any = SimpleNamespace(invoke=lambda **sent: scene.invoked(sent["Payload"]))
+    scene.serve(CalledModel(NAME), ModelFunctions({28: client}))
+    scene.refused(invocation.CallTooLarge, scene.model(in_base64(invocation.MAX_BODY_BYTES)))
+    through, direct = re.findall("[0-9,]{7,}", invocation.CallTooLarge.advice)
+    most = in_base64(int(through.replace(",", "")))
+    head = {"X-Long": '"' * 10_000}  # API Gateway takes no longer one
+    assert scene.model(most, headers=head, isBase64Encoded=True).status == 200
+    assert int(direct.replace(",", "")) == invocation.MAX_BODY_BYTES
+
+
+def in_base64(size: int) -> str:
+    return base64.b64encode(b"x" * size).decode()
+
+
 @story(refusals.AnswerTooLarge)
 def _large_answer(scene: Scene) -> None:
     scene.renew()
@@ -683,6 +711,7 @@ def _requests(scene: Scene) -> None:
 @story(
     refusals.BodyTooLarge,
     refusals.UnsupportedMediaType,
+    refusals.UnsupportedCoding,
     refusals.MalformedJson,
     refusals.InvalidBody,
     refusals.BodyTooDeep,
@@ -692,6 +721,7 @@ def _bodies(scene: Scene) -> None:
     for kind, body, headers in (
         (refusals.BodyTooLarge, json.dumps({"x": "y" * 130_000}), {}),
         (refusals.UnsupportedMediaType, json.dumps(RENEWAL), {"Content-Type": "text/xml"}),
+        (refusals.UnsupportedCoding, json.dumps(RENEWAL), {"Content-Encoding": "br"}),
         (refusals.MalformedJson, "{", {}),
         (refusals.InvalidBody, "[]", {}),
         (refusals.BodyTooDeep, f'{{"x": {deep}}}', {}),
@@ -700,6 +730,17 @@ def _bodies(scene: Scene) -> None:
     media = re.search("Content-Type: (.*)'", refusals.UnsupportedMediaType.advice)
     assert media
     assert scene.renew(headers={"Content-Type": media[1]}).status == 200
+    packed: dict[str, Callable[[bytes], bytes]] = {
+        "gzip": gzip.compress,
+        "deflate": zlib.compress,
+        "identity": bytes,
+    }
+    for coding, pack in packed.items():
+        assert coding in refusals.UnsupportedCoding.advice
+        body = base64.b64encode(pack(json.dumps(RENEWAL).encode())).decode()
+        sent = {"isBase64Encoded": True}
+        headers = {"Content-Encoding": coding}
+        assert scene.call("POST", EXPIRY, body, headers=headers, sent=sent).status == 200
 
 
 @story(DrainIncomplete)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import base64
+import gzip
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.handlers.bodies import with_text_body
-from lambdas.handlers.refusals import RequestRefused
+from lambdas.core.invocation import MAX_BODY_BYTES
+from lambdas.handlers.bodies import with_text_body, without_coding
+from lambdas.handlers.refusals import BodyTooLarge, RequestRefused, UnsupportedCoding
 
 
 @given(text=st.text())
@@ -27,3 +30,51 @@ def test_body_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(RequestRefused, match="UTF-8") as refused:
         with_text_body(event)
     assert refused.value.status == 400
+
+
+def coded(body: bytes, coding: str = "gzip") -> dict[str, Any]:
+    """An event whose header names a coding."""
+    return {
+        "headers": {"Content-Encoding": coding, "Accept": "*/*"},
+        "multiValueHeaders": {"Content-Encoding": [coding], "Accept": ["*/*"]},
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True,
+    }
+
+
+PLAIN = {
+    "headers": {"Accept": "*/*"},
+    "multiValueHeaders": {"Accept": ["*/*"]},
+    "body": base64.b64encode(b"{}").decode(),
+    "isBase64Encoded": True,
+}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [coded(gzip.compress(b"{}")), coded(b"{}"), coded(b"{}", "identity"), PLAIN],
+    ids=["coded", "decoded by the gateway", "identity", "no header"],
+)
+def test_body_in_a_coding_is_read_as_the_plain_one(event: dict[str, Any]) -> None:
+    assert without_coding(event) == PLAIN
+
+
+def test_request_without_a_body_has_no_coding() -> None:
+    event = {"headers": {"content-encoding": "gzip"}, "body": None, "isBase64Encoded": False}
+    assert without_coding(event) == {**event, "headers": {}, "multiValueHeaders": {}}
+
+
+@pytest.mark.parametrize(
+    "event", [coded(b"{}", "br"), coded(gzip.compress(b"{}")[:-3]), coded(b"{}", "gzip, gzip")]
+)
+def test_body_that_is_not_in_its_coding_is_unsupported(event: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedCoding) as refused:
+        without_coding(event)
+    assert refused.value.status == 415
+
+
+def test_body_that_unpacks_to_more_than_any_body_may_have_is_too_large() -> None:
+    most = coded(gzip.compress(b" " * MAX_BODY_BYTES))
+    assert len(base64.b64decode(without_coding(most)["body"])) == MAX_BODY_BYTES
+    with pytest.raises(BodyTooLarge):
+        without_coding(coded(gzip.compress(b" " * (MAX_BODY_BYTES + 1))))

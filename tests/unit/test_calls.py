@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -126,6 +128,20 @@ def test_function_of_the_entry_has_a_second_less_than_the_caller_waits(stand: St
     call("slow")
 
     assert stand.waited == [28, 119]
+
+
+def test_function_of_the_entry_gets_a_compressed_body_as_it_was(stand: Stand) -> None:
+    event = an_event()
+    packed = base64.b64encode(gzip.compress(b"{}")).decode()
+    sent = {**event["headers"], "Content-Encoding": "gzip"}
+    event |= {"headers": sent, "multiValueHeaders": {}, "body": packed, "isBase64Encoded": True}
+
+    assert calls.handler(event, None)["statusCode"] == 200
+    ((_, got),) = stand.called
+    assert (got["headers"], base64.b64decode(got["body"])) == ({"X-Trace": "1"}, b"{}")
+
+    event["headers"]["Content-Encoding"] = "br"
+    refused(dict(calls.handler(event, None)), 415, "UnsupportedMediaType")
 
 
 def test_call_is_counted_by_token_and_endpoint(stand: Stand) -> None:

@@ -15,6 +15,7 @@ from local.emulator.patches import (
     function_logs,
     integration_timeouts,
     lambda_actions,
+    large_events,
     leading_keys,
     mock_integrations,
     model_calls,
@@ -30,6 +31,7 @@ from local.emulator.patches import (
     silent_functions,
     transport,
     unproxied_functions,
+    untyped_bodies,
 )
 
 __all__ = ["apply"]
@@ -46,6 +48,7 @@ def apply() -> None:
     function_logs.apply()
     integration_timeouts.apply()  # after function_errors
     lambda_actions.apply()
+    large_events.apply()
     leading_keys.apply()
     mock_integrations.apply()
     model_calls.apply()
@@ -62,3 +65,4 @@ def apply() -> None:
     silent_functions.apply()
     transport.apply()
     unproxied_functions.apply()
+    untyped_bodies.apply()
