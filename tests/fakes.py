@@ -260,10 +260,19 @@ class FakeStateStore:
         return self._user_write(_keyed(record, keyed), changed, now)
 
     def settle(self, key: str, state: State, now: datetime) -> None:
+        self._set_lease(key, replace(state, cuts=state.cuts + 1), now)
+
+    def extend(self, key: str, state: State, now: datetime) -> None:
+        self._set_lease(key, state, now)
+
+    def _set_lease(self, key: str, state: State, now: datetime) -> None:
         record = self.load(key)
         if record.state is None or record.state.rev != state.rev:
             raise Conflict("another revision")
-        self._user_write(record, replace(state, cuts=state.cuts + 1), now)
+        lease = {
+            name: getattr(state, name) for name in ("expires_at", "sessions", "paid_at", "cuts")
+        }
+        self._user_write(record, replace(record.state, **lease), now)
 
     def _forgotten(self, record: Record, forgetting: Forgotten) -> Record:
         if record.api_spec is None or record.api_spec.spec_hash != forgetting.spec.spec_hash:

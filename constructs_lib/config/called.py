@@ -51,5 +51,6 @@ def _called(entry: JumpstartModel, integration: Integration) -> CalledModel:
         public=integration.public,
         wake_minutes=wake.minutes if wake else 0,
         wakes_per_token_an_hour=wake.wakes_per_token_an_hour if wake else 0,
+        extends=wake is not None and wake.extend,
         seconds=integration.seconds,
     )

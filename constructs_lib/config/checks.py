@@ -115,7 +115,9 @@ def _waking(where: str, entry: Mapping[str, Any], ceiling: object) -> Iterator[P
         return
     if _at(entry, "integration", "type") != "lambda":
         yield Problem(
-            where, "needs an `integration` of type 'lambda': API Gateway by itself starts nothing"
+            where,
+            "needs an `integration` of type 'lambda': API Gateway by itself starts and extends "
+            "nothing",
         )
     elif _at(entry, "integration", "public") is True:
         yield Problem(
@@ -125,6 +127,11 @@ def _waking(where: str, entry: Mapping[str, Any], ceiling: object) -> Iterator[P
     minutes = _at(entry, "wake_on_request", "minutes")
     if _is_int(minutes) and _is_int(ceiling) and minutes > ceiling:
         yield Problem(f"{where}.minutes", f"must be at most {ceiling} (max_lease_minutes)")
+    if minutes == 1 and _at(entry, "wake_on_request", "extend") is True:
+        yield Problem(
+            f"{where}.minutes",
+            "must be at least 2 with `extend`: calls move the end of a lease once a minute",
+        )
 
 
 def _fallbacks(where: str, entry: Mapping[str, Any]) -> Iterator[Problem]:

@@ -153,10 +153,12 @@ class Integration(Model):
 
 
 class WakeOnRequest(Model):
-    """A call of the model while it is stopped starts it for `minutes`."""
+    """A call of the model while it is stopped starts it for `minutes`. With `extend`, each later
+    call moves the end of its lease to so many minutes from then, if that is later."""
 
     minutes: Annotated[int, Field(ge=1, le=MAX_MINUTES)]
     wakes_per_token_an_hour: Annotated[int, Field(ge=1, le=1_000)] = 10
+    extend: bool = False
 
 
 def _invalid(field: str, sentence: str) -> Any:

@@ -417,6 +417,11 @@ class DynamoStateStore:
         }
         self._update(key, _cut(key, now, state).assign(cut))
 
+    def extend(self, key: str, state: State, now: datetime) -> None:
+        lease = {"expires_at": epoch(state.expires_at), "paid_at": epoch(state.paid_at)}
+        update = _user_write(key, now).assign(lease)
+        self._update(key, update.when("{rev} = :rev", rev=state.rev))
+
     def change_running(
         self,
         key: str,

@@ -17,14 +17,16 @@ ENTRY = "*"
 @dataclass(frozen=True, slots=True)
 class CalledModel:
     """The entry of a route. `alias` is that of its function, empty for none. A `public` route needs
-    no token. A call starts the stopped endpoint for `wake_minutes`; 0: it does not. API Gateway
-    waits `seconds` for the answer."""
+    no token. A call starts the stopped endpoint for `wake_minutes`; 0: it does not. If it
+    `extends`, a call of a running one moves the end of its lease on. API Gateway waits `seconds`
+    for the answer."""
 
     entry: str
     alias: str = ""
     public: bool = False
     wake_minutes: int = 0
     wakes_per_token_an_hour: int = 0
+    extends: bool = False
     seconds: int = API_GATEWAY_SECONDS
 
 
@@ -48,7 +50,7 @@ class CalledModels:
         return cls(endpoint, function, {path: CalledModel(*of) for path, of in routes.items()})
 
     def __str__(self) -> str:
-        routes = {path: _shortest(model) for path, model in self.routes.items()}
+        routes = {path: _short(model) for path, model in self.routes.items()}
         document = [self.endpoint, self.function, routes]
         return json.dumps(document, separators=(",", ":"), sort_keys=True)
 
@@ -61,7 +63,9 @@ class CalledModels:
         return f"{name}:{model.alias}" if model.alias else name
 
 
-def _shortest(model: CalledModel) -> tuple[object, ...]:
-    """Its fields, without the last one where that is as for most."""
-    every = astuple(model)
-    return every[:-1] if model.seconds == API_GATEWAY_SECONDS else every
+def _short(model: CalledModel) -> list[object]:
+    """The fields, without those at the end that are as always."""
+    given, usual = list(astuple(model)), astuple(CalledModel(model.entry))
+    while len(given) > 1 and given[-1] == usual[len(given) - 1]:
+        given.pop()
+    return given

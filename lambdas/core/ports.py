@@ -238,6 +238,11 @@ class StateStore(Protocol):
         Raises Conflict if the revision changed."""
         ...
 
+    def extend(self, key: str, state: State, now: datetime) -> None:
+        """Save the lease of `state`, which ends later, over its revision. Raises Conflict if the
+        revision changed."""
+        ...
+
     def change_running(
         self,
         key: str,

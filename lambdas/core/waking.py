@@ -1,11 +1,12 @@
 """Waking: a call of a model starts its stopped endpoint, and grants a lease.
 
 Concurrent callers get one lease together. The same write limits how many endpoints a token may wake
-per hour.
+per hour. Where the config says so, later calls move the end of the lease on.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -25,10 +26,12 @@ from lambdas.core.ports import Hints, History, StateStore, WakeShare
 from lambdas.core.reconcile import load_or_create
 from lambdas.core.serving import not_serving, refuse_stranger
 from lambdas.core.spec import Spec
-from lambdas.core.state import Record, State, paid_second
+from lambdas.core.state import Record, State, last_paid, paid_second
 from lambdas.core.use_cases import TRIES, known_key, make_known, send_hint, settle, write_down
 
 HOUR = timedelta(hours=1)
+LEAST_EXTENSION = timedelta(minutes=1)
+"""A lease is moved on by so much or not at all: so calls write once a minute at most."""
 
 
 class TooManyWakes(MeterError):
@@ -83,8 +86,8 @@ class Waking:
                 return record
             if _held(spec, state, now):
                 raise not_serving(record, now)
-            minutes = min(self.minutes, spec.max_lease_minutes)
-            until = now.replace(microsecond=0) + timedelta(minutes=minutes)
+            minutes = self._minutes(spec)
+            until = paid_second(now) + timedelta(minutes=minutes)
             try:
                 settle(self.store, record, now)
                 self.store.wake(key, state.rev, until, now, share)
@@ -101,6 +104,39 @@ class Waking:
             woken = replace(state, expires_at=until, paid_at=paid_at, rev=state.rev + 1)
             return replace(record, state=woken)
         raise Busy
+
+    def extend(self, name: str, now: datetime) -> None:
+        """Let a lease that runs now end `minutes` from now, if it would end a minute or more
+        before. This shortens nothing and ends no hold, and what was stopped stays stopped.
+
+        Raises Busy.
+        """
+        key = known_key(name)
+        for _ in range(TRIES):
+            record = self.store.load(key)
+            longer = self._longer(record, now)
+            if longer is None or self.store.control().draining(now):
+                return
+            with suppress(Conflict):
+                self.store.extend(key, longer, now)
+                return
+        raise Busy
+
+    def _longer(self, record: Record, now: datetime) -> State | None:
+        """The state with the lease moved on, if that is to be done."""
+        spec, state = record.spec, record.state
+        if spec is None or state is None or state.stranger or state.adopting:
+            return None
+        until = paid_second(now) + timedelta(minutes=self._minutes(spec))
+        longer = replace(state, expires_at=until, paid_at=last_paid(state, now))
+        # Sessions may last longer, and a lone stop may end both.
+        ends, will_end = meter_of(spec, state).expires_at, meter_of(spec, longer).expires_at
+        if ends is None or will_end is None or ends <= now:
+            return None
+        return longer if will_end - ends >= LEAST_EXTENSION else None
+
+    def _minutes(self, spec: Spec) -> int:
+        return min(self.minutes, spec.max_lease_minutes)
 
 
 def _held(spec: Spec, state: State, now: datetime) -> bool:

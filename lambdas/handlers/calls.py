@@ -62,6 +62,8 @@ class Parts:
     functions: ModelFunctions
     rates: DynamoRates
     store: StateStore
+    hasty: StateStore
+    """The same table, for what must not delay a call."""
     history: History
     hints: Hints
     headers: Mapping[str, str]
@@ -81,6 +83,7 @@ def parts() -> Parts:
         ),
         rates=DynamoRates(clients.dynamodb_hasty(), settings.history_table, most),
         store=wiring.store(settings.state_table, history),
+        hasty=wiring.hasty_store(settings.state_table),
         history=history,
         hints=wiring.hints(settings.starts_queue_url, settings.work_queue_url),
         headers=answer_headers(settings.cors_origin),
@@ -103,6 +106,9 @@ def _answered(event: Event) -> Reply:
     who = None if model.public else _allowed(event, name)
     if who:
         within_rate(parts().rates, f"{endpoint_key(name)}#{who.identity}", now)
+    posted = event["httpMethod"] == "POST"  # health probes wake and extend nothing
+    if who and model.extends and posted:
+        _extend(model, name, now)
     # A function that runs code of others must not see the token.
     reply = parts().functions.call(
         models.function_name(model),
@@ -111,7 +117,7 @@ def _answered(event: Event) -> Reply:
     )
     if not _says_not_served(reply):
         return reply
-    if who and model.wake_minutes and event["httpMethod"] == "POST":  # health probes wake nothing
+    if who and model.wake_minutes and posted:
         raise _woken(model, name, who)
     raise _why_not_served(name)
 
@@ -148,6 +154,15 @@ def _woken(model: CalledModel, name: str, who: Caller) -> MeterError:
     if failing or not isinstance(why, EndpointStarting):
         return why
     return EndpointWaking(name, why.retry_after_seconds)
+
+
+def _extend(model: CalledModel, name: str, now: datetime) -> None:
+    """Move the end of the lease on. That neither fails nor delays a call."""
+    waking = Waking(parts().hasty, parts().hints, parts().history, model.wake_minutes)
+    try:
+        waking.extend(name, now)
+    except MeterError:
+        _log.warning("the lease of %s is not extended", name, exc_info=True)
 
 
 def _why_not_served(name: str) -> MeterError:

@@ -22,6 +22,11 @@ def store(state_table: str, events: DynamoHistory | None = None) -> DynamoStateS
     return DynamoStateStore(clients.dynamodb(), clients.dynamodb_once(), state_table, events)
 
 
+def hasty_store(state_table: str) -> DynamoStateStore:
+    """The state table, for what must not delay a request."""
+    return DynamoStateStore(clients.dynamodb_hasty(), clients.dynamodb_hasty(), state_table)
+
+
 def hints(starts_url: str, work_url: str) -> SqsHints:
     return SqsHints(clients.sqs(), starts_url, work_url)
 

@@ -114,6 +114,7 @@ def served(
     routes = {name: CalledModel(function) for name, function in functions.items()}
     stopped = functions["stopped"]
     routes["waking"] = CalledModel(stopped, wake_minutes=10, wakes_per_token_an_hour=2)
+    routes["extending"] = CalledModel(functions["handler"], wake_minutes=10, extends=True)
     routes["public"] = CalledModel(stopped, public=True)
     models = CalledModels(endpoint, "*", routes)
     settings = CallsSettings(
@@ -293,6 +294,22 @@ def test_a_stack_that_is_being_destroyed_says_so(served: Served) -> None:
     served.declare()
     served.store.set_drain(datetime.now(UTC) + timedelta(minutes=5))
     refusal(calls.handler(event("stopped"), None), 503, "Draining")
+
+
+def test_calls_of_a_running_endpoint_move_the_end_of_its_lease_on_once_a_minute(
+    served: Served,
+) -> None:
+    served.declare()
+    paid = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=5)
+    served.store.create_state(served.name.lower(), State(expires_at=paid))
+    for _ in range(3):
+        assert calls.handler(event("extending"), None)["statusCode"] == 200
+    state = served.state
+    assert state is not None
+    assert state.expires_at is not None
+    assert timedelta(minutes=9) < state.expires_at - datetime.now(UTC) <= timedelta(minutes=10)
+    assert state.rev == 1
+    assert served.hinted() == []
 
 
 def test_a_call_wakes_a_stopped_endpoint_once(served: Served) -> None:

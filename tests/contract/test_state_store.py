@@ -1002,6 +1002,23 @@ def test_throttled_write_is_tried_again_and_at_last_raised(
         assert len(pauses) == 3 + 5
 
 
+def test_extension_is_saved_over_the_revision_that_was_loaded_and_cuts_nothing(
+    store: StateStore,
+) -> None:
+    store.renew("falcon", 5, NOW, 100, None)
+    before = state_of(store)
+    longer = replace(before, expires_at=clock(9, 30), paid_at=SOON)
+    with pytest.raises(Conflict):
+        store.extend("falcon", replace(longer, rev=before.rev + 1), SOON)
+    assert state_of(store) == before
+
+    store.extend("falcon", longer, SOON)
+
+    after = state_of(store)
+    assert (after.rev, after.cuts) == (before.rev + 1, before.cuts)
+    assert (after.expires_at, after.paid_at, after.next_due) == (clock(9, 30), SOON, SOON)
+
+
 def test_cut_of_a_lone_stop_is_saved_over_the_revision_that_was_loaded(store: StateStore) -> None:
     store.renew("falcon", 60, NOW, 100, None)
     store.pay_session("falcon", "a", clock(9, 10), NOW, None)

@@ -19,7 +19,7 @@ from tests.simulation.kernel import Actor, Kernel
 from tests.simulation.versions import Versions, in_old_form, is_newer
 
 PREFIX = "ENDPOINT#"
-_PAYS = frozenset({"pay session", "renew", "add", "wake"})
+_PAYS = frozenset({"pay session", "renew", "add", "wake", "extend"})
 _LATELY = timedelta(seconds=60)
 MAX_LEASE_MINUTES = 43_200
 METERED = timedelta(hours=24)
@@ -31,7 +31,7 @@ WAKE_MINUTES = 10
 
 
 _OF_USERS = frozenset(
-    {"renew", "add", "pay session", "end session", "wake", "stop", "update", "weights"}
+    {"renew", "add", "pay session", "end session", "wake", "extend", "stop", "update", "weights"}
 )
 """The writes that are for endpoints on the meter."""
 
@@ -467,12 +467,11 @@ class Ledger:
         if use == "sweep" and self._declared_now(account):
             account.paid_at = self._kernel.now
             return whole + METERED, None
-        if use == "wake":
-            if end is not None and end > now:
-                self._violation(account.key, "it was woken though its lease was paid")
-            self._check_woken(account, now)
+        if use in ("wake", "extend"):
+            until = whole + timedelta(minutes=WAKE_MINUTES)
+            self._check_call(account, use, now, until)
             account.paid_at = self._kernel.now
-            return whole + timedelta(minutes=WAKE_MINUTES), account.held_since
+            return until, account.held_since
         if use in ("stop", "forget"):
             account.stopped_at = self._kernel.now
             self._enter(account, use, actor.notes.get("key"))
@@ -535,8 +534,16 @@ class Ledger:
         if use in _OF_USERS and account.spec is None and not self._in_config(account):
             self._violation(account.key, f"a {use} was accepted though it is on no meter")
 
+    def _check_call(self, account: Account, use: str, now: datetime, until: datetime) -> None:
+        if use == "extend":
+            self._check_extended(account, now, until)
+        else:
+            self._check_woken(account, now)
+
     def _check_woken(self, account: Account, now: datetime) -> None:
-        """A call of a model does not undo a stop by a person."""
+        """A call of a model does not undo a stop by a person, and wakes nothing that is paid."""
+        if account.expires_at is not None and account.expires_at > now:
+            self._violation(account.key, "it was woken though its lease was paid")
         specs = account.specs_since(self._kernel.now - _LATELY)
         held = {
             spec is not None
@@ -546,6 +553,15 @@ class Ledger:
         }
         if held == {True}:
             self._violation(account.key, "it was woken though a person stopped it")
+
+    def _check_extended(self, account: Account, now: datetime, until: datetime) -> None:
+        """A call of a model moves a lease that runs, by a minute or more, and none that was
+        stopped."""
+        ends = [*([account.expires_at] if account.expires_at else []), *account.sessions.values()]
+        if not ends or max(ends) <= now:
+            self._violation(account.key, "a call extended a lease that did not run")
+        elif until - max(ends) < timedelta(minutes=1):
+            self._violation(account.key, f"a call moved the lease from {max(ends)} to {until}")
 
 
 def _window_open(account: Account, spec: Declared, now: datetime) -> bool:

@@ -1,4 +1,5 @@
-"""Deliberate bugs with which sessions cost somebody's minutes, or give some away. See `mutants`."""
+"""Deliberate bugs with which sessions, and calls that extend a lease, cost somebody's minutes or
+give some away. See `mutants`."""
 
 from __future__ import annotations
 
@@ -68,5 +69,33 @@ SESSION_MUTANTS = (
         'update.when("attribute_not_exists({expires_at}) OR {expires_at} < :until")',
         'update.when("attribute_exists({pk})")',
         "renew: until an earlier instant",
+    ),
+    Mutant(
+        "a call extends what was stopped",
+        f"{CORE}.waking",
+        "if ends is None or will_end is None or ends <= now:",
+        "if ends is None or will_end is None:",
+        "extend: being deleted",
+    ),
+    Mutant(
+        "a call extends whatever was written meanwhile",
+        f"{AWS}.state_store",
+        '.assign(lease).when("{rev} = :rev", rev=state.rev)',
+        ".assign(lease)",
+        "extend: running against a stop",
+    ),
+    Mutant(
+        "a call shortens a lease",
+        f"{CORE}.waking",
+        "return longer if will_end - ends >= LEAST_EXTENSION else None",
+        "return longer",
+        "extend: paid for longer",
+    ),
+    Mutant(
+        "each call writes",
+        f"{CORE}.waking",
+        "return longer if will_end - ends >= LEAST_EXTENSION else None",
+        "return longer if will_end > ends else None",
+        "extend: in the minute of another call",
     ),
 )

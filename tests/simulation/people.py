@@ -134,8 +134,10 @@ class Users:
             self._stop(name, forget=of_api and self.rng.random() < 0.4)
         elif draw < 0.96 and of_api:
             self._set_schedules(name)
-        elif draw < 0.975:
+        elif draw < 0.968:
             self._wake(name)
+        elif draw < 0.975:
+            self._extend(name)
         elif draw < 0.99:
             self._update(name)
         else:
@@ -251,6 +253,11 @@ class Users:
             name,
             lambda now, request: waking.wake(name, now, request.actor, WakeShare("ann", 5)),
         )
+
+    def _extend(self, name: str) -> None:
+        """Call its model, which moves the end of its lease on."""
+        waking = self.stage.waking
+        self._ask("extend", name, lambda now, _request: waking.extend(name, now))
 
     def _set_schedules(self, name: str) -> None:
         today = self.stage.kernel.now.date()

@@ -253,6 +253,9 @@ class Scene:
             "api", "wake", lambda now: self.stage.waking.wake(name, now, "ann", share)
         )
 
+    def extend(self, name: str = "Falcon") -> Actor:
+        return self.stage.invoke("api", "extend", lambda now: self.stage.waking.extend(name, now))
+
     def tick(self) -> Actor:
         return self.stage.tick()
 

@@ -118,6 +118,20 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("wake: absent", falcon_alone, lambda s: s.wake()),
     Situation("wake: running", running, lambda s: s.wake()),
     Situation("wake: being deleted", going, lambda s: s.wake()),
+    Situation("extend: running", running, lambda s: s.extend()),
+    Situation(
+        "extend: in the minute of another call",
+        steps(running, lambda s: s.extend(), after(30)),
+        lambda s: s.extend(),
+    ),
+    Situation("extend: in a session", in_session, lambda s: s.extend()),
+    Situation(
+        "extend: paid for longer",
+        steps(running, lambda s: s.renew(minutes=60)),
+        lambda s: s.extend(),
+    ),
+    Situation("extend: being deleted", going, lambda s: s.extend()),
+    Situation("extend: held", held, lambda s: s.extend()),
     Situation("stop: leased", running, lambda s: s.stop()),
     Situation("stop: in a session", in_session, lambda s: s.stop()),
     Situation(
@@ -367,11 +381,16 @@ RIVALS_FOR_ADDED: dict[str, Rival] = {
 """What users may do only with endpoints that were added over the API."""
 
 
-RIVALS_OF_WAKES: dict[str, Rival] = {"another call of the model": lambda s, name: s.wake(name)}
+RIVALS_OF_CALLS: dict[str, dict[str, Rival]] = {
+    "wake": {"another call of the model": lambda s, name: s.wake(name)},
+    "extend": {"another call of the model": lambda s, name: s.extend(name)},
+}
+"""Other calls of the model, by what the call in question does."""
 
 
 def rivals(situation: Situation) -> Mapping[str, Rival]:
     if situation.rivals is not None:
         return situation.rivals
     found = RIVALS | (RIVALS_FOR_ADDED if situation.about == "Mine" else {})
-    return found | (RIVALS_OF_WAKES if situation.name.startswith("wake:") else {})
+    of_calls = RIVALS_OF_CALLS.get(situation.name.partition(":")[0], {})
+    return {**found, **of_calls}

@@ -411,6 +411,13 @@ def test_minutes_of_waking_over_the_maximum_lease_are_refused() -> None:
     assert found == expected
 
 
+def test_a_lease_that_calls_extend_lasts_two_minutes_at_least() -> None:
+    (found,) = problems_of(lambda: parse(waking(LAMBDA, minutes=1, extend=True)))
+    assert found.startswith("jumpstart_models[0].wake_on_request.minutes: must be at least 2")
+    parse(waking(LAMBDA, minutes=2, extend=True))
+    parse(waking(LAMBDA, minutes=1))
+
+
 def test_the_role_of_a_models_function_reaches_its_endpoint_and_nothing_else(
     stack_of: Synthesize,
 ) -> None:
@@ -442,13 +449,15 @@ def test_calls_may_write_only_where_it_wakes(stack_of: Synthesize) -> None:
 def test_calls_knows_how_each_endpoint_is_woken(stack_of: Synthesize) -> None:
     stack = stack_of(waking(LAMBDA, wakes_per_token_an_hour=3))
     (model,) = called(stack).values()
-    assert (model.wake_minutes, model.wakes_per_token_an_hour) == (10, 3)
+    assert (model.wake_minutes, model.wakes_per_token_an_hour, model.extends) == (10, 3, False)
+    (model,) = called(stack_of(waking(LAMBDA, extend=True))).values()
+    assert model.extends
 
 
 def many(count: int) -> dict[str, Any]:
     def entry(number: int) -> dict[str, Any]:
         properties = {"api_resource_name": f"a{number}", "lambda_src": "functions/flan"}
-        wake = {"minutes": 1_440, "wakes_per_token_an_hour": 1_000}
+        wake = {"minutes": 1_440, "wakes_per_token_an_hour": 1_000, "extend": True}
         integration = {"type": "lambda", "properties": properties}
         return {**FLAN, "name": f"A{number}", "integration": integration, "wake_on_request": wake}
 

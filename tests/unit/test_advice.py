@@ -119,6 +119,7 @@ class Scene:
             functions or at_once,
             rates,
             world.store,
+            world.store,
             world.history,
             world.hints,
             answer_headers(""),

@@ -13,14 +13,17 @@ from typing import Any
 
 import pytest
 
+from lambdas.aws import clients
+from lambdas.aws.state_store import DynamoStateStore
 from lambdas.core.called_models import CalledModel, CalledModels
 from lambdas.core.decision import FIRST_BACKOFF
-from lambdas.core.errors import Throttled, Unanswered
+from lambdas.core.errors import Conflict, Throttled, Unanswered
 from lambdas.core.invocation import FunctionFailed
 from lambdas.core.settings import WARM_UP, CallsSettings
 from lambdas.core.state import Owner, State
 from lambdas.handlers import calls
 from tests.fakes import FakeHints, FakeHistory, FakeStateStore, a_spec
+from tests.unit.interleaving import failing
 
 NAME = "demo-Flan-Endpoint"
 KEY = "demo-flan-endpoint"
@@ -34,6 +37,7 @@ MODELS = CalledModels(
         "slow": CalledModel("Flan", seconds=120),
         "waking": CalledModel("Flan", wake_minutes=10, wakes_per_token_an_hour=2),
         "public": CalledModel("Flan", public=True, wake_minutes=10, wakes_per_token_an_hour=2),
+        "extending": CalledModel("Flan", wake_minutes=10, extends=True),
     },
 )
 
@@ -72,7 +76,9 @@ def stand(monkeypatch: pytest.MonkeyPatch) -> Stand:
     stand: Any = Stand()
     stand.store.deploy(a_spec(NAME))
     headers = {"Cache-Control": "no-store"}
-    parts = calls.Parts(MODELS, stand, stand, stand.store, stand.history, stand.hints, headers)
+    parts = calls.Parts(
+        MODELS, stand, stand, stand.store, stand.store, stand.history, stand.hints, headers
+    )
     monkeypatch.setattr(calls, "parts", lambda: parts)
     return stand  # type: ignore[no-any-return]
 
@@ -220,6 +226,61 @@ def test_call_wakes_a_stopped_endpoint_for_its_minutes(stand: Stand) -> None:
     assert [hint.endpoint for hint in stand.hints.sent] == [KEY]
 
 
+def paid(stand: Stand, minutes: float) -> datetime:
+    """The lease of Flan runs so long. Returns its end."""
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=minutes)
+    stand.store.create_state(KEY, State(expires_at=ends))
+    return ends
+
+
+def end_of_lease(stand: Stand) -> datetime | None:
+    state = stand.store.load(KEY).state
+    assert state is not None
+    return state.expires_at
+
+
+def test_call_of_a_running_endpoint_moves_the_end_of_its_lease_on(stand: Stand) -> None:
+    paid(stand, 5)
+
+    assert call("extending") == call("flan")
+    ends = end_of_lease(stand)
+    assert ends is not None
+    assert timedelta(minutes=9) < ends - datetime.now(UTC) <= timedelta(minutes=10)
+    assert (stand.hints.sent, stand.history.newest(KEY, 9)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("route", "method", "scopes", "wait"),
+    [
+        ("waking", "POST", "invoke", None),
+        ("public", "POST", None, None),
+        ("extending", "GET", "invoke", None),
+        ("extending", "POST", "read", None),
+        ("extending", "POST", "invoke", 40),
+    ],
+)
+def test_other_calls_move_no_lease(
+    stand: Stand, route: str, method: str, scopes: str | None, wait: int | None
+) -> None:
+    stand.wait = wait
+    ends = paid(stand, 5)
+
+    call(route, method, scopes)
+
+    assert end_of_lease(stand) == ends
+
+
+@pytest.mark.parametrize("error", [Throttled("ThrottlingException", ""), Conflict("again")])
+def test_call_is_made_though_its_lease_cannot_be_moved(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    ends = paid(stand, 5)
+    monkeypatch.setattr(stand.store, "extend", failing(error))
+
+    assert call("extending")["statusCode"] == 200
+    assert end_of_lease(stand) == ends
+
+
 def test_wakes_of_a_token_are_limited(stand: Stand) -> None:
     stand.reply = NOT_SERVED
     for _ in range(2):
@@ -317,6 +378,8 @@ def test_parts_are_made_from_the_environment_once(monkeypatch: pytest.MonkeyPatc
     try:
         parts = calls.parts()
         assert calls.parts() is parts
+        assert isinstance(parts.hasty, DynamoStateStore)
+        assert parts.hasty._client is parts.hasty._once is clients.dynamodb_hasty()
     finally:
         calls.parts.cache_clear()
 
