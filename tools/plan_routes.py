@@ -39,7 +39,8 @@ def routes(resources: Sequence[tuple[str, str, Values]]) -> Mapping[str, Mapping
         facts |= _route(path, "through a function", model.seconds, public=model.public)
         if model.wake_minutes:
             often = f"{model.wakes_per_token_an_hour} times an hour for each token"
-            facts["wake on request"] = f"for {model.wake_minutes} minutes, {often}"
+            extends = ", extended by calls" if model.extends else ""
+            facts["wake on request"] = f"for {model.wake_minutes} minutes, {often}{extends}"
     return found
 
 

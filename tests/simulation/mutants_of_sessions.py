@@ -80,8 +80,8 @@ SESSION_MUTANTS = (
     Mutant(
         "a call extends whatever was written meanwhile",
         f"{AWS}.state_store",
-        '.assign(lease).when("{rev} = :rev", rev=state.rev)',
-        ".assign(lease)",
+        'self._update(key, update.when("{rev} = :rev", rev=state.rev))',
+        "self._update(key, update)",
         "extend: running against a stop",
     ),
     Mutant(

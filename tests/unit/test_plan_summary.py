@@ -114,7 +114,12 @@ def called(models: str) -> dict[str, Any]:
     [
         ("false,0,0", "false,30,10", ["wake on request: none -> for 30 minutes, 10 times an hour"]),
         ("false,0,0", "true,0,0", ["public: none -> yes, no token is needed"]),
-        ("false,0,0", "false,0,0,120", ["answer within: none -> 120 s"]),
+        (
+            "false,30,10",
+            "false,30,10,true",
+            ["wake on request: for 30 minutes, 10 times an hour -> "],
+        ),
+        ("false,0,0", "false,0,0,false,120", ["answer within: none -> 120 s"]),
         ("false,0,0", "false,0,0", []),
     ],
 )
