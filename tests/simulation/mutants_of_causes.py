@@ -109,7 +109,7 @@ CAUSE_MUTANTS = (
         f"{CORE}.in_the_way",
         "    if meter.wanted(now):\n",
         "    if state is not None:\n",
-        "lives",
+        "reconcile: again after a failure against a stop",
     ),
     Mutant(
         "an endpoint that is wanted again does not say what it is being deleted for",

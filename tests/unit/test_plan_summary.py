@@ -117,7 +117,7 @@ def called(models: str) -> dict[str, Any]:
         (
             "false,30,10",
             "false,30,10,true",
-            ["wake on request: for 30 minutes, 10 times an hour -> "],
+            ["wake on request: for 30 minutes, "],
         ),
         ("false,0,0", "false,0,0,false,120", ["answer within: none -> 120 s"]),
         ("false,0,0", "false,0,0", []),
