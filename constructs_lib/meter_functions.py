@@ -188,6 +188,7 @@ class MeterFunctions(Construct):
             adopter_function=self.adopter.name,
             stack_tag=self._at.stack_tag,
             log_days=self._config.log_retention_days,
+            log_key_arn=self._at.key_arn or "",
             tags=canonical(self._config.tags),
         )
         statements = [
@@ -202,7 +203,7 @@ class MeterFunctions(Construct):
             *self._sagemaker.describe(),
             *self._sagemaker.operate(),
             *self._sagemaker.scale(),
-            *self._sagemaker.expire_logs(),
+            *self._sagemaker.keep_logs(),
             *self.adopter.invoke(),
             *self._sagemaker.use_keys(self._config.volume_keys()),
         ]

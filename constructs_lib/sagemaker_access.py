@@ -131,11 +131,16 @@ class SageMakerAccess:
             ),
         ]
 
-    def expire_logs(self) -> list[Statement]:
-        """Give the log group of an endpoint its retention. SageMaker would make one that is kept
-        for ever."""
+    def keep_logs(self) -> list[Statement]:
+        """Give the log group of an endpoint its retention, and the stack's key if there is one.
+        SageMaker would make one that is kept for ever, without that key. The key's policy lets
+        CloudWatch Logs use it:
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html.
+        """
         logs = self._at.arn("logs", f"log-group:{ENDPOINT_LOGS}/*")
-        return [Statement(("logs:CreateLogGroup", "logs:PutRetentionPolicy"), (logs,))]
+        actions = ("logs:CreateLogGroup", "logs:PutRetentionPolicy")
+        encrypt = ("logs:AssociateKmsKey",) if self._at.key_arn else ()
+        return [Statement((*actions, *encrypt), (logs,))]
 
     def adopt(self, names: NamePatterns) -> list[Statement]:
         """Add the tag "adopted by this stack" to an endpoint without a stack tag, and remove that

@@ -78,7 +78,8 @@ class TickSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class ReconcilerSettings(Settings):
-    """`tags` are those of the whole stack, as a JSON object."""
+    """`log_key_arn` encrypts the logs of endpoints, empty for none. `tags` are those of the whole
+    stack, as a JSON object."""
 
     state_table: str
     history_table: str
@@ -88,6 +89,7 @@ class ReconcilerSettings(Settings):
     adopter_function: str
     stack_tag: str
     log_days: int
+    log_key_arn: str = ""
     tags: str = "{}"
 
 

@@ -47,7 +47,9 @@ def _reconciler(owner: str, hops: int) -> Reconciler:
     return Reconciler(
         store=wiring.store(settings.state_table, history),
         endpoints=wiring.endpoints(
-            settings.stack_tag, EndpointLogs(settings.log_days), json.loads(settings.tags)
+            settings.stack_tag,
+            EndpointLogs(settings.log_days, settings.log_key_arn),
+            json.loads(settings.tags),
         ),
         adopter=AdopterFunction(clients.functions(), settings.adopter_function),
         hints=_hints(),

@@ -60,6 +60,14 @@ def test_everything_stored_is_encrypted_with_the_key(keyed: Stack) -> None:
         assert bucket["rule"][0]["bucket_key_enabled"] is True
 
 
+def test_the_logs_of_endpoints_get_the_key_from_the_reconciler(keyed: Stack, stack: Stack) -> None:
+    function = keyed.all("aws_lambda_function")["reconciler"]
+    assert function["environment"]["variables"]["LOG_KEY_ARN"] == KEY
+    for each, given in ((keyed, True), (stack, False)):
+        allowed = {action for s in each.statements("reconciler") for action in s["Action"]}
+        assert ("logs:AssociateKmsKey" in allowed) is given
+
+
 def test_a_queue_is_encrypted_either_with_the_key_or_by_sqs(keyed: Stack, stack: Stack) -> None:
     for queue in keyed.all("aws_sqs_queue").values():
         assert "sqs_managed_sse_enabled" not in queue
