@@ -169,7 +169,7 @@ def test_one_failing_hint_does_not_stop_the_others_of_its_batch(cloud: Cloud) ->
     answer = reconciler.handler({"Records": records}, context())
     assert answer == {"batchItemFailures": []}
     assert cloud.sagemaker.status("falcon") == "Creating"
-    assert "not seen" in cloud.store().load("broken").state.reason
+    assert "not seen" in cloud.store().load("broken").state.troubles["wait"].why
 
 
 def test_logs_of_an_endpoint_expire_from_its_first_start_on(cloud: Cloud) -> None:
