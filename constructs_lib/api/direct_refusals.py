@@ -69,19 +69,15 @@ class Refusal:
         return self.response.status
 
 
-_STOPPED = ErrorResponse(
-    503,
-    "EndpointStopped",
-    str(EndpointStopped("{name}", STOPPED_RETRY_SECONDS)),
-    STOPPED_RETRY_SECONDS,
-)
-# IAM denies the call of an endpoint that is gone, and of one that is not this stack's: neither has
-# its tag.
+# SageMaker knows no endpoint that is being created. IAM denies the call of an endpoint that is
+# gone, and of one that is not this stack's: neither has its tag. One that is gone may start soon.
 _NOT_SERVED = ErrorResponse(
     503,
     "EndpointStopped",
-    f"'{{name}}' is stopped, or not this stack's. {EndpointStopped('{name}', 0).advice} If it is "
-    "not this stack's, that call says what would help.",
+    "'{name}' does not serve now: it is stopped, being started, or not this stack's. "
+    "GET /endpoint-expiry?EndpointName={name} tells. If its Wanted is running, call again after "
+    f"Retry-After. If it is stopped: {EndpointStopped('{name}', 0).advice} If it is not this "
+    "stack's, that POST says what would help.",
     STOPPED_RETRY_SECONDS,
 )
 _TOO_MANY = ErrorResponse(
@@ -93,7 +89,7 @@ REFUSALS = (
         when="400",
         response=ErrorResponse(400, "InvalidInvocation", "SageMaker refused the call: {said}"),
         unless=(
-            ('$said.startsWith("Endpoint {name} ") && $said.contains("not found")', _STOPPED),
+            ('$said.startsWith("Endpoint {name} ") && $said.contains("not found")', _NOT_SERVED),
             (_THROTTLED, _TOO_MANY),
         ),
         reading=_READ + _WITHOUT_ACCOUNT,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -13,6 +15,7 @@ import pytest
 
 from tests.e2e.calls import FLAN, renew
 from tests.e2e.checkout import Checkout, until
+from tests.e2e.model_headers import require_sagemakers_headers_pass
 from tests.e2e.random_documents import COUNTS, random_documents
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -86,6 +89,18 @@ def test_custom_attributes_pass_in_both_directions(flan: httpx.Client) -> None:
     assert answer.headers["X-Amzn-Invoked-Production-Variant"] == "AllTraffic"
 
 
+def test_headers_of_sagemaker_and_its_reasons_pass(flan: httpx.Client) -> None:
+    require_sagemakers_headers_pass(flan, "/flan")
+
+
+def test_a_compressed_body_is_decoded_for_the_model(flan: httpx.Client) -> None:
+    answer = post(flan, gzip.compress(EXAMPLE.encode()), **{"Content-Encoding": "gzip"})
+
+    assert (answer.status_code, answer.text) == (200, EXAMPLE)
+    refused = post(flan, EXAMPLE.encode(), **{"Content-Encoding": "br"})
+    require_error(refused, 415, "UnsupportedMediaType")
+
+
 @pytest.mark.parametrize(
     ("failure", "status", "code"),
     [
@@ -116,6 +131,10 @@ def test_a_stopped_endpoint_is_a_503_that_says_how_to_start_it(idle: Checkout) -
         advice = answer.json()["error"].partition("POST /endpoint-expiry ")[2]
         start, _ = json.JSONDecoder().raw_decode(advice)
         api.post("/endpoint-expiry", json=start).raise_for_status()
+        starting = post(api, b"{}")
+        require_error(starting, 503, "EndpointStopped")
+        (look,) = re.findall("GET ([^ ]+) tells", starting.json()["error"])
+        assert api.get(look).json()["Wanted"] == "running"
         until(lambda: post(api, b"{}").status_code == 200, 60)
 
 

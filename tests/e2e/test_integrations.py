@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ from lambdas.core.settings import WARM_UP
 from lambdas.core.tokens import identity_of
 from tests.e2e.calls import FALCON, FLAN, get, renew
 from tests.e2e.checkout import Checkout, until
+from tests.e2e.model_headers import require_sagemakers_headers_pass
 from tests.e2e.random_documents import COUNTS, random_documents
 
 WRITER = "demo-Writer-Endpoint"
@@ -43,7 +46,7 @@ def calling(checkout: Checkout) -> Iterator[Checkout]:
     application writes."""
     config = checkout.config()
     falcon, flan = config["jumpstart_models"]
-    falcon["wake_on_request"] = {"minutes": 10}
+    falcon["wake_on_request"] = {"minutes": 10, "extend": True}
     flan["integration"] = {
         "type": "lambda",
         "properties": {
@@ -105,6 +108,40 @@ def test_bytes_types_and_attributes_pass_in_both_directions(calling: Checkout) -
     assert answer.headers["Content-Type"] == "image/x; q=1"
     assert answer.headers[ATTRIBUTES] == "trace=1;b"
     assert answer.headers["x-Amzn-Invoked-Production-Variant"] == "AllTraffic"
+
+
+def test_headers_of_sagemaker_and_its_reasons_pass_through_the_function(calling: Checkout) -> None:
+    serving(calling, FALCON)
+    with calling.api() as api:
+        require_sagemakers_headers_pass(api, "/falcon")
+    # API Gateway decodes bodies, and measures them before the function is called.
+    with calling.api() as api:
+        packed = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        answer = api.post("/falcon", content=gzip.compress(b'{"a": 1}'), headers=packed)
+        assert (answer.status_code, answer.json()) == (200, {"a": 1})
+        assert api.post("/falcon", content=b"{}", headers=packed).status_code == 415
+        assert api.post("/falcon", content=b"\xff" * 4_500_000).status_code == 200
+        large = api.post("/falcon", content=b"\xff" * 4_750_000)
+        assert (large.status_code, large.json()["code"]) == (413, "RequestTooLarge")
+
+
+def test_a_call_moves_the_end_of_the_lease_on(calling: Checkout) -> None:
+    serving(calling, FALCON)
+    dynamodb, ends = calling.client("dynamodb"), int(time.time()) + 120
+    key = {"pk": {"S": f"ENDPOINT#{FALCON.lower()}"}, "sk": {"S": "STATE"}}
+    dynamodb.update_item(
+        TableName=calling.stack["state_table"],
+        Key=key,
+        UpdateExpression="SET expires_at = :soon ADD rev :one",
+        ExpressionAttributeValues={":soon": {"N": str(ends)}, ":one": {"N": "1"}},
+    )
+    assert get(calling, FALCON)["SecondsLeft"] <= 120
+    with calling.api() as api:
+        assert api.get("/falcon").status_code == 405
+        assert get(calling, FALCON)["SecondsLeft"] <= 120
+        for _ in range(3):
+            assert api.post("/falcon", json={"inputs": PROMPT}).status_code == 200
+    assert 570 < get(calling, FALCON)["SecondsLeft"] <= 600
 
 
 def test_failures_of_the_model_are_424(calling: Checkout) -> None:

@@ -51,6 +51,17 @@ def test_an_endpoint_that_is_absent_is_a_503_that_says_how_to_start_it(*, as_tex
     assert f'POST /endpoint-expiry {{"EndpointName": "{NAME}", "minutes": 60}}' in sentence
 
 
+def test_what_may_be_starting_is_not_said_to_be_stopped() -> None:
+    """SageMaker says the same of both, and IAM too."""
+    creating = answer_to("400", {"Message": f"Endpoint {NAME} of account 1 not found."})
+    absent = answer_to("403|429", {"Message": DENIED})
+    assert creating == absent
+    sentence = json.loads(creating.body)["error"]
+    assert sentence.startswith(f"'{NAME}' does not serve now: it is stopped, being started, or ")
+    told = f"GET /endpoint-expiry?EndpointName={NAME} tells. If its Wanted is running, call again"
+    assert told in sentence
+
+
 @pytest.mark.parametrize(
     ("status", "message", "expected"),
     [
