@@ -88,7 +88,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def _document(text: str) -> Any:
     """Raises ValueError with a sentence."""
     try:
-        document = json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_nan)
+        document = json.loads(text, object_pairs_hook=_no_key_twice)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"it is not JSON: {error.msg} at {where}") from error
@@ -169,7 +169,3 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"the key '{key}' stands twice in one object; keep one of them")
         document[key] = value
     return document
-
-
-def _no_nan(text: str) -> float:
-    raise ValueError(f"{text} is no number of JSON")

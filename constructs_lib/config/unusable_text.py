@@ -1,7 +1,9 @@
-"""Text that would not arrive as it was written, or not be shown so, in any field: it is refused."""
+"""Values that would not arrive as they were written, or not be shown so, in any field."""
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ TOO_DEEP = f"objects and arrays lie in each other more than {_MAX_DEPTH} times"
 
 
 def unusable_texts(document: object) -> Iterator[Problem]:
-    """Problems with the keys and values of a JSON document."""
+    """Problems with the keys and values of a JSON document: texts, and numbers that are none."""
     waiting = [("", document)]
     while waiting:
         path, value = waiting.pop()
@@ -30,6 +32,8 @@ def unusable_texts(document: object) -> Iterator[Problem]:
             waiting += [(f"{path}[{index}]", below) for index, below in enumerate(value)]
         elif isinstance(value, str):
             yield from _problem(path, value)
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield Problem(path, f"{json.dumps(value)} is no number of JSON: write a finite one")
 
 
 def is_too_deep(document: object) -> bool:

@@ -496,7 +496,9 @@ def test_the_error_for_a_model_or_type_that_is_not_locked_names_the_locked_ones(
     [
         ('{"a": 1,}', "it is not JSON: "),
         ('{"a": 1, "a": 2}', "the key 'a' stands twice in one object; keep one of them"),
-        ('{"a": NaN}', "NaN is no number of JSON"),
+        ('{"tags": {"a": NaN}}', "tags.a: NaN is no number of JSON: write a finite one"),
+        ('{"late_minutes": -Infinity}', "late_minutes: -Infinity is no number of JSON"),
+        ('{"late_minutes": 1e999}', "late_minutes: Infinity is no number of JSON"),
         ("[]", "it must be an object"),
     ],
 )

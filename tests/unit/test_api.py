@@ -94,6 +94,25 @@ def test_session_is_paid_and_ended_alone(call: Client) -> None:
     assert ended.document["LeaseExpiresAt"] == "2026-03-02T09:05:00Z"
 
 
+def test_renewal_without_an_end_is_told_both_ways_to_give_one(call: Client) -> None:
+    reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON})
+    assert "minutes: is needed" in reply.document["error"]
+    assert "or give `until`, an instant" in reply.document["error"]
+    reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "session": "job-1"})
+    assert "until" not in reply.document["error"]
+
+
+@pytest.mark.parametrize("body", [{"minutes": 43_201}, {"until": "2029-01-01T00:00:00Z"}])
+def test_lease_that_is_too_long_is_told_by_its_latest_end(
+    call: Client, body: dict[str, Any]
+) -> None:
+    reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, **body})
+    assert (reply.status, reply.document["code"]) == (422, "LeaseTooLong")
+    assert reply.document["error"].startswith(
+        "A lease may end 43200 minutes from now at the latest"
+    )
+
+
 @pytest.mark.parametrize("until", ["2026-03-02T10:00:00Z", "2026-03-02T21:00:00.9+11:00"])
 def test_lease_is_paid_until_an_instant(call: Client, until: str) -> None:
     reply = call("POST", "/endpoint-expiry", {"EndpointName": FALCON, "until": until})
