@@ -210,7 +210,7 @@ def test_person_is_asked_and_may_refuse(pair: Pair) -> None:
     os.close(theirs)
 
     assert process.returncode == 2
-    assert "costs less than a dollar" in told
+    assert "takes about a minute here, and costs nothing" in told
     assert told.endswith("Begin? [y/N] ")
 
 

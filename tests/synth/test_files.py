@@ -37,6 +37,7 @@ HANDLER = b"# -*- coding: utf-8 -*-\ndef handler(event, context):\n    return 'c
 REQUIREMENTS = b"# what ours needs\nrequests==2.32.3\nidna>=3 ; python_version > '3.9'\n"
 LOCAL = {
     "aws_endpoint_url": "http://127.0.0.1:1",
+    "sagemaker_endpoint_url": "http://127.0.0.1:2",
     "aws_access_key_id": "AKIA",
     "aws_secret_access_key": "x",
     "auth_table": "auth",

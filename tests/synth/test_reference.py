@@ -19,10 +19,12 @@ Shape = tuple[str, str]
 
 
 def fields(schema: Mapping[str, Any]) -> dict[str, Shape]:
-    """Each field by its path in the file; fields of an entry by their path in the entry."""
+    """Each field by its path in the file; fields of an entry by their path in the entry, unless the
+    file has a field of that name too."""
     found: dict[str, Shape] = {}
     for full, (kind, default) in _below(schema, schema, ""):
         path = full.removeprefix(ENTRY)
+        path = full if path in schema["properties"] else path
         if path in found:  # another shape of a union has the field too
             found[path] = (f"{found[path][0]} or {kind}", found[path][1])
         else:
