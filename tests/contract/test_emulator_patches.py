@@ -137,6 +137,25 @@ def test_each_request_is_a_line_in_the_access_log_of_its_stage(emulator: Emulato
     ]
 
 
+def test_an_api_and_its_stage_show_the_tags_that_they_have_now(emulator: Emulator) -> None:
+    apis = emulator.client("apigateway")
+    tags = {"team": "ours", "cost": "4711"}
+    api = apis.create_rest_api(name="any", tags=tags)["id"]
+    root = apis.get_resources(restApiId=api)["items"][0]["id"]
+    method = {"restApiId": api, "resourceId": root, "httpMethod": "GET"}
+    apis.put_method(**method, authorizationType="NONE")
+    apis.put_integration(**method, type="MOCK")
+    deployment = apis.create_deployment(restApiId=api)["id"]
+    apis.create_stage(restApiId=api, stageName="prod", deploymentId=deployment, tags=tags)
+    for path in (f"/restapis/{api}", f"/restapis/{api}/stages/prod"):
+        arn = f"arn:aws:apigateway:{REGION}::{path}"
+        apis.untag_resource(resourceArn=arn, tagKeys=["cost"])
+        apis.tag_resource(resourceArn=arn, tags={"team": "theirs"})
+
+    assert apis.get_rest_api(restApiId=api)["tags"] == {"team": "theirs"}
+    assert apis.get_stage(restApiId=api, stageName="prod")["tags"] == {"team": "theirs"}
+
+
 def test_a_mock_integration_has_no_http_method(emulator: Emulator) -> None:
     apis = emulator.client("apigateway")
     api = apis.create_rest_api(name="any")["id"]

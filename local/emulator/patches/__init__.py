@@ -7,6 +7,7 @@ environment before importing this package: MiniStack reads it on import.
 from local.emulator.patches import (
     access_logs,
     alarm_listing,
+    api_tags,
     asked_rights,
     batch_actions,
     callers_rights,
@@ -41,6 +42,7 @@ def apply() -> None:
     """Patch MiniStack in this process. Call it before MiniStack serves."""
     access_logs.apply()
     alarm_listing.apply()
+    api_tags.apply()
     asked_rights.apply()
     batch_actions.apply()
     cold_starts.apply()
