@@ -196,7 +196,9 @@ class ExpiryUseCases(UseCases):
             if ended or undecided(spec, state, now):
                 by_hand = Ended(EndedBy.HAND, cut, request.actor)
                 stopped = ended_now(stopped, now, by_hand)
-            reason = f"{' and '.join(ended) or 'nothing kept it running'}, by hand"
+            reason = (
+                f"{' and '.join(ended)}, by hand" if ended else "by hand; nothing kept it running"
+            )
             operation = operation_of(spec, stopped, request, now, 200, draining=draining)
             keyed = keyed_with(record, request, operation)
             forgetting = forgotten(record, spec, now, keyed) if forget else None

@@ -149,7 +149,7 @@ def test_stop_leaves_the_end_of_a_lease_that_is_over(world: World) -> None:
     world.stop("falcon")
 
     assert world.state("falcon").expires_at == clock(9, 5)
-    assert told(world, "falcon")[-1] == ("stopped", "nothing kept it running, by hand")
+    assert told(world, "falcon")[-1] == ("stopped", "by hand; nothing kept it running")
 
 
 def test_stop_of_an_endpoint_with_unreadable_schedules_is_its_end(world: World) -> None:
