@@ -6,13 +6,13 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-make-re
 
 from __future__ import annotations
 
+import gzip
 import zlib
-from collections.abc import Mapping
+from io import BytesIO
 
 ACCEPTED = "gzip, deflate or identity"
-_WINDOWS: Mapping[str, int] = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-"""What zlib has to be told for each coding."""
-_BEGINNINGS: Mapping[str, bytes] = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "deflate": b"\x78"}
+_GZIP = frozenset({"gzip", "x-gzip"})
+_CODINGS = _GZIP | {"deflate"}
 
 
 class NotDecodable(Exception):
@@ -27,29 +27,41 @@ def coding_of(content_encoding: str) -> str | None:
     """The coding that a header names; None if it says that there is none. Raises NotDecodable."""
     named = [each.strip().lower() for each in content_encoding.split(",")]
     codings = [each for each in named if each not in ("", "identity")]
-    if len(codings) > 1 or (codings and codings[0] not in _WINDOWS):
+    if len(codings) > 1 or (codings and codings[0] not in _CODINGS):
         raise NotDecodable
     return codings[0] if codings else None
 
 
 def is_in(body: bytes, coding: str) -> bool:
     """Whether a body begins as one in that coding."""
-    return body.startswith(_BEGINNINGS[coding])
+    if coding in _GZIP:
+        return body.startswith(b"\x1f\x8b")
+    # The header of zlib: https://www.rfc-editor.org/rfc/rfc1950#section-2.2
+    return len(body) > 1 and body[0] & 0x0F == 8 and int.from_bytes(body[:2]) % 31 == 0
 
 
 def decoded(body: bytes, coding: str, most_bytes: int) -> bytes:
     """The body as it was before. Raises NotDecodable and DecodedTooLarge."""
-    whole = bytearray()
-    while True:  # gzip allows several members, one after the other
-        member = zlib.decompressobj(_WINDOWS[coding])
-        try:
-            whole += member.decompress(body, most_bytes + 1 - len(whole))
-        except zlib.error:
-            raise NotDecodable from None
-        if len(whole) > most_bytes:
-            raise DecodedTooLarge
-        if not member.eof:
-            raise NotDecodable
-        body = member.unused_data
-        if not body:
-            return bytes(whole)
+    if not is_in(body, coding):
+        raise NotDecodable
+    try:
+        whole, ended = (_ungzipped if coding in _GZIP else _inflated)(body, most_bytes + 1)
+    except (EOFError, OSError, zlib.error):
+        raise NotDecodable from None
+    if len(whole) > most_bytes:
+        raise DecodedTooLarge
+    if not ended:
+        raise NotDecodable
+    return whole
+
+
+def _ungzipped(body: bytes, most_bytes: int) -> tuple[bytes, bool]:
+    """At most so many bytes, and whether the body is whole. It may have several members."""
+    with gzip.GzipFile(fileobj=BytesIO(body)) as members:
+        return members.read(most_bytes), True
+
+
+def _inflated(body: bytes, most_bytes: int) -> tuple[bytes, bool]:
+    stream = zlib.decompressobj()
+    whole = stream.decompress(body, most_bytes)
+    return whole, stream.eof and not stream.unused_data

@@ -106,13 +106,14 @@ def _answered(event: Event) -> Reply:
     who = None if model.public else _allowed(event, name)
     if who:
         within_rate(parts().rates, f"{endpoint_key(name)}#{who.identity}", now)
+    request = without_coding(event)
     posted = event["httpMethod"] == "POST"  # health probes wake and extend nothing
     if who and model.extends and posted:
         _extend(model, name, now)
     # A function that runs code of others must not see the token.
     reply = parts().functions.call(
         models.function_name(model),
-        without_header(without_coding(event), "authorization"),
+        without_header(request, "authorization"),
         model.seconds - SPARE_SECONDS,
     )
     if not _says_not_served(reply):

@@ -1,5 +1,6 @@
 """The gateway as an ASGI application: it checks and forwards requests, and streams responses."""
 
+import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -75,7 +76,8 @@ def gateway(api: Api) -> Starlette:
 async def _forward(request: Request) -> Response:
     began = time.monotonic()
     _check_head(request)
-    body = _decoded(request, await whole_body(request, MAX_BODY_BYTES))
+    # In a thread, because unpacking may take a second.
+    body = await asyncio.to_thread(_decoded, request, await whole_body(request, MAX_BODY_BYTES))
     answer = await request.state.upstream.send(request, body)
     _log(request, f"{answer.status} in {(time.monotonic() - began) * 1000:.0f} ms")
     return Streamed(answer)

@@ -239,7 +239,8 @@ def test_a_compressed_body_is_handed_on_as_it_was(
 
 
 @pytest.mark.parametrize(
-    ("coding", "body"), [("gzip", b"{}"), ("br", b"{}"), ("gzip", gzip.compress(b"{}")[:-1])]
+    ("coding", "body"),
+    [("gzip", b"{}"), ("br", b"{}"), ("gzip", gzip.compress(b"{}", mtime=0)[:-1])],
 )
 def test_a_body_that_is_not_in_its_coding_is_a_415(
     gateway: Gateway, coding: str, body: bytes

@@ -52,7 +52,7 @@ PLAIN = {
 
 @pytest.mark.parametrize(
     "event",
-    [coded(gzip.compress(b"{}")), coded(b"{}"), coded(b"{}", "identity"), PLAIN],
+    [coded(gzip.compress(b"{}", mtime=0)), coded(b"{}"), coded(b"{}", "identity"), PLAIN],
     ids=["coded", "decoded by the gateway", "identity", "no header"],
 )
 def test_body_in_a_coding_is_read_as_the_plain_one(event: dict[str, Any]) -> None:
@@ -65,7 +65,8 @@ def test_request_without_a_body_has_no_coding() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [coded(b"{}", "br"), coded(gzip.compress(b"{}")[:-3]), coded(b"{}", "gzip, gzip")]
+    "event",
+    [coded(b"{}", "br"), coded(gzip.compress(b"{}", mtime=0)[:-3]), coded(b"{}", "gzip, gzip")],
 )
 def test_body_that_is_not_in_its_coding_is_unsupported(event: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedCoding) as refused:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lambdas.core.codings import DecodedTooLarge, NotDecodable, coding_of, decoded, is_in
 
+PACKED = gzip.compress(b"{}", mtime=0)  # the time would be in the names of tests
 CODERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "x-gzip": gzip.compress,
@@ -31,6 +32,17 @@ def test_members_of_gzip_follow_one_another() -> None:
     assert decoded(gzip.compress(b"one ") + gzip.compress(b"two"), "gzip", 7) == b"one two"
 
 
+def test_many_small_members_are_unpacked_in_one_pass() -> None:
+    """Copying what is left of the body for each of them took minutes."""
+    member = gzip.compress(b"")
+    assert decoded(member * 200_000 + gzip.compress(b"end"), "gzip", 3) == b"end"
+
+
+def test_a_form_that_begins_with_x_is_not_taken_for_deflate() -> None:
+    assert not is_in(b"x=1&y=2", "deflate")
+    assert not is_in(b"x", "deflate")
+
+
 @pytest.mark.parametrize("members", [1, 3])
 def test_body_that_would_be_too_large_is_not_unpacked(members: int) -> None:
     coded = gzip.compress(b"x" * 30_000_000) * members
@@ -44,15 +56,21 @@ def test_body_that_would_be_too_large_is_not_unpacked(members: int) -> None:
     [
         b"",
         b"{}",
-        gzip.compress(b"{}")[:-1],
-        gzip.compress(b"{}")[:12],
-        gzip.compress(b"{}") + b"{}",
+        PACKED[:-1],
+        PACKED[:12],
+        PACKED + b"{}",
         zlib.compress(b"{}"),
     ],
 )
 def test_body_that_is_not_in_its_coding_is_refused(coded: bytes) -> None:
     with pytest.raises(NotDecodable):
         decoded(coded, "gzip", 100)
+
+
+@pytest.mark.parametrize("coded", [b"x\x9c", zlib.compress(b"{}")[:-1], zlib.compress(b"{}") * 2])
+def test_body_that_is_not_whole_or_goes_on_is_refused(coded: bytes) -> None:
+    with pytest.raises(NotDecodable):
+        decoded(coded, "deflate", 100)
 
 
 @pytest.mark.parametrize(
