@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from lambdas.aws.errors import named
 from lambdas.core.errors import AwsRefused
 from lambdas.core.settings import ENDPOINT_LOGS
 
+_log = logging.getLogger(__name__)
 _MISSING = "ResourceNotFoundException"
 
 
@@ -37,7 +39,8 @@ class EndpointLogs:
                 with named():
                     self._logs().create_log_group(logGroupName=group)
                 self._keep(group)
-        except AwsRefused:
+        except AwsRefused as error:
+            _log.warning("%s does not get its retention and key: %s", group, error.code)
             return False
         return True
 

@@ -23,8 +23,9 @@ from lambdas.core.errors import MeterError
 MAX_BODY_BYTES = 6_291_456
 """The limit for a request and for an answer:
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
-ACCOUNT_NUMBER = "[0-9]{12}"
-"""Stands in SageMaker's messages, and is not for callers."""
+ACCOUNT_NUMBER = "(?<=account )[0-9]{12}|(?<=:)[0-9]{12}(?=:)"
+"""Stands in SageMaker's messages, by itself or in ARNs, and is not for callers. A name may have as
+many digits in a row."""
 MAX_BYTES_THROUGH_FUNCTIONS = 4_500_000
 """A body that a function gets: in Base64, and with the rest of its event, it must fit into 6 MB."""
 MOST_FOR_A_MODEL = (

@@ -55,9 +55,10 @@ def test_log_group_gets_the_key_of_the_stack_also_if_sagemaker_made_it() -> None
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
-def test_refusal_is_no_obstacle(code: str) -> None:
+def test_refusal_is_no_obstacle_but_told(code: str, caplog: pytest.LogCaptureFixture) -> None:
     client = boto3.client("logs", region_name="eu-west-1")
     with Stubber(client) as stubbed:
         stubbed.add_client_error("put_retention_policy", code)
         assert not EndpointLogs(30, logs=lambda: client).keep("falcon")
         stubbed.assert_no_pending_responses()
+    assert caplog.messages == [f"{GROUP} does not get its retention and key: {code}"]

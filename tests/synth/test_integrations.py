@@ -209,7 +209,7 @@ def test_api_gateway_and_both_functions_wait_as_long_as_an_answer_may_take(
     for route in ("model_flan", "model_flan_below"):
         integration = stack.one("aws_api_gateway_integration", route)
         assert integration.get("timeout_milliseconds") == (waits and waits * 1000)
-    assert stack.one("aws_lambda_function", "model-FlanT5")["timeout"] == given or 29
+    assert stack.one("aws_lambda_function", "model-FlanT5")["timeout"] == (given or 29)
     assert stack.one("aws_lambda_function", "calls")["timeout"] == (waits or 29)
     (model,) = called(stack).values()
     assert model.seconds == (waits or 29)

@@ -26,11 +26,13 @@ DENIED = (
 )
 
 
-def answer_to(status: str | None, response: dict[str, Any], *, as_text: bool = False) -> Rendered:
+def answer_to(
+    status: str | None, response: dict[str, Any], *, as_text: bool = False, name: str = NAME
+) -> Rendered:
     """The answer that our API gives to a response of SageMaker, whose body is in Base64."""
     body = json.dumps(response)
     coded = body if as_text else base64.b64encode(body.encode()).decode()
-    return render(template(BY_STATUS[status], NAME), coded, "r-1")
+    return render(template(BY_STATUS[status], name), coded, "r-1")
 
 
 def code(rendered: Rendered) -> str:
@@ -49,6 +51,15 @@ def test_an_endpoint_that_is_absent_is_a_503_that_says_how_to_start_it(*, as_tex
     assert answer.headers == {"Retry-After": "60"}
     sentence = json.loads(answer.body)["error"]
     assert f'POST /endpoint-expiry {{"EndpointName": "{NAME}", "minutes": 60}}' in sentence
+
+
+def test_twelve_digits_in_a_name_are_no_account() -> None:
+    name = "demo-202611210455-Endpoint"
+    absent = {"Message": f"Endpoint {name} of account 123456789012 not found."}
+    assert code(answer_to("400", absent, name=name)) == "EndpointStopped"
+    said = f"Variant 'b' not found in {name} of account 123456789012."
+    sentence = json.loads(answer_to("400", {"Message": said}, name=name).body)["error"]
+    assert sentence.endswith(f"Variant 'b' not found in {name} of account ....")
 
 
 def test_what_may_be_starting_is_not_said_to_be_stopped() -> None:
@@ -95,6 +106,7 @@ def test_any_message_of_a_model_arrives_as_it_is(message: str) -> None:
 @settings(deadline=None)  # however busy the machine is
 @given(message=MESSAGES)
 @example(message="of account 123456789012.")
+@example(message="arn:aws:sagemaker:us-east-1:123456789012:endpoint/a-123456789012")
 def test_any_message_of_sagemaker_arrives_as_it_is_without_its_account(message: str) -> None:
     sentence = json.loads(answer_to("400", {"Message": f"No: {message}"}).body)["error"]
     shown = re.sub(ACCOUNT_NUMBER, "...", message)
