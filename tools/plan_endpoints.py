@@ -16,6 +16,7 @@ from typing import Any
 from lambdas.core.spec import AsyncMode, Origin, Spec
 from tools.plan_routes import KINDS as KINDS_OF_ROUTES
 from tools.plan_routes import routes
+from tools.plan_text import UNKNOWN
 
 Values = Mapping[str, Any]
 SPEC, CONFIG, MODEL = (
@@ -38,7 +39,6 @@ _TOLD = {
 }
 """Attributes that are names of our own, or that facts in other words tell of."""
 _USUAL = {"mode": "SingleModel"}  # what the provider writes if nothing is given
-UNKNOWN = "(known after apply)"
 VARIABLES = "variables"
 _RESULTS = {
     AsyncMode.OFF: "",

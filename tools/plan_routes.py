@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lambdas.core.called_models import API_GATEWAY_SECONDS, CalledModels
+from tools.plan_text import UNKNOWN
 
 Values = Mapping[str, Any]
 FUNCTION, INTEGRATION = "aws_lambda_function", "aws_api_gateway_integration"
@@ -27,15 +28,18 @@ def routes(resources: Sequence[tuple[str, str, Values]]) -> Mapping[str, Mapping
     named = {(kind, name): values for kind, name, values in resources if kind in KINDS}
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for (kind, name), values in named.items():
-        direct = _DIRECT.search(str(values.get("uri"))) if kind == INTEGRATION else None
-        if direct:
+        endpoint = called_directly(values) if kind == INTEGRATION else None
+        if endpoint:
             path = named.get((RESOURCE, name), {}).get("path_part", name)
             public = named.get((METHOD, name), {}).get("authorization") == "NONE"
-            seconds = int(values.get("timeout_milliseconds") or 0) // 1000
-            found[direct[1]] |= _route(path, "straight to SageMaker", seconds, public=public)
+            timeout = values.get("timeout_milliseconds")
+            seconds = timeout // 1000 if isinstance(timeout, int) else None
+            found[endpoint] |= _route(path, "straight to SageMaker", seconds, public=public)
     models = _models(named.get((FUNCTION, _CALLS), {}))
-    for path, model in models.routes.items() if models else ():
-        facts = found[models.endpoint_name(model)] if models else {}
+    if models is None:
+        return found
+    for path, model in models.routes.items():
+        facts = found[models.endpoint_name(model)]
         facts |= _route(path, "through a function", model.seconds, public=model.public)
         if model.wake_minutes:
             often = f"{model.wakes_per_token_an_hour} times an hour for each token"
@@ -44,10 +48,17 @@ def routes(resources: Sequence[tuple[str, str, Values]]) -> Mapping[str, Mapping
     return found
 
 
-def _route(path: str, way: str, seconds: int, *, public: bool) -> dict[str, str]:
+def called_directly(integration: Values) -> str | None:
+    """The endpoint whose model it calls without a function between them; None if it calls none."""
+    direct = _DIRECT.search(str(integration.get("uri")))
+    return direct[1] if direct else None
+
+
+def _route(path: str, way: str, seconds: int | None, *, public: bool) -> dict[str, str]:
+    """`seconds` is None where Terraform only knows them after the apply."""
     facts = {"route": f"/{path} {way}", "public": "yes, no token is needed" if public else ""}
     if seconds != API_GATEWAY_SECONDS:
-        facts["answer within"] = f"{seconds} s"
+        facts["answer within"] = UNKNOWN if seconds is None else f"{seconds} s"
     return facts
 
 

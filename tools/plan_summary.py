@@ -19,7 +19,6 @@ from tools.plan_endpoints import (
     RUNS_ON,
     SCALING,
     SPEC,
-    UNKNOWN,
     VARIABLES,
     WEIGHT,
     Endpoint,
@@ -27,13 +26,14 @@ from tools.plan_endpoints import (
     Facts,
     Side,
 )
-from tools.plan_routes import INTEGRATION
-from tools.plan_text import LONG, Part, Summary, cut
+from tools.plan_routes import INTEGRATION, called_directly
+from tools.plan_text import LONG, UNKNOWN, Part, Summary, cut
 
 SYNC = "aws_lambda_invocation.sync"
 INVOCATION, DATA = "aws_lambda_invocation", "terraform_data"
 CALLER = "aws_caller_identity"
 PROTECTED = f"{DATA}.protected"
+API = "aws_api_gateway_rest_api"
 STORES = {
     "aws_dynamodb_table": "table",
     "aws_s3_bucket": "bucket",
@@ -137,6 +137,7 @@ def _dangers(changes: Sequence[Mapping[str, Any]], removed: Sequence[str]) -> It
         )
     for name in removed:
         yield f"{name} is stopped: its entry is removed"
+    has_another_api = any(c["type"] == API and "delete" in c["change"]["actions"] for c in changes)
     for change in changes:
         actions, kind = change["change"]["actions"], STORES.get(change["type"])
         if kind and "delete" in actions:
@@ -146,18 +147,29 @@ def _dangers(changes: Sequence[Mapping[str, Any]], removed: Sequence[str]) -> It
             yield f"the {kind} {_store(change)} loses its deletion protection"
         if change["address"] == PROTECTED and "delete" in actions:
             yield "deletion protection is taken off: the next destroy is not refused"
-        if change["type"] == INTEGRATION and {"create", "delete"} <= set(actions):
+        if not has_another_api and _loses_its_new_integration(change):
             yield (
-                f"the route {change['name'].removeprefix('model_')} stops to answer: API Gateway "
+                f"the route {change['name'].removeprefix('model_')} stops answering: API Gateway "
                 "cannot give it another role or type in one deploy. Take its `integration` out of "
                 "the config, deploy, put it back, and deploy again"
             )
-        if change["type"] == "aws_api_gateway_rest_api" and "delete" in actions:
-            yield "the REST API is replaced or destroyed: its address changes for all callers"
+    if has_another_api:
+        yield "the REST API is replaced or destroyed: its address changes for all callers"
 
 
 def _replaced(changes: Sequence[Mapping[str, Any]]) -> bool:
     return any(c["address"] == SYNC and "delete" in c["change"]["actions"] for c in changes)
+
+
+def _loses_its_new_integration(change: Mapping[str, Any]) -> bool:
+    """Whether a direct route comes or goes in place of another: Terraform makes the new one over
+    the old one, and then removes what is there."""
+    sides = [change["change"].get(side) for side in ("before", "after")]
+    return (
+        change["type"] == INTEGRATION
+        and {"create", "delete"} <= set(change["change"]["actions"])
+        and any(isinstance(side, Mapping) and called_directly(side) for side in sides)
+    )
 
 
 def _loses_protection(change: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lambdas.core.control_characters import visible
 
+UNKNOWN = "(known after apply)"
 LONG = 160
 COMMENT = 60_000
 """A comment of GitHub holds 65,536 characters."""

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.plan_endpoints import UNKNOWN
 from tools.plan_summary import summary
-from tools.plan_text import COMMENT, Part, Summary, cut
+from tools.plan_text import COMMENT, UNKNOWN, Part, Summary, cut
 
 SPEC = json.dumps(
     {
@@ -90,15 +89,50 @@ def test_a_replaced_api_is_dangerous_and_a_replaced_deployment_of_it_is_not() ->
     assert "its address changes" in danger
 
 
+APIS = "arn:aws:apigateway:us-east-1"
+DIRECT = {
+    "uri": f"{APIS}:runtime.sagemaker:path/endpoints/demo-A-Endpoint/invocations",
+    "timeout_milliseconds": 29_000,
+}
+TO_FUNCTION = {
+    "uri": f"{APIS}:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:1:function:f"
+    "/invocations",
+}
+
+
 def test_a_route_that_is_made_anew_is_dangerous_since_what_is_removed_is_the_new_one() -> None:
     new, changed, replaced = (
-        change("aws_api_gateway_integration.model_flan", *actions)
+        change("aws_api_gateway_integration.model_flan", *actions, before=DIRECT, after=DIRECT)
         for actions in (["create"], ["update"], ["create", "delete"])
     )
     assert dangers(new, changed) == []
     (danger,) = dangers(replaced)
-    assert danger.startswith("the route flan stops to answer")
+    assert danger.startswith("the route flan stops answering")
     assert "Take its `integration` out of the config, deploy, put it back" in danger
+
+
+@pytest.mark.parametrize(("before", "after"), [(DIRECT, TO_FUNCTION), (TO_FUNCTION, DIRECT)])
+def test_a_direct_route_that_becomes_one_to_a_function_or_was_one_is_dangerous(
+    before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    integration = "aws_api_gateway_integration.model_flan"
+    (danger,) = dangers(change(integration, "create", "delete", before=before, after=after))
+    assert danger.startswith("the route flan stops answering")
+
+
+def test_nothing_is_advised_for_a_replaced_route_to_a_function_of_the_meter() -> None:
+    integration = "aws_api_gateway_integration.endpoint_expiry_get"
+    sides = {"before": TO_FUNCTION, "after": TO_FUNCTION}
+    assert dangers(change(integration, "create", "delete", **sides)) == []
+
+
+def test_a_replaced_api_is_told_once_and_not_for_each_of_its_routes() -> None:
+    routes = [
+        change(f"aws_api_gateway_integration.{name}", "create", "delete", before=DIRECT, after=None)
+        for name in ("model_flan", "model_falcon")
+    ]
+    (danger,) = dangers(*routes, change("aws_api_gateway_rest_api.api", "delete", "create"))
+    assert "its address changes" in danger
 
 
 SPEC_OF_A = {"item": SPEC}
@@ -134,20 +168,30 @@ def test_what_changes_for_callers_of_a_model_is_told(
 
 
 def test_a_model_that_is_called_straight_is_told_too() -> None:
-    uri = (
-        "arn:aws:apigateway:us-east-1:runtime.sagemaker:path/endpoints/demo-A-Endpoint/invocations"
-    )
-    direct = {"uri": uri, "timeout_milliseconds": 29_000}
-    made = [
-        change("aws_api_gateway_integration.model_a", "create", before=None, after=direct),
-        change("aws_api_gateway_resource.model_a", "create", before=None, after={"path_part": "a"}),
-        change(
-            "aws_api_gateway_method.model_a", "create", before=None, after={"authorization": "NONE"}
-        ),
-    ]
-    assert lines_of(*made) == [
+    assert lines_of(*direct_route()) == [
         "route: none -> /a straight to SageMaker",
         "public: none -> yes, no token is needed",
+    ]
+
+
+def test_a_time_to_answer_that_is_known_after_the_apply_is_told_as_unknown() -> None:
+    route = direct_route()
+    sides = route[0]["change"]
+    sides["before"] = {**DIRECT, "timeout_milliseconds": 60_000}
+    sides["after_unknown"] = {"timeout_milliseconds": True}
+    assert f"answer within: 60 s -> {UNKNOWN}" in lines_of(*route)
+
+
+def direct_route() -> list[dict[str, Any]]:
+    """The resources of a public route, which is made."""
+    parts: dict[str, dict[str, Any]] = {
+        "integration": DIRECT,
+        "resource": {"path_part": "a"},
+        "method": {"authorization": "NONE"},
+    }
+    return [
+        change(f"aws_api_gateway_{kind}.model_a", "create", before=None, after={**after})
+        for kind, after in parts.items()
     ]
 
 
@@ -314,6 +358,9 @@ def test_a_summary_is_made_of_whatever_stands_in_a_plan(data: st.DataObject) -> 
         sides = each["change"]
         sides["before"], sides["after"] = sides["after"], copy.deepcopy(sides["after"])
     protected = {"name": "t", "deletion_protection_enabled": True}
+    route = {"before": called(MODELS % "false,30,10"), "after": called(MODELS % "true,0,0")}
+    changes += direct_route()
+    changes += [change("aws_lambda_function.calls", "update", **route)]
     changes.append(
         change("aws_dynamodb_table.t", "delete", "create", before=protected, after={**protected})
     )
