@@ -9,13 +9,15 @@ from collections.abc import MutableMapping
 
 NAMES = ("127.0.0.1", "localhost")
 _EVERYTHING = "*"
+_VARIABLES = ("NO_PROXY", "no_proxy")
+"""Programs read one or the other."""
 
 
 def reach_directly(environment: MutableMapping[str, str]) -> None:
-    """Add this machine to the exceptions from proxies. Those that are there are kept."""
-    given = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    names = [name for name in map(str.strip, given.split(",")) if name]
+    """Add this machine to the exceptions from proxies. Those of both variables are kept."""
+    given = ",".join(environment.get(variable, "") for variable in _VARIABLES).split(",")
+    names = dict.fromkeys(filter(None, map(str.strip, given)))
     if _EVERYTHING not in names:
-        names += [name for name in NAMES if name not in names]
-    for variable in ("NO_PROXY", "no_proxy"):
+        names |= dict.fromkeys(NAMES)
+    for variable in _VARIABLES:
         environment[variable] = ",".join(names)

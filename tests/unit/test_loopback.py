@@ -13,7 +13,9 @@ from client.loopback import reach_directly
         ({}, "127.0.0.1,localhost"),
         ({"no_proxy": ""}, "127.0.0.1,localhost"),
         ({"NO_PROXY": " .corp, localhost,"}, ".corp,localhost,127.0.0.1"),
-        ({"NO_PROXY": "upper", "no_proxy": "lower"}, "lower,127.0.0.1,localhost"),
+        ({"NO_PROXY": "upper", "no_proxy": "lower"}, "upper,lower,127.0.0.1,localhost"),
+        ({"NO_PROXY": "a,b", "no_proxy": "c,a"}, "a,b,c,127.0.0.1,localhost"),
+        ({"NO_PROXY": "", "no_proxy": "lower"}, "lower,127.0.0.1,localhost"),
         ({"no_proxy": "*"}, "*"),
     ],
 )
