@@ -19,11 +19,11 @@ from constructs_lib.config.document import DeployConfig, JumpstartModel, S3Backe
 from constructs_lib.config.problems import InvalidConfig
 from constructs_lib.deployment import Deployment
 from constructs_lib.kms import may_use
+from constructs_lib.partitions import partition_of
 from constructs_lib.policy import Conditions, Statement, policy_document
 from tools.bootstrap import ROOT
 from tools.deployed_stack import Source
 
-AWS, CHINA, GOVERNMENT = "aws", "aws-cn", "aws-us-gov"
 LOGS_POLICY = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 SERVICES = ("apigateway", "lambda", "sagemaker", "scheduler", "states")
 """Those that get roles of the stack."""
@@ -153,13 +153,6 @@ def note_on_size(printed: str) -> str | None:
         f"it has {len(printed):,} characters, and the inline policies of a role take "
         f"{MOST_INLINE:,}: divide its statements among managed policies of at most {MOST_MANAGED:,}"
     )
-
-
-def partition_of(region: str) -> str:
-    """The partition of a region."""
-    if region.startswith("cn-"):
-        return CHINA
-    return GOVERNMENT if region.startswith("us-gov-") else AWS
 
 
 def _storage(config: DeployConfig, at: Deployment) -> Iterator[Statement]:

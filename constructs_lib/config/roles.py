@@ -8,7 +8,11 @@ from typing import Any
 from constructs_lib.config.base import Model
 from constructs_lib.config.problems import Problem
 from constructs_lib.config.text import PolicyArn, RoleNamePrefix, RolePath
+from constructs_lib.partitions import partition_of
 from constructs_lib.role_names import LENGTH, MOST_OF_START, role_start
+
+_PARTS_OF_AN_ARN = 6
+_WHERE = "a boundary is in the account of its roles"
 
 
 class RoleSettings(Model):
@@ -42,11 +46,27 @@ def role_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
                 f"takes {LENGTH}, and the end needs some: shorten it, or project_prefix, "
                 f"by {len(start) - MOST_OF_START}",
             )
-    accounts = provider.get("allowed_account_ids") if isinstance(provider, dict) else None
-    owner = str(roles.get("permissions_boundary")).split(":")[4:5]
-    if owner and isinstance(accounts, list) and owner[0] not in ("aws", *accounts):
-        yield Problem(
-            "roles.permissions_boundary",
-            f"is a policy of the account {owner[0]}, which is not in provider.allowed_account_ids: "
-            "a boundary is in the account of its roles",
+    boundary = str(roles.get("permissions_boundary")).split(":")
+    if len(boundary) == _PARTS_OF_AN_ARN:
+        given = provider if isinstance(provider, dict) else {}
+        for sentence in _elsewhere(boundary[1], boundary[4], str(region), given):
+            yield Problem("roles.permissions_boundary", f"{sentence}: {_WHERE}")
+
+
+def _elsewhere(
+    partition: str, account: str, region: str, provider: Mapping[str, Any]
+) -> Iterator[str]:
+    """Why a boundary is not where the roles are."""
+    if partition != partition_of(region):
+        yield f"is of {partition}, and {region} (region_name) is in {partition_of(region)}"
+    allowed, role = provider.get("allowed_account_ids"), provider.get("assume_role_arn")
+    of_role = str(role).split(":")[4:5]
+    if account == "aws":
+        return
+    if isinstance(allowed, list) and account not in allowed:
+        yield f"is a policy of the account {account}, which is not in provider.allowed_account_ids"
+    elif of_role and account not in of_role:
+        yield (
+            f"is a policy of the account {account}, and provider.assume_role_arn is a role of "
+            f"{of_role[0]}"
         )

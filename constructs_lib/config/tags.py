@@ -46,15 +46,9 @@ def tag_problems(where: str, tags: object) -> Iterator[Problem]:
 def stack_tag_problems(tags: object, entries: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     """Problems with the config's own `tags`, also with those of the entries laid over them."""
     yield from tag_problems("tags", tags)
-    if not isinstance(tags, dict):
-        return
-    written: dict[str, str] = {}
-    for key in tags:
-        other = written.setdefault(key.casefold(), key)
-        if other != key:
-            rule = "differ in nothing but case, which IAM takes for one key; keep one of them"
-            yield Problem("tags", f"'{other}' and '{key}' {rule}")
-    size = len(json.dumps(canonical(tags)))
+    common = tags if isinstance(tags, dict) else {}
+    yield from _same_to_iam("tags", common, under={})
+    size = len(json.dumps(canonical(common)))
     if size > MAX_STACK_TAGS_BYTES:
         yield Problem(
             "tags",
@@ -62,13 +56,28 @@ def stack_tag_problems(tags: object, entries: Sequence[Mapping[str, Any]]) -> It
             "of the function that starts endpoints: shorten them",
         )
     for index, entry in enumerate(entries):
-        own = entry.get("tags")
-        if isinstance(own, dict) and len({*tags, *own}) > MAX_TAGS:
+        own, where = entry.get("tags"), f"jumpstart_models[{index}].tags"
+        if not isinstance(own, dict):
+            continue
+        yield from _same_to_iam(where, own, under=common)
+        if common and len({*common, *own}) > MAX_TAGS:
             yield Problem(
-                f"jumpstart_models[{index}].tags",
-                f"make {len({*tags, *own})} tags with those of the config, and at most {MAX_TAGS} "
-                "go on an endpoint beside this product's own; remove some",
+                where,
+                f"make {len({*common, *own})} tags with those of the config, and at most "
+                f"{MAX_TAGS} go on an endpoint beside this product's own; remove some",
             )
+
+
+def _same_to_iam(
+    where: str, tags: Mapping[str, Any], under: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Keys of tags that are laid over others, where two of them are one to IAM."""
+    written = {key.casefold(): key for key in under}
+    for key in tags:
+        other = written.setdefault(key.casefold(), key)
+        if other != key:
+            rule = "differ in nothing but case, which IAM takes for one key; keep one of them"
+            yield Problem(where, f"'{other}' and '{key}' {rule}")
 
 
 def _is_taken(text: str) -> bool:

@@ -7,6 +7,7 @@ import json
 import botocore.session
 import pytest
 
+from constructs_lib.partitions import partition_of
 from lambdas.core.user_pool import DNS_SUFFIXES, UserPool
 from tests.synth.conftest import Synthesize
 from tests.synth.entries import OWN
@@ -50,6 +51,12 @@ def test_suffixes_of_the_partitions_are_those_of_botocore() -> None:
     }
     others = {name: suffix for name, suffix in known.items() if suffix != "amazonaws.com"}
     assert others == DNS_SUFFIXES
+
+
+def test_regions_are_in_the_partitions_that_botocore_knows() -> None:
+    loader = botocore.session.get_session().get_component("data_loader")
+    for each in loader.load_data("endpoints")["partitions"]:
+        assert {partition_of(region) for region in each["regions"]} == {each["partition"]}
 
 
 def test_tokens_of_a_user_pool_are_checked_at_the_host_of_its_partition() -> None:

@@ -126,6 +126,21 @@ def problems(**fields: Any) -> list[str]:
             {"roles": ROLES, "provider": {"allowed_account_ids": [ELSEWHERE]}},
             f"roles.permissions_boundary: is a policy of the account {ACCOUNT}, which is not in",
         ),
+        (
+            {"roles": ROLES, "provider": {"assume_role_arn": f"arn:aws:iam::{ELSEWHERE}:role/r"}},
+            f"of the account {ACCOUNT}, and provider.assume_role_arn is a role of {ELSEWHERE}: a",
+        ),
+        (
+            {"roles": ROLES, "region_name": "cn-north-1"},
+            "roles.permissions_boundary: is of aws, and cn-north-1 (region_name) is in aws-cn: a",
+        ),
+        (
+            {
+                "roles": {"permissions_boundary": "arn:aws-cn:iam::aws:policy/PowerUserAccess"},
+                "region_name": "us-gov-west-1",
+            },
+            "roles.permissions_boundary: is of aws-cn, and us-gov-west-1 (region_name) is in",
+        ),
         ({"roles": {"boundary": BOUNDARY}}, "roles.boundary: unknown key"),
         (
             {"tags": {"Endpoint-Meter:Stack": "x"}},
@@ -135,6 +150,14 @@ def problems(**fields: Any) -> list[str]:
         ({"tags": {"aws:x": "x"}}, "tags: 'aws:x': keys that begin with 'aws:' belong to AWS"),
         ({"tags": {"team": "a;b"}}, "tags.team: 'a;b': a value is letters"),
         ({"tags": {"team": "a", "Team": "b"}}, "tags: 'team' and 'Team' differ in nothing but"),
+        (
+            {"tags": {"Team": "a"}, "jumpstart_models": [{**FLAN, "tags": {"team": "b"}}]},
+            "jumpstart_models[0].tags: 'Team' and 'team' differ in nothing but case",
+        ),
+        (
+            {"jumpstart_models": [{**FLAN, "tags": {"Team": "a", "team": "b"}}]},
+            "jumpstart_models[0].tags: 'Team' and 'team' differ in nothing but case",
+        ),
         ({"tags": {f"k{n}": "" for n in range(50)}}, "tags: has 50 entries, and at most 49 go in"),
         ({"tags": {f"k{n}": "v" * 250 for n in range(10)}}, "tags: take 2,6"),
         (
@@ -153,8 +176,15 @@ def test_what_aws_or_the_meter_does_not_take_is_refused(fields: dict[str, Any], 
 def test_a_boundary_of_aws_or_of_an_allowed_account_is_taken() -> None:
     allowed = {"allowed_account_ids": [ACCOUNT]}
     of_aws = {"permissions_boundary": "arn:aws:iam::aws:policy/PowerUserAccess"}
+    assumed = {"assume_role_arn": f"arn:aws:iam::{ACCOUNT}:role/deploys"}
     for roles in (ROLES, of_aws):
-        assert not problems(roles=roles, provider=allowed)
+        for provider in (allowed, assumed, {**allowed, **assumed}):
+            assert not problems(roles=roles, provider=provider)
+
+
+def test_an_entry_may_give_a_tag_of_the_stack_another_value() -> None:
+    entry = {**FLAN, "tags": {"team": "b"}}
+    assert not problems(tags={"team": "a"}, jumpstart_models=[entry])
 
 
 def test_tags_are_on_all_that_terraform_makes_and_cannot_replace_that_of_the_stack(
