@@ -25,6 +25,7 @@ from lambdas.core.spec import (
     Spec,
 )
 from lambdas.core.state import (
+    LONGEST_TEXT,
     Adoption,
     Dropped,
     Ended,
@@ -69,10 +70,10 @@ def state_values(state: State) -> dict[str, Any]:
         "asked_config": state.asked_config,
         "reason": None,  # older code stored a text, whatever became of what it told of
         "troubles": {
-            step: {**asdict(each), "why": each.why[:1000]} for step, each in state.troubles.items()
+            step: {**asdict(each), "why": _cut(each.why)} for step, each in state.troubles.items()
         }
         or None,
-        "deletion": state.deletion and state.deletion[:1000],
+        "deletion": state.deletion and _cut(state.deletion),
         "next_due": epoch(state.next_due),
         "next_step": state.next_step.value,
         "intent": intent
@@ -82,8 +83,7 @@ def state_values(state: State) -> dict[str, Any]:
         "fallback_config": state.fallback_config,
         **_update_values(state.updating, state.rolled_back),
         "dropped": {
-            step: {"mark": each.mark, "why": each.why[:1000]}
-            for step, each in state.dropped.items()
+            step: {"mark": each.mark, "why": _cut(each.why)} for step, each in state.dropped.items()
         }
         or None,
         **_by_hand(state.override, state.reweighing),
@@ -94,11 +94,17 @@ def state_values(state: State) -> dict[str, Any]:
         "observed_created": epoch(state.observed_created),
         **wanted_values(state),
         "start_seconds": state.start_seconds,
+        "retained_seconds": state.retained_seconds,
         "logs_kept": epoch(state.logs_kept),
         "orphaned_at": epoch(state.orphaned_at),
         "adopting": adoption_values(state.adopting),
         "stranger": state.stranger and state.stranger.value,
     }
+
+
+def _cut(text: str) -> str:
+    """The text as it is stored: STATE stays small (docs/decisions/0091)."""
+    return text[:LONGEST_TEXT]
 
 
 def _update_values(update: Update | None, rollback: Rollback | None) -> dict[str, Any]:
@@ -108,7 +114,7 @@ def _update_values(update: Update | None, rollback: Rollback | None) -> dict[str
         "updating_mark": update and update.mark,
         "rolled_back": rollback and rollback.mark,
         # One attribute for both, as older code reads and writes it.
-        "rollback_reason": reason and reason[:1000],
+        "rollback_reason": reason and _cut(reason),
     }
 
 
@@ -186,7 +192,7 @@ def change_values(change: Override | Reweighing | None) -> dict[str, Any]:
         case Reweighing():
             desired = json.dumps(list(change.desired), sort_keys=True)
             values = {"desired": desired, "life": epoch(change.life), "begun": change.begun}
-            return {"reweighing": {**values, "undone": change.undone and change.undone[:1000]}}
+            return {"reweighing": {**values, "undone": change.undone and _cut(change.undone)}}
         case _:
             return {}
 
@@ -244,6 +250,7 @@ def state_of(item: Item) -> State:
         last_wanted=_wanted_of(item),
         ended=_ended_of(item.get("ended")),
         start_seconds=int(item["start_seconds"]) if "start_seconds" in item else None,
+        retained_seconds=int(item["retained_seconds"]) if "retained_seconds" in item else None,
         logs_kept=instant(item.get("logs_kept")),
         orphaned_at=instant(item.get("orphaned_at")),
         adopting=_adoption_of(item.get("adopting")),

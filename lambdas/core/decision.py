@@ -27,9 +27,11 @@ from lambdas.core.in_the_way import (
 )
 from lambdas.core.meter import Meter
 from lambdas.core.reasons import last_end, why_running, why_stopped, with_wanted
+from lambdas.core.rollout import duration_of
 from lambdas.core.spec import Spec
 from lambdas.core.state import (
     BROKEN,
+    LONGEST_TEXT,
     Adoption,
     Dropped,
     Observed,
@@ -47,7 +49,6 @@ from lambdas.core.wanted_config import (
     next_fallback,
     rollback_mark,
     set_outside,
-    update_policy,
     wanted_config,
     with_served,
 )
@@ -373,8 +374,7 @@ def _decide_running(
     assert spec is not None, "an endpoint without a spec is never wanted"
     due = meter.next_transition(now)
     config = wanted_config(spec, state)
-    longest = update_policy(spec, state).longest(observed.last_deployment)
-    note = note_on_config(spec, state, longest, meter, now)
+    note = note_on_config(spec, state, meter, now)
     unscaled = why_dropped(spec, state, Step.RESTORE, config)
     restored = unscaled or state.restored == restored_mark(spec, observed.created_at)
     must_reweigh = state.reweighing is not None and not state.reweighing.begun
@@ -407,6 +407,7 @@ def _with_observation(spec: Spec | None, state: State, observed: Observed, now: 
         observed_config=observed.config_name,
         observed_modified=observed.modified_at,
         observed_created=observed.created_at,
+        retained_seconds=_retained_seconds(observed),
         intent=None,
         stranger=None,
         deletion=state.deletion if observed.status is Status.DELETING else None,
@@ -500,6 +501,11 @@ def _start_seconds(observed: Observed) -> int | None:
     return math.ceil((observed.modified_at - observed.created_at).total_seconds())
 
 
+def _retained_seconds(observed: Observed) -> int | None:
+    last = observed.last_deployment
+    return None if last is None else int(duration_of(last).total_seconds())
+
+
 def _wait(state: State, due: datetime | None, reason: str, next_step: Step = Step.WAIT) -> Decision:
     return Decision(Step.WAIT, reason, replace(state, next_due=due, next_step=next_step))
 
@@ -537,7 +543,8 @@ def refused(state: State, step: Step, trouble: Trouble, now: datetime) -> State:
 def dropped(state: State, step: Step, trouble: Trouble, now: datetime) -> State:
     """The state after SageMaker refused a call with an error that no retry changes: without the
     weights that were set by hand, or with the mark of what is not asked for again."""
-    told = f"{trouble.why}{_UNTIL.get(step, '')}"
+    until = _UNTIL.get(step, "")
+    told = f"{trouble.why[: LONGEST_TEXT - len(until)]}{until}"
     state = with_trouble(state, step, replace(trouble, why=told))
     state = replace(state, intent=None, retry_at=None, next_due=now)
     if step is Step.REWEIGH:

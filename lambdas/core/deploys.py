@@ -31,10 +31,10 @@ from lambdas.core.state import Observed, Owner, Record, State, Status, Step
 from lambdas.core.wanted_config import (
     fitting_configs,
     is_rolled_back,
+    longest_update,
     outlasts,
     override_in_force,
     postponed,
-    update_policy,
 )
 
 _log = logging.getLogger(__name__)
@@ -387,8 +387,7 @@ def _difference(
     if seen.config_name in allowed and not moving:
         return None
     foreign = state.owned_since is not None and state.owned_since != seen.created_at
-    longest = update_policy(spec, state).longest(seen.last_deployment) if spec else timedelta()
-    late = spec is not None and outlasts(longest, meter_of(spec, state), now)
+    late = spec is not None and outlasts(longest_update(spec, state), meter_of(spec, state), now)
     undone = spec is not None and is_rolled_back(spec, state, config)
     if late and not (foreign or undone or moving):
         why = postponed(config)

@@ -10,7 +10,7 @@ from typing import Any
 from lambdas.core.decision import DRAINED, meter_of, undecided
 from lambdas.core.errors import InvalidField
 from lambdas.core.history import Event
-from lambdas.core.in_the_way import in_the_way
+from lambdas.core.in_the_way import in_the_way, is_of_sagemaker
 from lambdas.core.meter import Meter
 from lambdas.core.reasons import last_end, why_running, why_stopped
 from lambdas.core.spec import AsyncMode, Origin, Spec
@@ -138,7 +138,10 @@ def _served_config(state: State) -> str | None:
 
 def _reason(status: Status, told: str, rule: str, *, wanted: bool) -> str:
     """Why the endpoint is as it is: what is in the way or under way, or else what the `rule` of
-    running says. While it changes to what is not wanted: what comes after that, and why."""
+    running says. While SageMaker changes it to what is not wanted, and nothing is in the way: what
+    comes after that, and why."""
+    if not is_of_sagemaker(told):
+        return told
     match status:
         case Status.CREATING if not told:
             after = "" if wanted else ", and deleted after that"

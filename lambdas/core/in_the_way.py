@@ -16,10 +16,10 @@ from lambdas.core.state import BROKEN, State, Status, Step, Trouble
 from lambdas.core.strangers import cannot_act
 from lambdas.core.wanted_config import (
     is_rolled_back,
+    longest_update,
     outlasts,
     postponed,
     rolled_back,
-    update_policy,
     wanted_config,
     weights_undone,
 )
@@ -32,6 +32,8 @@ ROLLBACK_FAILED = "an update failed and so did its rollback; SageMaker support c
 ADOPTING = "it is being put on the meter"
 ANOTHERS_DELETION = "SageMaker is deleting another's endpoint"
 PERHAPS_CREATED = "it may have been created without our knowing"
+_OF_SAGEMAKER = ("being ", "SageMaker is ")
+"""How each sentence begins that says what SageMaker does (`_doing`, `_of_deletion`)."""
 _CHANGING = frozenset(
     {Status.UPDATING, Status.SYSTEM_UPDATING, Status.ROLLING_BACK, Status.UNKNOWN}
 )
@@ -101,9 +103,7 @@ def why_dropped(
     return last.why if last and last.mark == mark else None
 
 
-def note_on_config(
-    spec: Spec, state: State, longest_update: timedelta, meter: Meter, now: datetime
-) -> str | None:
+def note_on_config(spec: Spec, state: State, meter: Meter, now: datetime) -> str | None:
     """What to say of the config that a running endpoint serves and keeps; empty if it is the wanted
     one. None: it must be updated."""
     config = wanted_config(spec, state)
@@ -111,7 +111,7 @@ def note_on_config(
         return rolled_back(spec, state) or weights_undone(state) or ""
     if is_rolled_back(spec, state, config):
         return rolled_back(spec, state)
-    if outlasts(longest_update, meter, now):
+    if outlasts(longest_update(spec, state), meter, now):
         return postponed(config)
     return why_dropped(spec, state, Step.UPDATE, config)
 
@@ -129,6 +129,12 @@ def in_the_way(spec: Spec, state: State, meter: Meter, now: datetime) -> str:
     if state.observed_status is Status.CREATING:
         return ""
     return _trouble(spec, state, meter, now, Step.DELETE)
+
+
+def is_of_sagemaker(told: str) -> bool:
+    """Whether what `in_the_way` told is what SageMaker does, or nothing. Then the meter acts after
+    that. Else it cannot act, or does not know when."""
+    return not told or told.startswith(_OF_SAGEMAKER)
 
 
 def unread(spec: Spec) -> str:
@@ -159,7 +165,7 @@ def _whoever_wants_it(spec: Spec, state: State, meter: Meter, now: datetime) -> 
     if state.adopting:
         return _trouble(spec, state, meter, now, Step.ADOPT) or ADOPTING
     if state.observed_status is Status.DELETING:
-        return _deletion(state)
+        return _of_deletion(state)
     return _doing(state) if state.observed_status in _CHANGING else None
 
 
@@ -191,7 +197,7 @@ def _running(spec: Spec, state: State, meter: Meter, now: datetime) -> str:
     unweighed = state.reweighing is not None and not state.reweighing.begun
     if unweighed and (told := _trouble(spec, state, meter, now, Step.REWEIGH)):
         return told
-    note = note_on_config(spec, state, update_policy(spec, state).longest(), meter, now)
+    note = note_on_config(spec, state, meter, now)
     if note is None and state.observed_config:
         served, config = state.observed_config, wanted_config(spec, state)
         move = f"it serves {served}, and the move to {config} is still to come"
@@ -199,7 +205,7 @@ def _running(spec: Spec, state: State, meter: Meter, now: datetime) -> str:
     return note or why_dropped(spec, state, Step.RESTORE, wanted_config(spec, state)) or ""
 
 
-def _deletion(state: State) -> str:
+def _of_deletion(state: State) -> str:
     if state.observed_created != state.owned_since and state.observed_created is not None:
         return ANOTHERS_DELETION
     return f"being deleted: {state.deletion}" if state.deletion else ""

@@ -54,6 +54,7 @@ from lambdas.core.spec import Spec
 from lambdas.core.state import (
     ABSENT,
     BROKEN,
+    LONGEST_TEXT,
     Intent,
     Observed,
     Owner,
@@ -240,7 +241,7 @@ class Reconciler:
             told = _refusal_events(record.key, state, saved, decision.step, refusal, now)
             events = list(in_order(told, after=len(events) + 1))
             word = _word(refusal)
-        elif _lacks_logs(saved, observed) and self.endpoints.keep_logs(name):
+        elif _may_keep_logs(saved, observed) and self.endpoints.keep_logs(name):
             saved = replace(saved, logs_kept=observed.created_at)
         # One that is not ours may change for as long as it likes: the tick looks at it.
         ours = observed.ours or saved.adopting is not None
@@ -327,7 +328,7 @@ class Reconciler:
             record.key,
             self.owner,
             # After a crash a hint takes the queue of this step.
-            replace(decision.state, next_step=step, deletion=_deletion(decision)),
+            replace(decision.state, next_step=step, deletion=_deleted_for(decision)),
             Intent(step, config, now),
             [*in_order([*events, Event(record.key, now, step, decision.reason)])],
         )
@@ -346,7 +347,7 @@ class Reconciler:
         now: datetime,
     ) -> State:
         """The state after the call, which was answered at `now`."""
-        step, state = decision.step, replace(decision.state, deletion=_deletion(decision))
+        step, state = decision.step, replace(decision.state, deletion=_deleted_for(decision))
         before = record.state.intent if record.state else None
         look_again = replace(had_its_turn(state, step), next_due=now + POLL, next_step=Step.WAIT)
         match refusal:
@@ -452,7 +453,7 @@ class Reconciler:
             self._send(hint_at(key, Cause.RETRY, state.next_step, due))
 
 
-def _lacks_logs(state: State, observed: Observed) -> bool:
+def _may_keep_logs(state: State, observed: Observed) -> bool:
     """Whether the log group of an endpoint of ours may be as SageMaker made it."""
     ours = observed.created_at is not None and observed.created_at == state.owned_since
     going = observed.status in (Status.ABSENT, Status.DELETING)
@@ -470,7 +471,7 @@ def _is_final(step: Step, error: AwsRefused, times: int) -> bool:
     return invalid or error.code in _UNREADABLE
 
 
-def _deletion(decision: Decision) -> str | None:
+def _deleted_for(decision: Decision) -> str | None:
     return decision.reason if decision.step is Step.DELETE else None
 
 
@@ -555,12 +556,12 @@ def _refusal_events(
     key: str, before: State, after: State, step: Step, refusal: AwsRefused | None, now: datetime
 ) -> Iterator[Event]:
     """The event for the history if SageMaker refused a step: one per reason, not one per retry."""
-    texts = [
+    known, told = (
         trouble_text(step, trouble) if (trouble := state.troubles.get(step)) else ""
         for state in (before, after)
-    ]
-    if refusal is not None and texts[1] not in ("", texts[0]):
-        yield Event(key, now, f"{step} refused", texts[1].removeprefix(f"{step} refused: "))
+    )
+    if refusal is not None and told and told[:LONGEST_TEXT] != known[:LONGEST_TEXT]:
+        yield Event(key, now, f"{step} refused", told.removeprefix(f"{step} refused: "))
 
 
 def _whole_second(instant: datetime) -> datetime:

@@ -104,14 +104,21 @@ class UpdatePolicy:
         refuse(policy_problems(document, variants, served))
         return cls(document)
 
-    def longest(self, last: Mapping[str, Any] | None = None) -> timedelta:
-        """How long an update may take: its timeout if declared, else the sum of its waits. `last`
-        is the DeploymentConfig of the last update, which RetainDeploymentConfig uses again."""
-        kept = last if self.options.get("RetainDeploymentConfig") else None
-        deployment = self.options.get(_DEPLOYMENT) or kept or {}
-        policy = _policy(deployment)
-        declared = policy.get("MaximumExecutionTimeoutInSeconds")
-        return timedelta(seconds=declared or sum(_waits(policy, ()).values()))
+    def longest(self, retained: timedelta = timedelta()) -> timedelta:
+        """How long an update may take. `retained`: with the DeploymentConfig of the last update,
+        which RetainDeploymentConfig uses again."""
+        deployment = self.options.get(_DEPLOYMENT)
+        if not deployment and self.options.get("RetainDeploymentConfig"):
+            return retained
+        return duration_of(deployment or {})
+
+
+def duration_of(deployment: Mapping[str, Any]) -> timedelta:
+    """How long an update may take with this DeploymentConfig: its timeout if declared, else the sum
+    of its waits."""
+    policy = _policy(deployment)
+    declared = policy.get("MaximumExecutionTimeoutInSeconds")
+    return timedelta(seconds=declared or sum(_waits(policy, ()).values()))
 
 
 def policy_problems(

@@ -14,6 +14,8 @@ from lambdas.core.spec import Spec
 
 MAX_SESSIONS = 20
 """How many sessions an endpoint has at once, so that STATE stays small."""
+LONGEST_TEXT = 300
+"""How much STATE keeps of each text about what SageMaker said or what a deletion is for."""
 
 
 class Status(StrEnum):
@@ -308,6 +310,9 @@ class State:
     ended: Ended | None = None
     start_seconds: int | None = None
     """How long the last start took from creation to InService, by SageMaker's times."""
+    retained_seconds: int | None = None
+    """How long an update may take with the DeploymentConfig of the last one, which
+    RetainDeploymentConfig uses again."""
     logs_kept: datetime | None = None
     """The creation time of our endpoint whose log group has the settings of the stack."""
     orphaned_at: datetime | None = None

@@ -272,11 +272,11 @@ def _disagrees(record: Record, seen: Listed | None, now: datetime, *, draining: 
             and not undecided(record.spec, state, now)
         )
         or (record.spec is None and seen is None)
-        or _lacks_logs(state, seen)
+        or _runs_with_other_logs(state, seen)
     )
 
 
-def _lacks_logs(state: State, seen: Listed | None) -> bool:
+def _runs_with_other_logs(state: State, seen: Listed | None) -> bool:
     """Whether the log group of a running endpoint of ours is not known to be as it should."""
     if seen is None or seen.created_at is None or seen.status is not Status.IN_SERVICE:
         return False

@@ -91,6 +91,11 @@ def update_policy(spec: Spec, state: State) -> UpdatePolicy:
     return UpdatePolicy(override.options if override else spec.update)
 
 
+def longest_update(spec: Spec, state: State) -> timedelta:
+    """How long an update may take that begins now, as far as it was seen."""
+    return update_policy(spec, state).longest(timedelta(seconds=state.retained_seconds or 0))
+
+
 def rollback_mark(spec: Spec, config_name: str) -> str:
     """Identifies an update by its declaration and its config. An update that was rolled back is not
     tried again automatically."""

@@ -103,6 +103,7 @@ FULL = State(
     last_wanted=Wanted(running=True, since=clock(10, 11), seen=clock(10, 12)),
     ended=Ended(EndedBy.WINDOW, clock(10, 13), "workdays"),
     start_seconds=241,
+    retained_seconds=1800,
     logs_kept=EXACT,
     orphaned_at=clock(10, 14),
     adopting=Adoption(
@@ -170,7 +171,7 @@ def test_update_and_rollback_share_the_attribute_of_the_reason() -> None:
 
 
 def test_texts_are_cut_so_that_the_item_stays_small() -> None:
-    long = "x" * 1001
+    long = "x" * 301
     state = replace(
         FULL,
         troubles={Step.CREATE: Trouble("mark", long)},
@@ -186,7 +187,7 @@ def test_texts_are_cut_so_that_the_item_stays_small() -> None:
     assert read.updating is not None
     told = (read.troubles[Step.CREATE].why, read.deletion)
     texts = (*told, read.updating.reason, read.dropped[Step.CREATE].why)
-    assert {*texts, read.reweighing.undone} == {"x" * 1000}
+    assert {*texts, read.reweighing.undone} == {"x" * 300}
 
 
 def test_state_of_older_code_has_the_values_of_that_time() -> None:
@@ -246,7 +247,7 @@ def test_attributes_have_the_names_that_deployed_tables_have() -> None:
             *("rolled_back", "rollback_reason", "dropped", "override", "reweighing", "restored"),
             *("owned_since", "set_aside", "observed_modified", "observed_created", "ended"),
             *("last_wanted", "last_wanted_change", "last_wanted_seen", "start_seconds"),
-            "logs_kept",
+            *("retained_seconds", "logs_kept"),
             *("orphaned_at", "adopting", "stranger"),
         ]
     )

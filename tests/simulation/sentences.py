@@ -62,6 +62,8 @@ _TRIES = (
     r"( \(tries that failed: [1-9]\d*; the next one (at \S+|is under way"
     r"|would be at \S+, and it is not wanted until then)\))?"
 )
+_SAID = r"(?:(?!; (?:created|deleted) after that: ).)*"
+"""What is in the way, without a word on what comes after that."""
 _UNTIL = r"( \(it is tried again [^()]+\))?"
 SENTENCES: dict[str, Test] = {
     rf"Failed: .*?{_TRIES}": _starts,
@@ -69,12 +71,12 @@ SENTENCES: dict[str, Test] = {
     rf"delete (refused: .*?|throttled: it waits for its turn){_TRIES}": _to_stop,
     rf"update (refused: .*?|throttled: it waits for its turn){_TRIES}{_UNTIL}": _to_update,
     rf"(restore|reweigh) (refused: .*?|throttled: it waits for its turn){_TRIES}{_UNTIL}": _runs,
-    rf"(adopt|void) (refused: .*?|throttled: it waits for its turn){_TRIES}": _in(*_ANY),
-    r"not seen: .*": _in(*_ANY),
+    rf"(adopt|void) (refused: {_SAID}|throttled: it waits for its turn){_TRIES}": _in(*_ANY),
+    rf"not seen: {_SAID}": _in(*_ANY),
     r"the state table was restored: until that is accepted, no \S+": lambda shown, _: (
         shown.restored
     ),
-    r"the meter cannot act: .*": _in(*_ANY),
+    rf"the meter cannot act: {_SAID}": _in(*_ANY),
     r"it is being put on the meter": lambda shown, _: shown.adopting,
     r"it may have been created without our knowing": (
         lambda shown, _: not shown.wanted and shown.status == "Absent"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import time
+from typing import Any
 
 import pytest
 
+from lambdas.aws.attribute_values import decode, encode
+from lambdas.aws.items import lease_values, state_of, state_values
 from lambdas.core.days import WEEKDAYS
 from lambdas.core.errors import AwsRefused
 from lambdas.core.schedule import Schedule
 from lambdas.core.spec import Scaling
-from lambdas.core.state import Owner, Status
+from lambdas.core.state import Owner, State, Status
 from tests.fakes import a_spec, clock
 from tests.world import World
 
@@ -55,6 +58,29 @@ def test_start_that_can_never_succeed_is_told_and_not_tried_again(
     assert world.get("falcon")["Reason"] == (
         f"create refused: {error[0]}: {error[1]} (it is tried again once its entry is changed or "
         "it is paid for again)"
+    )
+
+
+def test_long_refusal_is_told_once_and_with_what_leads_to_another_try(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = world.store.save
+
+    def save_as_stored(key: str, owner: str, state: State, *others: Any) -> None:
+        values = {**state_values(state), **lease_values(state)}
+        given = {name: value for name, value in values.items() if value is not None}
+        save(key, owner, state_of(decode(encode(given))), *others)
+
+    monkeypatch.setattr(world.store, "save", save_as_stored)
+    refuse(world, "create", (INVALID[0], "wrong " * 200))
+    world.renew("falcon", 24 * 60)
+
+    world.advance(minutes=600)
+
+    assert tries(world, "create") == 5
+    assert world.history.kinds("falcon").count("create refused") == 2, "the first and the last try"
+    assert world.get("falcon")["Reason"].endswith(
+        " (it is tried again once its entry is changed or it is paid for again)"
     )
 
 

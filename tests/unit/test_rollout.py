@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lambdas.core.errors import InvalidField
-from lambdas.core.rollout import UpdatePolicy, Variant, policy_problems
+from lambdas.core.rollout import UpdatePolicy, Variant, duration_of, policy_problems
 
 BLUE_GREEN = "DeploymentConfig.BlueGreenUpdatePolicy"
 ROUTING = f"{BLUE_GREEN}.TrafficRoutingConfiguration"
@@ -241,7 +241,7 @@ def test_longest_time_of_an_update_is_its_timeout_or_else_its_waits() -> None:
     limited = blue_green(routed("ALL_AT_ONCE"), MaximumExecutionTimeoutInSeconds=1800)
 
     def longest(options: Any, last: Any = None) -> float:
-        return UpdatePolicy(options).longest(last).total_seconds()
+        return UpdatePolicy(options).longest(duration_of(last or {})).total_seconds()
 
     assert longest({}) == 0
     assert longest(slow) == 600

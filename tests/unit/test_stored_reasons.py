@@ -16,11 +16,13 @@ from lambdas.core.decision import meter_of
 from lambdas.core.documents import endpoint_document
 from lambdas.core.errors import AwsRefused, Throttled
 from lambdas.core.hints import Cause, Hint
-from lambdas.core.in_the_way import call_mark
+from lambdas.core.in_the_way import ADOPTING, call_mark, unread
 from lambdas.core.spec import Scaling, Spec
 from lambdas.core.state import (
+    Adoption,
     Dropped,
     Override,
+    Owner,
     Record,
     Reweighing,
     Rollback,
@@ -30,6 +32,7 @@ from lambdas.core.state import (
     Trouble,
     Update,
 )
+from lambdas.core.strangers import cannot_act
 from lambdas.core.wanted_config import declaration, rollback_mark
 from tests.fakes import a_spec, by, clock
 from tests.world import World
@@ -65,6 +68,7 @@ def trouble_with(step: Step) -> st.SearchStrategy[Trouble]:
 
 
 CALLS = (Step.CREATE, Step.DELETE, Step.UPDATE, Step.RESTORE, Step.REWEIGH)
+UNREADABLE = replace(SPEC, unreadable="unknown attributes: moons")
 maybe = st.none() | st.integers(0, 600).map(lambda m: clock(0) + timedelta(minutes=m))
 stored = st.builds(
     State,
@@ -79,7 +83,15 @@ stored = st.builds(
     next_step=st.sampled_from([Step.WAIT, Step.DELETE]),
     attempts=st.integers(0, 3),
     retry_at=maybe,
-    troubles=st.fixed_dictionaries({}, optional={step: trouble_with(step) for step in CALLS}),
+    troubles=st.fixed_dictionaries(
+        {},
+        optional={
+            **{step: trouble_with(step) for step in (*CALLS, Step.ADOPT)},
+            Step.WAIT: st.just(Trouble("", "not seen: Throttling: no", tries=1)),
+        },
+    ),
+    stranger=st.sampled_from([None, None, None, Owner.ANOTHER_STACK, Owner.IGNORED]),
+    adopting=st.sampled_from([None, None, None, Adoption("arn", LIFE, declared=True)]),
     dropped=st.fixed_dictionaries(
         {},
         optional={
@@ -105,6 +117,7 @@ class Shown:
     wanted: bool
     config: str
     """The config that it is to run."""
+    spec: Spec = SPEC
 
     @property
     def runs(self) -> bool:
@@ -117,7 +130,7 @@ class Shown:
     def made(self, step: Step, text: str) -> bool:
         """Whether this very call is stored with this text."""
         life = None if step is Step.CREATE else LIFE
-        config = None if step in (Step.DELETE, Step.REWEIGH) else self.config
+        config = None if step in (Step.DELETE, Step.REWEIGH, Step.ADOPT) else self.config
         mark = call_mark(SPEC, life, step, config)
         trouble, dropped = self.state.troubles.get(step), self.state.dropped.get(step)
         waits = trouble is not None and trouble.waits and text.endswith("waits for its turn")
@@ -134,6 +147,7 @@ def _of_a_call(shown: Shown, found: re.Match[str]) -> bool:
         Step.UPDATE: shown.moves,
         Step.RESTORE: shown.runs,
         Step.REWEIGH: shown.runs and bool(shown.state.reweighing),
+        Step.ADOPT: shown.state.adopting is not None,
     }
     return to_do[step] and shown.made(step, found["text"])
 
@@ -161,7 +175,7 @@ _RULE = (
 _WEIGHED = "being given the weights or capacities that were set by hand"
 _TRIES = r"( \(tries that failed: [1-3]; the next one .*\))?"
 SENTENCES: dict[str, Callable[[Shown, re.Match[str]], bool]] = {
-    rf"(?P<text>(?P<step>create|delete|update|restore|reweigh) (refused: no|refused: for good"
+    rf"(?P<text>(?P<step>create|delete|update|restore|reweigh|adopt) (refused: no|refused: for good"
     rf"|throttled: it waits for its turn)){_TRIES}": _of_a_call,
     rf"Failed: no image{_TRIES}": _of_a_failure,
     rf"being deleted(: (?P<why>.*?))?(?P<after>; created after that: ({_RULE}))?": _of_a_deletion,
@@ -184,6 +198,10 @@ SENTENCES: dict[str, Callable[[Shown, re.Match[str]], bool]] = {
             and (found["served"], found["config"]) == (shown.state.observed_config, shown.config)
         )
     ),
+    re.escape(cannot_act("falcon")): lambda shown, _: shown.state.stranger is not None,
+    re.escape(unread(UNREADABLE)): lambda shown, _: bool(shown.spec.unreadable),
+    r"not seen: Throttling: no": lambda shown, _: Step.WAIT in shown.state.troubles,
+    ADOPTING: lambda shown, _: shown.state.adopting is not None,
     r"an update failed and so did its rollback.*": lambda shown, _: (
         shown.wanted and shown.state.observed_status is Status.UPDATE_ROLLBACK_FAILED
     ),
@@ -193,13 +211,17 @@ SENTENCES: dict[str, Callable[[Shown, re.Match[str]], bool]] = {
 
 
 @settings(max_examples=400)
-@given(stored, st.integers(0, 600).map(lambda m: clock(0) + timedelta(minutes=m)))
-def test_each_stored_reason_is_told_only_while_it_holds(state: State, now: Any) -> None:
-    record = Record("falcon", config_spec=SPEC, state=state)
+@given(
+    stored,
+    st.sampled_from([SPEC, SPEC, SPEC, UNREADABLE]),
+    st.integers(0, 600).map(lambda m: clock(0) + timedelta(minutes=m)),
+)
+def test_each_stored_reason_is_told_only_while_it_holds(state: State, spec: Spec, now: Any) -> None:
+    record = Record("falcon", config_spec=spec, state=state)
     said = endpoint_document(record, now)["Reason"]
     in_force = state.override is not None and state.override.declaration != "x"
-    wanted = meter_of(SPEC, state).wanted(now)
-    shown = Shown(state, wanted, "cfg-b" if in_force else "falcon-1")
+    wanted = meter_of(spec, state).wanted(now)
+    shown = Shown(state, wanted, "cfg-b" if in_force else "falcon-1", spec)
     for pattern, holds in SENTENCES.items():
         if found := re.fullmatch(pattern, said):
             assert holds(shown, found), said

@@ -241,6 +241,8 @@ def test_duration_of_a_retained_policy_is_taken_into_account(world: World) -> No
     world.update("falcon", "falcon-3", RetainDeploymentConfig=True)
     world.advance(seconds=30)
     assert served(world) == "falcon-2"
+    postponed = "the update to falcon-3 may take longer than the endpoint is wanted: "
+    assert world.get("falcon")["Reason"].startswith(postponed)
     world.renew("falcon", 120)
     world.advance(seconds=30)
     assert served(world) == "falcon-3"
