@@ -91,7 +91,7 @@ class Integrations(Construct):
                 properties.memory_mb,
                 reservations(self._config).get(name),
             ),
-            statements=self._sagemaker.invoke([endpoint_name]),
+            statements=self._sagemaker.invoke([endpoint_name], components=True),
             log_retention_days=self._config.log_retention_days,
             package=self._package(entry.name, properties),
             versioned=bool(properties.provisioned_concurrency),

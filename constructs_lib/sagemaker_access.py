@@ -167,15 +167,19 @@ class SageMakerAccess:
             statements.append(Statement(("sagemaker:AddTags",), endpoints, adopting))
         return statements
 
-    def invoke_declared(self) -> list[Statement]:
+    def invoke_declared(self, *, components: bool = False) -> list[Statement]:
         """Call the models of all declared endpoints. One pattern, not a list of names: a list of 68
         would not fit into a role."""
-        return self.invoke([f"{self._at.prefix}-*"])
+        return self.invoke([f"{self._at.prefix}-*"], components=components)
 
-    def invoke(self, endpoint_names: Iterable[str]) -> list[Statement]:
+    def invoke(self, endpoint_names: Iterable[str], *, components: bool = False) -> list[Statement]:
         """Call the models of these endpoints, while they carry this stack's tag. SageMaker writes
-        names in ARNs in lower case, so each name is listed in both spellings."""
+        names in ARNs in lower case, so each name is listed in both spellings. A call may also name
+        an inference component, which has a tag and a right of its own: `components` of any name
+        may be called at these endpoints, while they carry the tag too."""
         named = {name for exact in endpoint_names for name in (exact, exact.lower())}
-        resources = tuple(self._at.arn("sagemaker", f"endpoint/{name}") for name in named)
-        invoke = Statement(("sagemaker:InvokeEndpoint",), resources, self._is_ours)
+        resources = [self._at.arn("sagemaker", f"endpoint/{name}") for name in named]
+        if resources and components:
+            resources.append(self._at.arn("sagemaker", "inference-component/*"))
+        invoke = Statement(("sagemaker:InvokeEndpoint",), tuple(resources), self._is_ours)
         return [invoke] if resources else []

@@ -48,7 +48,7 @@ class DirectIntegrations(Construct):
             thing="endpoint-caller",
             logical_id="endpoint_caller",
             trust=trust_document("apigateway.amazonaws.com"),
-            statements=SageMakerAccess(at).invoke_declared(),
+            statements=SageMakerAccess(at).invoke_declared(components=True),
         )
 
     def add(self, route: DirectRoute, authorizer_id: str | None) -> None:

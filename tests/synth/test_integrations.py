@@ -274,7 +274,11 @@ def test_a_function_may_call_only_its_own_endpoint(stack_of: Synthesize) -> None
     statements = stack_of(calling()).statements("model-FlanT5")
     (invoke,) = [s for s in statements if "sagemaker:InvokeEndpoint" in s["Action"]]
     names = {resource.rpartition(":")[2] for resource in invoke["Resource"]}
-    assert names == {"endpoint/demo-FlanT5-Endpoint", "endpoint/demo-flant5-endpoint"}
+    assert names == {
+        "endpoint/demo-FlanT5-Endpoint",
+        "endpoint/demo-flant5-endpoint",
+        "inference-component/*",
+    }
     assert invoke["Condition"] == {
         "StringEquals": {
             "aws:ResourceTag/endpoint-meter:stack": ["demo-us-east-1", "demo-us-east-1/adopted"]

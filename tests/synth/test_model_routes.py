@@ -74,8 +74,8 @@ def test_api_gateway_may_call_the_endpoints_of_the_stack_and_nothing_else(
     stack = stack_of(config_with(entry("A", "a"), entry("B", "b"), {**FLAN, "name": "C"}))
     (statement,) = stack.statements("endpoint_caller")
     assert statement["Action"] == [INVOKE]
-    names = {arn.rpartition("endpoint/")[2] for arn in statement["Resource"]}
-    assert names == {"demo-*"}, "one pattern: a list of 68 names would not fit"
+    names = {arn.rpartition(":")[2] for arn in statement["Resource"]}
+    assert names == {"endpoint/demo-*", "inference-component/*"}, "a list of 68 would not fit"
     assert statement["Condition"] == {
         "StringEquals": {
             "aws:ResourceTag/endpoint-meter:stack": ["demo-us-east-1", "demo-us-east-1/adopted"]
