@@ -136,7 +136,7 @@ def _waking(where: str, entry: Mapping[str, Any], ceiling: object) -> Iterator[P
 
 def _fallbacks(where: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
     first, fallbacks = entry.get("inference_instance_type"), entry.get("instance_type_fallbacks")
-    seen = {first: "inference_instance_type"}
+    seen = {first: "inference_instance_type"} if isinstance(first, str) else {}
     for index, kind in enumerate(fallbacks if isinstance(fallbacks, list) else []):
         field = f"instance_type_fallbacks[{index}]"
         if isinstance(kind, str) and seen.setdefault(kind, field) != field:

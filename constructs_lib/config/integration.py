@@ -64,7 +64,9 @@ class IntegrationProperties(Model):
     an answer may take. All the rest is for type `lambda`: which code answers, and on what it
     runs."""
 
-    api_resource_name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,64}$")]
+    api_resource_name: Annotated[
+        str, StringConstraints(pattern=r"^\.*[a-zA-Z0-9_-][a-zA-Z0-9._-]*$", max_length=64)
+    ]
     lambda_src: ProjectFolder | None = None
     handler: Annotated[
         str, StringConstraints(pattern=r"^[a-zA-Z_]\w*([./][a-zA-Z_]\w*)*\.[a-zA-Z_]\w*$")

@@ -19,8 +19,8 @@ _PATTERNS = {
     "project_prefix": "must be 1 to 30 letters, digits and single hyphens, beginning with a "
     "letter and not ending with a hyphen, such as 'demo'",
     "ddb_auth_table_name": "must be 3 to 255 letters, digits, '_', '.' or '-'",
-    "api_resource_name": "must be 1 to 64 letters, digits, '.', '_' or '-': it becomes the path "
-    "of the model's API",
+    "api_resource_name": "must be 1 to 64 letters, digits, '.', '_' or '-', and not only dots: it "
+    "becomes the path of the model's API",
     "handler": "must be a module and a name in it, such as 'index.handler'",
     "layers": "must be the ARN of a version of a layer, such as "
     "'arn:aws:lambda:us-east-1:123456789012:layer:name:1'",

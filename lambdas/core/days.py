@@ -38,9 +38,18 @@ def weekly(days: Collection[Day]) -> bool:
     return all(day in WEEKDAYS for day in days)
 
 
-def every_day(days: Collection[Day]) -> bool:
-    """Whether they name every day by days of the week alone, or by days of the month alone."""
-    return all(day in days for day in WEEKDAYS) or all(day in days for day in NUMBERS)
+@lru_cache(maxsize=256)
+def every_day(days: frozenset[Day]) -> bool:
+    """Whether they name every day there is."""
+    return all(
+        number in days
+        or weekday in days
+        or f"{ORDINALS[(number - 1) // 7]} {weekday}" in days
+        # From the 25th on it is the last of its month, whichever month that is.
+        or (number > NUMBERS[-1] - len(WEEKDAYS) and f"last {weekday}" in days)
+        for number in NUMBERS
+        for weekday in WEEKDAYS
+    )
 
 
 def in_order(days: Collection[Day]) -> list[Day]:

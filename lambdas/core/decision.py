@@ -42,6 +42,7 @@ from lambdas.core.state import (
     Step,
     Trouble,
     Update,
+    live_sessions,
 )
 from lambdas.core.strangers import cannot_act
 from lambdas.core.wanted_config import (
@@ -126,6 +127,11 @@ def meter_of(spec: Spec | None, state: State) -> Meter:
     if spec is None:
         return Meter()
     return Meter.paid(state.lease_end, state.paid_at, spec.schedules, state.held_since)
+
+
+def paying_sessions(state: State, meter: Meter, now: datetime) -> int:
+    """How many sessions pay at `now`. A lone stop ends them before that is written down."""
+    return len(live_sessions(state, now)) if meter.leased(now) else 0
 
 
 def undecided(spec: Spec | None, state: State, now: datetime) -> bool:

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lambdas.core.decision import DRAINED, meter_of, undecided
+from lambdas.core.decision import DRAINED, meter_of, paying_sessions, undecided
 from lambdas.core.errors import InvalidField
 from lambdas.core.history import Event
 from lambdas.core.in_the_way import in_the_way, is_of_sagemaker
 from lambdas.core.meter import Meter
 from lambdas.core.reasons import last_end, why_running, why_stopped
 from lambdas.core.spec import AsyncMode, Origin, Spec
-from lambdas.core.state import Record, State, Status, live_sessions
+from lambdas.core.state import Record, State, Status
 from lambdas.core.wanted_config import chosen_config
 
 _INSTANT = re.compile(
@@ -59,7 +59,7 @@ def endpoint_document(
         "Expires": "stopped" if not wanted else "at" if stops_at else "never",
         "SecondsLeft": None if left is None else left.total_seconds(),
         "LeaseExpiresAt": iso(own.expires_at),
-        "Sessions": len(live_sessions(state, now)),
+        "Sessions": paying_sessions(state, own, now),
         "Wanted": "running" if wanted else "stopped",
         "Status": state.observed_status.value,
         "NextTransition": iso(meter.next_transition(now)),

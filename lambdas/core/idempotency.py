@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from lambdas.core.decision import meter_of
+from lambdas.core.decision import meter_of, paying_sessions
 from lambdas.core.documents import endpoint_document
 from lambdas.core.errors import IdempotencyConflict, ScopeMissing
 from lambdas.core.in_the_way import in_the_way
@@ -27,7 +27,6 @@ from lambdas.core.state import (
     Record,
     State,
     Wanted,
-    live_sessions,
 )
 from lambdas.core.wanted_config import chosen_config, declaration
 
@@ -103,7 +102,7 @@ def operation_of(
         state.expires_at,
         chosen if chosen != spec.endpoint_config_name else None,
         state.held_since,
-        len(live_sessions(state, now)),
+        paying_sessions(state, meter, now),
         max(state.sessions.values(), default=None),
         ended,
         state.stranger,

@@ -18,10 +18,11 @@ from lambdas.core.schedule import Schedule, Window, clock_changes
 # Schedules repeat every week, except around special dates and, if they have several time zones,
 # around clock changes. If everything stays open for two weeks and a day without such a date, it
 # stays open until the next such date; without one, for ever. (Two weeks, because a clock change may
-# hide a gap between windows in one of them.) With days of the month it is the calendar that
-# repeats: two years that begin alike are at most 40 years apart.
+# hide a gap between windows in one of them.) With days of the month the calendar itself takes up
+# to 40 years to repeat. Five of them have each day of each month on each day of the week, but for
+# the 29th of February, so an endpoint without a gap in them is taken as open for ever.
 _CALM = timedelta(days=15)
-_CALM_OF_MONTHS = timedelta(days=41 * 366)
+_CALM_OF_MONTHS = timedelta(days=5 * 366)
 _AROUND = timedelta(days=1)
 _CHANGES_AHEAD = timedelta(days=400)
 

@@ -17,6 +17,8 @@ DEFAULT_MAX_LEASE_MINUTES = 43_200
 MAX_MINUTES = 5_256_000
 """Ten years: longer than anything is paid for, and far from the end of the calendar."""
 MAX_SCHEDULES = 100
+MAX_MONTHLY_SCHEDULES = 10
+"""Of those whose weeks differ. To find when they stop, years of their windows are followed."""
 
 
 class Origin(StrEnum):
@@ -114,6 +116,12 @@ class Spec:
             )
         if len(self.schedules) > MAX_SCHEDULES:
             raise InvalidField("schedules", f"at most {MAX_SCHEDULES} schedules an endpoint")
+        if sum(not schedule.is_weekly for schedule in self.schedules) > MAX_MONTHLY_SCHEDULES:
+            raise InvalidField(
+                "schedules",
+                f"at most {MAX_MONTHLY_SCHEDULES} of an endpoint may name days of the month, or "
+                "such as 'first mon'; one schedule may name several of them in its `days`",
+            )
         names = [schedule.name for schedule in self.schedules]
         for index, name in enumerate(names):
             if name in names[:index]:

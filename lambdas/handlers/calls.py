@@ -162,7 +162,7 @@ def _extend(model: CalledModel, name: str, now: datetime) -> None:
     waking = Waking(parts().hasty, parts().hints, parts().history, model.wake_minutes)
     try:
         waking.extend(name, now)
-    except MeterError:
+    except Exception:  # noqa: BLE001  # whatever it is, the call comes first
         _log.warning("the lease of %s is not extended", name, exc_info=True)
 
 

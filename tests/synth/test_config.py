@@ -181,6 +181,18 @@ def test_the_schema_for_editors_is_current() -> None:
             ),
         ),
         (
+            config_with({**FLAN, "integration": api("..")}),
+            (
+                "jumpstart_models[0].integration.properties.api_resource_name: must be 1 to 64 "
+                "letters, digits, '.', '_' or '-', and not only dots: it becomes the path of the "
+                "model's API, not '..'"
+            ),
+        ),
+        (
+            config_with({**FLAN, "inference_instance_type": ["ml.m5.large"]}),
+            "jumpstart_models[0].inference_instance_type: must be a string",
+        ),
+        (
             config_with({**FLAN, "integration": {**api("flan"), "type": "lamda"}}),
             (
                 "jumpstart_models[0].integration.type: must be one of 'lambda', 'api', not "

@@ -270,7 +270,14 @@ def test_other_calls_move_no_lease(
     assert end_of_lease(stand) == ends
 
 
-@pytest.mark.parametrize("error", [Throttled("ThrottlingException", ""), Conflict("again")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        Throttled("ThrottlingException", ""),
+        Conflict("again"),
+        ValueError("an item of another version"),
+    ],
+)
 def test_call_is_made_though_its_lease_cannot_be_moved(
     stand: Stand, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:

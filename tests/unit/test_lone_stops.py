@@ -6,11 +6,15 @@ from dataclasses import replace
 from datetime import datetime, time, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lambdas.core.days import WEEKDAYS, names_of
+from lambdas.core.days import DAYS, ORDINALS, WEEKDAYS, Day, every_day, names_of
+from lambdas.core.errors import InvalidField
 from lambdas.core.meter import Meter
 from lambdas.core.ports import Declaration, WakeShare
 from lambdas.core.schedule import Schedule, fixed_offset
+from lambdas.core.spec import MAX_MONTHLY_SCHEDULES
 from lambdas.core.state import State, Status
 from lambdas.core.waking import Waking
 from tests.fakes import a_spec, clock
@@ -156,6 +160,42 @@ def test_days_of_the_month_that_leave_no_gap_are_open_for_ever() -> None:
     assert Meter(schedules=[whole_days[0], gap]).wanted_until(clock(9)) == datetime(
         2026, 3, 30, tzinfo=clock(9).tzinfo
     )
+
+
+@pytest.mark.parametrize(
+    ("left_out", "whole"),
+    [(set(), True), ({"fifth mon"}, True), ({"last mon"}, True), ({"second tue"}, False)],
+)
+def test_whether_weeks_of_the_month_name_every_day(left_out: set[str], whole: bool) -> None:
+    named = {f"{ordinal} {weekday}" for ordinal in ORDINALS for weekday in WEEKDAYS}
+    assert every_day(frozenset(named - left_out)) is whole
+
+
+@given(st.frozensets(st.sampled_from(DAYS), min_size=20))
+def test_every_day_is_named_if_each_of_forty_years_is(days: frozenset[Day]) -> None:
+    start = clock(9).date()
+    walked = all(not days.isdisjoint(names_of(start + timedelta(n))) for n in range(40 * 366))
+    assert every_day(days) is walked
+
+
+def test_most_of_the_schedules_of_an_endpoint_are_weekly() -> None:
+    mondays = [
+        Schedule(f"s{n}", time(9), time(10), frozenset({"first mon"}))
+        for n in range(MAX_MONTHLY_SCHEDULES + 1)
+    ]
+    assert a_spec("falcon", schedules=mondays[1:]).schedules
+    with pytest.raises(InvalidField, match="at most 10 of an endpoint may name days of the month"):
+        a_spec("falcon", schedules=mondays)
+
+
+def test_sessions_that_a_lone_stop_ended_are_not_counted() -> None:
+    world = World(clock(17))
+    world.deploy(a_spec("falcon", schedules=(CLOSING,)))
+    world.advance_to(clock(17, 55))
+    world.pay_session("falcon", "job", 15)
+    assert world.get("falcon")["Sessions"] == 1
+    world.advance_to(clock(18, 1))
+    assert world.get("falcon")["Sessions"] == 0
 
 
 def test_each_day_has_its_names() -> None:
