@@ -168,6 +168,58 @@ def test_a_mock_integration_has_no_http_method(emulator: Emulator) -> None:
     assert "httpMethod" not in apis.get_integration(**method)
 
 
+def test_a_patched_number_or_boolean_is_one(emulator: Emulator) -> None:
+    url, host = a_rest_api_before(emulator, a_function(emulator, "quiet"))
+    apis, api = emulator.client("apigateway"), host.partition(".")[0]
+    (root,) = apis.get_resources(restApiId=api)["items"]
+    method = {"restApiId": api, "resourceId": root["id"], "httpMethod": "ANY"}
+    plan = apis.create_usage_plan(name="any", throttle={"burstLimit": 1, "rateLimit": 1.0})
+    authorizer = apis.create_authorizer(restApiId=api, name="any", type="TOKEN")
+
+    def patched(update: Callable[..., Any], *values: tuple[str, str], **place: str) -> Any:
+        return update(
+            **place, patchOperations=[{"op": "replace", "path": p, "value": v} for p, v in values]
+        )
+
+    patched(apis.update_integration, ("/timeoutInMillis", "50000"), **method)
+    asked = ("/requestParameters/method.request.header.timeoutInMillis", "true")
+    patched(apis.update_method, ("/apiKeyRequired", "true"), asked, **method)
+    patched(apis.update_method, ("/apiKeyRequired", "false"), **method)
+    place = {"restApiId": api, "authorizerId": authorizer["id"]}
+    patched(apis.update_authorizer, ("/authorizerResultTtlInSeconds", "60"), **place)
+    compressed, closed = ("/minimumCompressionSize", "9"), ("/disableExecuteApiEndpoint", "false")
+    patched(apis.update_rest_api, compressed, closed, restApiId=api)
+    traced, text = ("/tracingEnabled", "true"), ("/variables/timeoutInMillis", "9")
+    throttled = ("/*/*/throttling/burstLimit", "7")
+    patched(apis.update_stage, traced, text, throttled, restApiId=api, stageName="prod")
+    limits = ("/throttle/burstLimit", "7"), ("/throttle/rateLimit", "2.5")
+    patched(apis.update_usage_plan, *limits, usagePlanId=plan["id"])
+
+    def answered(call: Callable[..., Any], **arguments: object) -> Any:
+        call(**arguments)
+        return received[-1]
+
+    received: list[Any] = []  # boto3 would read "9" as a number
+    apis.meta.events.register(
+        "before-parse",
+        lambda response_dict, **_: received.append(json.loads(response_dict["body"])),
+    )
+    whole = answered(apis.get_resources, restApiId=api, embed=["methods"])
+    changed = whole["item"][0]["resourceMethods"]["ANY"]
+    assert changed["methodIntegration"]["timeoutInMillis"] == 50_000
+    assert changed["apiKeyRequired"] is False
+    assert changed["requestParameters"] == {"method.request.header.timeoutInMillis": True}
+    assert answered(apis.get_authorizer, **place)["authorizerResultTtlInSeconds"] == 60
+    rest = answered(apis.get_rest_api, restApiId=api)
+    assert (rest["minimumCompressionSize"], rest["disableExecuteApiEndpoint"]) == (9, False)
+    stage = answered(apis.get_stage, restApiId=api, stageName="prod")
+    assert (stage["tracingEnabled"], stage["variables"]) == (True, {"timeoutInMillis": "9"})
+    assert stage["methodSettings"]["*/*"]["throttlingBurstLimit"] == 7
+    found = answered(apis.get_usage_plan, usagePlanId=plan["id"])
+    assert found["throttle"] == {"burstLimit": 7, "rateLimit": 2.5}
+    assert httpx.get(url, headers={"Host": host}).status_code == 200
+
+
 def test_a_function_that_raises_answers_502_without_its_error(emulator: Emulator) -> None:
     url, host = a_rest_api_before(emulator, a_function(emulator, "failing"))
 

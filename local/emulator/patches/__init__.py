@@ -23,6 +23,7 @@ from local.emulator.patches import (
     multipart_tags,
     named_actions,
     named_resources,
+    patched_types,
     policy_simulation,
     role_sessions,
     root_key,
@@ -58,6 +59,7 @@ def apply() -> None:
     named_actions.apply()
     named_resources.apply()
     callers_rights.apply()  # after those that find actions and resources
+    patched_types.apply()
     policy_simulation.apply()
     role_sessions.apply()
     root_key.apply()
