@@ -11,12 +11,13 @@ import zlib
 from io import BytesIO
 
 ACCEPTED = "gzip, deflate or identity"
+ADVICE = f"It may be {ACCEPTED}; without the header the body passes as it is."
 _GZIP = frozenset({"gzip", "x-gzip"})
 _CODINGS = _GZIP | {"deflate"}
 
 
 class NotDecodable(Exception):
-    """The coding is none of ours, or the body is not in it."""
+    """The coding is none of ours, or the body is not in it: its text says which."""
 
 
 class DecodedTooLarge(Exception):
@@ -28,7 +29,7 @@ def coding_of(content_encoding: str) -> str | None:
     named = [each.strip().lower() for each in content_encoding.split(",")]
     codings = [each for each in named if each not in ("", "identity")]
     if len(codings) > 1 or (codings and codings[0] not in _CODINGS):
-        raise NotDecodable
+        raise NotDecodable("The Content-Encoding is not known here.")
     return codings[0] if codings else None
 
 
@@ -42,16 +43,17 @@ def is_in(body: bytes, coding: str) -> bool:
 
 def decoded(body: bytes, coding: str, most_bytes: int) -> bytes:
     """The body as it was before. Raises NotDecodable and DecodedTooLarge."""
+    other = NotDecodable(f"The body is not in {coding} as its Content-Encoding says, or not whole.")
     if not is_in(body, coding):
-        raise NotDecodable
+        raise other
     try:
         whole, ended = (_ungzipped if coding in _GZIP else _inflated)(body, most_bytes + 1)
     except (EOFError, OSError, zlib.error):
-        raise NotDecodable from None
+        raise other from None
     if len(whole) > most_bytes:
         raise DecodedTooLarge
     if not ended:
-        raise NotDecodable
+        raise other
     return whole
 
 

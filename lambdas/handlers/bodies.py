@@ -32,8 +32,8 @@ def without_coding(event: Mapping[str, Any]) -> Mapping[str, Any]:
         if coding is None or not codings.is_in(body, coding):
             return plain
         body = codings.decoded(body, coding, MAX_BODY_BYTES)
-    except codings.NotDecodable:
-        raise UnsupportedCoding from None
+    except codings.NotDecodable as error:
+        raise UnsupportedCoding(str(error)) from None
     except codings.DecodedTooLarge:
         raise BodyTooLarge(MAX_BODY_BYTES) from None
     return {**plain, "body": base64.b64encode(body).decode()}

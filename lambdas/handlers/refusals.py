@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import ClassVar
 
-from lambdas.core.codings import ACCEPTED
+from lambdas.core.codings import ADVICE
 from lambdas.core.errors import MeterError
 
 JSON = "application/json"
@@ -109,10 +109,7 @@ class UnsupportedMediaType(RequestRefused):
 class UnsupportedCoding(RequestRefused):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     code = "UnsupportedMediaType"
-    advice = f"It may be {ACCEPTED}; without the header the body passes as it is."
-
-    def __init__(self) -> None:
-        super().__init__("The body is not in the Content-Encoding that its header names.")
+    advice = ADVICE
 
 
 class MalformedJson(RequestRefused):

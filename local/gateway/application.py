@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from lambdas.core import codings
 from local.gateway.upstream import Api, connected, end_to_end
-from local.serving.bodies import too_large, whole_body
+from local.serving.bodies import whole_body
 from local.serving.errors import RefusedError, error_response
 from local.serving.hosts import OnlyLoopbackHosts
 
@@ -102,13 +102,13 @@ def _decoded(request: Request, body: bytes) -> bytes:
     try:
         coding = codings.coding_of(",".join(request.headers.getlist("Content-Encoding")))
         return codings.decoded(body, coding, MAX_BODY_BYTES) if coding and body else body
-    except codings.NotDecodable:
-        raise RefusedError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"Content-Encoding may be {codings.ACCEPTED}, and the body has to be so.",
-        ) from None
+    except codings.NotDecodable as error:
+        raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{error} {codings.ADVICE}") from None
     except codings.DecodedTooLarge:
-        raise too_large(MAX_BODY_BYTES) from None
+        raise RefusedError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"A body may hold {MAX_BODY_BYTES:,} bytes at most, and unpacked this one has more.",
+        ) from None
 
 
 async def _no_answer(request: Request, error: Exception) -> Response:

@@ -16,14 +16,14 @@ async def whole_body(request: Request, most_bytes: int) -> bytes:
     Raises RefusedError if it is too long or too slow, and ClientDisconnect if it ends early.
     """
     if int(request.headers.get("Content-Length", 0)) > most_bytes:  # h11 has checked the number
-        raise too_large(most_bytes)
+        raise _too_large(most_bytes)
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for piece in request.stream():
                 body += piece
                 if len(body) > most_bytes:
-                    raise too_large(most_bytes)
+                    raise _too_large(most_bytes)
     except TimeoutError:
         raise RefusedError(
             HTTPStatus.REQUEST_TIMEOUT,
@@ -32,7 +32,7 @@ async def whole_body(request: Request, most_bytes: int) -> bytes:
     return bytes(body)
 
 
-def too_large(most_bytes: int) -> RefusedError:
+def _too_large(most_bytes: int) -> RefusedError:
     """The error for a longer body."""
     sentence = f"A body may hold {most_bytes:,} bytes at most."
     return RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)

@@ -1,4 +1,4 @@
-"""Errors in the API's own JSON form."""
+"""Errors in the API's own JSON form, with the headers that all its answers have."""
 
 import json
 import uuid
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.responses import Response
+
+from lambdas.core.answer_headers import SECURITY
 
 CODES = {
     HTTPStatus.BAD_REQUEST: "BadRequest",
@@ -40,6 +42,6 @@ def error_response(
     return Response(
         json.dumps(error),
         status,
-        {"x-amzn-RequestId": request_id, **(headers or {})},
+        {"x-amzn-RequestId": request_id, **SECURITY, **(headers or {})},
         "application/json",
     )

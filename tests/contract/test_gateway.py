@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
+from lambdas.core.answer_headers import SECURITY
 from local.gateway import upstream
 from local.gateway.application import gateway as gateway_application
 from local.gateway.upstream import Api
@@ -239,15 +240,20 @@ def test_a_compressed_body_is_handed_on_as_it_was(
 
 
 @pytest.mark.parametrize(
-    ("coding", "body"),
-    [("gzip", b"{}"), ("br", b"{}"), ("gzip", gzip.compress(b"{}", mtime=0)[:-1])],
+    ("coding", "body", "why"),
+    [
+        ("gzip", b"{}", "not in gzip"),
+        ("br", b"{}", "not known"),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-1], "not whole"),
+    ],
 )
 def test_a_body_that_is_not_in_its_coding_is_a_415(
-    gateway: Gateway, coding: str, body: bytes
+    gateway: Gateway, coding: str, body: bytes, why: str
 ) -> None:
     answer = httpx.post(gateway.url, content=body, headers={"Content-Encoding": coding})
 
     assert_refused(answer, 415, "UnsupportedMediaType")
+    assert why in answer.json()["error"]
     assert not gateway.emulator.received
 
 
@@ -258,6 +264,7 @@ def test_a_small_body_that_holds_a_huge_one_is_refused(gateway: Gateway) -> None
 
     assert answers[0].status_code == 200
     assert_refused(answers[1], 413, "RequestTooLarge")
+    assert "unpacked" in answers[1].json()["error"]
 
 
 def test_more_headers_than_api_gateway_takes_are_refused(gateway: Gateway) -> None:
@@ -458,3 +465,4 @@ def assert_refused(answer: httpx.Response, status: int, code: str) -> None:
     assert error.keys() == {"error", "code", "requestId"}
     assert error["code"] == code
     assert error["requestId"] == answer.headers["x-amzn-RequestId"]
+    assert {name: answer.headers.get(name) for name in SECURITY} == SECURITY

@@ -65,11 +65,15 @@ def test_request_without_a_body_has_no_coding() -> None:
 
 
 @pytest.mark.parametrize(
-    "event",
-    [coded(b"{}", "br"), coded(gzip.compress(b"{}", mtime=0)[:-3]), coded(b"{}", "gzip, gzip")],
+    ("event", "why"),
+    [
+        (coded(b"{}", "br"), "not known"),
+        (coded(gzip.compress(b"{}", mtime=0)[:-3]), "not in gzip .* or not whole"),
+        (coded(b"{}", "gzip, gzip"), "not known"),
+    ],
 )
-def test_body_that_is_not_in_its_coding_is_unsupported(event: dict[str, Any]) -> None:
-    with pytest.raises(UnsupportedCoding) as refused:
+def test_body_that_is_not_in_its_coding_is_unsupported(event: dict[str, Any], why: str) -> None:
+    with pytest.raises(UnsupportedCoding, match=why) as refused:
         without_coding(event)
     assert refused.value.status == 415
 
