@@ -41,10 +41,11 @@ def load(path: Path, overlay: Path | None = None) -> DeployConfig:
 def parse(document: Mapping[str, Any], source: str = "The config") -> DeployConfig:
     """Check a document. Raises InvalidConfig with all its problems, sorted by field."""
     config = None
-    problems = [*problems_across(document), *unusable_texts(document)]
+    problems = [*unusable_texts(document)]
+    # Half characters, which are problems by now, become '?', so that all the rest can be checked.
+    text = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+    problems += problems_across(json.loads(text))
     try:
-        # half characters, which are problems already, become '?', so that the rest is checked too
-        text = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
         config = DeployConfig.model_validate_json(text)
         problems += [*_too_large(config), *too_many_routes(config)]
     except ValidationError as error:

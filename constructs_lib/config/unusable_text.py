@@ -13,8 +13,10 @@ from lambdas.core.control_characters import refuse_control_characters
 from lambdas.core.errors import InvalidField
 
 _TOKEN = "{TfToken["  # noqa: S105  # no secret: cdktf replaces what follows
-_OF_THEIR_OWN = re.compile(r"\.environment\.|\.tags\b")
-"""Values of variables may have lines, and are shown nowhere. Tags have a stricter rule."""
+_TAGS = re.compile(r"\.tags\b")
+"""These have a stricter rule."""
+_VARIABLE = ".environment."
+"""Values of variables may have lines, and are shown nowhere."""
 _MAX_DEPTH = 100
 TOO_DEEP = f"objects and arrays lie in each other more than {_MAX_DEPTH} times"
 
@@ -60,7 +62,10 @@ def _problem(path: str, text: str) -> Iterator[Problem]:
             "holds decomposed characters, and Terraform would deploy them composed: write them "
             "composed (Unicode NFC)",
         )
-    elif not _OF_THEIR_OWN.search(path):
+    elif _VARIABLE in path:
+        if "\0" in text:
+            yield Problem(path, "holds the character U+0000, which no variable can: take it out")
+    elif not _TAGS.search(path):
         try:
             refuse_control_characters(text, path)
         except InvalidField as error:

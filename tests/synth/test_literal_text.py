@@ -14,7 +14,7 @@ import pytest
 
 import main
 from constructs_lib.config.file import parse
-from constructs_lib.config.problems import InvalidConfig
+from constructs_lib.config.problems import InvalidConfig, Problem
 from constructs_lib.integration_packages import integration_packages
 from constructs_lib.literal_text import literal
 from constructs_lib.models_lock import ModelsLock
@@ -102,6 +102,27 @@ def test_a_refused_text_is_refused_at_its_field() -> None:
         paths = refusal(one)
         place = [part for part in one.field.place if isinstance(part, str) and part != "{key}"]
         assert paths is None or any(part in paths for part in place), (one, paths)
+
+
+def test_half_a_character_is_refused_in_each_string() -> None:
+    for field in fields().values():
+        found = problems_with(field, "a\ud800")
+        assert [p for p in found if p.sentence.startswith("holds half of a character")], field
+
+
+def test_no_variable_holds_a_null_character() -> None:
+    of_variables = [f for path, f in fields().items() if path.endswith(".environment{}")]
+    assert len(of_variables) > 3
+    for field in of_variables:
+        found = [p for p in problems_with(field, "a\0b") if "U+0000" in p.sentence]
+        assert [p.path.endswith(".environment.SETTING") for p in found] == [True], field
+
+
+def problems_with(field: Field, text: str) -> Sequence[Problem]:
+    with pytest.raises(InvalidConfig) as refused:
+        parse(document(Written(field, "", text)))
+    assert str(refused.value).encode()  # can be printed
+    return refused.value.problems
 
 
 @pytest.mark.parametrize(
