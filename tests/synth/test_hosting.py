@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -31,7 +32,7 @@ from tests.synth.entries import (
     VPC,
     XGB,
 )
-from tests.synth.synthesis import FLAN, Stack, config_with
+from tests.synth.synthesis import COMBINED, FLAN, Stack, config_with
 
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 CONFIG, MODEL = "aws_sagemaker_endpoint_configuration", "aws_sagemaker_model"
@@ -415,6 +416,27 @@ def test_what_an_entry_says_itself_is_laid_over_the_locked_model(stack_of: Synth
     }
     allowed = by_action(only(roles_of_models(stack)))
     assert allowed["s3:GetObject"] == [f"{PARTITION}:s3:::our-models/boston/model.tar.gz"]
+
+
+def test_the_servers_of_all_examples_leave_room_for_an_answer(stack_of: Synthesize) -> None:
+    """Text Generation Inference does not start otherwise."""
+    page = (main.PROJECT / "docs" / "configuration.md").read_text()
+    (documented,) = re.findall(r'^\{"environment": \{"MAX_INPUT_LENGTH.*$', page, re.MULTILINE)
+    combined, of_docs = (
+        json.loads(COMBINED.read_text()),
+        config_with({**FLAN, **json.loads(documented)}),
+    )
+    for config in (combined, of_docs):
+        models = stack_of(config).all(MODEL).values()
+        variables = [
+            each["primary_container"].get("environment", {})
+            for each in models
+            if "primary_container" in each
+        ]
+        limits = [v for v in variables if {"MAX_INPUT_LENGTH", "MAX_TOTAL_TOKENS"} <= v.keys()]
+        assert "4096" in {each["MAX_INPUT_LENGTH"] for each in limits}
+        for each in limits:
+            assert int(each["MAX_INPUT_LENGTH"]) < int(each["MAX_TOTAL_TOKENS"]), each
 
 
 def test_notes_say_what_is_not_as_it_was_locked() -> None:
