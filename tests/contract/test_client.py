@@ -194,6 +194,7 @@ def test_auth_table_is_found_from_the_stack(
         "auth_table": "auth",
         "region": "us-east-1",
         "aws_endpoint_url": url,
+        "sagemaker_endpoint_url": "http://127.0.0.1:4577",
         "aws_access_key_id": "AKIAEMBEDDED",
         "aws_secret_access_key": "its secret",
     }
