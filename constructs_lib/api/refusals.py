@@ -12,7 +12,8 @@ REFUSALS = {
     "ACCESS_DENIED": (403, "This token is not valid or may not do this.", "Forbidden"),
     "MISSING_AUTHENTICATION_TOKEN": (
         404,
-        "There is no such route. GET /openapi.json lists them.",
+        "There is no such route, or not with this method: GET /openapi.json lists those of the meter; "
+        "models take POST.",
         "RouteNotFound",
     ),
     "BAD_REQUEST_BODY": (400, "The body of the request is not valid.", "BadRequest"),

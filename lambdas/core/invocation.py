@@ -27,10 +27,12 @@ ACCOUNT_NUMBER = "(?<=account )[0-9]{12}|(?<=:)[0-9]{12}(?=:)"
 """Stands in SageMaker's messages, by itself or in ARNs, and is not for callers. A name may have as
 many digits in a row."""
 MAX_BYTES_THROUGH_FUNCTIONS = 4_500_000
-"""A body that a function gets: in Base64, and with the rest of its event, it must fit into 6 MB."""
+"""A body that a function always gets: in Base64, and with the rest of its event, it must fit into
+6 MB. With few headers, that leaves room for some 200,000 bytes more."""
 MOST_FOR_A_MODEL = (
-    f"Through a function a model takes bodies of {MAX_BYTES_THROUGH_FUNCTIONS:,} bytes, on a route "
-    f"of type api of {MAX_BODY_BYTES:,}."
+    f"Through a function bodies of up to {MAX_BYTES_THROUGH_FUNCTIONS:,} bytes always reach a "
+    "model; how much more depends on the headers. "
+    f"On a route of type api {MAX_BODY_BYTES:,} bytes do."
 )
 MAX_HEADER_LENGTH = 1024
 _ACCOUNT = re.compile(ACCOUNT_NUMBER)

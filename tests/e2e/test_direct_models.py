@@ -119,6 +119,13 @@ def test_a_call_that_sagemaker_refuses_is_json_with_a_status(
     require_error(post(flan, b"{}"), status, code)
 
 
+def test_another_method_than_post_is_no_route(flan: httpx.Client) -> None:
+    answer = flan.get("/flan")
+
+    require_error(answer, 404, "RouteNotFound")
+    assert "POST" in answer.json()["error"]
+
+
 def test_a_body_beyond_sagemakers_limit_is_a_413(flan: httpx.Client) -> None:
     require_error(post(flan, b"x" * 6_291_457), 413, "BodyTooLarge")
 

@@ -563,6 +563,20 @@ def test_refusals_of_the_gateway_claim_nothing_unknown_and_only_throttling_has_r
     assert not any(waits.values())
 
 
+def test_a_body_that_is_too_large_is_not_told_a_limit_that_is_none(stack: Stack) -> None:
+    """A larger body than that one passes if the headers leave room for it."""
+    too_large = stack.one("aws_api_gateway_gateway_response", "request_too_large")
+    assert "4,500,000 bytes always" in too_large["response_templates"]["application/json"]
+
+
+def test_a_route_that_is_not_there_may_have_another_method(stack: Stack) -> None:
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+    # It answers both alike, and a route of type api has POST alone.
+    missing = stack.one("aws_api_gateway_gateway_response", "missing_authentication_token")
+    assert missing["status_code"] == "404"
+    assert "not with this method" in missing["response_templates"]["application/json"]
+
+
 def test_failures_of_the_api_are_counted_from_its_access_log(stack: Stack) -> None:
     counted = stack.one("aws_cloudwatch_log_metric_filter", "api_failures")
     alarm = stack.one("aws_cloudwatch_metric_alarm", "api_failures")
