@@ -18,7 +18,7 @@ from typing import Any
 from client.loopback import reach_directly
 from lambdas.aws import clients
 from lambdas.aws.token_list import DynamoTokenList
-from local import applied, embedded, front, tokens
+from local import applied, boundary, embedded, front, tokens
 from local.daemon import NotStartedError
 from local.embedded import Embedded
 from local.environment import without_aws
@@ -109,7 +109,11 @@ class Up:
             raise SynthFailedError
         if json.loads(Path(chosen).read_text(encoding="utf-8-sig")).get("provider"):
             print(f"Note: `provider` of {chosen} is ignored: the embedded AWS is its own account.")
-        stack = json.loads((self.places.synthesized / STACK / "cdk.tf.json").read_text())
+        written = self.places.synthesized / STACK / "cdk.tf.json"
+        stack = json.loads(written.read_text())
+        if limit := boundary.stood_in(stack):
+            written.write_text(json.dumps(stack))
+            print(f"Note: in the embedded AWS a policy that allows everything stands for {limit}.")
         region: str = stack["provider"]["aws"][0]["region"]
         return region
 

@@ -11,6 +11,7 @@ import boto3
 import httpx
 import pytest
 
+from constructs_lib.policy import trust_document
 from lambdas.core.tokens import hashed
 from local.processes import stop
 from local.up import UNCHANGED
@@ -148,6 +149,32 @@ def test_the_account_that_a_config_names_is_ignored_and_that_is_said(project: Sm
 
     assert "config.json is ignored: the embedded AWS is its own account" in output
     assert UNCHANGED in output
+
+
+@pytest.mark.parametrize(
+    ("limit", "path"),
+    [
+        ("arn:aws:iam::123456789012:policy/team/limits/any", "/team/limits/"),
+        ("arn:aws:iam::aws:policy/ReadOnlyAccess", "/"),
+    ],
+)
+def test_a_policy_stands_in_for_the_boundary_that_others_make(
+    project: SmallProject, limit: str, path: str
+) -> None:
+    trust = trust_document("lambda.amazonaws.com")
+    role = {"name": "limited", "assume_role_policy": trust, "permissions_boundary": limit}
+    project.configure(stack=small_stack(aws_iam_role={"limited": role}))
+    _, output = project.up()
+    iam = client(project, "iam")
+    found = iam.get_role(RoleName="limited")["Role"]["PermissionsBoundary"]
+    policy = iam.get_policy(PolicyArn=found["PermissionsBoundaryArn"])["Policy"]
+    _, again = project.up()
+    project.configure()
+    project.up()
+
+    assert (policy["PolicyName"], policy["Path"]) == (limit.rpartition("/")[2], path)
+    assert f"a policy that allows everything stands for {limit}." in output
+    assert UNCHANGED in again
 
 
 def test_the_users_own_aws_settings_are_ignored(project: SmallProject) -> None:
