@@ -113,7 +113,13 @@ def _schedule_names(where: str, schedules: object) -> Iterator[Problem]:
 def _waking(where: str, entry: Mapping[str, Any], ceiling: object) -> Iterator[Problem]:
     if entry.get("wake_on_request") is None:
         return
-    if _at(entry, "integration", "type") != "lambda":
+    if entry.get("inference_type") == "async":
+        yield Problem(
+            where,
+            "an asynchronous endpoint is not called over the API, which alone starts one that is "
+            "called: remove it, renew the endpoint or give it a `schedule`",
+        )
+    elif _at(entry, "integration", "type") != "lambda":
         yield Problem(
             where,
             "needs an `integration` of type 'lambda': API Gateway by itself starts and extends "

@@ -45,7 +45,7 @@ from constructs_lib.config.variants import (
     Variant,
     only_variant,
 )
-from lambdas.core.days import DAYS, parse_days
+from lambdas.core.days import DAYS, parse_day, parse_days
 from lambdas.core.errors import InvalidField
 from lambdas.core.json_form import MAX_INTEGER
 from lambdas.core.name_patterns import MAX_PATTERNS, PATTERN, NamePatterns
@@ -89,7 +89,7 @@ Minutes = Annotated[
 ]
 Timezone = Annotated[str, by_core(parse_timezone)]
 Days = Annotated[
-    list[Any],
+    list[Annotated[Any, by_core(parse_day)]],
     by_core(parse_days),
     WithJsonSchema(
         {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(DAYS)}}

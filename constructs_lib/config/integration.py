@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import PurePosixPath
@@ -10,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from constructs_lib.config.base import Model, as_pydantic_error
-from constructs_lib.config.text import FunctionImage, ProjectFolder
+from constructs_lib.config.base import Model, as_pydantic_error, by_core
+from constructs_lib.config.text import FunctionImage, ProjectFolder, Text
 from lambdas.core.called_models import API_GATEWAY_SECONDS
 from lambdas.core.errors import InvalidField
 from lambdas.core.json_form import MAX_INTEGER
@@ -40,9 +39,24 @@ _OF_LAMBDA = (
 )
 _OF_ZIP = ("lambda_src", "handler", "layers")
 # Lambda reserves these: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-_VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
 _RESERVED_VARIABLES = ("AWS_", "LAMBDA_", "POWERTOOLS_", "_")
 _OUR_VARIABLES = {"PYTHONTZPATH", *(field.name.upper() for field in fields(IntegrationSettings))}
+
+
+def _refuse_reserved(name: str, field: str) -> None:
+    if name.startswith(_RESERVED_VARIABLES) or name in _OUR_VARIABLES:
+        raise InvalidField(field, "is set by Lambda or this product; rename it")
+
+
+_VariableName = Annotated[
+    str,
+    Text(
+        r"[a-zA-Z][a-zA-Z0-9_]+",
+        "is no name of a variable of a function: two or more letters, digits and '_', beginning "
+        "with a letter",
+    ),
+    by_core(_refuse_reserved),
+]
 
 
 class KeepWarm(Model):
@@ -76,7 +90,7 @@ class IntegrationProperties(Model):
     proxy: bool = False
     memory_mb: Annotated[int, Field(ge=128, le=10_240)] = 512
     timeout_seconds: Annotated[int, Field(ge=5, le=MOST_SECONDS)] = API_GATEWAY_SECONDS
-    environment: dict[str, str] = {}
+    environment: dict[_VariableName, str] = {}
     provisioned_concurrency: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
     reserved_concurrency: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
     keep_warm: KeepWarm | None = None
@@ -108,12 +122,6 @@ class IntegrationProperties(Model):
                 "lambda_src",
                 "must be a folder of the project, such as functions/falcon",
             )
-        for name in self.environment:
-            if not _VARIABLE.fullmatch(name):
-                rule = "begin with a letter and go on with letters, digits or '_'"
-                yield "environment", f"'{name}' is no name of a variable: these {rule}"
-            elif name.startswith(_RESERVED_VARIABLES) or name in _OUR_VARIABLES:
-                yield "environment", f"'{name}' is set by Lambda or this product; rename it"
 
     def _given_fields(self, fields: tuple[str, ...]) -> list[str]:
         return [field for field in fields if field in self.model_fields_set]

@@ -29,7 +29,9 @@ def _missing(more: str = "") -> Row:
 
 
 _STACK_NAMES_IT = Row(why="the stack names it")
-_STACK_TAG = Row(why="the stack tag; `tags` of an entry are put on the endpoint")
+_STACK_TAG = Row(
+    why="the stack tag and the config's `tags`; those of an entry are put on the endpoint"
+)
 _FOR_COMPONENTS = "; for endpoints of inference components"
 _S3 = "ModelDataSource.S3DataSource"
 
@@ -158,6 +160,30 @@ know, and the field of an entry that says it. The fields of a variant have the s
 Terraform makes these resources with AWS provider 5.100, which all tests run on. What that does not
 know cannot be said: `not in provider 5.100`.
 """
+
+
+def why_not(key: str) -> str:
+    """Why the config has no field for what SageMaker calls this; empty if it calls nothing so, or
+    another field says it."""
+    rows = [
+        (set(_folded(path).split(".")), row)
+        for table in TABLES.values()
+        for path, row in table.items()
+    ]
+    if any(_folded(key) in parts for parts, row in rows if row.ours):
+        return ""
+    missing = (row.why for parts, row in rows if _folded(key) in parts and not row.ours)
+    return next((why for why in missing if why.startswith(NOT_IN_PROVIDER)), "")
+
+
+def why_not_value(value: str) -> str:
+    """Why no field takes this value of SageMaker's; empty if it has none such, or one takes it."""
+    rows = [row for table in TABLES.values() for row in table.values()]
+    return next((row.values[value] for row in rows if value in row.values), "")
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").replace("[]", "").casefold()
 
 
 def page() -> str:

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from constructs_lib.config.base import CORE_RULE
 from constructs_lib.config.document import UNION_TAGS, DeployConfig
 from constructs_lib.config.problems import Problem
+from constructs_lib.config.sagemaker_fields import why_not, why_not_value
 
 _PATTERNS = {
     "project_prefix": "must be 1 to 30 letters, digits and single hyphens, beginning with a "
@@ -43,6 +44,8 @@ _LENGTHS = {
     "too_short": ("min_length", "entries", "needs at least {}"),
     "string_too_long": ("max_length", "characters", "at most {} go in"),
 }
+_UNLIKE = ("inference_ami_version",)
+"""Their values are unlike each other, however near their names: one has another driver."""
 _NO_FIELDS = UNION_TAGS | {"[key]"}  # parts that pydantic adds to a path
 Path = tuple[str | int, ...]
 
@@ -76,7 +79,7 @@ def _sentence(details: ErrorDetails, path: Path, context: Mapping[str, Any]) -> 
         shown = "" if isinstance(value, list | dict) or value == "" else f", not {_json(value)}"
         return _TYPES[kind] + shown
     if kind in ("literal_error", "union_tag_invalid", "union_tag_not_found"):
-        return _one_of(context.get("tag", value), context)
+        return _one_of(field, context.get("tag", value), context)
     if kind in ("greater_than_equal", "less_than_equal"):
         bound, limit = ("least", "ge") if kind == "greater_than_equal" else ("most", "le")
         return f"must be at {bound} {context[limit]:.0f}, not {_json(value)}"  # limits are whole
@@ -88,23 +91,55 @@ def _sentence(details: ErrorDetails, path: Path, context: Mapping[str, Any]) -> 
 
 
 def _unknown_key(key: str, path: Path) -> str:
+    if why := why_not(key):
+        return f"SageMaker has this, and it is {why}"
     known = _keys_at(path[:-1])
-    near = difflib.get_close_matches(key.casefold(), known, n=1, cutoff=0.6)
-    hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}"
-    return f"unknown key; {hint}"
+    below = _objects_with(key, _models_at(path[:-1]))
+    near = difflib.get_close_matches(key.casefold(), known, n=1, cutoff=0.7 if below else 0.6)
+    if near:
+        return f"unknown key; did you mean '{near[0]}'?"
+    if below:
+        return f"unknown key; it belongs into {' or '.join(f'`{place}`' for place in below)}"
+    return f"unknown key; known here: {', '.join(known)}"
 
 
-def _one_of(value: object, context: Mapping[str, Any]) -> str:
+def _one_of(field: str, value: object, context: Mapping[str, Any]) -> str:
     allowed = str(context.get("expected") or context.get("expected_tags") or "'local', 's3'")
     options = allowed.replace(" or ", ", ")
     near = difflib.get_close_matches(str(value), [o.strip("'") for o in options.split(", ")], n=1)
+    near = [] if field in _UNLIKE else near
+    why = f" ({why_not_value(value)})" if isinstance(value, str) and why_not_value(value) else ""
     hint = f"; did you mean '{near[0]}'?" if near and isinstance(value, str) else ""
     shown = f", not {_json(value)}" if isinstance(value, str | int | float) else ""
-    return f"must be one of {options}{shown}{hint}"
+    return f"must be one of {options}{shown}{why}{hint}"
+
+
+def _objects_with(key: str, models: Iterable[type[BaseModel]]) -> list[str]:
+    """The nearest objects below those of the classes that may have the key."""
+    level = {"": list(models)}
+    while level:
+        level = {
+            f"{place}.{info.alias or name}".lstrip("."): inner
+            for place, above in level.items()
+            for model in above
+            for name, info in model.model_fields.items()
+            if (inner := list(models_in(info.annotation)))
+        }
+        if found := [p for p, inner in level.items() if key in _keys_of(inner)]:
+            return found
+    return []
 
 
 def _keys_at(path: Path) -> list[str]:
     """The keys that an object at `path` may have, according to the classes."""
+    return _keys_of(_models_at(path))
+
+
+def _keys_of(models: Iterable[type[BaseModel]]) -> list[str]:
+    return sorted({info.alias or key for m in models for key, info in m.model_fields.items()})
+
+
+def _models_at(path: Path) -> list[type[BaseModel]]:
     models: list[type[BaseModel]] = [DeployConfig]
     for part in path:
         if isinstance(part, str):
@@ -115,7 +150,7 @@ def _keys_at(path: Path) -> list[str]:
                 if part in (info.alias, name)
                 for inner in models_in(info.annotation)
             ]
-    return sorted({info.alias or key for m in models for key, info in m.model_fields.items()})
+    return models
 
 
 def models_in(annotation: object) -> Iterator[type[BaseModel]]:

@@ -47,6 +47,20 @@ class Text:
         return value
 
 
+@dataclass(frozen=True, slots=True)
+class S3Text(Text):
+    """A place in S3. The name of its bucket has an error of its own."""
+
+    def problem(self, value: str) -> str:
+        bucket = re.match(r"s3://([^/]*)", value)
+        if bucket and not re.fullmatch(_BUCKET, bucket[1]):
+            return (
+                "names no bucket: 3 to 63 lowercase letters, digits, '.' or '-', beginning and "
+                f"ending with a letter or digit, not {bucket[1]!r}"
+            )
+        return Text.problem(self, value)
+
+
 _SUFFIXES = "|".join(re.escape(s) for s in sorted({"amazonaws.com", *DNS_SUFFIXES.values()}))
 IMAGE_HOST = rf"\d{{12}}\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.({_SUFFIXES})"
 """The registry of an account, in any partition. FIPS hosts are in
@@ -98,15 +112,15 @@ ProjectFolder = Annotated[
 ]
 S3Place = Annotated[
     str,
-    Text(rf"s3://{_BUCKET}/.+", "must be an object or a prefix such as 's3://bucket/key'", 1024),
+    S3Text(rf"s3://{_BUCKET}/.+", "must be an object or a prefix such as 's3://bucket/key'", 1024),
 ]
 S3Folder = Annotated[
     str,
-    Text(rf"s3://{_BUCKET}(/.*)?", "must be a place in S3 such as 's3://bucket/folder'", 512),
+    S3Text(rf"s3://{_BUCKET}(/.*)?", "must be a place in S3 such as 's3://bucket/folder'", 512),
 ]
 ModelData = Annotated[
     str,
-    Text(
+    S3Text(
         rf"s3://{_BUCKET}/(.*/|.+\.tar\.gz)",
         "must be a .tar.gz archive, or a folder that ends with '/', such as "
         "'s3://bucket/model.tar.gz'",

@@ -56,18 +56,24 @@ def in_order(days: Collection[Day]) -> list[Day]:
     return sorted(days, key=DAYS.index)
 
 
+def parse_day(value: object, field: str) -> Day:
+    """A member of DAYS. Raises InvalidField."""
+    if not isinstance(value, str | int) or isinstance(value, bool) or value not in DAYS:
+        raise InvalidField(
+            field,
+            f"must be one of {', '.join(WEEKDAYS)}, one of them after {', '.join(ORDINALS)} "
+            "(such as 'first mon'), or a day of the month from 1 to 31",
+        )
+    return value
+
+
 def parse_days(value: object, field: str) -> frozenset[Day]:
     """A non-empty array of members of DAYS. Raises InvalidField."""
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
         raise InvalidField(field, "must be a non-empty array such as ['mon', 'fri']")
     days: set[Day] = set()
-    for index, day in enumerate(value):
-        if type(day) not in (str, int) or day not in DAYS:
-            raise InvalidField(
-                f"{field}[{index}]",
-                f"must be one of {', '.join(WEEKDAYS)}, one of them after {', '.join(ORDINALS)} "
-                "(such as 'first mon'), or a day of the month from 1 to 31",
-            )
+    for index, each in enumerate(value):
+        day = parse_day(each, f"{field}[{index}]")
         if day in days:
             raise InvalidField(f"{field}[{index}]", f"'{day}' is listed twice")
         days.add(day)

@@ -68,6 +68,8 @@ class Schedule:
             raise InvalidField("name", "must be 1 to 100 characters, such as 'workdays'")
         if bool(self.days) == (self.on_date is not None):
             raise InvalidField("days", "give either `days` or `date`, not both and not neither")
+        if self.start_time is None and self.stop_time is None and self.minutes is not None:
+            raise InvalidField("start_time", "is required with `minutes`: when do windows begin?")
         if self.start_time is None and self.stop_time is None:
             raise InvalidField("stop_time", "give a `start_time`, a `stop_time` or both")
         if self.minutes is not None and (self.start_time is None or self.stop_time is not None):

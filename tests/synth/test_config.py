@@ -121,6 +121,13 @@ def test_the_schema_for_editors_is_current() -> None:
             ),
         ),
         (
+            with_schedule(minutes=60, start_time=None, stop_time=None),
+            (
+                "jumpstart_models[0].schedule[0].start_time: is required with `minutes`: when do "
+                "windows begin?"
+            ),
+        ),
+        (
             with_schedule(date="31/12/2030"),
             (
                 "jumpstart_models[0].schedule[0].days: give either `days` or `date`, not both and "
@@ -457,6 +464,14 @@ def test_a_mistake_is_reported_with_its_place_and_what_to_do(
     document: dict[str, Any], expected: str
 ) -> None:
     assert expected in problems(document)
+
+
+def test_each_day_that_is_none_is_named_at_once() -> None:
+    with pytest.raises(InvalidConfig) as refused:
+        parse(with_schedule(days=["fifth mon", 32, "mon", 0, True, 1.0, "noday"]))
+    assert [problem.path for problem in refused.value.problems] == [
+        f"jumpstart_models[0].schedule[0].days[{index}]" for index in (1, 3, 4, 5, 6)
+    ]
 
 
 def test_all_mistakes_are_reported_together() -> None:

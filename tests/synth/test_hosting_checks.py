@@ -178,8 +178,33 @@ def test_what_sagemaker_accepts_is_accepted(entry: Mapping[str, Any]) -> None:
                 "inference_ami_version: must be one of 'al2-ami-sagemaker-inference-gpu-2', "
                 "'al2-ami-sagemaker-inference-gpu-2-1', 'al2-ami-sagemaker-inference-gpu-3-1', "
                 "'al2-ami-sagemaker-inference-neuron-2', not "
-                "'al2023-ami-sagemaker-inference-gpu-4-1'; did you mean "
-                "'al2-ami-sagemaker-inference-gpu-3-1'?"
+                "'al2023-ami-sagemaker-inference-gpu-4-1' (not in provider 5.100)"
+            ),
+        ),
+        (
+            {**OWN, "capacity_reservation_config": {}},
+            "capacity_reservation_config: SageMaker has this, and it is not in provider 5.100",
+        ),
+        (
+            {**OWN, "additional_model_data_sources": []},
+            "additional_model_data_sources: SageMaker has this, and it is not in provider 5.100",
+        ),
+        (
+            {**OWN, "timeout_seconds": 20},
+            "timeout_seconds: unknown key; it belongs into `integration.properties`",
+        ),
+        (
+            {**OWN, "model_data_url": "s3://b/folder/"},
+            (
+                "model_data_url: names no bucket: 3 to 63 lowercase letters, digits, '.' or '-', "
+                "beginning and ending with a letter or digit, not 'b'"
+            ),
+        ),
+        (
+            {**ASYNC, "wake_on_request": {"minutes": 10}},
+            (
+                "wake_on_request: an asynchronous endpoint is not called over the API, which alone "
+                "starts one that is called: remove it, renew the endpoint or give it a `schedule`"
             ),
         ),
         # --- scaling

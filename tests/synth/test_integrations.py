@@ -169,17 +169,17 @@ def test_the_error_for_requirements_that_cannot_be_installed_quotes_the_installe
         ({"timeout_seconds": 301}, "timeout_seconds: must be at most 300, not 301"),
         (
             {"environment": {"AWS_REGION": "x"}},
-            "environment: 'AWS_REGION' is set by Lambda or this product; rename it",
+            "environment.AWS_REGION: is set by Lambda or this product; rename it",
         ),
         (
             {"environment": {"ENDPOINT_NAME": "x"}},
-            "environment: 'ENDPOINT_NAME' is set by Lambda or this product; rename it",
+            "environment.ENDPOINT_NAME: is set by Lambda or this product; rename it",
         ),
         (
             {"environment": {"A-B": "x"}},
             (
-                "environment: 'A-B' is no name of a variable: these begin with a letter and go on "
-                "with letters, digits or '_'"
+                "environment.A-B: is no name of a variable of a function: two or more letters, "
+                "digits and '_', beginning with a letter, not 'A-B'"
             ),
         ),
         ({"handler": "index"}, "handler: must be a module and a name in it"),
@@ -192,6 +192,14 @@ def test_invalid_and_contradictory_settings_are_reported(
 ) -> None:
     (found,) = problems_of(lambda: parse(calling(**properties)))
     assert found.startswith(f"{WHERE}.{problem}")
+
+
+def test_each_variable_that_cannot_be_is_named_at_once() -> None:
+    names = ("X", "AWS_REGION", "1A", "_A")
+    found = problems_of(lambda: parse(calling(environment=dict.fromkeys(names, "x"))))
+    assert [each.partition(":")[0] for each in found] == [
+        f"{WHERE}.environment.{name}" for name in sorted(names)
+    ]
 
 
 def test_function_settings_without_a_function_are_refused() -> None:
