@@ -111,7 +111,10 @@ def notes(config: DeployConfig, now: datetime) -> Iterator[str]:
 def _notes_on(model: JumpstartModel, now: datetime) -> Iterator[str]:
     if model.schedule is None:
         yield "has no `schedule`: it stays stopped until someone renews it."
-    for schedule in model.schedules():
+    schedules = model.schedules()
+    if schedules and all(schedule.stops_only for schedule in schedules):
+        yield "its `schedule` has stops only: it stays stopped until someone renews it."
+    for schedule in schedules:
         if sentence := schedule.without_effect(now):
             yield sentence
         if offset := fixed_offset(schedule.timezone, now):

@@ -17,6 +17,8 @@ from constructs_lib.config.problems import Problem
 from constructs_lib.config.source import MULTI_MODEL, ModelSource, Surroundings
 from constructs_lib.config.source_checks import source_problems
 from constructs_lib.config.variants import ONLY_VARIANT, Tuning
+from constructs_lib.partitions import partition_of
+from lambdas.core.user_pool import DNS_SUFFIXES
 
 Entry = Mapping[str, Any]
 _OWN_CAPACITY = (ENTRY_NAMES["instance_type"], ENTRY_NAMES["instance_count"])
@@ -153,12 +155,21 @@ def _in_region(host: Host, region: object) -> Iterator[Problem]:
         if isinstance(container, dict):
             named[f"containers[{index}].image"] = container.get("image")
     for field, image in named.items():
-        parts = image.partition("/")[0].split(".") if isinstance(image, str) else []
-        if parts[1:2] == ["dkr"] and parts[3:4] != [region]:
-            yield _elsewhere(f"{host.where}.{field}", region, "".join(parts[3:4]))
+        yield from _image_in_region(f"{host.where}.{field}", image, region)
     package = host.fields.get("model_package_arn")
     if isinstance(package, str):
         yield from _arn_in_region(f"{host.where}.model_package_arn", package, region)
+
+
+def _image_in_region(path: str, image: object, region: object) -> Iterator[Problem]:
+    parts = image.partition("/")[0].split(".", 4) if isinstance(image, str) else []
+    if parts[1:2] != ["dkr"]:
+        return
+    suffix = DNS_SUFFIXES.get(partition_of(str(region)), "amazonaws.com")
+    if parts[3:4] != [region]:
+        yield _elsewhere(path, region, "".join(parts[3:4]))
+    elif parts[4:] and parts[4] != suffix:
+        yield Problem(path, f"registries of {region} are below {suffix}, not {parts[4]}")
 
 
 def _arn_in_region(path: str, arn: str, region: object) -> Iterator[Problem]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
 
 from constructs_lib.config.base import Model
 from constructs_lib.config.problems import Problem
@@ -15,12 +17,17 @@ _PARTS_OF_AN_ARN = 6
 _WHERE = "a boundary is in the account of its roles"
 
 
+def _not_the_default(path: str | None) -> str | None:
+    """The default changes no name, also where it is written."""
+    return None if path == "/" else path
+
+
 class RoleSettings(Model):
     """For every role of the stack: the policy that limits what it may do at most, the path at which
     it is, and what its name begins with."""
 
     permissions_boundary: PolicyArn | None = None
-    path: RolePath | None = None
+    path: Annotated[RolePath | None, AfterValidator(_not_the_default)] = None
     name_prefix: RoleNamePrefix | None = None
 
     @property

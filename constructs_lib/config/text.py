@@ -193,7 +193,7 @@ PolicyArn = Annotated[
 RolePath = Annotated[
     str,
     Text(
-        r"/(?!aws-(service-role|reserved)/)([\w+=,.@-]+/)+",
+        r"/(?!aws-(service-role|reserved)/)([\w+=,.@-]+/)*",
         "must be a path such as '/team/', of letters, digits or any of _ + = , . @ -, and none "
         "that AWS keeps for itself",
         512,

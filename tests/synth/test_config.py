@@ -600,6 +600,15 @@ def test_a_date_in_the_past_is_noted(date: str, past: bool) -> None:
     assert ("is in the past" in notes_text(config)) is past
 
 
+def test_a_schedule_that_only_stops_is_noted() -> None:
+    stops = with_schedule(start_time=None, name="evening")
+    told = "its `schedule` has stops only: it stays stopped until someone renews it"
+    assert told in notes_text(parse(stops))
+    (entry,) = stops["jumpstart_models"]
+    entry["schedule"].append(WORKDAYS)
+    assert told not in notes_text(parse(stops))
+
+
 def test_a_type_that_the_publisher_does_not_list_is_noted() -> None:
     config = parse(config_with({**FLAN, "inference_instance_type": "ml.g5.8xlarge"}))
     lock = ModelsLock.read(main.PROJECT / "configs" / "models.lock.json", config.region_name)
@@ -705,13 +714,25 @@ def test_all_variables_of_a_function_count_and_are_reported_with_other_problems(
 
 
 @pytest.mark.parametrize("service", ["ecr", "ecr-fips"])
-@pytest.mark.parametrize("suffix", ["amazonaws.com", *sorted(DNS_SUFFIXES.values())])
-def test_images_of_every_partition_are_taken(service: str, suffix: str) -> None:
-    image = f"123456789012.dkr.{service}.us-east-1.{suffix}/ours:1"
+@pytest.mark.parametrize(
+    ("region", "suffix"),
+    [
+        ("us-east-1", "amazonaws.com"),
+        ("us-gov-west-1", "amazonaws.com"),
+        ("cn-north-1", DNS_SUFFIXES["aws-cn"]),
+        ("us-iso-east-1", DNS_SUFFIXES["aws-iso"]),
+        ("us-isob-east-1", DNS_SUFFIXES["aws-iso-b"]),
+        ("eu-isoe-west-1", DNS_SUFFIXES["aws-iso-e"]),
+        ("us-isof-south-1", DNS_SUFFIXES["aws-iso-f"]),
+        ("eusc-de-east-1", DNS_SUFFIXES["aws-eusc"]),
+    ],
+)
+def test_images_of_every_partition_are_taken(service: str, region: str, suffix: str) -> None:
+    image = f"123456789012.dkr.{service}.{region}.{suffix}/ours:1"
     own = {key: value for key, value in FLAN.items() if key != "model_id"}
-    parse(config_with({**own, "image": image}))
+    parse(config_with({**own, "image": image}, region_name=region))
     integration = {"properties": {"image_uri": image, "api_resource_name": "x"}, "type": "lambda"}
-    parse(config_with({**FLAN, "integration": integration}))
+    parse(config_with({**FLAN, "integration": integration}, region_name=region))
 
 
 def test_digits_of_other_scripts_are_no_account() -> None:

@@ -182,6 +182,10 @@ def test_what_sagemaker_accepts_is_accepted(entry: Mapping[str, Any]) -> None:
             ),
         ),
         (
+            {**OWN, "image": IMAGE.replace(".amazonaws.com/", ".amazonaws.com.cn/")},
+            ("image: registries of us-east-1 are below amazonaws.com, not amazonaws.com.cn"),
+        ),
+        (
             {**OWN, "capacity_reservation_config": {}},
             "capacity_reservation_config: SageMaker has this, and it is not in provider 5.100",
         ),

@@ -23,7 +23,8 @@ def test_a_key_is_used_through_services_of_the_partition(
     stack_of: Synthesize, partition: str
 ) -> None:
     region = REGIONS[partition]
-    image = OWN["image"].replace("us-east-1", region)
+    host = f"{region}.{DNS_SUFFIXES.get(partition, 'amazonaws.com')}"
+    image = OWN["image"].replace("us-east-1.amazonaws.com", host)
     key = KEY.format(partition, region)
     stack = stack_of(config_with({**OWN, "image": image}, region_name=region, kms_key_arn=key))
     conditions = [
@@ -39,7 +40,8 @@ def test_a_key_is_used_through_services_of_the_partition(
 @pytest.mark.parametrize("partition", REGIONS)
 def test_no_arn_names_the_standard_partition(stack_of: Synthesize, partition: str) -> None:
     region = REGIONS[partition]
-    image = OWN["image"].replace("us-east-1", region)
+    host = f"{region}.{DNS_SUFFIXES.get(partition, 'amazonaws.com')}"
+    image = OWN["image"].replace("us-east-1.amazonaws.com", host)
     stack = stack_of(config_with({**OWN, "image": image}, region_name=region))
     assert "arn:aws:" not in json.dumps(stack.document["resource"])
 

@@ -97,6 +97,11 @@ def test_all_names_fit_what_policies_know_of_them() -> None:
     assert len(names) == 3
 
 
+def test_the_path_that_is_the_default_may_be_given() -> None:
+    config = parse({**config_with(), "roles": {"path": "/"}})
+    assert config.roles == parse(config_with()).roles
+
+
 LONG = {"project_prefix": "p" * 30, "region_name": "ap-southeast-2"}
 
 
@@ -113,7 +118,7 @@ def problems(**fields: Any) -> list[str]:
     [
         ({"roles": {"permissions_boundary": "limit"}}, "must be the ARN of a policy such as"),
         ({"roles": {"path": "team"}}, "roles.path: must be a path such as '/team/'"),
-        ({"roles": {"path": "/"}}, "roles.path: must be a path such as '/team/'"),
+        ({"roles": {"path": "//"}}, "roles.path: must be a path such as '/team/'"),
         ({"roles": {"path": "/a*/"}}, "roles.path: must be a path such as '/team/'"),
         ({"roles": {"path": "/aws-service-role/x/"}}, "none that AWS keeps for itself"),
         ({"roles": {"path": f"/{'a' * 511}/"}}, "roles.path: has 513 characters"),
