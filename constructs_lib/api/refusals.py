@@ -12,8 +12,7 @@ REFUSALS = {
     "ACCESS_DENIED": (403, "This token is not valid or may not do this.", "Forbidden"),
     "MISSING_AUTHENTICATION_TOKEN": (
         404,
-        "There is no such route, or not with this method: GET /openapi.json lists those of the meter; "
-        "models take POST.",
+        "There is no such route, or not with this method: see GET /openapi.json. Models take POST.",
         "RouteNotFound",
     ),
     "BAD_REQUEST_BODY": (400, "The body of the request is not valid.", "BadRequest"),
