@@ -391,7 +391,8 @@ class Trespass:
                 continue
             key = pk.removeprefix(PREFIX)
             first_state = sk == "STATE" and before is None  # every spec gets one
-            if actor and actor.notes["function"] == "api" and not first_state:
+            no_effect = first_state or _writes_down_a_cut(before, after)
+            if actor and actor.notes["function"] == "api" and not no_effect:
                 actor.notes.setdefault("wrote", []).append((key, sk))
             if sk == "SPEC#api":
                 self._api_spec(stack, key, before, after, batch)
@@ -573,3 +574,12 @@ def _bytes(value: Any) -> int:
             return len(content.encode())
         case _:
             return 1
+
+
+def _writes_down_a_cut(before: Item | None, after: Item | None) -> bool:
+    """Whether a write only says what a lone stop has done already: no other one cuts and moves the
+    time of the payment. The ledger checks it."""
+    return bool(before and after) and all(
+        before.get(name) != after.get(name)  # type: ignore[union-attr]
+        for name in ("cuts", "paid_at")
+    )
