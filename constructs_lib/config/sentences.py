@@ -106,9 +106,10 @@ def _unknown_key(key: str, path: Path) -> str:
 def _one_of(field: str, value: object, context: Mapping[str, Any]) -> str:
     allowed = str(context.get("expected") or context.get("expected_tags") or "'local', 's3'")
     options = allowed.replace(" or ", ", ")
-    near = difflib.get_close_matches(str(value), [o.strip("'") for o in options.split(", ")], n=1)
-    near = [] if field in _UNLIKE else near
-    why = f" ({why_not_value(value)})" if isinstance(value, str) and why_not_value(value) else ""
+    names = [] if field in _UNLIKE else [o.strip("'") for o in options.split(", ")]
+    near = difflib.get_close_matches(str(value), names, n=1)
+    reason = why_not_value(value) if isinstance(value, str) else ""
+    why = f" ({reason})" if reason else ""
     hint = f"; did you mean '{near[0]}'?" if near and isinstance(value, str) else ""
     shown = f", not {_json(value)}" if isinstance(value, str | int | float) else ""
     return f"must be one of {options}{shown}{why}{hint}"

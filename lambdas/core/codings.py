@@ -47,23 +47,24 @@ def decoded(body: bytes, coding: str, most_bytes: int) -> bytes:
     if not is_in(body, coding):
         raise other
     try:
-        whole, ended = (_ungzipped if coding in _GZIP else _inflated)(body, most_bytes + 1)
+        whole = (_ungzipped if coding in _GZIP else _inflated)(body, most_bytes + 1)
     except (EOFError, OSError, zlib.error):
         raise other from None
     if len(whole) > most_bytes:
         raise DecodedTooLarge
-    if not ended:
-        raise other
     return whole
 
 
-def _ungzipped(body: bytes, most_bytes: int) -> tuple[bytes, bool]:
-    """At most so many bytes, and whether the body is whole. It may have several members."""
+def _ungzipped(body: bytes, most_bytes: int) -> bytes:
+    """At most so many bytes. The body may have several members."""
     with gzip.GzipFile(fileobj=BytesIO(body)) as members:
-        return members.read(most_bytes), True
+        return members.read(most_bytes)
 
 
-def _inflated(body: bytes, most_bytes: int) -> tuple[bytes, bool]:
+def _inflated(body: bytes, most_bytes: int) -> bytes:
+    """The same of one stream. Raises EOFError if it is not whole or something follows it."""
     stream = zlib.decompressobj()
     whole = stream.decompress(body, most_bytes)
-    return whole, stream.eof and not stream.unused_data
+    if len(whole) < most_bytes and (not stream.eof or stream.unused_data):
+        raise EOFError
+    return whole
